@@ -1,0 +1,58 @@
+"""Differentiable feature clustering: unsupervised segmentation of microscopy images.
+
+Importing this package loads neither torch nor napari; the names below are loaded
+when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "segment": "core.segmentation",
+    "segment_steps": "core.segmentation",
+    "Segmentation": "core.segmentation",
+    "Model": "core.model",
+    "Command": "core.training",
+    "Iteration": "core.training",
+    "StopReason": "core.training",
+    "SegmentationParams": "params",
+    "RunOptions": "params",
+    "DiffSegError": "errors",
+    "InputError": "errors",
+    "OutputError": "errors",
+    "ParameterError": "errors",
+    "DeviceError": "errors",
+    "OutOfMemoryError": "errors",
+    "TrainingError": "errors",
+}
+
+__all__ = ["__version__", *_HOMES]
+
+if TYPE_CHECKING:
+    from napari_diffseg.core.model import Model
+    from napari_diffseg.core.segmentation import Segmentation, segment, segment_steps
+    from napari_diffseg.core.training import Command, Iteration, StopReason
+    from napari_diffseg.errors import (
+        DeviceError,
+        DiffSegError,
+        InputError,
+        OutOfMemoryError,
+        OutputError,
+        ParameterError,
+        TrainingError,
+    )
+    from napari_diffseg.params import RunOptions, SegmentationParams
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

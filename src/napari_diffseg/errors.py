@@ -1,0 +1,48 @@
+"""Errors that a person reads: each carries one sentence that says what to do.
+
+They derive from plain ``Exception``. A ``RuntimeError`` raised inside a napari
+generator worker is swallowed (neither ``errored`` nor ``finished`` fires), so
+none of these may be one.
+"""
+
+from __future__ import annotations
+
+
+class DiffSegError(Exception):
+    """Anything that this package raises on purpose; the message is one sentence."""
+
+
+class InputError(DiffSegError):
+    """An image, its axes, or a file is not what was expected."""
+
+
+class OutputError(DiffSegError):
+    """A result cannot be written where it was asked for."""
+
+
+class DeviceError(DiffSegError):
+    """The device that was asked for is not there."""
+
+
+class OutOfMemoryError(DiffSegError):
+    """The run needs more memory than the machine or the GPU has."""
+
+
+class TrainingError(DiffSegError):
+    """The computation itself failed (an error inside torch, for example)."""
+
+
+class ParameterError(DiffSegError):
+    """A parameter or an option is out of its bounds.
+
+    Parameters
+    ----------
+    field : str
+        Name of the dataclass field, so that a form can mark it.
+    message : str
+        One sentence: what was met, what was expected, what to do.
+    """
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field

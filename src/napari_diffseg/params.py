@@ -1,0 +1,349 @@
+"""What a run is told: the parameters (science) and the options (machine).
+
+Every default, bound, title, help text and paper symbol stands here once, in the
+metadata of the dataclass fields; the form of the dock, the options of the command
+line and the tables of the documentation are made from it.
+
+*Parameters* change the result and are saved with it. *Options* change only how the
+machine gets there: device, threads, how often a preview is due.
+
+The symbols are those of Kim, Kanezaki & Tanaka, IEEE TIP 29 (2020), arXiv 2007.09990.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import Field, asdict, dataclass, field, fields
+from typing import Any, Self
+
+from napari_diffseg.errors import ParameterError
+
+Scalar = bool | int | float | str
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterSpec:
+    """What a form, a command line or a manual needs to know of one field.
+
+    Attributes
+    ----------
+    name : str
+        Field name, e.g. ``"continuity_weight"``.
+    kind : type
+        ``int``, ``float``, ``bool`` or ``str``.
+    default : bool, int, float or str
+        Default of the class (the default preset).
+    title : str
+        Short human name, for a form.
+    help : str
+        One or two sentences for a tooltip.
+    symbol : str
+        The paper's symbol (``"μ"``), or ``""``.
+    low, high : float or None
+        Inclusive bounds; None for no bound.
+    choices : tuple of str
+        Allowed values of a text field; empty for numbers.
+    group : str
+        Heading under which the field stands.
+    unit : str
+        ``"px"``, ``"s"`` … or ``""``.
+    """
+
+    name: str
+    kind: type
+    default: Scalar
+    title: str
+    help: str
+    symbol: str = ""
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    group: str = ""
+    unit: str = ""
+
+    @property
+    def range_text(self) -> str:
+        """The allowed values in words, e.g. ``"1 to 10"`` or ``"'a' or 'b'"``."""
+        if self.choices:
+            return " or ".join(repr(choice) for choice in self.choices)
+        if self.low is not None and self.high is not None:
+            return f"{self.low:g} to {self.high:g}"
+        if self.low is not None:
+            return f"{self.low:g} or more"
+        return self.kind.__name__
+
+    def check(self, value: object) -> None:
+        """Raise `ParameterError` unless `value` is of the kind and within bounds."""
+        wrong = f"{self.name} is {value!r}, but must be {self.range_text}"
+        if self.kind in (int, float):
+            number = int | float if self.kind is float else int
+            if isinstance(value, bool) or not isinstance(value, number):
+                word = "a whole number" if self.kind is int else "a number"
+                raise ParameterError(self.name, f"{wrong} ({word}).")
+            # Written so that NaN, which compares false with everything, is refused too.
+            above = self.low is None or value >= self.low
+            below = self.high is None or value <= self.high
+            if not (above and below):
+                raise ParameterError(self.name, f"{wrong}.")
+        elif not isinstance(value, self.kind) or (self.choices and value not in self.choices):
+            raise ParameterError(self.name, f"{wrong}.")
+
+
+def _param(default: Scalar, title: str, help: str, **rest: Any) -> Any:
+    """Declare one field; its words and bounds travel in the field's metadata."""
+    return field(default=default, metadata={"title": title, "help": help, **rest})
+
+
+def _spec(entry: Field[Any]) -> ParameterSpec:
+    kind = {"int": int, "float": float, "str": str, "bool": bool}[str(entry.type)]
+    words: dict[str, Any] = {"default": entry.default, **entry.metadata}
+    return ParameterSpec(name=entry.name, kind=kind, **words)
+
+
+class _SelfDescribing:
+    """Shared by the two dataclasses below: specs, bounds check, dictionaries."""
+
+    __slots__ = ()
+
+    @classmethod
+    def specs(cls) -> Iterator[ParameterSpec]:
+        """Yield the description of every field, in order."""
+        for entry in fields(cls):  # type: ignore[arg-type]
+            yield _spec(entry)
+
+    def __post_init__(self) -> None:
+        for spec in self.specs():
+            spec.check(getattr(self, spec.name))
+
+    def to_dict(self) -> dict[str, Scalar]:
+        """Return the fields as a plain dictionary that JSON can hold."""
+        return asdict(self)  # type: ignore[call-overload, no-any-return]
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Scalar]) -> Self:
+        """Build from a dictionary; an unknown name raises `ParameterError`."""
+        known = {spec.name for spec in cls.specs()}
+        for name in values:
+            if name not in known:
+                names = ", ".join(sorted(known))
+                raise ParameterError(name, f"{name!r} is no parameter; those are {names}.")
+        return cls(**values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentationParams(_SelfDescribing):
+    """Parameters of a segmentation: they change the result and are saved with it.
+
+    The defaults are the default preset, made for people who wait.
+    `SegmentationParams.paper` gives the published settings. The fields, with
+    their paper symbols and bounds, are described by `SegmentationParams.specs`.
+
+    Raises
+    ------
+    ParameterError
+        A value is of the wrong type or out of its bounds; `.field` names it.
+    """
+
+    continuity_weight: float = _param(
+        1.0,
+        "Smoothness",
+        "Weight of the spatial continuity loss. Higher gives fewer, larger and smoother "
+        "regions; lower keeps fine detail.",
+        symbol="μ",
+        low=0.0,
+        high=100.0,
+        group="Regions",
+    )
+    min_labels: int = _param(
+        3,
+        "Fewest labels",
+        "Training stops once no more than this many labels are left. It is a floor, not a target.",
+        low=1,
+        high=1000,
+        group="Regions",
+    )
+    min_region_size: int = _param(
+        50,
+        "Smallest region",
+        "Connected pieces with fewer pixels join the neighbour with the longest common "
+        "border. 0 keeps every piece.",
+        low=0,
+        high=1_000_000,
+        unit="px",
+        group="Regions",
+    )
+    n_iterations: int = _param(
+        40,
+        "Iterations",
+        "Training stops after this many steps at the latest.",
+        symbol="T",
+        low=1,
+        high=100_000,
+        group="Training",
+    )
+    learning_rate: float = _param(
+        0.1,
+        "Learning rate",
+        "Step size of stochastic gradient descent.",
+        low=1e-6,
+        high=10.0,
+        group="Training",
+    )
+    momentum: float = _param(
+        0.9,
+        "Momentum",
+        "Momentum of stochastic gradient descent.",
+        low=0.0,
+        high=0.999,
+        group="Training",
+    )
+    patch_size: int = _param(
+        96,
+        "Patch size",
+        "Side of the square patches that a training step sees. 0 trains on the whole "
+        "image at every step, as published.",
+        low=0,
+        high=4096,
+        unit="px",
+        group="Training",
+    )
+    n_patches: int = _param(
+        2,
+        "Patches per step",
+        "How many random patches a training step sees. Not used where the patch size is 0.",
+        symbol="b",
+        low=1,
+        high=64,
+        group="Training",
+    )
+    seed: int = _param(
+        0,
+        "Seed",
+        "Start of the random numbers. The same seed on the same CPU gives the same result.",
+        low=0,
+        high=2**31 - 1,
+        group="Training",
+    )
+    n_features: int = _param(
+        48,
+        "Feature channels",
+        "Channels of the feature map: the width of the network.",
+        symbol="p",
+        low=1,
+        high=1024,
+        group="Network",
+    )
+    n_clusters: int = _param(
+        48,
+        "Clusters at start",
+        "Channels of the response map: the most labels that a result can have.",
+        symbol="q",
+        low=2,
+        high=1024,
+        group="Network",
+    )
+    n_blocks: int = _param(
+        3,
+        "Convolution blocks",
+        "How many blocks of 3×3 convolution, ReLU and batch norm; each widens the view by 1 px.",
+        symbol="M",
+        low=1,
+        high=16,
+        group="Network",
+    )
+    intensity: str = _param(
+        "percentile",
+        "Intensity range",
+        "'percentile' stretches each channel between its 0.1 and 99.9 percentiles; "
+        "'dtype' divides by the largest value of the data type, as published.",
+        choices=("percentile", "dtype"),
+        group="Input",
+    )
+    n_superpixels: int = _param(
+        0,
+        "Superpixels",
+        "Refine the clusters by majority vote in about this many SLIC superpixels at every "
+        "step (Kanezaki, ICASSP 2018). 0 switches the refinement off.",
+        symbol="K",
+        low=0,
+        high=1_000_000,
+        group="Superpixels",
+    )
+    compactness: float = _param(
+        100.0,
+        "Compactness",
+        "Compactness of the SLIC superpixels: higher gives squarer ones.",
+        low=1e-4,
+        high=1e4,
+        group="Superpixels",
+    )
+
+    @classmethod
+    def paper(cls, **changes: Scalar) -> Self:
+        """Return the published settings (Kim et al. 2020, Sec. IV), nothing shortened.
+
+        Parameters
+        ----------
+        **changes
+            Fields to set otherwise, e.g. ``n_iterations=100``.
+        """
+        published: dict[str, Scalar] = {
+            "continuity_weight": 5.0,
+            "min_region_size": 0,
+            "n_iterations": 500,
+            "patch_size": 0,
+            "n_features": 100,
+            "n_clusters": 100,
+            "intensity": "dtype",
+        }
+        return cls.from_dict({**published, **changes})
+
+    @property
+    def preset(self) -> str:
+        """``"default"``, ``"paper"`` or ``"custom"``; the seed does not count."""
+        mine = {**self.to_dict(), "seed": 0}
+        if mine == type(self)().to_dict():
+            return "default"
+        return "paper" if mine == type(self).paper().to_dict() else "custom"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions(_SelfDescribing):
+    """Options of a run: they change the machine, not the science.
+
+    Raises
+    ------
+    ParameterError
+        A value is of the wrong type or out of its bounds; `.field` names it.
+    """
+
+    device: str = _param(
+        "auto",
+        "Device",
+        "Where the network runs: 'auto' takes a GPU where there is one, else the processor; "
+        "or 'cpu', 'cuda', 'cuda:1', 'mps'.",
+    )
+    threads: int = _param(
+        0,
+        "Threads",
+        "Processor threads for the computation. 0 leaves the choice to torch.",
+        low=0,
+        high=1024,
+    )
+    preview_interval: float = _param(
+        0.5,
+        "Preview interval",
+        "Seconds between two previews. 0 makes one at every step.",
+        low=0.0,
+        high=3600.0,
+        unit="s",
+    )
+    previews: bool = _param(
+        False,
+        "Previews",
+        "Make labels to look at while training goes on. Costs one pass over the image each.",
+    )
+
+
+PRESETS = {"default": SegmentationParams, "paper": SegmentationParams.paper}
+"""Preset name → function that makes it."""
