@@ -1,0 +1,85 @@
+"""Devices and threads: what the machine has, and how a run borrows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from napari_diffseg.errors import DeviceError, OutOfMemoryError, TrainingError
+
+
+def available_devices() -> tuple[str, ...]:
+    """Names of the devices that a run can use, the best first; ``"cpu"`` is always there."""
+    cuda = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    mps = ["mps"] if torch.backends.mps.is_available() else []
+    return (*cuda, *mps, "cpu")
+
+
+def choose_device(name: str) -> torch.device:
+    """Turn a device name into a device.
+
+    Parameters
+    ----------
+    name : str
+        ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:N"`` or ``"mps"``.
+
+    Raises
+    ------
+    DeviceError
+        There is no such device on this machine.
+    """
+    devices = available_devices()
+    if name == "auto":
+        return torch.device(devices[0])
+    if name == "cuda" and "cuda:0" in devices:
+        return torch.device("cuda:0")
+    if name in devices:
+        return torch.device(name)
+    raise DeviceError(
+        f"Device {name!r} is not on this machine, which has {', '.join(devices)}; "
+        "choose one of these, or 'auto'."
+    )
+
+
+@contextmanager
+def thread_limit(threads: int) -> Iterator[None]:
+    """Run with this many processor threads, then give torch its old number back; 0: as it is."""
+    if threads == 0:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def readable_torch_errors() -> Iterator[None]:
+    """Turn torch's RuntimeErrors and a MemoryError into our own errors with one sentence.
+
+    A RuntimeError must never leave the core: inside a napari generator worker it
+    would be swallowed without a trace.
+    """
+    try:
+        yield
+    except MemoryError as error:
+        raise _out_of_memory("the machine") from error
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise _out_of_memory("the GPU") from error
+        # On the processor torch reports a failed allocation as a plain RuntimeError.
+        if "can't allocate memory" in str(error) or "not enough memory" in str(error):
+            raise _out_of_memory("the machine") from error
+        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise TrainingError(f"The computation failed: {first_line}") from error
+
+
+def _out_of_memory(where: str) -> OutOfMemoryError:
+    return OutOfMemoryError(
+        f"There is not enough memory on {where} for this run; use the default preset, "
+        "fewer feature channels or clusters, or a smaller image."
+    )

@@ -1,0 +1,60 @@
+"""The losses (Kim et al. 2020, Sec. III-A to III-C), as means like the published program.
+
+Shapes: response map ``b q y x`` (floating), clusters ``b y x`` (integer), valid
+``b y x`` (bool; False where a pixel was not finite and must not count).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+IGNORED = -100
+"""Target of a pixel that does not count, as `torch.nn.functional.cross_entropy` has it."""
+
+
+def similarity_loss(response: Tensor, clusters: Tensor, valid: Tensor | None = None) -> Tensor:
+    """Cross-entropy of the response map against the clusters (Sec. III-A, L_sim).
+
+    The paper's formula sums over the pixels and shows no softmax; this follows the
+    published program: softmax cross-entropy, mean over the pixels.
+
+    Parameters
+    ----------
+    response : Tensor, b q y x
+    clusters : Tensor, b y x
+        Fixed target: the own argmax, or its refinement; carries no gradient.
+    valid : Tensor, b y x, optional
+        Pixels that count; all where None.
+    """
+    if valid is not None:
+        clusters = torch.where(valid, clusters, IGNORED)
+    return functional.cross_entropy(response, clusters, ignore_index=IGNORED)
+
+
+def continuity_loss(response: Tensor, valid: Tensor | None = None) -> Tensor:
+    """L1 norm of the response map's differences along y and x (Sec. III-B, L_con).
+
+    As in the published program each axis gives the mean over pixel pairs *and*
+    channels, and the two means are added. An axis of one pixel adds nothing.
+
+    Parameters
+    ----------
+    response : Tensor, b q y x
+    valid : Tensor, b y x, optional
+        A pair counts where both its pixels are valid.
+    """
+    total = response.new_zeros(())
+    for axis in (2, 3):
+        length = response.shape[axis] - 1
+        if length == 0:
+            continue
+        step = (response.narrow(axis, 1, length) - response.narrow(axis, 0, length)).abs()
+        if valid is None:
+            total = total + step.mean()
+        else:
+            pairs = valid.narrow(axis - 1, 1, length) & valid.narrow(axis - 1, 0, length)
+            counted = step.mean(dim=1) * pairs
+            total = total + counted.sum() / pairs.sum().clamp(min=1)
+    return total

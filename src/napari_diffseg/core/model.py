@@ -1,0 +1,99 @@
+"""A trained network with all that is needed to use it on another image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from napari_diffseg.core.device import choose_device, readable_torch_errors, thread_limit
+from napari_diffseg.core.inference import cluster_map
+from napari_diffseg.core.network import FeatureClusteringNet
+from napari_diffseg.errors import InputError
+from napari_diffseg.images.axes import channels_first, resolve_axes
+from napari_diffseg.images.intensity import IntensityRange, finite_mask, normalize
+from napari_diffseg.images.labels import merge_small_regions, smallest_unsigned_dtype
+from napari_diffseg.params import RunOptions, SegmentationParams
+
+Labels = NDArray[np.unsignedinteger]
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A trained network, the intensities it was trained on, and its label numbers.
+
+    Attributes
+    ----------
+    network : FeatureClusteringNet
+        Weights and batch-norm statistics, on the CPU, in evaluation mode.
+    params : SegmentationParams
+        What it was trained with.
+    ranges : IntensityRange
+        Intensities that become 0 and 1, per channel.
+    numbers : ndarray of int, (q,)
+        Label of each cluster, from 1.
+    """
+
+    network: FeatureClusteringNet
+    params: SegmentationParams
+    ranges: IntensityRange
+    numbers: NDArray[np.integer]
+
+    @property
+    def n_channels(self) -> int:
+        """Channels that an image must have (c)."""
+        return len(self.ranges.low)
+
+    def apply(
+        self, image: ArrayLike, *, axes: str | None = None, options: RunOptions | None = None
+    ) -> Labels:
+        """Segment an image without training.
+
+        The intensities are scaled as those of the training image, and the statistics
+        are fixed: the same surroundings give a pixel the same label in every image.
+
+        Parameters
+        ----------
+        image : array_like
+            One plane with the channels of the training image.
+        axes : str, optional
+            One letter per array axis, e.g. ``"CYX"``; guessed where None.
+        options : RunOptions, optional
+            Device and threads.
+
+        Returns
+        -------
+        ndarray of unsigned int, (y, x)
+            Labels from 1; 0 where the image is not finite.
+
+        Raises
+        ------
+        InputError
+            The image is not a plane with `n_channels` channels.
+        DeviceError, OutOfMemoryError, TrainingError
+            The machine cannot do it.
+        """
+        options = options or RunOptions()
+        pixels = channels_first(image, resolve_axes(np.shape(image), axes))
+        if pixels.shape[0] != self.n_channels:
+            raise InputError(
+                f"The image has {pixels.shape[0]} channels, but the model was trained on "
+                f"{self.n_channels}; give it an image with the same channels."
+            )
+        valid = finite_mask(pixels)
+        scaled = normalize(pixels, valid, self.ranges)
+        with readable_torch_errors(), thread_limit(options.threads):
+            device = choose_device(options.device)
+            try:
+                clusters = cluster_map(
+                    self.network.to(device), torch.from_numpy(scaled)[None].to(device)
+                )
+            finally:
+                self.network.to("cpu")
+        tidy = merge_small_regions(clusters, self.params.min_region_size, valid)
+        labels: Labels = self.numbers.astype(smallest_unsigned_dtype(self.numbers.max()))[tidy]
+        if valid is not None:
+            labels[~valid] = 0
+        return labels

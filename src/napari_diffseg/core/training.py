@@ -1,0 +1,190 @@
+"""The training loop: one generator for scripts, command line and window alike.
+
+Kim et al. 2020, Algorithm 1: forward pass, clusters by argmax, losses, one step of
+stochastic gradient descent; again. After each step the loop yields its facts, hears
+*finish*, and makes a preview where one is due.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
+from enum import Enum
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_diffseg.core.losses import continuity_loss, similarity_loss
+from napari_diffseg.core.network import FeatureClusteringNet
+from napari_diffseg.core.sampling import TrainingImage, sample_patches
+from napari_diffseg.core.superpixel_vote import majority_vote
+from napari_diffseg.params import SegmentationParams
+
+Labels = NDArray[np.unsignedinteger]
+
+
+class Command(Enum):
+    """What a running generator can be sent."""
+
+    FINISH = "finish"
+    """Stop after this iteration and keep what there is."""
+
+
+class StopReason(Enum):
+    """Why training ended."""
+
+    ITERATIONS = "all iterations done"
+    MIN_LABELS = "fewest labels reached"
+    FINISHED = "finished by the user"
+
+
+@dataclass(frozen=True, slots=True)
+class Iteration:
+    """Facts of one training iteration.
+
+    Attributes
+    ----------
+    index : int
+        1 for the first.
+    n_iterations : int
+        The most that will be done (T).
+    loss, similarity, continuity : float
+        The whole loss and its two parts, the continuity without its weight μ.
+    n_clusters : int
+        Clusters in use in this iteration's forward pass (q′).
+    seconds : float
+        Time since the run began.
+    labels : ndarray or None, (y, x)
+        A preview, where one was due.
+    """
+
+    index: int
+    n_iterations: int
+    loss: float
+    similarity: float
+    continuity: float
+    n_clusters: int
+    seconds: float
+    labels: Labels | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingResult:
+    """What training returns: every iteration's facts (without previews) and why it ended."""
+
+    history: tuple[Iteration, ...]
+    stop_reason: StopReason
+
+
+def train(
+    network: FeatureClusteringNet,
+    image: TrainingImage,
+    params: SegmentationParams,
+    generator: torch.Generator,
+    *,
+    preview: Callable[[], Labels] | None = None,
+    preview_interval: float = 0.5,
+    start: float | None = None,
+) -> Generator[Iteration, Command | None, TrainingResult]:
+    """Train the network on one image, in place.
+
+    Parameters
+    ----------
+    network : FeatureClusteringNet
+        Trained in place; on the image's device.
+    image : TrainingImage
+        Pixels ``1 c y x``, float32, and their masks.
+    params : SegmentationParams
+        Gives μ, T, the optimiser's settings, the patches and the floor on labels.
+    generator : torch.Generator
+        Source of the random patches; on the CPU.
+    preview : callable, optional
+        Makes labels ``(y, x)`` from the network as it is; must not change its weights.
+    preview_interval : float
+        Seconds from the end of one preview to the start of the next, at the least:
+        slow previews are made more rarely, so that they take no more than a third of
+        the time. The first is made after the first iteration.
+    start : float, optional
+        `time.perf_counter` at the start of the run; now, where None.
+
+    Yields
+    ------
+    Iteration
+        Facts of each iteration. Send `Command.FINISH` to end after it.
+
+    Returns
+    -------
+    TrainingResult
+
+    Notes
+    -----
+    As in the published program the run ends after the step of the iteration whose
+    forward pass had no more than `min_labels` clusters.
+    """
+    start = time.perf_counter() if start is None else start
+    optimizer = torch.optim.SGD(
+        network.parameters(), lr=params.learning_rate, momentum=params.momentum
+    )
+    history: list[Iteration] = []
+    next_preview = float("-inf")
+    network.train()
+    for index in range(1, params.n_iterations + 1):
+        losses = _step(network, optimizer, sample_patches(image, params, generator), params)
+        # The one round trip from the device: all facts at once.
+        loss, similarity, continuity, n_clusters = losses.tolist()
+        now = time.perf_counter()
+        facts = Iteration(
+            index=index,
+            n_iterations=params.n_iterations,
+            loss=loss,
+            similarity=similarity,
+            continuity=continuity,
+            n_clusters=int(n_clusters),
+            seconds=now - start,
+        )
+        history.append(facts)
+        labels = None
+        if preview is not None and now >= next_preview:
+            labels = preview()
+            network.train()
+            done = time.perf_counter()
+            next_preview = done + max(preview_interval, 2 * (done - now))
+        command = yield facts if labels is None else replace(facts, labels=labels)
+        if command is Command.FINISH:
+            return TrainingResult(tuple(history), StopReason.FINISHED)
+        if facts.n_clusters <= params.min_labels:
+            return TrainingResult(tuple(history), StopReason.MIN_LABELS)
+    return TrainingResult(tuple(history), StopReason.ITERATIONS)
+
+
+def _step(
+    network: FeatureClusteringNet,
+    optimizer: torch.optim.Optimizer,
+    batch: TrainingImage,
+    params: SegmentationParams,
+) -> torch.Tensor:
+    """One forward and backward pass; returns loss, its two parts and q′ as one tensor."""
+    response = network(batch.pixels)
+    clusters = response.detach().argmax(dim=1)
+    n_used = _count_used(clusters, batch.valid, params.n_clusters)
+    if batch.superpixels is not None:
+        clusters = majority_vote(clusters, batch.superpixels, params.n_clusters)
+    similarity = similarity_loss(response, clusters, batch.valid)
+    continuity = continuity_loss(response, batch.valid)
+    loss = similarity + params.continuity_weight * continuity
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    return torch.stack([loss.detach(), similarity.detach(), continuity.detach(), n_used])
+
+
+def _count_used(
+    clusters: torch.Tensor, valid: torch.Tensor | None, n_clusters: int
+) -> torch.Tensor:
+    """Count the clusters in use, without waiting for the device as `torch.unique` would."""
+    if valid is not None:
+        clusters = torch.where(valid, clusters, n_clusters)
+    used = torch.zeros(n_clusters + 1, device=clusters.device)
+    return used.scatter_(0, clusters.flatten(), 1.0)[:n_clusters].sum()

@@ -1,0 +1,55 @@
+"""Inference: statistics are those of the sample, and tiles cannot be seen."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from napari_diffseg.core.inference import calibrate, cluster_map
+from napari_diffseg.core.network import FeatureClusteringNet
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(3)
+    return FeatureClusteringNet(2, 12, 10, 3)
+
+
+@pytest.fixture
+def pixels():
+    return torch.rand(1, 2, 61, 83, generator=torch.Generator().manual_seed(1))
+
+
+def test_calibrated_evaluation_mode_gives_what_training_mode_gives(network, pixels):
+    with torch.no_grad():
+        expected = network.train()(pixels)
+        calibrate(network, pixels)
+        assert not network.training
+        torch.testing.assert_close(network(pixels), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_calibration_leaves_the_weights_alone(network, pixels):
+    before = [weight.clone() for weight in network.parameters()]
+    calibrate(network, pixels)
+    for weight, old in zip(network.parameters(), before, strict=True):
+        assert torch.equal(weight, old)
+
+
+@pytest.mark.parametrize("tile", [7, 16, 40, 61, 1000])
+def test_clusters_do_not_depend_on_the_tile(network, pixels, tile):
+    calibrate(network, pixels)
+    untiled = cluster_map(network, pixels, tile=10_000)
+    assert len(np.unique(untiled)) > 3
+    np.testing.assert_array_equal(cluster_map(network, pixels, tile), untiled)
+
+
+def test_a_response_depends_on_nothing_beyond_the_radius(network, pixels):
+    calibrate(network, pixels)
+    changed = pixels.clone()
+    changed[..., 30, 40] += 5
+    with torch.no_grad():
+        moved = (network(pixels) != network(changed)).any(dim=1)[0].nonzero()
+    assert network.radius == 3
+    assert (moved.amax(0) - torch.tensor([30, 40])).tolist() == [3, 3]
+    assert (torch.tensor([30, 40]) - moved.amin(0)).tolist() == [3, 3]

@@ -1,0 +1,256 @@
+"""Whole runs: what comes in, what comes out, and how a run is stopped."""
+
+from __future__ import annotations
+
+import json
+
+import dask.array as da
+import numpy as np
+import pytest
+import torch
+
+from napari_diffseg import (
+    Command,
+    DeviceError,
+    InputError,
+    OutOfMemoryError,
+    RunOptions,
+    SegmentationParams,
+    StopReason,
+    TrainingError,
+    segment,
+    segment_steps,
+)
+from napari_diffseg.core import segmentation as segmentation_module
+
+QUICK = SegmentationParams(n_features=8, n_clusters=8, n_iterations=6, min_region_size=4)
+
+
+def two_regions(height=40, width=48):
+    """A bright disc on a dark, noisy ground; (y, x), float64."""
+    y, x = np.mgrid[:height, :width]
+    disc = (y - height / 2) ** 2 + (x - width / 2) ** 2 < (min(height, width) / 4) ** 2
+    noise = np.random.default_rng(0).normal(0, 0.02, (height, width))
+    return disc, np.clip(np.where(disc, 0.8, 0.2) + noise, 0, 1)
+
+
+def drain(steps):
+    facts = []
+    while True:
+        try:
+            facts.append(next(steps))
+        except StopIteration as end:
+            return facts, end.value
+
+
+DISC, FLOATS = two_regions()
+BYTES = (FLOATS * 255).astype(np.uint8)
+RGB = np.stack([BYTES, 255 - BYTES, BYTES // 2], axis=-1)
+READ_ONLY = BYTES.copy()
+READ_ONLY.flags.writeable = False
+
+IMAGES = {
+    "uint8": (BYTES, None),
+    "uint16": (BYTES.astype(np.uint16) * 257, None),
+    "uint32": (BYTES.astype(np.uint32) * 70_000, None),
+    "int16": (BYTES.astype(np.int16) - 100, None),
+    "int64": (BYTES.astype(np.int64) * 10**9, None),
+    "bool": (DISC, None),
+    "float32": (FLOATS.astype(np.float32), None),
+    "float64": (FLOATS * 1e4 - 5e3, None),
+    "big endian": (BYTES.astype(">u2"), None),
+    "rgb": (RGB, None),
+    "rgba": (np.dstack([RGB, np.full(DISC.shape, 255, np.uint8)]), None),
+    "channels first": (np.moveaxis(RGB, -1, 0), None),
+    "channels in the middle": (np.moveaxis(RGB, -1, 1), "YCX"),
+    "five channels": (np.stack([BYTES] * 5), None),
+    "ome axes": (BYTES[None, None, None], "TCZYX"),
+    "not contiguous": (np.repeat(BYTES, 2, axis=1)[:, ::2], None),
+    "reversed": (BYTES[::-1, ::-1], None),
+    "read-only": (READ_ONLY, None),
+    "dask": (da.from_array(BYTES, chunks=13), None),
+    "list": (BYTES.tolist(), None),
+}
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_every_kind_of_image_gives_labels_of_its_plane(name):
+    image, axes = IMAGES[name]
+    result = segment(image, axes=axes, params=QUICK)
+    assert result.labels.shape == DISC.shape
+    assert result.labels.dtype == np.uint8
+    areas = np.bincount(result.labels.ravel())
+    assert areas[0] == 0
+    assert len(areas) == result.n_labels + 1
+    assert (np.diff(areas[1:]) <= 0).all(), "labels count from 1 by falling area"
+    assert (np.bincount(result.labels[DISC]).argmax()) != np.bincount(result.labels[~DISC]).argmax()
+    assert any("guessed" in note for note in result.notes) == (axes is None)
+
+
+@pytest.mark.parametrize("shape", [(1, 40), (40, 1), (2, 2), (1, 2), (3, 5), (200, 3)])
+def test_thin_and_tiny_images(shape):
+    image = np.arange(np.prod(shape)).reshape(shape)
+    for params in (QUICK, SegmentationParams.paper(n_features=8, n_clusters=8, n_iterations=3)):
+        assert segment(image, axes="YX", params=params).labels.shape == shape
+
+
+@pytest.mark.parametrize("patch_size", [0, 16])
+def test_pixels_that_are_not_finite_are_left_out(patch_size):
+    image = FLOATS.copy()
+    image[:5] = np.nan
+    image[20, 20] = -np.inf
+    params = SegmentationParams.from_dict({**QUICK.to_dict(), "patch_size": patch_size})
+    result = segment(image, params=params)
+    np.testing.assert_array_equal(result.labels == 0, ~np.isfinite(image))
+    assert any("NaN or infinite" in note for note in result.notes)
+
+
+@pytest.mark.parametrize("patch_size", [0, 16])
+def test_masked_pixels_do_not_teach(patch_size):
+    """Whatever hides behind NaN, the rest of the image gets the same labels."""
+    params = SegmentationParams.from_dict({**QUICK.to_dict(), "patch_size": patch_size})
+    image = FLOATS.copy()
+    image[:, :6] = np.nan
+    other = image.copy()
+    other[:, :6] = np.inf
+    np.testing.assert_array_equal(
+        segment(image, params=params).labels, segment(other, params=params).labels
+    )
+
+
+def test_the_alpha_channel_is_dropped_and_that_is_said():
+    rgba = np.dstack([RGB, np.random.default_rng(1).integers(0, 255, DISC.shape, np.uint8)])
+    result = segment(rgba, params=QUICK)
+    assert "The alpha channel was dropped." in result.notes
+    np.testing.assert_array_equal(result.labels, segment(RGB, params=QUICK).labels)
+
+
+@pytest.mark.parametrize(
+    ("image", "axes", "words"),
+    [
+        (np.zeros((0, 5)), None, "empty|no pixels"),
+        (np.full((9, 9), np.nan), None, "finite|NaN"),
+        (np.full((9, 9), 7, np.uint8), None, "7"),
+        (np.ones((9, 9, 3)), None, "1"),
+        (np.random.rand(9, 9, 9), "ZYX", "2|two|plane"),
+        (np.random.rand(9, 9), "CYX", "CYX"),
+        (np.random.rand(9, 9, 3), "YXQ", "Q"),
+        (np.random.rand(9, 9) + 1j, None, "complex"),
+        (np.array([["a", "b"], ["c", "d"]]), None, "str|<U1|text"),
+    ],
+)
+def test_an_unusable_image_is_one_sentence(image, axes, words):
+    with pytest.raises(InputError, match=words) as error:
+        segment(image, axes=axes, params=QUICK)
+    assert "\n" not in str(error.value)
+
+
+def test_a_device_that_is_not_there():
+    with pytest.raises(DeviceError, match="'cuda:7' is not on this machine, which has .*cpu"):
+        segment(BYTES, params=QUICK, options=RunOptions(device="cuda:7"))
+
+
+def test_the_same_seed_gives_the_same_result_and_another_seed_another_start():
+    params = SegmentationParams.from_dict({**QUICK.to_dict(), "patch_size": 16})
+    first, second = segment(BYTES, params=params), segment(BYTES, params=params)
+    np.testing.assert_array_equal(first.labels, second.labels)
+    assert [f.loss for f in first.history] == [f.loss for f in second.history]
+    other = segment(BYTES, params=SegmentationParams.from_dict({**params.to_dict(), "seed": 1}))
+    assert [f.loss for f in other.history] != [f.loss for f in first.history]
+
+
+def test_a_run_leaves_torch_as_it_was():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    threads = torch.get_num_threads()
+    segment(BYTES, params=QUICK, options=RunOptions(threads=1))
+    assert torch.get_num_threads() == threads
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_the_image_is_left_as_it_was():
+    image = FLOATS.copy()
+    image[3, 3] = np.nan
+    before = image.copy()
+    segment(image, params=QUICK)
+    np.testing.assert_array_equal(image, before)
+
+
+def test_previews_change_nothing_and_keep_their_numbers():
+    options = RunOptions(previews=True, preview_interval=0.0)
+    quiet = segment(BYTES, params=QUICK)
+    facts, result = drain(segment_steps(BYTES, params=QUICK, options=options))
+    np.testing.assert_array_equal(result.labels, quiet.labels)
+    previews = [f.labels for f in facts if f.labels is not None]
+    assert facts[0].labels is not None, "the first preview comes after the first iteration"
+    assert all(p.shape == BYTES.shape and p.min() >= 1 for p in previews)
+    assert all(f.labels is None for f in result.history)
+    assert len(result.preview_numbers) == result.n_labels
+
+
+def test_a_preview_of_a_large_image_has_its_shape():
+    _, wide = two_regions(30, 1601)
+    facts, result = drain(segment_steps(wide, params=QUICK, options=RunOptions(previews=True)))
+    assert facts[0].labels.shape == wide.shape == result.labels.shape
+
+
+def test_finish_keeps_what_there_is_after_the_iteration_under_way():
+    steps = segment_steps(BYTES, params=SegmentationParams(n_iterations=1000, n_features=8))
+    next(steps)
+    next(steps)
+    with pytest.raises(StopIteration) as end:
+        steps.send(Command.FINISH)
+    result = end.value.value
+    assert result.stop_reason is StopReason.FINISHED
+    assert len(result.history) == 2
+    assert result.labels.shape == BYTES.shape
+
+
+def test_the_model_gives_its_own_image_the_same_labels():
+    result = segment(RGB, params=QUICK)
+    np.testing.assert_array_equal(result.model.apply(RGB), result.labels)
+    assert result.model.n_channels == 3
+    with pytest.raises(InputError, match="has 1 channel.* trained on 3"):
+        result.model.apply(BYTES)
+
+
+def test_provenance_can_be_written_as_json_and_run_again():
+    result = segment(RGB, params=QUICK)
+    record = json.loads(json.dumps(result.provenance()))
+    again = segment(RGB, params=SegmentationParams.from_dict(record["params"]))
+    np.testing.assert_array_equal(again.labels, result.labels)
+    assert record["preset"] == "custom"
+    assert record["stop_reason"] == result.stop_reason.value
+    assert record["axes"] == "YXC"
+
+
+def test_superpixels_run_from_the_front_door():
+    params = SegmentationParams.from_dict(
+        {**QUICK.to_dict(), "n_superpixels": 60, "continuity_weight": 0.0}
+    )
+    assert segment(RGB, params=params).n_labels >= 1
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected", "words"),
+    [
+        (RuntimeError("shape mismatch\nlong trace"), TrainingError, "shape mismatch"),
+        (MemoryError(), OutOfMemoryError, "not enough memory on the machine"),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
+            OutOfMemoryError,
+            "not enough memory on the machine",
+        ),
+        (torch.OutOfMemoryError("CUDA out of memory"), OutOfMemoryError, "memory on the GPU"),
+    ],
+)
+def test_an_error_inside_torch_becomes_one_of_ours(monkeypatch, raised, expected, words):
+    def broken(*_, **__):
+        raise raised
+
+    monkeypatch.setattr(segmentation_module, "build_network", broken)
+    with pytest.raises(expected, match=words) as error:
+        segment(BYTES, params=QUICK)
+    assert not isinstance(error.value, RuntimeError)
+    assert "\n" not in str(error.value)
