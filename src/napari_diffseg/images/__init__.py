@@ -1,0 +1,1 @@
+"""Images as arrays: axes, intensity, label numbers and superpixels (numpy, scikit-image)."""

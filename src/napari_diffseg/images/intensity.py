@@ -1,0 +1,185 @@
+"""Intensity: which pixels count, which range they span, and one scale for all.
+
+Images come in as ``c y x`` of any real type and leave as float32 between about 0 and 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_diffseg.errors import InputError
+
+_PERCENTILES = (0.1, 99.9)
+
+# Percentiles are taken from about so many pixels of a channel, so that the cost of the
+# sort does not grow with the image.
+_MOST_SAMPLES = 1 << 20
+
+# Pixels scaled at a time: bounds the float64 copies that normalizing needs.
+_BLOCK_PIXELS = 1 << 18
+
+# Tails beyond the percentiles are kept, but one hot pixel must not dominate a convolution.
+_LOWEST, _HIGHEST = -1.0, 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class IntensityRange:
+    """Range of intensities that becomes 0 to 1.
+
+    Attributes
+    ----------
+    low, high : tuple of float
+        One value for each channel, in the image's own unit.
+    """
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+def finite_mask(pixels: NDArray[Any]) -> NDArray[np.bool_] | None:
+    """Find the pixels that are finite in every channel.
+
+    Parameters
+    ----------
+    pixels : ndarray, (c, y, x)
+
+    Returns
+    -------
+    ndarray of bool, (y, x), or None
+        None where every pixel is finite, as those of integer images are.
+    """
+    if pixels.dtype.kind != "f":
+        return None
+    valid = np.isfinite(pixels[0])
+    for channel in pixels[1:]:
+        valid &= np.isfinite(channel)
+    return None if valid.all() else valid
+
+
+def measure_range(
+    pixels: NDArray[Any], valid: NDArray[np.bool_] | None, how: str
+) -> IntensityRange:
+    """Measure the range of intensities that becomes 0 to 1.
+
+    Parameters
+    ----------
+    pixels : ndarray, (c, y, x)
+    valid : ndarray of bool, (y, x), or None
+        From `finite_mask`; other pixels do not count.
+    how : {"percentile", "dtype"}
+        ``"percentile"``: each channel from its 0.1 to its 99.9 percentile.
+        ``"dtype"``: all channels over the range of the data type. Floating-point
+        images have none: 0 to 1 where their values lie in it, else the values' range.
+
+    Returns
+    -------
+    IntensityRange
+
+    Raises
+    ------
+    InputError
+        No pixel is finite, or no channel has two different values.
+    """
+    if valid is not None and not valid.any():
+        raise InputError(
+            "The image has no finite pixel, only NaN or infinity; choose another image or plane."
+        )
+    extrema = [_extrema(_counted(channel, valid)) for channel in pixels]
+    if all(low == high for low, high in extrema):
+        values = ", ".join(f"{low:g}" for low, _ in extrema)
+        said = f"the value {values}" if len(extrema) == 1 else f"the same values ({values})"
+        raise InputError(
+            f"Every pixel has {said}, so there is nothing to segment; "
+            "choose another image or plane."
+        )
+    if how == "dtype":
+        low, high = _dtype_range(pixels.dtype, extrema)
+        return IntensityRange((low,) * len(pixels), (high,) * len(pixels))
+    ranges = [
+        _percentile_range(channel, valid, *ends)
+        for channel, ends in zip(pixels, extrema, strict=True)
+    ]
+    return IntensityRange(tuple(low for low, _ in ranges), tuple(high for _, high in ranges))
+
+
+def normalize(
+    pixels: NDArray[Any], valid: NDArray[np.bool_] | None, ranges: IntensityRange
+) -> NDArray[np.float32]:
+    """Scale each channel so that its range becomes 0 to 1.
+
+    Parameters
+    ----------
+    pixels : ndarray, (c, y, x)
+    valid : ndarray of bool, (y, x), or None
+        Other pixels get the mean of the valid ones of their channel.
+    ranges : IntensityRange
+        One range for each channel. Values beyond it stay beyond 0 and 1, but no
+        further than -1 and 2.
+
+    Returns
+    -------
+    ndarray of float32, (c, y, x)
+        C-contiguous and new.
+    """
+    scaled = np.empty(pixels.shape, dtype=np.float32)
+    n_rows = max(1, _BLOCK_PIXELS // pixels.shape[2])
+    for index, (low, high) in enumerate(zip(ranges.low, ranges.high, strict=True)):
+        for start in range(0, pixels.shape[1], n_rows):
+            rows = slice(start, start + n_rows)
+            scaled[index, rows] = _scale(pixels[index, rows], low, high)
+        if valid is not None:
+            mean = scaled[index].mean(dtype=np.float64, where=valid)
+            np.copyto(scaled[index], mean, where=~valid, casting="same_kind")
+    return scaled
+
+
+def _scale(block: NDArray[Any], low: float, high: float) -> NDArray[np.float64]:
+    # In float64: float32 would lose the differences of large 32-bit integers.
+    values = block.astype(np.float64)
+    # NaN and infinity are replaced by the caller; finite values may overflow, then clip.
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isinf(high - low):
+            values, low, high = values / 2, low / 2, high / 2
+        values -= low
+        values /= high - low
+    return np.clip(values, _LOWEST, _HIGHEST, out=values)
+
+
+def _counted(channel: NDArray[Any], valid: NDArray[np.bool_] | None) -> NDArray[Any]:
+    """Return the pixels of a channel that count, in one row."""
+    return channel.reshape(-1) if valid is None else channel[valid]
+
+
+def _extrema(values: NDArray[Any]) -> tuple[float, float]:
+    return float(values.min()), float(values.max())
+
+
+def _percentile_range(
+    channel: NDArray[Any], valid: NDArray[np.bool_] | None, lowest: float, highest: float
+) -> tuple[float, float]:
+    if lowest == highest:
+        # One flat channel among others: it becomes 0. The next float counts where a step
+        # of 1 is lost in rounding.
+        return lowest, max(lowest + 1.0, float(np.nextafter(lowest, np.inf)))
+    values = _counted(channel, valid)
+    step = -(-values.size // _MOST_SAMPLES)
+    if step > 1:
+        # An odd step visits every column of an image whose width is a power of 2.
+        values = values[:: step | 1]
+    # Values that occur in the image: interpolated ones could overflow.
+    low, high = np.percentile(values.astype(np.float64), _PERCENTILES, method="nearest")
+    return (float(low), float(high)) if low < high else (lowest, highest)
+
+
+def _dtype_range(dtype: np.dtype[Any], extrema: list[tuple[float, float]]) -> tuple[float, float]:
+    lowest = min(low for low, _ in extrema)
+    highest = max(high for _, high in extrema)
+    if dtype.kind == "b":
+        return 0.0, 1.0
+    if dtype.kind == "f":
+        return (0.0, 1.0) if lowest >= 0.0 and highest <= 1.0 else (lowest, highest)
+    return min(0.0, lowest), float(np.iinfo(dtype).max)
