@@ -1,0 +1,56 @@
+# Each target does its own set-up: system packages (as root, on Debian or Ubuntu) and .venv.
+# `make` alone lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.complete
+# Where the benchmark images are, and more options for pytest and for the benchmark.
+DATA ?= ../shared/data
+ARGS ?=
+
+# Real napari windows need a display; where there is none, Xvfb is one.
+ifeq ($(shell uname -s)$(DISPLAY),Linux)
+WITH_DISPLAY := xvfb-run -a -s "-screen 0 1400x1000x24"
+endif
+
+.PHONY: help setup packages demo test test-slow lint types bench clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS=$$'\t' read -r name text; do \
+	  printf '  make %-10s %s\n' "$$name" "$$text"; done
+
+setup: packages $(STAMP) ## system packages and .venv; repeated calls do nothing
+
+packages:
+	@PYTHON='$(PYTHON)' scripts/setup.sh packages
+
+$(STAMP): pyproject.toml constraints.txt scripts/setup.sh
+	@PYTHON='$(PYTHON)' scripts/setup.sh environment
+
+demo: setup ## segment a sample image in a real napari window; writes demo-output/
+	$(BIN)/napari-diffseg demo -o demo-output
+
+test: setup ## all tests but the slow ones, in real napari windows too
+	$(WITH_DISPLAY) $(BIN)/python -m pytest $(ARGS)
+
+test-slow: setup ## the slow tests
+	$(WITH_DISPLAY) $(BIN)/python -m pytest -m slow $(ARGS)
+
+lint: $(STAMP) ## ruff: rules, floors and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP) ## mypy, strict, on everything but the widgets
+	$(BIN)/mypy
+
+bench: $(STAMP) ## the default against the paper preset: make bench DATA=DIR
+	$(BIN)/python -m benchmarks.compare --data '$(DATA)' $(ARGS)
+
+clean: ## remove .venv, caches and demo-output/
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist demo-output
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
