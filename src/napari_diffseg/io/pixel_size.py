@@ -1,0 +1,197 @@
+"""How large a pixel is, and how image files say it.
+
+OME-XML, ImageJ, TIFF tags and PNG each have a way of their own. What screens and
+printers need (72 dpi and its like) stands in the same places, put there by programs
+that know nothing of the object; it is never taken for a size under the microscope.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from xml.etree import ElementTree
+
+from napari_diffseg.errors import InputError
+
+MICROMETRES = {
+    "m": 1e6,
+    "cm": 1e4,
+    "mm": 1e3,
+    "µm": 1.0,
+    "nm": 1e-3,
+    "Å": 1e-4,
+    "pm": 1e-6,
+    "in": 25400.0,
+}
+"""Unit of length, as OME-XML spells it → micrometres."""
+
+_SPELLINGS = {
+    "meter": "m",
+    "metre": "m",
+    "centimeter": "cm",
+    "centimetre": "cm",
+    "millimeter": "mm",
+    "millimetre": "mm",
+    "um": "µm",
+    "μm": "µm",  # the Greek letter; the key to the table above has the micro sign
+    "\\u00b5m": "µm",  # ImageJ writes the escape itself, in six letters
+    "micron": "µm",
+    "microns": "µm",
+    "micrometer": "µm",
+    "micrometre": "µm",
+    "nanometer": "nm",
+    "nanometre": "nm",
+    "å": "Å",
+    "\u212b": "Å",  # the Ångström sign
+    "angstrom": "Å",
+    "picometer": "pm",
+    "picometre": "pm",
+    "inch": "in",
+}
+
+_PRINT_DPI = (72, 90, 96, 100, 120, 144, 150, 180, 200, 220, 240, 300, 350, 400, 600, 1200)
+"""Resolutions that programs write by default or for a printer, in pixels per inch."""
+
+
+@dataclass(frozen=True, slots=True)
+class PixelSize:
+    """Size of a pixel in the object.
+
+    Attributes
+    ----------
+    y, x : float
+        Height and width of a pixel; positive.
+    unit : str
+        Unit of both: ``"m"``, ``"cm"``, ``"mm"``, ``"µm"``, ``"nm"``, ``"Å"``,
+        ``"pm"`` or ``"in"``.
+
+    Raises
+    ------
+    InputError
+        A size is not a positive number, or the unit is none of these.
+    """
+
+    y: float
+    x: float
+    unit: str
+
+    def __post_init__(self) -> None:
+        if self.unit not in MICROMETRES:
+            raise InputError(
+                f"The unit of the pixel size is {self.unit!r}, but must be one of "
+                f"{', '.join(MICROMETRES)}."
+            )
+        if not (_is_size(self.y) and _is_size(self.x)):
+            raise InputError(
+                f"The pixel size is {self.y} × {self.x} {self.unit}, but both must be positive."
+            )
+
+    @property
+    def per_metre(self) -> tuple[float, float]:
+        """Pixels per metre along y and x."""
+        unit = MICROMETRES[self.unit]
+        return 1e6 / (self.y * unit), 1e6 / (self.x * unit)
+
+    def __str__(self) -> str:
+        return f"{self.y:.6g} × {self.x:.6g} {self.unit}"
+
+
+def parse_unit(text: object) -> str | None:
+    """Return the unit of length as OME-XML spells it, or None where `text` names none."""
+    if not isinstance(text, str):
+        return None
+    word = text.strip().strip("\0")
+    return word if word in MICROMETRES else _SPELLINGS.get(word.lower())
+
+
+def from_resolution(per_y: float, per_x: float, unit: str) -> PixelSize | None:
+    """Turn a resolution into a pixel size in µm.
+
+    Parameters
+    ----------
+    per_y, per_x : float
+        Pixels per `unit` along y and x.
+    unit : str
+        One of the units of `PixelSize`.
+
+    Returns
+    -------
+    PixelSize or None
+        None for a resolution that says nothing of the object: zero, one pixel per
+        unit, or what programs write for screens and printers.
+    """
+    if not (_is_size(per_y) and _is_size(per_x)):
+        return None
+    length = MICROMETRES[unit]
+    placeholder = per_y == per_x == 1
+    if placeholder or (_is_for_print(per_y, length) and _is_for_print(per_x, length)):
+        return None
+    return PixelSize(length / per_y, length / per_x, "µm")
+
+
+def from_ome_xml(xml: str) -> PixelSize | None:
+    """Read PhysicalSizeY and PhysicalSizeX of the first image in OME-XML.
+
+    Returns None where one of them is missing or has a unit that is no length.
+    """
+    try:
+        pixels = ElementTree.fromstring(xml).find(".//{*}Pixels")
+    except ElementTree.ParseError:
+        # The image itself may be whole; tifffile then reads it as a plain TIFF.
+        return None
+    if pixels is None:
+        return None
+    sizes = []
+    for axis in "YX":
+        size = _number(pixels.get(f"PhysicalSize{axis}"))
+        unit = parse_unit(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
+        if size is None or unit is None:
+            return None
+        sizes.append((size, unit))
+    return _in_one_unit(*sizes)
+
+
+def from_imagej(metadata: Mapping[str, Any], per_y: float, per_x: float) -> PixelSize | None:
+    """Read the pixel size of an ImageJ TIFF: pixels per unit, and the unit in its text.
+
+    Returns None where the text has no unit, or ``"pixel"``.
+    """
+    unit_x = parse_unit(metadata.get("unit"))
+    unit_y = parse_unit(metadata.get("yunit", metadata.get("unit")))
+    if unit_x is None or unit_y is None or not (_is_size(per_y) and _is_size(per_x)):
+        return None
+    return _in_one_unit((1 / per_y, unit_y), (1 / per_x, unit_x))
+
+
+def _in_one_unit(y: tuple[float, str], x: tuple[float, str]) -> PixelSize:
+    """Join two sizes with their units; the unit of x is kept."""
+    height, unit_y = y
+    width, unit = x
+    if unit_y != unit:
+        height *= MICROMETRES[unit_y] / MICROMETRES[unit]
+    return PixelSize(height, width, unit)
+
+
+def _number(text: str | None) -> float | None:
+    """Return the positive number in `text`, or None."""
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if _is_size(value) else None
+
+
+def _is_size(value: float) -> bool:
+    return math.isfinite(value) and value > 0
+
+
+def _is_for_print(per_unit: float, length: float) -> bool:
+    """Whether a resolution per `length` µm is one of `_PRINT_DPI`.
+
+    PNG counts whole pixels per metre and others round to whole centimetres, so a
+    third of a pixel per inch of difference is let pass.
+    """
+    dpi = per_unit * MICROMETRES["in"] / length
+    return any(abs(dpi - known) < 0.3 for known in _PRINT_DPI)

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import pytest
+
+from napari_diffseg.errors import InputError
+from napari_diffseg.io.pixel_size import (
+    PixelSize,
+    from_imagej,
+    from_ome_xml,
+    from_resolution,
+    parse_unit,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "unit"),
+    [
+        ("µm", "µm"),
+        ("\u03bcm", "µm"),
+        ("\\u00B5m", "µm"),
+        ("micron", "µm"),
+        ("um\0", "µm"),
+        (" Microns ", "µm"),
+        ("nm", "nm"),
+        ("mm", "mm"),
+        ("Å", "Å"),
+        ("\u212b", "Å"),
+        ("inch", "in"),
+        ("pixel", None),
+        ("", None),
+        (None, None),
+        (3, None),
+        ("parsec", None),
+    ],
+)
+def test_units_are_spelt_as_in_ome_xml(text: object, unit: str | None) -> None:
+    assert parse_unit(text) == unit
+
+
+@pytest.mark.parametrize(
+    ("y", "x", "unit"),
+    [(0, 1, "µm"), (1, -1, "µm"), (float("nan"), 1, "µm"), (1, float("inf"), "µm"), (1, 1, "px")],
+)
+def test_a_pixel_has_a_positive_size_in_a_known_unit(y: float, x: float, unit: str) -> None:
+    with pytest.raises(InputError, match="must be"):
+        PixelSize(y, x, unit)
+
+
+def test_pixels_per_metre() -> None:
+    assert PixelSize(y=0.5, x=0.25, unit="µm").per_metre == (2e6, 4e6)
+    assert PixelSize(y=1, x=1, unit="mm").per_metre == (1e3, 1e3)
+
+
+@pytest.mark.parametrize(
+    ("per_y", "per_x", "unit", "expected"),
+    [
+        pytest.param(20000, 40000, "cm", (0.5, 0.25), id="microscope, cm"),
+        pytest.param(50800, 50800, "in", (0.5, 0.5), id="microscope, inch"),
+        pytest.param(508, 508, "in", (50, 50), id="stereo microscope"),
+        pytest.param(2, 2, "µm", (0.5, 0.5), id="per µm"),
+        pytest.param(72, 72, "in", None, id="screen"),
+        pytest.param(96, 96, "in", None, id="another screen"),
+        pytest.param(72.009, 72.009, "in", None, id="screen, rounded by PNG"),
+        pytest.param(118.11, 118.11, "cm", None, id="300 dpi in cm"),
+        pytest.param(300, 300, "in", None, id="printer"),
+        pytest.param(200, 100, "in", None, id="fax"),
+        pytest.param(1, 1, "cm", None, id="placeholder"),
+        pytest.param(0, 0, "in", None, id="nothing"),
+        pytest.param(1e4, 0, "cm", None, id="half of it"),
+    ],
+)
+def test_resolution(
+    per_y: float, per_x: float, unit: str, expected: tuple[float, float] | None
+) -> None:
+    size = from_resolution(per_y, per_x, unit)
+    if expected is None:
+        assert size is None
+    else:
+        assert size is not None
+        assert (size.y, size.x, size.unit) == (*map(pytest.approx, expected), "µm")
+
+
+def ome_xml(attributes: str) -> str:
+    namespace = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
+    return f'<OME xmlns="{namespace}"><Image><Pixels {attributes}/></Image></OME>'
+
+
+@pytest.mark.parametrize(
+    ("xml", "expected"),
+    [
+        (ome_xml('PhysicalSizeX="0.25" PhysicalSizeY="0.5"'), PixelSize(0.5, 0.25, "µm")),
+        (
+            ome_xml(
+                'PhysicalSizeX="250" PhysicalSizeXUnit="nm" '
+                'PhysicalSizeY="500" PhysicalSizeYUnit="nm"'
+            ),
+            PixelSize(500, 250, "nm"),
+        ),
+        (
+            ome_xml('PhysicalSizeX="2" PhysicalSizeY="4000" PhysicalSizeYUnit="nm"'),
+            PixelSize(4, 2, "µm"),
+        ),
+        (ome_xml('PhysicalSizeX="0.25"'), None),
+        (ome_xml('PhysicalSizeX="0" PhysicalSizeY="0"'), None),
+        (ome_xml('PhysicalSizeX="one" PhysicalSizeY="1"'), None),
+        (ome_xml('PhysicalSizeX="1" PhysicalSizeY="1" PhysicalSizeXUnit="pixel"'), None),
+        ("<OME/>", None),
+        ("<OME", None),
+    ],
+)
+def test_ome_xml(xml: str, expected: PixelSize | None) -> None:
+    assert from_ome_xml(xml) == expected
+
+
+def test_imagej() -> None:
+    assert from_imagej({"unit": "micron"}, 2, 4) == PixelSize(0.5, 0.25, "µm")
+    assert from_imagej({"unit": "mm", "yunit": "um"}, 2, 4) == PixelSize(0.0005, 0.25, "mm")
+    assert from_imagej({"unit": "pixel"}, 2, 4) is None
+    assert from_imagej({}, 2, 4) is None
+    assert from_imagej({"unit": "micron"}, 0, 4) is None
