@@ -1,0 +1,88 @@
+"""Options of the command line made from the parameters: nothing of them is typed twice."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from typing import Any
+
+from napari_diffseg.params import PRESETS, ParameterSpec, RunOptions, Scalar, SegmentationParams
+
+OPTIONS_SHOWN = ("device", "threads")
+"""The fields of `RunOptions` that mean something without a window."""
+
+
+def add_parameters(parser: argparse.ArgumentParser) -> None:
+    """Add ``--preset`` and one option for each parameter, under the parameters' headings."""
+    parser.add_argument(
+        "--preset",
+        choices=tuple(PRESETS),
+        default="default",
+        help="settings to start from; 'paper' has the published ones and is slow "
+        "(default: %(default)s)",
+    )
+    _add_specs(parser, SegmentationParams.specs())
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the machine."""
+    group = parser.add_argument_group("Machine")
+    for spec in RunOptions.specs():
+        if spec.name in OPTIONS_SHOWN:
+            _add_spec(group, spec, f"default {spec.default}")
+
+
+def read_parameters(args: argparse.Namespace) -> SegmentationParams:
+    """Build the parameters: those of the preset, changed by what was given.
+
+    Raises
+    ------
+    ParameterError
+        A value is out of its bounds.
+    """
+    names = (spec.name for spec in SegmentationParams.specs())
+    preset: Any = PRESETS[args.preset]
+    params: SegmentationParams = preset(**_given(args, names))
+    return params
+
+
+def read_options(args: argparse.Namespace) -> RunOptions:
+    """Build the options; raises as `read_parameters` does."""
+    return RunOptions.from_dict(_given(args, OPTIONS_SHOWN))
+
+
+def _given(args: argparse.Namespace, names: Iterable[str]) -> dict[str, Scalar]:
+    """Return what was given on the command line; an option that was not is None."""
+    values = ((name, getattr(args, name)) for name in names)
+    return {name: value for name, value in values if value is not None}
+
+
+def _add_specs(parser: argparse.ArgumentParser, specs: Iterable[ParameterSpec]) -> None:
+    paper = SegmentationParams.paper().to_dict()
+    groups: dict[str, argparse._ArgumentGroup] = {}
+    for spec in specs:
+        if spec.group not in groups:
+            groups[spec.group] = parser.add_argument_group(spec.group)
+        facts = f"{spec.range_text}; default {spec.default}"
+        if paper[spec.name] != spec.default:
+            facts += f", paper {paper[spec.name]}"
+        _add_spec(groups[spec.group], spec, facts)
+
+
+def _add_spec(group: argparse._ArgumentGroup, spec: ParameterSpec, facts: str) -> None:
+    symbol = f"{spec.symbol}: " if spec.symbol else ""
+    unit = f" {spec.unit}" if spec.unit else ""
+    # The bounds are checked by the dataclass alone, so that every door gives the same
+    # sentence; argparse only turns text into numbers. A % would be a format to it.
+    group.add_argument(
+        f"--{spec.name.replace('_', '-')}",
+        type=spec.kind,
+        metavar=_metavar(spec),
+        help=f"{symbol}{spec.help} [{facts}{unit}]".replace("%", "%%"),
+    )
+
+
+def _metavar(spec: ParameterSpec) -> str:
+    if spec.choices:
+        return "|".join(spec.choices)
+    return {int: "N", float: "X", str: "NAME"}[spec.kind]
