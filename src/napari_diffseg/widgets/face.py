@@ -1,0 +1,228 @@
+"""What the dock widget looks like: its controls in the order in which they are used."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+
+from qtpy.QtCore import QSignalBlocker, Qt
+from qtpy.QtWidgets import (
+    QFormLayout,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_diffseg.errors import ParameterError
+from napari_diffseg.params import RunOptions, Scalar, SegmentationParams
+from napari_diffseg.widgets.controls import MUTED, DetailSlider, ImageChooser, folded, narrow_combo
+from napari_diffseg.widgets.form import ParameterForm
+
+RED = "color: #e5605a;"
+AMBER = "color: #d9a441;"
+
+_DETAIL_LOW = 0.1
+_PRESET_TITLES = {
+    "default": "Default: quick",
+    "paper": "Paper: as published, slow",
+    "custom": "Custom",
+}
+_CONTINUITY = next(s for s in SegmentationParams.specs() if s.name == "continuity_weight")
+
+
+class SegmentFace(QWidget):
+    """The controls and how they show things; it decides nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.images = ImageChooser()
+        self.axes_edit = QLineEdit()
+        self.axes_row = self._make_axes_row()
+        self.description = _text(MUTED)
+        self.notes = _text(AMBER)
+        self.segment_button = QPushButton("Segment")
+        self.stop_button = QPushButton("Stop")
+        self.reason = _text(RED)
+        self.progress_bar = QProgressBar()
+        self.status = _text("")
+        self.device = narrow_combo()
+        self.detail = DetailSlider(_DETAIL_LOW, _CONTINUITY.high or 100.0, _CONTINUITY.help)
+        self.preset = narrow_combo()
+        self.params_form = ParameterForm(SegmentationParams)
+        self.options_form = ParameterForm(RunOptions, skip=("device", "previews"))
+        self.advanced = folded("Advanced", self._make_advanced())
+        self._lay_out()
+        self._dress()
+        self.offer_devices()
+
+    # --- showing things -------------------------------------------------------------
+
+    def say(self, text: str, *, wrong: bool = False) -> None:
+        """Write the status line."""
+        self.status.setText(text)
+        self.status.setStyleSheet(RED if wrong else "")
+
+    def give_reason(self, reason: str, *, wrong: bool, busy: bool) -> None:
+        """Say why Segment is off; it takes the place of a status that is over."""
+        self.reason.setText(reason)
+        self.reason.setStyleSheet(RED if wrong else AMBER)
+        self.reason.setVisible(bool(reason))
+        self.status.setVisible(busy or not reason)
+
+    def show_image(self, description: str, notes: Sequence[str]) -> None:
+        """Read the axes out, and what a person should know of them."""
+        self.description.setText(description)
+        self.description.setVisible(bool(description))
+        self.notes.setText(" ".join(notes))
+        self.notes.setVisible(bool(notes))
+
+    def mark_axes(self, *, wrong: bool) -> None:
+        """Colour the letters of the axes where they cannot be used."""
+        self.axes_edit.setStyleSheet("border: 1px solid #e5534b;" if wrong else "")
+
+    def show_parameters(self, values: Mapping[str, Scalar]) -> None:
+        """Set slider and preset to what stands in the form."""
+        value = values["continuity_weight"]
+        if isinstance(value, float):
+            self.detail.show_value(value)
+        try:
+            preset = SegmentationParams.from_dict(values).preset
+        except ParameterError:
+            preset = "custom"
+        with QSignalBlocker(self.preset):
+            self.preset.setCurrentIndex(self.preset.findData(preset))
+
+    def show_progress(self, done: int, total: int | None) -> None:
+        """Show how much is done; a total of 0 is unknown, None hides the bar."""
+        self.progress_bar.setRange(0, total or 0)
+        self.progress_bar.setValue(done)
+        # It keeps its place when it is hidden, so that nothing jumps.
+        self.progress_bar.setVisible(total is not None)
+
+    def offer_devices(self) -> None:
+        """Offer the devices; which GPUs there are is known once torch has been loaded."""
+        chosen = self.device.currentData() or "auto"
+        with QSignalBlocker(self.device):
+            self.device.clear()
+            for name, title in _devices().items():
+                self.device.addItem(title, name)
+            self.device.setCurrentIndex(max(self.device.findData(chosen), 0))
+
+    # --- making things --------------------------------------------------------------
+
+    def _make_axes_row(self) -> QWidget:
+        row = QWidget()
+        layout = QHBoxLayout(row)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(QLabel("Axes"))
+        layout.addWidget(self.axes_edit)
+        layout.addWidget(_text(MUTED, "one letter for each axis"), stretch=1)
+        self.axes_edit.setMaxLength(8)
+        self.axes_edit.setMaximumWidth(72)
+        self.axes_edit.setToolTip(
+            "One letter for each axis of the image: T time, C channels, Z depth, Y, X.\n"
+            "Change it where the guess is wrong, for example ZYX to CYX."
+        )
+        row.setVisible(False)
+        return row
+
+    def _make_advanced(self) -> QWidget:
+        box = QWidget()
+        layout = QVBoxLayout(box)
+        layout.setContentsMargins(0, 4, 0, 0)
+        layout.addWidget(self.params_form.native)
+        layout.addWidget(QLabel("<b>Machine</b>"))
+        layout.addWidget(self.options_form.native)
+        return box
+
+    def _lay_out(self) -> None:
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.segment_button, stretch=3)
+        buttons.addWidget(self.stop_button, stretch=2)
+        knobs = QFormLayout()
+        knobs.setHorizontalSpacing(12)
+        knobs.setVerticalSpacing(8)
+        knobs.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        knobs.addRow("Regions", self.detail)
+        knobs.addRow("Preset", self.preset)
+        knobs.addRow("Device", self.device)
+        page = QWidget()
+        layout = QVBoxLayout(page)
+        layout.setContentsMargins(10, 10, 10, 10)
+        layout.setSpacing(6)
+        layout.addWidget(QLabel("<b>Image</b>"))
+        layout.addWidget(self.images)
+        layout.addWidget(self.axes_row)
+        layout.addWidget(self.description)
+        layout.addWidget(self.notes)
+        layout.addSpacing(8)
+        layout.addLayout(buttons)
+        layout.addWidget(self.progress_bar)
+        layout.addWidget(self.reason)
+        layout.addWidget(self.status)
+        layout.addSpacing(8)
+        layout.addLayout(knobs)
+        layout.addSpacing(4)
+        layout.addWidget(self.advanced)
+        layout.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(page)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(scroll)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+        self.setMinimumWidth(320)
+
+    def _dress(self) -> None:
+        self.segment_button.setStyleSheet(
+            "QPushButton { font-weight: bold; padding: 7px; background-color: #2f6fb3; "
+            "color: white; } "
+            "QPushButton:disabled { background-color: rgba(128, 128, 128, 70); color: #8f959e; }"
+        )
+        self.stop_button.setStyleSheet("QPushButton { padding: 7px; }")
+        self.stop_button.setEnabled(False)
+        self.stop_button.setToolTip("Stop now and keep the regions found so far.")
+        self.progress_bar.setTextVisible(False)
+        self.progress_bar.setStyleSheet("QProgressBar::chunk { background-color: #4f9be0; }")
+        self.progress_bar.setFixedHeight(5)
+        policy = self.progress_bar.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)
+        self.progress_bar.setSizePolicy(policy)
+        self.progress_bar.setVisible(False)
+        self.status.setMinimumHeight(self.status.fontMetrics().height() * 2 + 4)
+        for name, title in _PRESET_TITLES.items():
+            self.preset.addItem(title, name)
+        self.preset.setToolTip(
+            "Default is made for people who wait. Paper has the published settings "
+            "(Kim et al. 2020), to compare with the literature."
+        )
+        self.device.setToolTip(next(s.help for s in RunOptions.specs() if s.name == "device"))
+
+
+def _text(style: str, text: str = "") -> QLabel:
+    label = QLabel(text)
+    label.setWordWrap(True)
+    label.setStyleSheet(style)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    return label
+
+
+def _devices() -> dict[str, str]:
+    """Return device name → title; loads no torch."""
+    titles = {"auto": "Automatic", "cpu": "Processor (CPU)"}
+    if "napari_diffseg.core.device" not in sys.modules:
+        return titles
+    from napari_diffseg.core.device import available_devices
+
+    gpus = [name for name in available_devices() if name != "cpu"]
+    return {**titles, **{name: f"GPU ({name})" for name in gpus}}

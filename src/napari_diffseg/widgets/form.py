@@ -1,0 +1,162 @@
+"""Forms made from `napari_diffseg.params`: one field for each of its fields.
+
+A field takes any value, also one out of bounds; it is then coloured, and the form says
+what is wrong. Quietly correcting what a person typed would hide the bounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from magicgui import widgets
+from magicgui.widgets.bases import ValueWidget
+from psygnal import Signal
+from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtWidgets import QFormLayout, QLabel, QSizePolicy, QWidget
+
+from napari_diffseg.errors import ParameterError
+from napari_diffseg.params import ParameterSpec, RunOptions, Scalar, SegmentationParams
+
+_WRONG = "background-color: #7a2e2e; color: white; border: 1px solid #e5534b;"
+# Wide enough to type a number that is out of any bounds.
+_WIDEST = 2**40
+
+
+class ParameterForm:
+    """A form for one of the parameter classes.
+
+    Parameters
+    ----------
+    described : type
+        `SegmentationParams` or `RunOptions`.
+    skip : collection of str
+        Fields that stand elsewhere in the dock; they keep their defaults here.
+    """
+
+    changed = Signal()
+    """Emitted once after every change, by a person or by `write`."""
+
+    def __init__(
+        self,
+        described: type[SegmentationParams] | type[RunOptions],
+        skip: Collection[str] = (),
+    ) -> None:
+        self._described = described
+        self._specs = {spec.name: spec for spec in described.specs() if spec.name not in skip}
+        self._fields: dict[str, ValueWidget] = {}
+        self._wheel = _WheelNeedsFocus()
+        self._native = QWidget()
+        rows = QFormLayout(self._native)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.setHorizontalSpacing(12)
+        rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        group = ""
+        for spec in self._specs.values():
+            if spec.group != group:
+                group = spec.group
+                rows.addRow(QLabel(f"<b>{group}</b>"))
+            field = self._fields[spec.name] = self._make_field(spec)
+            rows.addRow(_label(spec), field.native)
+
+    @property
+    def native(self) -> QWidget:
+        """The Qt widget."""
+        return self._native
+
+    @property
+    def fields(self) -> Mapping[str, ValueWidget]:
+        """The magicgui widget of each parameter."""
+        return self._fields
+
+    def values(self) -> dict[str, Scalar]:
+        """Return what stands in the fields; text where a number cannot be read."""
+        return {name: self._value(spec) for name, spec in self._specs.items()}
+
+    def problems(self) -> dict[str, str]:
+        """Return one sentence for each field that cannot be used."""
+        wrong = {}
+        for name, spec in self._specs.items():
+            try:
+                spec.check(self._value(spec))
+            except ParameterError:
+                shown = self._fields[name].value
+                shown = "empty" if shown == "" else shown
+                wrong[name] = f"{spec.title} is {shown}, but must be {spec.range_text}."
+        return wrong
+
+    def write(self, values: Mapping[str, Scalar]) -> None:
+        """Fill in values; fields that are not named stay as they are."""
+        for name, value in values.items():
+            if name in self._fields:
+                shown = f"{value:g}" if self._is_typed_number(self._specs[name]) else value
+                with self._fields[name].changed.blocked():
+                    self._fields[name].value = shown
+        self._on_change()
+
+    def _on_change(self) -> None:
+        wrong = self.problems()
+        for name, field in self._fields.items():
+            field.native.setStyleSheet(_WRONG if name in wrong else "")
+            field.tooltip = wrong.get(name) or _tooltip(self._specs[name])
+        self.changed.emit()
+
+    def _make_field(self, spec: ParameterSpec) -> ValueWidget:
+        about = {"name": spec.name, "tooltip": _tooltip(spec)}
+        field: ValueWidget
+        if spec.choices:
+            field = widgets.ComboBox(choices=spec.choices, value=spec.default, **about)
+        elif spec.kind is bool:
+            field = widgets.CheckBox(value=spec.default, **about)
+        elif spec.kind is int:
+            field = widgets.SpinBox(value=spec.default, min=-_WIDEST, max=_WIDEST, **about)
+        elif spec.kind is float:
+            # A text, so that 1e-4 can be typed and 0.1 is not shown as 0.100000.
+            field = widgets.LineEdit(value=f"{spec.default:g}", **about)
+        else:
+            field = widgets.LineEdit(value=spec.default, **about)
+        field.changed.connect(self._on_change)
+        field.native.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        field.native.installEventFilter(self._wheel)
+        # Qt would ask for room for the widest number that the field takes.
+        field.native.setMinimumWidth(90)
+        field.native.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        return field
+
+    def _value(self, spec: ParameterSpec) -> Scalar:
+        value: Scalar = self._fields[spec.name].value
+        if self._is_typed_number(spec):
+            try:
+                return float(value)
+            except ValueError:
+                return value
+        return value
+
+    @staticmethod
+    def _is_typed_number(spec: ParameterSpec) -> bool:
+        return spec.kind is float and not spec.choices
+
+
+class _WheelNeedsFocus(QObject):
+    """Lets the wheel scroll the dock, rather than change the number under the pointer."""
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if (
+            event.type() == QEvent.Type.Wheel
+            and isinstance(watched, QWidget)
+            and not watched.hasFocus()
+        ):
+            event.ignore()
+            return True
+        return False
+
+
+def _label(spec: ParameterSpec) -> QLabel:
+    label = QLabel(f"{spec.title} ({spec.symbol})" if spec.symbol else spec.title)
+    if spec.unit:
+        label.setText(f"{label.text()}, {spec.unit}")
+    label.setToolTip(_tooltip(spec))
+    return label
+
+
+def _tooltip(spec: ParameterSpec) -> str:
+    return f"{spec.help}\nAllowed: {spec.range_text}. Default: {spec.default}."

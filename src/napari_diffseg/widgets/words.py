@@ -1,0 +1,54 @@
+"""What a run says to a person; no Qt, no layers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_diffseg.errors import DiffSegError
+
+if TYPE_CHECKING:
+    from napari_diffseg.core.segmentation import Segmentation
+    from napari_diffseg.core.training import Iteration
+
+HINT = "Press Segment: regions appear on the image as they form."
+STARTING = "Starting … the first run takes a few seconds longer."
+BUSY = "A segmentation is already running; stop it, then start again."
+FINISHING = "Stopping … the regions found so far are kept."
+REMOVED = "Stopped, because its result layer was removed."
+
+
+def duration_in_words(seconds: float) -> str:
+    """Return e.g. ``"0.4 s"``, ``"12 s"`` or ``"2 min 05 s"``."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60:02d} s"
+
+
+def count_in_words(number: int, noun: str) -> str:
+    """Return e.g. ``"1 label"`` or ``"7 labels"``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def progress_in_words(facts: Iteration) -> str:
+    """Return iteration, clusters and time, e.g. for the status line."""
+    return (
+        f"Iteration {facts.index} of {facts.n_iterations} · "
+        f"{count_in_words(facts.n_clusters, 'cluster')} · {duration_in_words(facts.seconds)}"
+    )
+
+
+def result_in_words(segmentation: Segmentation) -> str:
+    """Return what came out, how long it took, why it ended, and what to know of it."""
+    labels = count_in_words(segmentation.n_labels, "label")
+    time = duration_in_words(segmentation.seconds)
+    iterations = count_in_words(len(segmentation.history), "iteration")
+    done = f"Done: {labels} in {time} ({iterations}: {segmentation.stop_reason.value})."
+    return " ".join([done, *segmentation.notes])
+
+
+def error_in_words(error: Exception) -> str:
+    """Return one sentence on what went wrong."""
+    if isinstance(error, DiffSegError):
+        return str(error)
+    return f"Something unexpected went wrong ({type(error).__name__}: {error}); please report it."

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+# Before napari is imported: the tests reset its settings, which must not be a person's own.
+os.environ["NAPARI_CONFIG"] = os.path.join(tempfile.mkdtemp(prefix="napari-config-"), "s.yaml")
+
+from napari_diffseg.core.training import Command, Iteration, StopReason
+
+
+def facts(index=1, n_iterations=5, labels=None):
+    return Iteration(
+        index=index,
+        n_iterations=n_iterations,
+        loss=1.0,
+        similarity=1.0,
+        continuity=0.0,
+        n_clusters=4,
+        seconds=0.1 * index,
+        labels=labels,
+    )
+
+
+def segmentation(shape, reason=StopReason.ITERATIONS, preview_numbers=(2, 1, 0), n_steps=5):
+    labels = np.ones(shape, dtype=np.uint8)
+    labels[: shape[0] // 2] = 2
+    labels[0, 0] = 3
+    return SimpleNamespace(
+        labels=labels,
+        n_labels=3,
+        history=tuple(facts(i + 1) for i in range(n_steps)),
+        stop_reason=reason,
+        notes=("A note.",),
+        seconds=1.0,
+        preview_numbers=preview_numbers,
+        provenance=lambda: {"program": "napari-diffseg", "stop_reason": reason.value},
+    )
+
+
+@dataclass
+class FakeRun:
+    """A run in place of the core's: gives previews, waits where told, breaks where told."""
+
+    n_iterations: int = 5
+    error: Exception | None = None
+    fails_at: int = 3
+    stands_at: int | None = None
+    go_on: threading.Event = field(default_factory=threading.Event)
+    stands: threading.Event = field(default_factory=threading.Event)
+    closed: threading.Event = field(default_factory=threading.Event)
+    sources: list = field(default_factory=list)
+    starts: int = 0
+
+    def steps(self, source, params, options) -> Generator:
+        self.starts += 1
+        self.sources.append(source)
+        image = source.read()
+        y, x = source.axes.index("Y"), source.axes.index("X")
+        shape = (image.shape[y], image.shape[x])
+        return self._steps(shape)
+
+    def _steps(self, shape):
+        labels = np.ones(shape, dtype=np.uint8)
+        labels[shape[0] // 2 :] = 2
+        try:
+            for index in range(1, self.n_iterations + 1):
+                if index == self.fails_at and self.error is not None:
+                    raise self.error
+                command = yield facts(index, self.n_iterations, labels)
+                if index == self.stands_at:
+                    self.stands.set()
+                    # Not for ever: a test that fails must not leave a thread behind.
+                    for _ in range(1000):
+                        if self.go_on.wait(0.01):
+                            break
+                        command = command or (yield facts(index, self.n_iterations, None))
+                        if command is Command.FINISH:
+                            break
+                if command is Command.FINISH:
+                    return segmentation(shape, StopReason.FINISHED, n_steps=index)
+        finally:
+            self.closed.set()
+        return segmentation(shape, n_steps=self.n_iterations)
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """A fake run; also the one that a dock opened later will start."""
+    fake = FakeRun()
+    monkeypatch.setattr("napari_diffseg.widgets.segment_dock.segmentation_steps", fake.steps)
+    yield fake
+    fake.go_on.set()
+
+
+@pytest.fixture
+def viewer(make_napari_viewer_proxy):
+    return make_napari_viewer_proxy()
+
+
+@pytest.fixture
+def image(viewer):
+    pixels = np.random.default_rng(0).integers(0, 255, (24, 32), dtype=np.uint8)
+    return viewer.add_image(pixels, name="cells")
+
+
+@pytest.fixture
+def dock(viewer, run):
+    """The dock widget as napari itself opens it."""
+    return viewer.window.add_plugin_dock_widget("napari-diffseg", "Segment")[1]

@@ -1,0 +1,65 @@
+"""The form: every field of the parameter classes is in it, and can be typed wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from napari_diffseg.params import RunOptions, SegmentationParams
+from napari_diffseg.widgets.form import ParameterForm
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture
+def form(qtbot):
+    made = ParameterForm(SegmentationParams)
+    qtbot.addWidget(made.native)
+    return made
+
+
+def test_it_starts_with_the_defaults(form):
+    assert form.values() == SegmentationParams().to_dict()
+    assert form.problems() == {}
+
+
+@pytest.mark.parametrize("described", [SegmentationParams, RunOptions])
+def test_every_parameter_has_a_field_with_its_help(qtbot, described):
+    form = ParameterForm(described)
+    qtbot.addWidget(form.native)
+    for spec in described.specs():
+        assert spec.help in form.fields[spec.name].tooltip
+
+
+def test_what_is_written_is_read_again(form):
+    paper = SegmentationParams.paper()
+    form.write(paper.to_dict())
+    assert SegmentationParams.from_dict(form.values()) == paper
+
+
+@pytest.mark.parametrize("spec", list(SegmentationParams.specs()), ids=lambda spec: spec.name)
+def test_numbers_just_out_of_bounds_can_be_typed_and_are_marked(form, spec):
+    field = form.fields[spec.name]
+    wrong = [] if spec.choices else [v for v in (spec.low, spec.high) if v is not None]
+    for bound in wrong:
+        value = bound - 1 if bound == spec.low else bound + 1
+        field.value = int(value) if spec.kind is int else str(value)
+        assert list(form.problems()) == [spec.name]
+        assert spec.title in form.problems()[spec.name]
+        assert field.native.styleSheet() != ""
+    form.write({spec.name: spec.default})
+    assert form.problems() == {}
+    assert field.native.styleSheet() == ""
+
+
+def test_one_change_is_told_once(form, qtbot):
+    told = []
+    form.changed.connect(lambda: told.append(1))
+    form.fields["seed"].value = 5
+    form.write(SegmentationParams.paper().to_dict())
+    assert len(told) == 2
+
+
+def test_a_skipped_field_is_not_there(qtbot):
+    form = ParameterForm(RunOptions, skip=("device", "previews"))
+    qtbot.addWidget(form.native)
+    assert set(form.values()) == {"threads", "preview_interval"}

@@ -1,0 +1,308 @@
+"""Layers → arrays: which plane is taken, along which axes, and where its result stands."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from napari.layers import Image
+
+from napari_diffseg.errors import InputError
+from napari_diffseg.widgets import planes
+from napari_diffseg.widgets.layers import ResultLayer
+from napari_diffseg.widgets.planes import describe_source, guess_axes
+
+pytestmark = pytest.mark.gui
+
+
+def model(*layers):
+    viewer = ViewerModel()
+    for layer in layers:
+        viewer.add_layer(layer)
+    return viewer
+
+
+def pixels(*shape, dtype=np.uint8):
+    return np.random.default_rng(0).integers(0, 255, shape).astype(dtype)
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "axes"),
+    [
+        ((20, 30), {}, "YX"),
+        ((5, 20, 30), {}, "ZYX"),
+        ((4, 5, 20, 30), {}, "TZYX"),
+        ((4, 2, 5, 20, 30), {}, "TCZYX"),
+        ((20, 30, 3), {"rgb": True}, "YX"),
+        ((5, 20, 30, 3), {"rgb": True}, "ZYX"),
+        ((5, 20, 30), {"axis_labels": ("c", "y", "x")}, "CYX"),
+        ((20, 30, 5), {"axis_labels": ("Row", "Column", "Channel")}, "YXC"),
+        ((5, 20, 30), {"axis_labels": ("time", "y", "x")}, "TYX"),
+        ((5, 20, 30), {"axis_labels": ("foo", "y", "x")}, "ZYX"),
+    ],
+)
+def test_axes_are_read_from_the_labels_or_guessed(shape, options, axes):
+    assert guess_axes(Image(pixels(*shape), **options)) == axes
+
+
+def test_too_many_axes_to_guess():
+    with pytest.raises(InputError, match="has 6 axes"):
+        guess_axes(Image(np.zeros((2, 2, 2, 2, 4, 4))))
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "axes", "read_shape", "read_axes", "words"),
+    [
+        ((20, 30), {}, None, (20, 30), "YX", "Y 20 · X 30 · one channel"),
+        ((20, 30, 3), {"rgb": True}, None, (20, 30, 3), "YXC", "3 channels (RGB)"),
+        ((20, 30, 4), {"rgb": True}, None, (20, 30, 4), "YXC", "alpha dropped"),
+        ((5, 20, 30), {}, None, (20, 30), "YX", "one channel"),
+        ((5, 20, 30), {}, "CYX", (5, 20, 30), "CYX", "5 channels"),
+        ((4, 2, 5, 20, 30), {}, None, (2, 20, 30), "CYX", "2 channels"),
+        ((5, 20, 30, 3), {"rgb": True}, None, (20, 30, 3), "YXC", "3 channels (RGB)"),
+    ],
+)
+def test_what_is_read(shape, options, axes, read_shape, read_axes, words):
+    layer = Image(pixels(*shape), **options)
+    source = describe_source([layer], model(layer).dims, axes)
+    assert source.read().shape == read_shape
+    assert source.axes == read_axes
+    assert words in source.description
+
+
+def test_the_displayed_plane_is_taken_and_said():
+    layer = Image(pixels(4, 6, 20, 30), scale=(1, 2, 0.5, 0.5), translate=(0, 10, 0, 0))
+    viewer = model(layer)
+    viewer.dims.set_current_step(0, 3)
+    viewer.dims.set_current_step(1, 2)
+    source = describe_source([layer], viewer.dims)
+    np.testing.assert_array_equal(source.read(), layer.data[3, 2])
+    note = source.notes[0].replace(planes.NO_BREAK, " ")
+    assert note == "Only the displayed plane is segmented: T 3 of 0–3, Z 2 of 0–5."
+    assert source.placement.shape == (1, 1, 20, 30)
+    np.testing.assert_allclose(source.placement.transform["translate"], (3, 14, 0, 0))
+
+
+def test_a_layer_with_fewer_axes_than_the_viewer():
+    stack, flat = Image(pixels(6, 20, 30)), Image(pixels(20, 30))
+    viewer = model(stack, flat)
+    viewer.dims.set_current_step(0, 4)
+    source = describe_source([flat], viewer.dims)
+    assert source.read().shape == (20, 30)
+    assert source.notes == ()
+
+
+def test_the_view_is_turned():
+    layer = Image(pixels(6, 20, 30))
+    viewer = model(layer)
+    viewer.dims.order = (1, 0, 2)
+    viewer.dims.set_current_step(1, 7)
+    source = describe_source([layer], viewer.dims)
+    np.testing.assert_array_equal(source.read(), layer.data[:, 7])
+    assert source.placement.shape == (6, 1, 30)
+    assert any("shows Z and X" in note for note in source.notes)
+
+
+def test_the_view_is_mirrored_along_the_diagonal():
+    layer = Image(pixels(20, 30))
+    viewer = model(layer)
+    viewer.dims.order = (1, 0)
+    source = describe_source([layer], viewer.dims)
+    assert source.read().shape == (20, 30)
+    assert source.notes == ()
+
+
+def test_in_3d_the_plane_is_that_of_the_slider():
+    layer = Image(pixels(6, 20, 30))
+    viewer = model(layer)
+    viewer.dims.set_current_step(0, 4)
+    viewer.dims.ndisplay = 3
+    source = describe_source([layer], viewer.dims)
+    np.testing.assert_array_equal(source.read(), layer.data[4])
+
+
+def test_the_result_of_channels_is_seen_from_each_of_them():
+    layer = Image(pixels(3, 20, 30), scale=(2, 1, 1))
+    viewer = model(layer)
+    source = describe_source([layer], viewer.dims, "CYX")
+    labels = viewer.add_labels(
+        np.ones(source.placement.shape, np.uint8), **source.placement.transform
+    )
+    for channel in range(3):
+        position = layer.data_to_world((channel, 5, 5))
+        np.testing.assert_allclose(np.round(labels.world_to_data(position)), (0, 5, 5))
+    assert viewer.dims.nsteps[0] == 3
+
+
+@pytest.mark.parametrize("axes", [None, "CYX"])
+def test_the_result_lies_on_the_image(axes):
+    """Every pixel of the result has the world position of its pixel of the image."""
+    layer = Image(
+        pixels(3, 20, 30),
+        scale=(2, 0.5, 0.25),
+        translate=(1, 2, 3),
+        rotate=(0, 0, 30),
+        shear=(0, 0, 0.2),
+        affine=np.array([[1, 0, 0, 5], [0, 1, 0.1, 6], [0, 0, 2, 7], [0, 0, 0, 1]]),
+        units=("s", "µm", "µm"),
+        axis_labels=("t", "y", "x") if axes is None else ("c", "y", "x"),
+    )
+    viewer = model(layer)
+    source = describe_source([layer], viewer.dims, axes)
+    result = ResultLayer(viewer, source, 4)
+    (labels,) = (one for one in viewer.layers if result.is_layer(one))
+    plane = 1 if axes else int(np.round(layer.world_to_data(viewer.dims.point))[0])
+    for y, x in [(0, 0), (19, 0), (7, 29)]:
+        np.testing.assert_allclose(
+            labels.data_to_world((0, y, x)), layer.data_to_world((plane, y, x)), atol=1e-9
+        )
+    assert labels.units == layer.units
+    assert labels.axis_labels == layer.axis_labels
+
+
+def test_a_multiscale_image_is_taken_at_full_resolution():
+    layer = Image([pixels(40, 60), pixels(20, 30)], multiscale=True)
+    source = describe_source([layer], model(layer).dims)
+    assert source.read().shape == (40, 60)
+    assert "full resolution" in source.notes[0]
+
+
+def test_a_huge_multiscale_image_is_taken_smaller_and_lies_where_it_should(monkeypatch):
+    monkeypatch.setattr(planes, "MOST_PIXELS", 1000)
+    layer = Image([pixels(2, 40, 60), pixels(2, 20, 30)], multiscale=True, scale=(1, 0.5, 0.5))
+    viewer = model(layer)
+    source = describe_source([layer], viewer.dims)
+    assert source.read().shape == (20, 30)
+    assert any("level 1 is used: 20 × 30" in note for note in source.notes)
+    labels = viewer.add_labels(
+        np.ones(source.placement.shape, np.uint8), **source.placement.transform
+    )
+    # The middle of a large pixel is the middle of its four small ones.
+    np.testing.assert_allclose(labels.data_to_world((0, 0, 0))[1:], (0.25, 0.25))
+    np.testing.assert_allclose(labels.scale[1:], (1, 1))
+
+
+def test_lazy_data_are_read_only_when_the_run_reads_them():
+    dask = pytest.importorskip("dask.array")
+    reads = []
+
+    def block(block_info=None):
+        reads.append(block_info)
+        return np.ones((1, 20, 30), np.uint8)
+
+    data = dask.map_blocks(block, chunks=((1,) * 6, (20,), (30,)), dtype=np.uint8, meta=np.empty(0))
+    layer = Image(data, contrast_limits=(0, 1))
+    viewer = model(layer)
+    before = len(reads)
+    source = describe_source([layer], viewer.dims)
+    assert len(reads) == before
+    assert source.read().shape == (20, 30)
+    assert len(reads) == before + 1
+
+
+def test_layers_are_stacked_as_channels():
+    one, two = Image(pixels(20, 30), name="one"), Image(pixels(20, 30, dtype=np.uint16), name="two")
+    source = describe_source([one, two], model(one, two).dims)
+    assert source.axes == "CYX"
+    assert source.read().shape == (2, 20, 30)
+    assert source.layer_names == ("one", "two")
+
+
+def test_no_layer_is_a_clear_sentence():
+    with pytest.raises(InputError, match="There is no image yet"):
+        describe_source([], ViewerModel().dims)
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "sentence"),
+    [
+        ((9, 9), {}, "'one' is 20 × 30 and 'two' is 9 × 9"),
+        ((20, 30, 3), {"rgb": True}, "is 20 × 30 RGB"),
+    ],
+)
+def test_channels_that_do_not_fit(shape, options, sentence):
+    one, two = Image(pixels(20, 30), name="one"), Image(pixels(*shape), name="two", **options)
+    with pytest.raises(InputError, match=sentence):
+        describe_source([one, two], model(one, two).dims)
+
+
+def test_two_colour_images_are_no_channels():
+    one, two = (Image(pixels(20, 30, 3), name=name, rgb=True) for name in ("one", "two"))
+    with pytest.raises(InputError, match="colour image"):
+        describe_source([one, two], model(one, two).dims)
+
+
+@pytest.mark.parametrize(
+    ("axes", "sentence"),
+    [
+        ("YX", "name 2 axes"),
+        ("AYX", "cannot be read"),
+        ("YYX", "cannot be read"),
+        ("TZY", "lack Y or X"),
+        ("YXC", "channel axis as if it were space"),
+    ],
+)
+def test_stated_axes_that_do_not_fit(axes, sentence):
+    layer = Image(pixels(5, 20, 30))
+    with pytest.raises(InputError, match=sentence):
+        describe_source([layer], model(layer).dims, axes)
+
+
+def test_channels_stated_twice():
+    layer = Image(pixels(5, 20, 30, 3), rgb=True)
+    with pytest.raises(InputError, match="colours already"):
+        describe_source([layer], model(layer).dims, "CYX")
+
+
+def test_the_slider_stands_beside_the_image():
+    short, long = Image(pixels(3, 20, 30), name="short"), Image(pixels(9, 20, 30))
+    viewer = model(short, long)
+    viewer.dims.set_current_step(0, 7)
+    with pytest.raises(InputError, match="'short' ends at Z 2"):
+        describe_source([short], viewer.dims)
+
+
+def test_an_axis_that_the_layer_does_not_have_is_displayed():
+    flat, stack = Image(pixels(20, 30)), Image(pixels(9, 20, 30))
+    viewer = model(flat, stack)
+    viewer.dims.order = (1, 0, 2)
+    with pytest.raises(InputError, match="does not have"):
+        describe_source([flat], viewer.dims)
+
+
+def test_a_discarded_result_is_gone_and_twice_does_no_harm():
+    layer = Image(pixels(20, 30), name="cells")
+    viewer = model(layer)
+    result = ResultLayer(viewer, describe_source([layer], viewer.dims), 4)
+    assert len(viewer.layers) == 2
+    result.discard()
+    result.discard()
+    assert list(viewer.layers) == [layer]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "n_clusters"),
+    [((1, 2, 3), 5), ((3, 1, 2), 5), ((0, 2, 0), 5), ((), 5), (tuple(range(100, 0, -1)), 100)],
+)
+def test_labels_take_the_colours_of_their_previews(numbers, n_clusters):
+    layer = Image(pixels(20, 30), name="cells")
+    viewer = model(layer)
+    result = ResultLayer(viewer, describe_source([layer], viewer.dims), n_clusters)
+    labels = viewer.layers[-1]
+    before = [tuple(labels.get_color(n)) for n in range(1, n_clusters + 1)]
+    assert len(set(before)) == n_clusters
+    result.complete(
+        SimpleNamespace(
+            labels=np.ones((20, 30), np.uint8),
+            preview_numbers=numbers,
+            notes=(),
+            provenance=dict,
+        )
+    )
+    after = [tuple(labels.get_color(n)) for n in range(1, n_clusters + 1)]
+    assert sorted(after) == sorted(before)
+    for number, shown in enumerate(numbers):
+        if shown:
+            assert after[number] == before[shown - 1]

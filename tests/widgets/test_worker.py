@@ -1,0 +1,220 @@
+"""A run in its thread: errors come through, signals are few, finish and cancel are heard."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import numpy as np
+import pytest
+from napari.qt.threading import WorkerBase
+
+from napari_diffseg.core.training import Command, Iteration
+from napari_diffseg.errors import DiffSegError, InputError, OutOfMemoryError, TrainingError
+from napari_diffseg.widgets import worker
+from napari_diffseg.widgets.session import RunListener
+from napari_diffseg.widgets.worker import RunControl, ThreadedRun, relay_steps
+
+pytestmark = pytest.mark.gui
+
+
+def facts(index=1, n_iterations=5, labels=None):
+    return Iteration(index, n_iterations, 1.0, 1.0, 0.0, 4, 0.1 * index, labels)
+
+
+class Told:
+    """A listener that remembers, and the thread in which it was told."""
+
+    def __init__(self):
+        self.steps, self.results, self.errors, self.aborts, self.threads = [], [], [], 0, set()
+        self.listener = RunListener(self.step, self.result, self.error, self.abort)
+
+    def step(self, one):
+        self.steps.append(one)
+        self.threads.add(threading.current_thread())
+
+    def result(self, one):
+        self.results.append(one)
+
+    def error(self, one):
+        self.errors.append(one)
+
+    def abort(self):
+        self.aborts += 1
+
+    @property
+    def is_over(self):
+        return bool(self.results or self.errors or self.aborts)
+
+
+@pytest.fixture
+def told():
+    return Told()
+
+
+def raising(error, at_once=False):
+    def make_steps():
+        if at_once:
+            raise error
+        return steps()
+
+    def steps():
+        yield facts(1)
+        raise error
+
+    return make_steps
+
+
+# The first test of all: napari's worker swallows a RuntimeError, and nothing is heard of it.
+@pytest.mark.parametrize("at_once", [False, True], ids=["in a step", "before the first step"])
+@pytest.mark.parametrize(
+    ("error", "kind", "text"),
+    [
+        (RuntimeError("mat1 and mat2\nshapes"), TrainingError, "failed: mat1 and mat2"),
+        (RuntimeError(), TrainingError, "failed: RuntimeError"),
+        (NotImplementedError("no op"), TrainingError, "failed: no op"),
+        (RecursionError("deep"), TrainingError, "failed: deep"),
+        (StopIteration(), TrainingError, "failed"),
+        (MemoryError(), OutOfMemoryError, "not enough memory"),
+        (InputError("The image is empty."), InputError, "The image is empty."),
+        (ValueError("a bug"), ValueError, "a bug"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_every_error_reaches_the_window(qtbot, told, error, kind, text, at_once):
+    run = ThreadedRun(raising(error, at_once), told.listener)
+    qtbot.waitUntil(lambda: told.is_over, timeout=10_000)
+    assert type(told.errors[0]) is kind
+    assert text in str(told.errors[0])
+    assert not isinstance(told.errors[0], RuntimeError)
+    assert told.results == []
+    del run
+
+
+def endless(log):
+    def make_steps():
+        try:
+            for index in range(1, 10_000):
+                time.sleep(0.002)
+                log.append(index)
+                if (yield facts(index, 10_000)) is Command.FINISH:
+                    log.append("finish")
+                    return "kept"
+        finally:
+            log.append("closed")
+        return "all"
+
+    return make_steps
+
+
+def drained(relay):
+    """Run a generator to its end and return what it returns."""
+    while True:
+        try:
+            next(relay)
+        except StopIteration as end:
+            return end.value
+
+
+def test_finish_is_heard_within_one_iteration_also_between_two_signals(monkeypatch):
+    log = []
+    control = RunControl()
+    # So far apart that the relay stands in the midst of many iterations.
+    monkeypatch.setattr(worker, "STATUS_INTERVAL", 0.05)
+    relay = relay_steps(endless(log), control)
+    next(relay)
+    before = len(log)
+    control.finishing = True
+    assert drained(relay) == "kept"
+    # The iteration under way when it was said, and the one that hears it.
+    assert len([entry for entry in log[before:] if isinstance(entry, int)]) <= 1
+    assert log[-2:] == ["finish", "closed"]
+
+
+def test_finish_keeps_what_there_is(qtbot, told):
+    log = []
+    run = ThreadedRun(endless(log), told.listener)
+    qtbot.waitUntil(lambda: bool(told.steps), timeout=10_000)
+    run.finish()
+    qtbot.waitUntil(lambda: told.is_over, timeout=10_000)
+    assert told.results == ["kept"]
+    assert told.threads == {threading.main_thread()}
+
+
+def test_cancel_closes_the_steps_and_gives_no_result(qtbot, told):
+    log = []
+    run = ThreadedRun(endless(log), told.listener)
+    qtbot.waitUntil(lambda: bool(told.steps), timeout=10_000)
+    run.cancel()
+    qtbot.waitUntil(lambda: log[-1] == "closed", timeout=10_000)
+    qtbot.waitUntil(lambda: told.aborts == 1, timeout=10_000)
+    assert told.results == []
+    assert told.errors == []
+
+
+def test_a_worker_that_napari_quits_is_heard_as_aborted(qtbot, told):
+    run = ThreadedRun(endless([]), told.listener)
+    qtbot.waitUntil(lambda: bool(told.steps), timeout=10_000)
+    WorkerBase.await_workers(10_000)
+    qtbot.waitUntil(lambda: told.is_over, timeout=10_000)
+    assert told.aborts == 1
+    assert told.results == []
+    del run
+
+
+def relayed(steps, control, shown):
+    """Drain the relay as a window would that shows previews or is too busy to."""
+    passed = []
+    for one in relay_steps(steps, control):
+        passed.append(one)
+        if shown and one.labels is not None:
+            control.previews_shown += 1
+    return passed
+
+
+def test_signals_are_thinned_at_the_source(monkeypatch):
+    clock = iter(np.arange(0.0, 1000.0, 0.01))
+    monkeypatch.setattr(worker.time, "perf_counter", lambda: float(next(clock)))
+
+    def steps():
+        for index in range(1, 301):
+            yield facts(index, 300)
+
+    passed = relayed(steps, RunControl(), shown=True)
+    assert passed[0].index == 1
+    assert 25 <= len(passed) <= 31
+
+
+@pytest.mark.parametrize(("shown", "n_previews"), [(True, 300), (False, 1)])
+def test_a_preview_waits_until_the_one_before_is_shown(monkeypatch, shown, n_previews):
+    monkeypatch.setattr(worker, "STATUS_INTERVAL", 0.0)
+    labels = np.ones((2, 2), np.uint8)
+
+    def steps():
+        for index in range(1, 301):
+            yield facts(index, 300, labels)
+
+    passed = relayed(steps, RunControl(), shown)
+    assert len(passed) == 300
+    assert sum(one.labels is not None for one in passed) == n_previews
+
+
+def test_a_preview_that_had_to_wait_is_not_lost(monkeypatch):
+    times = iter([0.0, 0.01, 0.02, 1.0, 2.0])
+    monkeypatch.setattr(worker.time, "perf_counter", lambda: next(times))
+
+    def steps():
+        for index in range(1, 5):
+            yield facts(index, 4, np.full((1, 1), index, np.uint8) if index < 4 else None)
+
+    passed = relayed(steps, RunControl(), shown=True)
+    assert [one.index for one in passed] == [1, 4]
+    assert passed[1].labels == 3
+
+
+def test_errors_of_this_package_are_no_runtime_errors():
+    pending = [DiffSegError]
+    while pending:
+        kind = pending.pop()
+        assert not issubclass(kind, RuntimeError)
+        pending += kind.__subclasses__()
