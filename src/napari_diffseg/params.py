@@ -12,7 +12,7 @@ The symbols are those of Kim, Kanezaki & Tanaka, IEEE TIP 29 (2020), arXiv 2007.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, asdict, dataclass, field, fields
 from typing import Any, Self
 
@@ -67,9 +67,9 @@ class ParameterSpec:
         if self.choices:
             return " or ".join(repr(choice) for choice in self.choices)
         if self.low is not None and self.high is not None:
-            return f"{self.low:g} to {self.high:g}"
+            return f"{_plain(self.low)} to {_plain(self.high)}"
         if self.low is not None:
-            return f"{self.low:g} or more"
+            return f"{_plain(self.low)} or more"
         return self.kind.__name__
 
     def check(self, value: object) -> None:
@@ -87,6 +87,11 @@ class ParameterSpec:
                 raise ParameterError(self.name, f"{wrong}.")
         elif not isinstance(value, self.kind) or (self.choices and value not in self.choices):
             raise ParameterError(self.name, f"{wrong}.")
+
+
+def _plain(number: float) -> str:
+    """Write a bound as a person would: 2147483647, 0.001, 1e-06."""
+    return str(int(number)) if number == int(number) else f"{number:g}"
 
 
 def _param(default: Scalar, title: str, help: str, **rest: Any) -> Any:
@@ -173,7 +178,7 @@ class SegmentationParams(_SelfDescribing):
         group="Regions",
     )
     n_iterations: int = _param(
-        40,
+        20,
         "Iterations",
         "Training stops after this many steps at the latest.",
         symbol="T",
@@ -182,9 +187,10 @@ class SegmentationParams(_SelfDescribing):
         group="Training",
     )
     learning_rate: float = _param(
-        0.1,
+        0.02,
         "Learning rate",
-        "Step size of stochastic gradient descent.",
+        "Step size of stochastic gradient descent. With the design 'multiscale' it falls to 0 "
+        "by the last iteration.",
         low=1e-6,
         high=10.0,
         group="Training",
@@ -198,7 +204,7 @@ class SegmentationParams(_SelfDescribing):
         group="Training",
     )
     patch_size: int = _param(
-        96,
+        32,
         "Patch size",
         "Side of the square patches that a training step sees. 0 trains on the whole "
         "image at every step, as published.",
@@ -208,7 +214,7 @@ class SegmentationParams(_SelfDescribing):
         group="Training",
     )
     n_patches: int = _param(
-        2,
+        16,
         "Patches per step",
         "How many random patches a training step sees. Not used where the patch size is 0.",
         symbol="b",
@@ -225,7 +231,7 @@ class SegmentationParams(_SelfDescribing):
         group="Training",
     )
     n_features: int = _param(
-        48,
+        32,
         "Feature channels",
         "Channels of the feature map: the width of the network.",
         symbol="p",
@@ -234,7 +240,7 @@ class SegmentationParams(_SelfDescribing):
         group="Network",
     )
     n_clusters: int = _param(
-        48,
+        32,
         "Clusters at start",
         "Channels of the response map: the most labels that a result can have.",
         symbol="q",
@@ -243,12 +249,21 @@ class SegmentationParams(_SelfDescribing):
         group="Network",
     )
     n_blocks: int = _param(
-        3,
+        2,
         "Convolution blocks",
         "How many blocks of 3×3 convolution, ReLU and batch norm; each widens the view by 1 px.",
         symbol="M",
         low=1,
         high=16,
+        group="Network",
+    )
+    design: str = _param(
+        "multiscale",
+        "Design",
+        "'published': the network sees the intensities and starts from random weights. "
+        "'multiscale': it sees colour, local means and local contrast at several scales, up "
+        "to the last layer, and starts from their centroids.",
+        choices=("multiscale", "published"),
         group="Network",
     )
     intensity: str = _param(
@@ -291,9 +306,12 @@ class SegmentationParams(_SelfDescribing):
             "continuity_weight": 5.0,
             "min_region_size": 0,
             "n_iterations": 500,
+            "learning_rate": 0.1,
             "patch_size": 0,
             "n_features": 100,
             "n_clusters": 100,
+            "n_blocks": 3,
+            "design": "published",
             "intensity": "dtype",
         }
         return cls.from_dict({**published, **changes})
@@ -345,5 +363,8 @@ class RunOptions(_SelfDescribing):
     )
 
 
-PRESETS = {"default": SegmentationParams, "paper": SegmentationParams.paper}
+PRESETS: dict[str, Callable[..., SegmentationParams]] = {
+    "default": SegmentationParams,
+    "paper": SegmentationParams.paper,
+}
 """Preset name → function that makes it."""

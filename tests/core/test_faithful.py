@@ -15,9 +15,9 @@ import torch
 from skimage.data import astronaut
 from skimage.segmentation import slic
 
-from napari_diffseg.core.inference import calibrate, cluster_map
+from napari_diffseg.core.inference import calibrate
 from napari_diffseg.core.network import build_network
-from napari_diffseg.core.sampling import TrainingImage
+from napari_diffseg.core.sampling import Sample
 from napari_diffseg.core.training import StopReason, train
 from napari_diffseg.params import SegmentationParams
 
@@ -136,11 +136,10 @@ def test_losses_and_labels_follow_the_equations(photo, with_superpixels):
     expected, expected_clusters = plain_training(
         image, weights, mu, 0.1, 0.9, superpixels, N_ITERATIONS
     )
-    whole = TrainingImage(
-        image[None], superpixels=None if superpixels is None else torch.from_numpy(superpixels)[None]
-    )
+    votes = None if superpixels is None else torch.from_numpy(superpixels)[None]
+    whole = Sample(image[None], superpixels=votes)
     history = list(train(network, whole, params, torch.Generator()))
-    calibrate(network, whole.pixels)
+    clusters = calibrate(network, whole.inputs)
 
     assert len(history) == N_ITERATIONS
     np.testing.assert_allclose(
@@ -149,7 +148,7 @@ def test_losses_and_labels_follow_the_equations(photo, with_superpixels):
         rtol=1e-6,
     )
     assert [facts.n_clusters for facts in history] == [n for *_, n in expected]
-    np.testing.assert_array_equal(cluster_map(network, whole.pixels), expected_clusters)
+    np.testing.assert_array_equal(clusters[0], expected_clusters)
     assert history[0].n_clusters > history[-1].n_clusters > 1
 
 
@@ -159,7 +158,7 @@ def test_the_published_settings():
     assert (params.learning_rate, params.momentum) == (0.1, 0.9)
     assert (params.continuity_weight, params.n_iterations, params.min_labels) == (5.0, 500, 3)
     assert (params.patch_size, params.min_region_size, params.n_superpixels) == (0, 0, 0)
-    assert params.intensity == "dtype"
+    assert (params.intensity, params.design) == ("dtype", "published")
     assert params.preset == "paper"
 
 
@@ -168,7 +167,7 @@ def test_training_stops_after_the_iteration_that_reaches_the_fewest_labels(photo
     network = build_network(3, params, torch.Generator().manual_seed(0)).double()
     steps = train(
         network,
-        TrainingImage(torch.from_numpy(photo.transpose(2, 0, 1).copy())[None]),
+        Sample(torch.from_numpy(photo.transpose(2, 0, 1).copy())[None]),
         params,
         torch.Generator(),
     )

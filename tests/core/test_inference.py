@@ -8,6 +8,8 @@ import torch
 
 from napari_diffseg.core.inference import calibrate, cluster_map
 from napari_diffseg.core.network import FeatureClusteringNet
+from napari_diffseg.core.plane import Plane
+from napari_diffseg.images.local_statistics import LocalStatistics
 
 
 @pytest.fixture
@@ -36,12 +38,27 @@ def test_calibration_leaves_the_weights_alone(network, pixels):
         assert torch.equal(weight, old)
 
 
+CPU = torch.device("cpu")
+
+
 @pytest.mark.parametrize("tile", [7, 16, 40, 61, 1000])
-def test_clusters_do_not_depend_on_the_tile(network, pixels, tile):
-    calibrate(network, pixels)
-    untiled = cluster_map(network, pixels, tile=10_000)
+@pytest.mark.parametrize("multiscale", [False, True], ids=["published", "multiscale"])
+def test_clusters_do_not_depend_on_the_tile(pixels, multiscale, tile):
+    image = pixels[0].numpy()
+    stage, n_inputs = None, 2
+    if multiscale:
+        everything = (slice(0, 61), slice(0, 83))
+        stage, statistics = LocalStatistics.measure(image, [everything], rgb=False)
+        n_inputs = statistics.shape[1]
+    torch.manual_seed(3)
+    network = FeatureClusteringNet(n_inputs, 12, 10, 3, shortcut=multiscale)
+    plane = Plane(image, None, stage)
+    whole = torch.from_numpy(plane.inputs(slice(0, 61), slice(0, 83)))[None]
+    expected = calibrate(network, whole)[0].numpy()
+    untiled = cluster_map(network, plane, CPU, tile=10_000)
     assert len(np.unique(untiled)) > 3
-    np.testing.assert_array_equal(cluster_map(network, pixels, tile), untiled)
+    assert (untiled == expected).mean() > 0.999, "training and evaluation mode agree"
+    np.testing.assert_array_equal(cluster_map(network, plane, CPU, tile), untiled)
 
 
 def test_a_response_depends_on_nothing_beyond_the_radius(network, pixels):

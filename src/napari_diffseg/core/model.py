@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 
 from napari_diffseg.core.device import choose_device, readable_torch_errors, thread_limit
 from napari_diffseg.core.inference import cluster_map
 from napari_diffseg.core.network import FeatureClusteringNet
+from napari_diffseg.core.plane import Plane
 from napari_diffseg.errors import InputError
-from napari_diffseg.images.axes import channels_first, resolve_axes
-from napari_diffseg.images.intensity import IntensityRange, finite_mask, normalize
+from napari_diffseg.images.axes import resolve_axes
+from napari_diffseg.images.intensity import IntensityRange
 from napari_diffseg.images.labels import merge_small_regions, smallest_unsigned_dtype
+from napari_diffseg.images.local_statistics import LocalStatistics
 from napari_diffseg.params import RunOptions, SegmentationParams
 
 Labels = NDArray[np.unsignedinteger]
@@ -32,6 +33,8 @@ class Model:
         What it was trained with.
     ranges : IntensityRange
         Intensities that become 0 and 1, per channel.
+    stage : LocalStatistics or None
+        First stage of the default, as measured on the training image.
     numbers : ndarray of int, (q,)
         Label of each cluster, from 1.
     """
@@ -39,6 +42,7 @@ class Model:
     network: FeatureClusteringNet
     params: SegmentationParams
     ranges: IntensityRange
+    stage: LocalStatistics | None
     numbers: NDArray[np.integer]
 
     @property
@@ -76,24 +80,21 @@ class Model:
             The machine cannot do it.
         """
         options = options or RunOptions()
-        pixels = channels_first(image, resolve_axes(np.shape(image), axes))
-        if pixels.shape[0] != self.n_channels:
+        image_axes = resolve_axes(np.shape(image), axes)
+        if image_axes.n_channels != self.n_channels:
             raise InputError(
-                f"The image has {pixels.shape[0]} channels, but the model was trained on "
-                f"{self.n_channels}; give it an image with the same channels."
+                f"The image has {image_axes.n_channels} channel(s), but the model was trained "
+                f"on {self.n_channels}; give it an image with the same channels."
             )
-        valid = finite_mask(pixels)
-        scaled = normalize(pixels, valid, self.ranges)
+        plane = Plane.read(image, image_axes, self.ranges, self.stage)
         with readable_torch_errors(), thread_limit(options.threads):
             device = choose_device(options.device)
             try:
-                clusters = cluster_map(
-                    self.network.to(device), torch.from_numpy(scaled)[None].to(device)
-                )
+                clusters = cluster_map(self.network.to(device), plane, device)
             finally:
                 self.network.to("cpu")
-        tidy = merge_small_regions(clusters, self.params.min_region_size, valid)
+        tidy = merge_small_regions(clusters, self.params.min_region_size, plane.valid)
         labels: Labels = self.numbers.astype(smallest_unsigned_dtype(self.numbers.max()))[tidy]
-        if valid is not None:
-            labels[~valid] = 0
+        if plane.valid is not None:
+            labels[~plane.valid] = 0
         return labels

@@ -2,7 +2,7 @@
 
 Kim et al. 2020, Sec. III-A and Fig. 1. Stage by stage, for ``b`` images or patches::
 
-    image         b c y x
+    inputs        b d y x   the image's channels (c), or their local statistics
     feature map   b p y x   M × (3×3 convolution → ReLU → batch norm)
     response map  b q y x   1×1 convolution → batch norm
     clusters      b y x     argmax over q
@@ -28,14 +28,17 @@ class FeatureClusteringNet(nn.Module):
 
     Parameters
     ----------
-    n_channels : int
-        Channels of the image (c).
+    n_inputs : int
+        Channels of what it sees: those of the image (c), or its statistics (d).
     n_features : int
         Channels of the feature map (p).
     n_clusters : int
         Channels of the response map (q).
     n_blocks : int
         Convolution blocks (M).
+    shortcut : bool
+        Whether the classifier sees the inputs beside the feature map, so that a sharp
+        object keeps its own value up to the last layer. Not in the paper.
 
     Notes
     -----
@@ -43,9 +46,19 @@ class FeatureClusteringNet(nn.Module):
     statistics are those of that very batch. `core.inference.calibrate` relies on it.
     """
 
-    def __init__(self, n_channels: int, n_features: int, n_clusters: int, n_blocks: int) -> None:
+    def __init__(
+        self,
+        n_inputs: int,
+        n_features: int,
+        n_clusters: int,
+        n_blocks: int,
+        *,
+        shortcut: bool = False,
+    ) -> None:
         super().__init__()
-        widths = [n_channels] + [n_features] * n_blocks
+        self.n_clusters = n_clusters
+        self.shortcut = shortcut
+        widths = [n_inputs] + [n_features] * n_blocks
         self.blocks = nn.Sequential(
             *(
                 nn.Sequential(
@@ -56,7 +69,8 @@ class FeatureClusteringNet(nn.Module):
                 for before, after in pairwise(widths)
             )
         )
-        self.classifier = nn.Conv2d(n_features, n_clusters, kernel_size=1, bias=False)
+        n_seen = n_features + n_inputs if shortcut else n_features
+        self.classifier = nn.Conv2d(n_seen, n_clusters, kernel_size=1, bias=False)
         self.normalization = nn.BatchNorm2d(n_clusters, momentum=1.0)
 
     @property
@@ -64,23 +78,26 @@ class FeatureClusteringNet(nn.Module):
         """How far, in pixels, a response depends on its surroundings: the halo of a tile."""
         return len(self.blocks)
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        """Map pixels ``b c y x`` to the response map ``b q y x``."""
-        response: Tensor = self.normalization(self.classifier(self.blocks(pixels)))
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Map inputs ``b d y x`` to the response map ``b q y x``."""
+        features = self.blocks(inputs)
+        if self.shortcut:
+            features = torch.cat([inputs, features], dim=1)
+        response: Tensor = self.normalization(self.classifier(features))
         return response
 
 
 def build_network(
-    n_channels: int, params: SegmentationParams, generator: torch.Generator
+    n_inputs: int, params: SegmentationParams, generator: torch.Generator
 ) -> FeatureClusteringNet:
     """Build the network with Xavier-uniform weights and zero biases (Sec. III-C).
 
     Parameters
     ----------
-    n_channels : int
-        Channels of the image (c).
+    n_inputs : int
+        Channels of what it sees.
     params : SegmentationParams
-        Gives p, q and M.
+        Gives p, q, M and the design.
     generator : torch.Generator
         Source of the random weights, on the CPU, so that a seed gives the same
         start on every device.
@@ -88,7 +105,11 @@ def build_network(
     # torch fills new layers from its global random numbers; those are the caller's.
     with torch.random.fork_rng(devices=()):
         network = FeatureClusteringNet(
-            n_channels, params.n_features, params.n_clusters, params.n_blocks
+            n_inputs,
+            params.n_features,
+            params.n_clusters,
+            params.n_blocks,
+            shortcut=params.design == "multiscale",
         )
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d):

@@ -1,4 +1,4 @@
-"""The image of a run, made ready once at the door: scaled pixels, mask, small copy."""
+"""The image of a run, read once at the door: scaled pixels, mask, first stage, sample."""
 
 from __future__ import annotations
 
@@ -8,19 +8,16 @@ from typing import Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
-from torch.nn import functional
 
-from napari_diffseg.core.inference import Clusters
-from napari_diffseg.core.sampling import TrainingImage
+from napari_diffseg.core.sampling import Sample, training_windows
 from napari_diffseg.images.axes import ImageAxes, channels_first
 from napari_diffseg.images.intensity import IntensityRange, finite_mask, measure_range, normalize
-from napari_diffseg.images.labels import LabelNumbers, merge_small_regions
+from napari_diffseg.images.local_statistics import LocalStatistics
 from napari_diffseg.images.superpixels import slic_superpixels
 from napari_diffseg.params import SegmentationParams
 
-PREVIEW_SIDE = 768
-"""A preview is computed on no more than about this many pixels along each axis."""
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -33,60 +30,89 @@ class Plane:
         0 … 1 between the measured intensities.
     valid : ndarray of bool, (y, x), or None
         Where every channel is finite; None where that is everywhere.
-    ranges : IntensityRange
-        The intensities that became 0 and 1.
+    stage : LocalStatistics or None
+        First stage of the default; None where the network sees the intensities.
+    known_inputs : ndarray of float32, (d, y, x), or None
+        The inputs of the whole plane, where they have been computed already.
     """
 
-    pixels: NDArray[np.float32]
-    valid: NDArray[np.bool_] | None
-    ranges: IntensityRange
+    pixels: Floats
+    valid: Mask | None
+    stage: LocalStatistics | None
+    known_inputs: Floats | None = None
 
     @classmethod
-    def read(cls, image: ArrayLike, axes: ImageAxes, how: str) -> Self:
-        """Read the image along its axes and scale its intensities; see `measure_range` for `how`.
-
-        Raises
-        ------
-        InputError
-            No pixel is finite, or every channel is constant.
-        """
+    def read(
+        cls,
+        image: ArrayLike,
+        axes: ImageAxes,
+        ranges: IntensityRange,
+        stage: LocalStatistics | None,
+    ) -> Self:
+        """Read an image with the intensities and the first stage of another one."""
         raw = channels_first(image, axes)
         valid = finite_mask(raw)
-        ranges = measure_range(raw, valid, how)
-        return cls(normalize(raw, valid, ranges), valid, ranges)
-
-    def training_image(self, params: SegmentationParams, device: torch.device) -> TrainingImage:
-        """Move the plane to the device, with its superpixels where they are asked for."""
-        superpixels = None
-        if params.n_superpixels > 0:
-            superpixels = slic_superpixels(self.pixels, params.n_superpixels, params.compactness)
-        return TrainingImage(
-            torch.from_numpy(self.pixels)[None].to(device),
-            None if self.valid is None else torch.from_numpy(self.valid)[None].to(device),
-            None if superpixels is None else torch.from_numpy(superpixels)[None].to(device),
-        )
+        return cls(normalize(raw, valid, ranges), valid, stage)
 
     @property
-    def preview_step(self) -> int:
-        """By how much a preview shrinks the plane; 1 for a plane that is small enough."""
-        height, width = map(int, self.pixels.shape[1:])
-        return -(-max(height, width) // PREVIEW_SIDE)
+    def shape(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        _, height, width = self.pixels.shape
+        return height, width
 
-    def shrunk(self, pixels: Tensor) -> Tensor:
-        """Average squares of `preview_step` pixels, ``1 c y x``."""
-        if self.preview_step == 1:
-            return pixels
-        return functional.avg_pool2d(pixels, self.preview_step, ceil_mode=True)
+    def inputs(self, rows: slice, columns: slice) -> Floats:
+        """Return what the network sees of a window, ``d y x``."""
+        if self.known_inputs is not None:
+            return self.known_inputs[:, rows, columns]
+        if self.stage is None:
+            return self.pixels[:, rows, columns]
+        return self.stage.window(self.pixels, rows, columns)
 
-    def preview_labels(
-        self, clusters: Clusters, numbers: LabelNumbers, min_region_size: int
-    ) -> NDArray[np.unsignedinteger]:
-        """Turn the clusters of the shrunk plane into labels ``(y, x)`` of the whole one."""
-        step = self.preview_step
-        valid = None if self.valid is None else self.valid[::step, ::step]
-        tidy = merge_small_regions(clusters, min_region_size // step**2, valid)
-        labels = numbers.number(tidy, valid)
+    def every(self, step: int) -> Plane:
+        """Keep every so manieth pixel: noise and contrast stay what they are, unlike in a mean."""
         if step == 1:
-            return labels
-        height, width = self.pixels.shape[1:]
-        return labels.repeat(step, axis=0)[:height].repeat(step, axis=1)[:, :width]
+            return self
+        valid = None if self.valid is None else self.valid[::step, ::step]
+        return Plane(np.ascontiguousarray(self.pixels[:, ::step, ::step]), valid, self.stage)
+
+
+def read_for_training(
+    image: ArrayLike, axes: ImageAxes, params: SegmentationParams, device: torch.device
+) -> tuple[Plane, IntensityRange, Sample]:
+    """Read an image, measure its intensities, and cut out what training sees of it.
+
+    Returns
+    -------
+    plane : Plane
+    ranges : IntensityRange
+        The intensities that became 0 and 1.
+    sample : Sample
+        On the device.
+
+    Raises
+    ------
+    InputError
+        No pixel is finite, or every channel is constant.
+    """
+    raw = channels_first(image, axes)
+    valid = finite_mask(raw)
+    ranges = measure_range(raw, valid, params.intensity)
+    pixels = normalize(raw, valid, ranges)
+    _, height, width = pixels.shape
+    windows = training_windows(height, width, params.patch_size)
+    if params.design == "multiscale":
+        stage, inputs = LocalStatistics.measure(pixels, windows, rgb=axes.rgb)
+    else:
+        stage, inputs = None, np.stack([pixels[:, *window] for window in windows])
+    masks = None if valid is None else np.stack([valid[window] for window in windows])
+    superpixels = None
+    if params.n_superpixels > 0:
+        whole = slic_superpixels(pixels, params.n_superpixels, params.compactness)
+        superpixels = torch.from_numpy(np.stack([whole[window] for window in windows])).to(device)
+    sample = Sample(
+        torch.from_numpy(inputs).to(device),
+        None if masks is None else torch.from_numpy(masks).to(device),
+        superpixels,
+    )
+    known = inputs[0] if len(windows) == 1 else None
+    return Plane(pixels, valid, stage, known), ranges, sample

@@ -1,7 +1,8 @@
-"""What a training step sees: random patches of the image, or all of it."""
+"""What training sees: windows that stand for the image, and random patches of them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,73 +10,84 @@ from torch import Tensor
 
 from napari_diffseg.params import SegmentationParams
 
+MOST_PIXELS = 512 * 512
+"""An image with no more pixels is trained on whole; of a larger one windows are taken."""
+
+_WINDOWS_PER_AXIS = 6
+_SMALLEST_WINDOW = 96
+
+Window = tuple[slice, slice]
+
 
 @dataclass(frozen=True, slots=True)
-class TrainingImage:
-    """An image on the device, with what training knows of each of its pixels.
+class Sample:
+    """Windows of an image on the device, with what training knows of each of their pixels.
 
     Attributes
     ----------
-    pixels : Tensor, 1 c y x, float32
-    valid : Tensor or None, 1 y x, bool
+    inputs : Tensor, b d y x, float32
+        What the network sees.
+    valid : Tensor or None, b y x, bool
         None where every pixel is valid.
-    superpixels : Tensor or None, 1 y x, int64
+    superpixels : Tensor or None, b y x, int64
         None where the superpixel refinement is off.
     """
 
-    pixels: Tensor
+    inputs: Tensor
     valid: Tensor | None = None
     superpixels: Tensor | None = None
 
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Height and width in pixels (y, x)."""
-        return self.pixels.shape[2], self.pixels.shape[3]
-
-    def crop(self, corners: list[tuple[int, int]], size: tuple[int, int]) -> TrainingImage:
-        """Stack the windows of `size` (y, x) at these upper left corners along b."""
+    def crop(self, corners: Sequence[tuple[int, int, int]], size: tuple[int, int]) -> Sample:
+        """Stack the patches of `size` (y, x) at these corners (b, y, x)."""
 
         def cut(source: Tensor) -> Tensor:
             height, width = size
-            return torch.cat([source[..., y : y + height, x : x + width] for y, x in corners])
+            return torch.stack(
+                [source[b, ..., y : y + height, x : x + width] for b, y, x in corners]
+            )
 
-        return TrainingImage(
-            cut(self.pixels),
+        return Sample(
+            cut(self.inputs),
             None if self.valid is None else cut(self.valid),
             None if self.superpixels is None else cut(self.superpixels),
         )
 
 
+def training_windows(height: int, width: int, patch_size: int) -> list[Window]:
+    """Choose the windows of an image that training sees, all of one size.
+
+    Returns
+    -------
+    list of (slice, slice)
+        One window, the whole image, where it is small or is to be trained on whole
+        (patch size 0); else an even grid of windows, so that the cost of a run does not
+        grow with the image.
+    """
+    if patch_size == 0 or height * width <= MOST_PIXELS:
+        return [(slice(0, height), slice(0, width))]
+    side = max(patch_size, _SMALLEST_WINDOW)
+
+    def pieces(length: int) -> list[slice]:
+        piece = min(side, length)
+        last = _WINDOWS_PER_AXIS - 1
+        starts = {round(i * (length - piece) / last) for i in range(_WINDOWS_PER_AXIS)}
+        return [slice(start, start + piece) for start in sorted(starts)]
+
+    return [(rows, columns) for rows in pieces(height) for columns in pieces(width)]
+
+
 def sample_patches(
-    image: TrainingImage, params: SegmentationParams, generator: torch.Generator
-) -> TrainingImage:
+    sample: Sample, params: SegmentationParams, generator: torch.Generator
+) -> Sample:
     """Draw the batch of one training step.
 
-    Returns the whole image where the patch size is 0 or the image is no larger;
-    else ``n_patches`` square patches at uniformly random places.
+    Returns the sample itself where the patch size is 0 or it is one window that is no
+    larger than a patch; else ``n_patches`` square patches at uniformly random places.
     """
-    height, width = image.shape
+    n_windows, _, height, width = sample.inputs.shape
     size = (min(params.patch_size, height), min(params.patch_size, width))
-    if params.patch_size == 0 or size == (height, width):
-        return image
-    rows = torch.randint(height - size[0] + 1, (params.n_patches,), generator=generator)
-    columns = torch.randint(width - size[1] + 1, (params.n_patches,), generator=generator)
-    return image.crop(list(zip(rows.tolist(), columns.tolist(), strict=True)), size)
-
-
-def spread_patches(image: TrainingImage, side: int = 128, per_axis: int = 4) -> TrainingImage:
-    """Cut a regular grid of patches that stands for the whole image.
-
-    An image of at most ``(side · per_axis)²`` pixels is returned whole, so the cost
-    does not grow with the image beyond that.
-    """
-    height, width = image.shape
-    if height * width <= (side * per_axis) ** 2:
-        return image
-    size = (min(side, height), min(side, width))
-
-    def starts(length: int, piece: int) -> list[int]:
-        return sorted({round(i * (length - piece) / (per_axis - 1)) for i in range(per_axis)})
-
-    corners = [(y, x) for y in starts(height, size[0]) for x in starts(width, size[1])]
-    return image.crop(corners, size)
+    if params.patch_size == 0 or (n_windows == 1 and size == (height, width)):
+        return sample
+    ranges = (n_windows, height - size[0] + 1, width - size[1] + 1)
+    corners = [torch.randint(n, (params.n_patches,), generator=generator) for n in ranges]
+    return sample.crop([(b, y, x) for b, y, x in torch.stack(corners, dim=1).tolist()], size)

@@ -18,19 +18,23 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 import napari_diffseg
 from napari_diffseg.core.device import choose_device, readable_torch_errors, thread_limit
-from napari_diffseg.core.inference import calibrate, cluster_map
+from napari_diffseg.core.inference import Clusters, calibrate, cluster_map
 from napari_diffseg.core.model import Labels, Model
 from napari_diffseg.core.network import build_network
-from napari_diffseg.core.plane import Plane
-from napari_diffseg.core.sampling import spread_patches
+from napari_diffseg.core.plane import Plane, read_for_training
+from napari_diffseg.core.sampling import Sample
+from napari_diffseg.core.start import start_at_centroids
 from napari_diffseg.core.training import Command, Iteration, StopReason, train
 from napari_diffseg.images.axes import ImageAxes, resolve_axes
 from napari_diffseg.images.labels import LabelNumbers, merge_small_regions, number_by_area
 from napari_diffseg.params import RunOptions, Scalar, SegmentationParams
+
+PREVIEW_SIDE = 512
+"""A preview is computed on at most about this many pixels along each axis."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,32 +184,32 @@ def segment_steps(
     params = params or SegmentationParams()
     options = options or RunOptions()
     image_axes = resolve_axes(np.shape(image), axes, rgb=rgb)
-    plane = Plane.read(image, image_axes, params.intensity)
     numbers = LabelNumbers(params.n_clusters)
     with readable_torch_errors(), thread_limit(options.threads):
         device = choose_device(options.device)
-        training_image = plane.training_image(params, device)
-        small = plane.shrunk(training_image.pixels)
-        sample = spread_patches(training_image).pixels
+        plane, ranges, sample = read_for_training(image, image_axes, params, device)
         generator = torch.Generator().manual_seed(params.seed)
-        network = build_network(len(plane.pixels), params, generator).to(device)
+        network = build_network(sample.inputs.shape[1], params, generator)
+        if params.design == "multiscale":
+            start_at_centroids(network, _rows(sample))
+        network.to(device)
+        small = plane.every(-(-max(plane.shape) // PREVIEW_SIDE))
 
         def preview() -> Labels:
-            calibrate(network, sample)
-            clusters = cluster_map(network, small)
-            return plane.preview_labels(clusters, numbers, params.min_region_size)
+            clusters = cluster_map(network, small, device)
+            return _preview_labels(clusters, plane, numbers, params.min_region_size)
 
         result = yield from train(
             network,
-            training_image,
+            sample,
             params,
             generator,
             preview=preview if options.previews else None,
             preview_interval=options.preview_interval,
             start=start,
         )
-        calibrate(network, training_image.pixels if params.patch_size == 0 else sample)
-        clusters = cluster_map(network, training_image.pixels)
+        calibrate(network, sample.inputs)
+        clusters = cluster_map(network, plane, device)
         network.to("cpu")
     tidy = merge_small_regions(clusters, params.min_region_size, plane.valid)
     labels, label_numbers = number_by_area(tidy, params.n_clusters, plane.valid)
@@ -217,13 +221,32 @@ def segment_steps(
         history=result.history,
         params=params,
         stop_reason=result.stop_reason,
-        model=Model(network, params, plane.ranges, label_numbers),
+        model=Model(network, params, ranges, plane.stage, label_numbers),
         axes=image_axes,
         notes=_notes(image_axes, plane),
         seconds=time.perf_counter() - start,
         device=str(device),
         preview_numbers=tuple(shown_as[number] for number in range(1, n_labels + 1)),
     )
+
+
+def _rows(sample: Sample) -> NDArray[np.float32]:
+    """Return the inputs of the valid pixels of the sample, ``n d``."""
+    inputs = sample.inputs.movedim(1, -1)
+    rows = inputs.flatten(0, 2) if sample.valid is None else inputs[sample.valid]
+    return rows.cpu().numpy()
+
+
+def _preview_labels(
+    clusters: Clusters, plane: Plane, numbers: LabelNumbers, min_region_size: int
+) -> Labels:
+    """Turn the clusters of every so manieth pixel into labels ``(y, x)`` of the whole plane."""
+    height, width = plane.shape
+    step = -(-height // clusters.shape[0])
+    valid = None if plane.valid is None else plane.valid[::step, ::step]
+    tidy = merge_small_regions(clusters, min_region_size // step**2, valid)
+    labels = numbers.number(tidy, valid)
+    return labels.repeat(step, axis=0)[:height].repeat(step, axis=1)[:, :width]
 
 
 def _notes(axes: ImageAxes, plane: Plane) -> tuple[str, ...]:

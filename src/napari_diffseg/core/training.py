@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from napari_diffseg.core.losses import continuity_loss, similarity_loss
 from napari_diffseg.core.network import FeatureClusteringNet
-from napari_diffseg.core.sampling import TrainingImage, sample_patches
+from napari_diffseg.core.sampling import Sample, sample_patches
 from napari_diffseg.core.superpixel_vote import majority_vote
 from napari_diffseg.params import SegmentationParams
 
@@ -80,7 +80,7 @@ class TrainingResult:
 
 def train(
     network: FeatureClusteringNet,
-    image: TrainingImage,
+    sample: Sample,
     params: SegmentationParams,
     generator: torch.Generator,
     *,
@@ -93,15 +93,16 @@ def train(
     Parameters
     ----------
     network : FeatureClusteringNet
-        Trained in place; on the image's device.
-    image : TrainingImage
-        Pixels ``1 c y x``, float32, and their masks.
+        Trained in place.
+    sample : Sample
+        What training sees of the image, on the network's device.
     params : SegmentationParams
         Gives μ, T, the optimiser's settings, the patches and the floor on labels.
     generator : torch.Generator
         Source of the random patches; on the CPU.
     preview : callable, optional
-        Makes labels ``(y, x)`` from the network as it is; must not change its weights.
+        Makes labels ``(y, x)`` from the network as it is, whose statistics are those of
+        the iteration's batch; must not change its weights.
     preview_interval : float
         Seconds from the end of one preview to the start of the next, at the least:
         slow previews are made more rarely, so that they take no more than a third of
@@ -131,7 +132,8 @@ def train(
     next_preview = float("-inf")
     network.train()
     for index in range(1, params.n_iterations + 1):
-        losses = _step(network, optimizer, sample_patches(image, params, generator), params)
+        optimizer.param_groups[0]["lr"] = _learning_rate(params, index)
+        losses = _step(network, optimizer, sample_patches(sample, params, generator), params)
         # The one round trip from the device: all facts at once.
         loss, similarity, continuity, n_clusters = losses.tolist()
         now = time.perf_counter()
@@ -159,14 +161,20 @@ def train(
     return TrainingResult(tuple(history), StopReason.ITERATIONS)
 
 
+def _learning_rate(params: SegmentationParams, index: int) -> float:
+    if params.design == "published":
+        return params.learning_rate
+    return params.learning_rate * (1 - (index - 1) / params.n_iterations)
+
+
 def _step(
     network: FeatureClusteringNet,
     optimizer: torch.optim.Optimizer,
-    batch: TrainingImage,
+    batch: Sample,
     params: SegmentationParams,
 ) -> torch.Tensor:
     """One forward and backward pass; returns loss, its two parts and q′ as one tensor."""
-    response = network(batch.pixels)
+    response = network(batch.inputs)
     clusters = response.detach().argmax(dim=1)
     n_used = _count_used(clusters, batch.valid, params.n_clusters)
     if batch.superpixels is not None:

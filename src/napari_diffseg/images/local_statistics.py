@@ -1,0 +1,143 @@
+"""What the default network is shown of each pixel: its value and its surroundings.
+
+A 3×3 network that trains for a second learns colours, not textures. So it is given both:
+the perceptual value of the pixel itself, its mean at two wider Gaussian scales, and its
+standard deviation at three. Everything is computed window by window with a border of
+`RADIUS` pixels, so that memory is bounded and a window gives what the whole image gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+from skimage.color import rgb2lab
+
+Floats = NDArray[np.float32]
+
+MEAN_SCALES = (2.0, 4.0)
+"""Gaussian σ of the local means, in pixels; the pixel's own value comes first."""
+
+DEVIATION_SCALES = (2.0, 4.0, 8.0)
+"""Gaussian σ of the local standard deviations, in pixels."""
+
+_TRUNCATE = 3.0  # a Gaussian ends at 3 σ
+
+RADIUS = round(_TRUNCATE * max(MEAN_SCALES + DEVIATION_SCALES))
+"""How far, in pixels, a statistic depends on its surroundings."""
+
+_DARK = 0.05  # intensity below which the logarithm is about linear
+_LAB_UNIT = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class LocalStatistics:
+    """The first, fixed stage of the default: pixels ``c y x`` → statistics ``d y x``.
+
+    Measured once on the training image and kept, so that the same surroundings give the
+    same statistics in every image.
+
+    Attributes
+    ----------
+    rgb : bool
+        Whether the channels are red, green, blue: then they become CIE Lab, else the
+        logarithm of the intensity.
+    means : tuple of float, (c,)
+        Mean of each perceptual channel.
+    spread : float
+        Root mean variance of the channels. One for all: a channel with little contrast
+        stays quiet.
+    centres : tuple of float, (d,)
+        Mean of each statistic; the result has mean 0.
+    """
+
+    rgb: bool
+    means: tuple[float, ...]
+    spread: float
+    centres: tuple[float, ...]
+
+    @classmethod
+    def measure(
+        cls, pixels: Floats, windows: Sequence[tuple[slice, slice]], *, rgb: bool
+    ) -> tuple[Self, Floats]:
+        """Measure the stage on windows of the training image.
+
+        Parameters
+        ----------
+        pixels : ndarray of float32, (c, y, x)
+            Intensities, 0 … 1.
+        windows : sequence of (slice, slice)
+            Rows and columns, all of one size; only these are looked at.
+        rgb : bool
+            Whether the channels are red, green, blue.
+
+        Returns
+        -------
+        stage : LocalStatistics
+        statistics : ndarray of float32, (b, d, y, x)
+            What the stage makes of the windows.
+        """
+        seen = np.stack([_perceptual(pixels[:, *window], rgb) for window in windows])
+        spread = float(np.sqrt(seen.var(axis=(0, 2, 3), dtype=np.float64).mean())) or 1.0
+        means = tuple(seen.mean(axis=(0, 2, 3), dtype=np.float64).tolist())
+        n_statistics = len(means) * (1 + len(MEAN_SCALES)) + len(DEVIATION_SCALES)
+        stage = cls(rgb, means, spread, (0.0,) * n_statistics)
+        statistics = np.stack([stage.window(pixels, *window) for window in windows])
+        centres = statistics.mean(axis=(0, 2, 3), dtype=np.float64)
+        statistics -= centres.astype(np.float32)[:, None, None]
+        return replace(stage, centres=tuple(centres.tolist())), statistics
+
+    def window(self, pixels: Floats, rows: slice, columns: slice) -> Floats:
+        """Return the statistics of one window of an image.
+
+        Parameters
+        ----------
+        pixels : ndarray of float32, (c, y, x)
+            The whole image; no more is read than the window and `RADIUS` pixels around.
+        rows, columns : slice
+            The window, within the image.
+
+        Returns
+        -------
+        ndarray of float32, (d, y, x)
+            The same, to the bit, as that window of the whole image's statistics.
+        """
+        top, left = max(rows.start - RADIUS, 0), max(columns.start - RADIUS, 0)
+        around = pixels[:, top : rows.stop + RADIUS, left : columns.stop + RADIUS]
+        means = np.array(self.means)[:, None, None]
+        scaled = ((_perceptual(around, self.rgb) - means) / self.spread).astype(np.float32)
+        inner = _statistics(scaled)[
+            :, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
+        ]
+        centred: Floats = inner - np.array(self.centres, dtype=np.float32)[:, None, None]
+        return centred
+
+
+def _perceptual(pixels: Floats, rgb: bool) -> Floats:
+    """Bring intensities to a scale on which equal steps look about equal."""
+    if rgb:
+        lab: Floats = rgb2lab(np.clip(pixels, 0, 1), channel_axis=0)
+        return lab / np.float32(_LAB_UNIT)
+    logarithm: Floats = np.log1p(np.clip(pixels, 0, 1.5) / np.float32(_DARK))
+    return logarithm
+
+
+def _statistics(scaled: Floats) -> Floats:
+    """Stack the value, its local means, and its local deviation over all channels."""
+    local = {scale: _smooth(scaled, scale) for scale in sorted({*MEAN_SCALES, *DEVIATION_SCALES})}
+    squared = scaled**2
+    variances = [
+        np.maximum(_smooth(squared, scale) - local[scale] ** 2, 0).sum(axis=0, keepdims=True)
+        for scale in DEVIATION_SCALES
+    ]
+    means = [local[scale] for scale in MEAN_SCALES]
+    return np.concatenate([scaled, *means, *(np.sqrt(variance) for variance in variances)])
+
+
+def _smooth(channels: Floats, scale: float) -> Floats:
+    smooth: Floats = gaussian_filter(channels, scale, axes=(1, 2), truncate=_TRUNCATE)
+    return smooth
