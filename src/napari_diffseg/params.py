@@ -159,6 +159,25 @@ class SegmentationParams(_SelfDescribing):
         high=100.0,
         group="Regions",
     )
+    n_labels: int = _param(
+        16,
+        "Labels",
+        "How many labels the result has at most: the most similar ones are merged after "
+        "training. 0 keeps all.",
+        low=0,
+        high=1024,
+        group="Regions",
+    )
+    region_size: int = _param(
+        500,
+        "Region size",
+        "The image is cut into regions of about this mean area along its boundaries, and "
+        "each region gets one label. 0 labels every pixel by itself, as published.",
+        low=0,
+        high=1_000_000,
+        unit="px",
+        group="Regions",
+    )
     min_labels: int = _param(
         3,
         "Fewest labels",
@@ -178,7 +197,7 @@ class SegmentationParams(_SelfDescribing):
         group="Regions",
     )
     n_iterations: int = _param(
-        20,
+        12,
         "Iterations",
         "Training stops after this many steps at the latest.",
         symbol="T",
@@ -187,7 +206,7 @@ class SegmentationParams(_SelfDescribing):
         group="Training",
     )
     learning_rate: float = _param(
-        0.02,
+        0.01,
         "Learning rate",
         "Step size of stochastic gradient descent. With the design 'multiscale' it falls to 0 "
         "by the last iteration.",
@@ -304,6 +323,8 @@ class SegmentationParams(_SelfDescribing):
         """
         published: dict[str, Scalar] = {
             "continuity_weight": 5.0,
+            "n_labels": 0,
+            "region_size": 0,
             "min_region_size": 0,
             "n_iterations": 500,
             "learning_rate": 0.1,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 
-from napari_diffseg.core.inference import calibrate, cluster_map
+from napari_diffseg.core.inference import calibrate, response_map
 from napari_diffseg.core.network import FeatureClusteringNet
 from napari_diffseg.core.plane import Plane
 from napari_diffseg.images.local_statistics import LocalStatistics
@@ -53,12 +52,15 @@ def test_clusters_do_not_depend_on_the_tile(pixels, multiscale, tile):
     torch.manual_seed(3)
     network = FeatureClusteringNet(n_inputs, 12, 10, 3, shortcut=multiscale)
     plane = Plane(image, None, stage)
-    whole = torch.from_numpy(plane.inputs(slice(0, 61), slice(0, 83)))[None]
-    expected = calibrate(network, whole)[0].numpy()
-    untiled = cluster_map(network, plane, CPU, tile=10_000)
-    assert len(np.unique(untiled)) > 3
-    assert (untiled == expected).mean() > 0.999, "training and evaluation mode agree"
-    np.testing.assert_array_equal(cluster_map(network, plane, CPU, tile), untiled)
+    everything = (slice(0, 61), slice(0, 83))
+    expected = calibrate(network, torch.from_numpy(plane.inputs(*everything))[None])[0]
+    untiled = response_map(network, plane, everything, CPU, tile=10_000).argmax(dim=0)
+    assert len(untiled.unique()) > 3
+    assert (untiled == expected).float().mean() > 0.999, "training and evaluation mode agree"
+    tiled = response_map(network, plane, everything, CPU, tile).argmax(dim=0)
+    assert torch.equal(tiled, untiled)
+    part = response_map(network, plane, (slice(9, 30), slice(50, 83)), CPU, tile).argmax(dim=0)
+    assert torch.equal(part, untiled[9:30, 50:])
 
 
 def test_a_response_depends_on_nothing_beyond_the_radius(network, pixels):

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from napari_diffseg.core.network import FeatureClusteringNet
 
-Clusters = NDArray[np.int16]
+Window = tuple[slice, slice]
 
 
 class InputSource(Protocol):
@@ -61,17 +61,23 @@ def calibrate(network: FeatureClusteringNet, inputs: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def cluster_map(
-    network: FeatureClusteringNet, source: InputSource, device: torch.device, tile: int = 0
-) -> Clusters:
-    """Give each pixel the index of its largest response.
+def response_map(
+    network: FeatureClusteringNet,
+    source: InputSource,
+    window: Window,
+    device: torch.device,
+    tile: int = 0,
+) -> Tensor:
+    """Compute the response map of one window of an image, tile by tile.
 
     Parameters
     ----------
     network : FeatureClusteringNet
         With its statistics set; on the device. Left in evaluation mode.
     source : InputSource
-        Gives the inputs, window by window.
+        Gives the inputs.
+    window : tuple of slice
+        Rows and columns, within the image.
     device : torch.device
     tile : int
         Side of the square tiles, in pixels, without their halo; 0 for what suits the
@@ -79,36 +85,43 @@ def cluster_map(
 
     Returns
     -------
-    ndarray of int16, (y, x)
-        Cluster indices, 0 … q−1. The same whatever the tile.
+    Tensor, q y x
+        On the device. The same whatever the window and the tile.
     """
     network.eval()
-    height, width = source.shape
-    clusters = np.empty((height, width), np.int16)
-    for rows, columns in _tiles(height, width, tile or _tile_side(device)):
-        top = max(rows.start - network.radius, 0)
-        left = max(columns.start - network.radius, 0)
-        around = (
-            slice(top, min(rows.stop + network.radius, height)),
-            slice(left, min(columns.stop + network.radius, width)),
+    (top, left), halo = (window[0].start, window[1].start), network.radius
+    height, width = window[0].stop - top, window[1].stop - left
+    # In memory the clusters lie side by side: their argmax is several times faster so.
+    response = torch.empty(height, width, network.n_clusters, device=device).permute(2, 0, 1)
+    for rows, columns in tiles(window, tile or _tile_side(device)):
+        around = tuple(
+            slice(max(side.start - halo, 0), min(side.stop + halo, length))
+            for side, length in zip((rows, columns), source.shape, strict=True)
         )
         inputs = torch.from_numpy(source.inputs(*around))[None].to(device)
         # With channels last, convolutions are faster forwards (though not backwards).
-        best = network(inputs.contiguous(memory_format=torch.channels_last))[0].argmax(dim=0)
-        inner = best[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
-        clusters[rows, columns] = inner.to(torch.int16).cpu().numpy()
-    return clusters
+        wide = network(inputs.contiguous(memory_format=torch.channels_last))[0]
+        place = _within(rows, top), _within(columns, left)
+        inner = _within(rows, around[0].start), _within(columns, around[1].start)
+        response[:, *place] = wide[:, *inner]
+    return response
+
+
+def _within(side: slice, start: int) -> slice:
+    return slice(side.start - start, side.stop - start)
+
+
+def tiles(window: Window, side: int) -> Iterator[Window]:
+    """Cut a window into squares of a side; those at the end are smaller."""
+    rows, columns = window
+    for top in range(rows.start, rows.stop, side):
+        for left in range(columns.start, columns.stop, side):
+            yield (
+                slice(top, min(top + side, rows.stop)),
+                slice(left, min(left + side, columns.stop)),
+            )
 
 
 def _tile_side(device: torch.device) -> int:
     """Choose tiles that fit a processor's cache, or that fill a GPU."""
     return 128 if device.type == "cpu" else 1024
-
-
-def _tiles(height: int, width: int, tile: int) -> Iterator[tuple[slice, slice]]:
-    for top in range(0, height, tile):
-        for left in range(0, width, tile):
-            yield (
-                slice(top, min(top + tile, height)),
-                slice(left, min(left + tile, width)),
-            )

@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_diffseg.core.device import choose_device, readable_torch_errors, thread_limit
-from napari_diffseg.core.inference import cluster_map
 from napari_diffseg.core.network import FeatureClusteringNet
+from napari_diffseg.core.partition import Partition, merged_clusters
 from napari_diffseg.core.plane import Plane
 from napari_diffseg.errors import InputError
 from napari_diffseg.images.axes import resolve_axes
+from napari_diffseg.images.hierarchy import ClusterHierarchy
 from napari_diffseg.images.intensity import IntensityRange
-from napari_diffseg.images.labels import merge_small_regions, smallest_unsigned_dtype
+from napari_diffseg.images.labels import smallest_unsigned_dtype
 from napari_diffseg.images.local_statistics import LocalStatistics
 from napari_diffseg.params import RunOptions, SegmentationParams
 
@@ -35,14 +36,17 @@ class Model:
         Intensities that become 0 and 1, per channel.
     stage : LocalStatistics or None
         First stage of the default, as measured on the training image.
+    hierarchy : ClusterHierarchy
+        In which order clusters join when fewer labels are wanted.
     numbers : ndarray of int, (q,)
-        Label of each cluster, from 1.
+        Label of each cluster, from 1; those that were joined have the same.
     """
 
     network: FeatureClusteringNet
     params: SegmentationParams
     ranges: IntensityRange
     stage: LocalStatistics | None
+    hierarchy: ClusterHierarchy
     numbers: NDArray[np.integer]
 
     @property
@@ -90,11 +94,13 @@ class Model:
         with readable_torch_errors(), thread_limit(options.threads):
             device = choose_device(options.device)
             try:
-                clusters = cluster_map(self.network.to(device), plane, device)
+                partition = Partition.find(
+                    self.network.to(device), plane, device, self.params.region_size
+                )
             finally:
                 self.network.to("cpu")
-        tidy = merge_small_regions(clusters, self.params.min_region_size, plane.valid)
-        labels: Labels = self.numbers.astype(smallest_unsigned_dtype(self.numbers.max()))[tidy]
+        clusters = merged_clusters(partition, self.hierarchy, self.params)
+        labels: Labels = self.numbers.astype(smallest_unsigned_dtype(self.numbers.max()))[clusters]
         if plane.valid is not None:
             labels[~plane.valid] = 0
         return labels

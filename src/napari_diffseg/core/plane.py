@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_diffseg.core.sampling import Sample, training_windows
 from napari_diffseg.images.axes import ImageAxes, channels_first
+from napari_diffseg.images.hierarchy import ClusterHierarchy
 from napari_diffseg.images.intensity import IntensityRange, finite_mask, measure_range, normalize
 from napari_diffseg.images.local_statistics import LocalStatistics
 from napari_diffseg.images.superpixels import slic_superpixels
@@ -67,6 +68,14 @@ class Plane:
         if self.stage is None:
             return self.pixels[:, rows, columns]
         return self.stage.window(self.pixels, rows, columns)
+
+    def hierarchy(self, clusters: NDArray[np.integer], n_clusters: int) -> ClusterHierarchy:
+        """Build the hierarchy of the plane's clusters ``(y, x)``; for small planes."""
+        height, width = self.shape
+        inputs = self.inputs(slice(0, height), slice(0, width))
+        return ClusterHierarchy.of_pixels(
+            inputs.reshape(len(inputs), -1), clusters.ravel(), n_clusters
+        )
 
     def every(self, step: int) -> Plane:
         """Keep every so manieth pixel: noise and contrast stay what they are, unlike in a mean."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from napari_diffseg.core.inference import Window
+from napari_diffseg.images.hierarchy import ClusterHierarchy
 from napari_diffseg.params import SegmentationParams
 
 MOST_PIXELS = 512 * 512
@@ -15,8 +17,6 @@ MOST_PIXELS = 512 * 512
 
 _WINDOWS_PER_AXIS = 6
 _SMALLEST_WINDOW = 96
-
-Window = tuple[slice, slice]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,16 @@ class Sample:
     inputs: Tensor
     valid: Tensor | None = None
     superpixels: Tensor | None = None
+
+    def hierarchy(self, clusters: Tensor, n_clusters: int) -> ClusterHierarchy:
+        """Build the hierarchy of the sample's clusters ``(b, y, x)``; valid pixels count."""
+        inputs = self.inputs.movedim(1, 0)
+        counted = slice(None) if self.valid is None else self.valid.flatten()
+        return ClusterHierarchy.of_pixels(
+            inputs.flatten(1)[:, counted].cpu().numpy(),
+            clusters.flatten()[counted].cpu().numpy(),
+            n_clusters,
+        )
 
     def crop(self, corners: Sequence[tuple[int, int, int]], size: tuple[int, int]) -> Sample:
         """Stack the patches of `size` (y, x) at these corners (b, y, x)."""

@@ -6,6 +6,7 @@ Stage by stage (axes, units)::
     pixels            c y x, float32, 0 … 1 between the measured intensities
     training          see `core.training`
     clusters          y x, 0 … q−1, by fixed statistics, tile by tile
+    regions           y x, cut along boundaries; each votes for one cluster (default)
     labels            y x, 1 … K by falling area, 0 where the image is not finite
 """
 
@@ -14,7 +15,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -22,18 +23,20 @@ from numpy.typing import ArrayLike, NDArray
 
 import napari_diffseg
 from napari_diffseg.core.device import choose_device, readable_torch_errors, thread_limit
-from napari_diffseg.core.inference import Clusters, calibrate, cluster_map
+from napari_diffseg.core.inference import calibrate
 from napari_diffseg.core.model import Labels, Model
 from napari_diffseg.core.network import build_network
+from napari_diffseg.core.partition import Partition, merged_clusters
 from napari_diffseg.core.plane import Plane, read_for_training
 from napari_diffseg.core.sampling import Sample
 from napari_diffseg.core.start import start_at_centroids
 from napari_diffseg.core.training import Command, Iteration, StopReason, train
 from napari_diffseg.images.axes import ImageAxes, resolve_axes
-from napari_diffseg.images.labels import LabelNumbers, merge_small_regions, number_by_area
+from napari_diffseg.images.hierarchy import ClusterHierarchy
+from napari_diffseg.images.labels import LabelNumbers, number_by_area
 from napari_diffseg.params import RunOptions, Scalar, SegmentationParams
 
-PREVIEW_SIDE = 512
+PREVIEW_SIDE = 256
 """A preview is computed on at most about this many pixels along each axis."""
 
 
@@ -45,8 +48,6 @@ class Segmentation:
     ----------
     labels : ndarray of unsigned int, (y, x)
         1 … `n_labels` by falling area; 0 where the image is not finite.
-    n_labels : int
-        Number of labels (K).
     history : tuple of Iteration
         Facts of every training iteration.
     params : SegmentationParams
@@ -63,12 +64,13 @@ class Segmentation:
         Time from call to result.
     device : str
         Where the network ran.
-    preview_numbers : tuple of int
-        Number that label 1, 2 … K had in the previews; 0 for one that was in none.
+    partition : Partition
+        What inference found, before labels were merged.
+    previewed : tuple of int, (q,)
+        Number that each cluster had in the previews; 0 for one that was in none.
     """
 
     labels: Labels
-    n_labels: int
     history: tuple[Iteration, ...]
     params: SegmentationParams
     stop_reason: StopReason
@@ -77,7 +79,53 @@ class Segmentation:
     notes: tuple[str, ...]
     seconds: float
     device: str
-    preview_numbers: tuple[int, ...]
+    partition: Partition
+    previewed: tuple[int, ...]
+
+    @property
+    def n_labels(self) -> int:
+        """Number of labels (K)."""
+        return int(self.labels.max())
+
+    @property
+    def most_labels(self) -> int:
+        """Number of labels that there would be without merging."""
+        return self.model.hierarchy.n_used
+
+    @property
+    def preview_numbers(self) -> tuple[int, ...]:
+        """Number that label 1, 2 … K had in the previews; 0 for one that was in none."""
+        standing = np.unique(self.model.hierarchy.at_most(self.params.n_labels))
+        shown = {int(self.model.numbers[cluster]): self.previewed[cluster] for cluster in standing}
+        return tuple(shown[number] for number in range(1, self.n_labels + 1))
+
+    def with_n_labels(self, n_labels: int) -> Segmentation:
+        """Merge the most similar labels, or split them again; at once, without training.
+
+        Parameters
+        ----------
+        n_labels : int
+            The most labels that are wanted; 0 for all. The results are nested: what has
+            one label at some number has one label at each lower number.
+
+        Returns
+        -------
+        Segmentation
+            A new one; this one stays as it is.
+
+        Raises
+        ------
+        ParameterError
+            The number is out of bounds.
+        """
+        params = replace(self.params, n_labels=n_labels)
+        labels, numbers = _label(self.partition, self.model.hierarchy, params)
+        return replace(
+            self,
+            labels=labels,
+            params=params,
+            model=replace(self.model, params=params, numbers=numbers),
+        )
 
     def provenance(self) -> dict[str, Scalar | dict[str, Scalar]]:
         """Return what is needed to do the run again, as values that JSON can hold."""
@@ -191,13 +239,16 @@ def segment_steps(
         generator = torch.Generator().manual_seed(params.seed)
         network = build_network(sample.inputs.shape[1], params, generator)
         if params.design == "multiscale":
-            start_at_centroids(network, _rows(sample))
+            start_at_centroids(network, _valid_rows(sample))
         network.to(device)
-        small = plane.every(-(-max(plane.shape) // PREVIEW_SIDE))
+        step = -(-max(plane.shape) // PREVIEW_SIDE)
+        small, small_params = plane.every(step), _shrunk(params, step)
 
         def preview() -> Labels:
-            clusters = cluster_map(network, small, device)
-            return _preview_labels(clusters, plane, numbers, params.min_region_size)
+            partition = Partition.find(network, small, device, small_params.region_size)
+            hierarchy = small.hierarchy(partition.clusters, params.n_clusters)
+            clusters = merged_clusters(partition, hierarchy, small_params)
+            return _enlarged(numbers.number(clusters, small.valid), step, plane.shape)
 
         result = yield from train(
             network,
@@ -208,45 +259,53 @@ def segment_steps(
             preview_interval=options.preview_interval,
             start=start,
         )
-        calibrate(network, sample.inputs)
-        clusters = cluster_map(network, plane, device)
+        hierarchy = sample.hierarchy(calibrate(network, sample.inputs), params.n_clusters)
+        partition = Partition.find(network, plane, device, params.region_size)
         network.to("cpu")
-    tidy = merge_small_regions(clusters, params.min_region_size, plane.valid)
-    labels, label_numbers = number_by_area(tidy, params.n_clusters, plane.valid)
-    n_labels = int(labels.max())
-    shown_as = {int(n): int(shown) for n, shown in zip(label_numbers, numbers.numbers, strict=True)}
+    labels, label_numbers = _label(partition, hierarchy, params)
     return Segmentation(
         labels=labels,
-        n_labels=n_labels,
         history=result.history,
         params=params,
         stop_reason=result.stop_reason,
-        model=Model(network, params, ranges, plane.stage, label_numbers),
+        model=Model(network, params, ranges, plane.stage, hierarchy, label_numbers),
         axes=image_axes,
         notes=_notes(image_axes, plane),
         seconds=time.perf_counter() - start,
         device=str(device),
-        preview_numbers=tuple(shown_as[number] for number in range(1, n_labels + 1)),
+        partition=partition,
+        previewed=tuple(numbers.numbers.tolist()),
     )
 
 
-def _rows(sample: Sample) -> NDArray[np.float32]:
+def _valid_rows(sample: Sample) -> NDArray[np.float32]:
     """Return the inputs of the valid pixels of the sample, ``n d``."""
     inputs = sample.inputs.movedim(1, -1)
     rows = inputs.flatten(0, 2) if sample.valid is None else inputs[sample.valid]
     return rows.cpu().numpy()
 
 
-def _preview_labels(
-    clusters: Clusters, plane: Plane, numbers: LabelNumbers, min_region_size: int
-) -> Labels:
-    """Turn the clusters of every so manieth pixel into labels ``(y, x)`` of the whole plane."""
-    height, width = plane.shape
-    step = -(-height // clusters.shape[0])
-    valid = None if plane.valid is None else plane.valid[::step, ::step]
-    tidy = merge_small_regions(clusters, min_region_size // step**2, valid)
-    labels = numbers.number(tidy, valid)
+def _shrunk(params: SegmentationParams, step: int) -> SegmentationParams:
+    """Return the parameters for an image of which every so manieth pixel is kept."""
+    area = step**2
+    # A region size of 0 would mean no regions at all.
+    region_size = max(params.region_size // area, min(params.region_size, 1))
+    min_region_size = params.min_region_size // area
+    return replace(params, region_size=region_size, min_region_size=min_region_size)
+
+
+def _enlarged(labels: Labels, step: int, shape: tuple[int, int]) -> Labels:
+    height, width = shape
     return labels.repeat(step, axis=0)[:height].repeat(step, axis=1)[:, :width]
+
+
+def _label(
+    partition: Partition, hierarchy: ClusterHierarchy, params: SegmentationParams
+) -> tuple[Labels, NDArray[np.uint16]]:
+    """Return the labels ``(y, x)`` and the label of each cluster, joined ones included."""
+    clusters = merged_clusters(partition, hierarchy, params)
+    labels, numbers = number_by_area(clusters, params.n_clusters, partition.valid)
+    return labels, numbers[hierarchy.at_most(params.n_labels)]
 
 
 def _notes(axes: ImageAxes, plane: Plane) -> tuple[str, ...]:

@@ -62,7 +62,8 @@ def _evenly(inputs: Floats, n: int) -> NDArray[np.float64]:
     if len(inputs) <= n:
         return inputs.astype(np.float64)
     chosen = (np.arange(n) * _GOLDEN % 1 * len(inputs)).astype(int)
-    return inputs[chosen].astype(np.float64)
+    rows: NDArray[np.float64] = inputs[chosen].astype(np.float64)
+    return rows
 
 
 def _means(
@@ -72,8 +73,7 @@ def _means(
     sizes = np.bincount(groups, minlength=len(before))[:, None]
     sums = [np.bincount(groups, column, minlength=len(before)) for column in inputs.T]
     means: NDArray[np.float64] = np.stack(sums, axis=1) / np.maximum(sizes, 1)
-    filled: NDArray[np.float64] = np.where(sizes > 0, means, before)
-    return filled
+    return np.where(sizes > 0, means, before)
 
 
 @torch.no_grad()
