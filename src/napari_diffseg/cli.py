@@ -199,7 +199,10 @@ def _train(
             while True:
                 step = steps.send(command)
                 bar.set_postfix(clusters=step.n_clusters, loss=f"{step.loss:.3f}", refresh=False)
-                bar.update()
+                if step.labelled:
+                    bar.set_description(f"labelling {step.labelled:.0%}")
+                else:
+                    bar.update()
                 command = Command.FINISH if interrupt.met else None
         except StopIteration as end:
             result: Segmentation = end.value

@@ -14,11 +14,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, asdict, dataclass, field, fields
+from numbers import Integral, Real
 from typing import Any, Self
 
 from napari_diffseg.errors import ParameterError
 
 Scalar = bool | int | float | str
+
+SMALLEST_PATCH = 8
+"""Side in pixels below which a patch says nothing of its surroundings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +80,13 @@ class ParameterSpec:
         """Raise `ParameterError` unless `value` is of the kind and within bounds."""
         wrong = f"{self.name} is {value!r}, but must be {self.range_text}"
         if self.kind in (int, float):
-            number = int | float if self.kind is float else int
+            number = Real if self.kind is float else Integral
             if isinstance(value, bool) or not isinstance(value, number):
                 word = "a whole number" if self.kind is int else "a number"
                 raise ParameterError(self.name, f"{wrong} ({word}).")
             # Written so that NaN, which compares false with everything, is refused too.
-            above = self.low is None or value >= self.low
-            below = self.high is None or value <= self.high
+            above = self.low is None or float(value) >= self.low
+            below = self.high is None or float(value) <= self.high
             if not (above and below):
                 raise ParameterError(self.name, f"{wrong}.")
         elif not isinstance(value, self.kind) or (self.choices and value not in self.choices):
@@ -118,7 +122,10 @@ class _SelfDescribing:
 
     def __post_init__(self) -> None:
         for spec in self.specs():
-            spec.check(getattr(self, spec.name))
+            value = getattr(self, spec.name)
+            spec.check(value)
+            # NumPy's numbers become Python's, which JSON can hold.
+            object.__setattr__(self, spec.name, spec.kind(value))
 
     def to_dict(self) -> dict[str, Scalar]:
         """Return the fields as a plain dictionary that JSON can hold."""
@@ -169,7 +176,7 @@ class SegmentationParams(_SelfDescribing):
         group="Regions",
     )
     region_size: int = _param(
-        500,
+        400,
         "Region size",
         "The image is cut into regions of about this mean area along its boundaries, and "
         "each region gets one label. 0 labels every pixel by itself, as published.",
@@ -225,8 +232,8 @@ class SegmentationParams(_SelfDescribing):
     patch_size: int = _param(
         32,
         "Patch size",
-        "Side of the square patches that a training step sees. 0 trains on the whole "
-        "image at every step, as published.",
+        "Side of the square patches that a training step sees, at least 8. 0 trains on the "
+        "whole image at every step, as published.",
         low=0,
         high=4096,
         unit="px",
@@ -312,6 +319,16 @@ class SegmentationParams(_SelfDescribing):
         group="Superpixels",
     )
 
+    def __post_init__(self) -> None:
+        # By name: a dataclass with slots is made anew, and `super()` would mean the old one.
+        _SelfDescribing.__post_init__(self)
+        if 0 < self.patch_size < SMALLEST_PATCH:
+            raise ParameterError(
+                "patch_size",
+                f"patch_size is {self.patch_size}, but must be 0 (the whole image) or at least "
+                f"{SMALLEST_PATCH}.",
+            )
+
     @classmethod
     def paper(cls, **changes: Scalar) -> Self:
         """Return the published settings (Kim et al. 2020, Sec. IV), nothing shortened.
@@ -365,7 +382,7 @@ class RunOptions(_SelfDescribing):
     threads: int = _param(
         0,
         "Threads",
-        "Processor threads for the computation. 0 leaves the choice to torch.",
+        "Processor threads for the computation. 0 takes all; in the window, all but one.",
         low=0,
         high=1024,
     )

@@ -55,7 +55,12 @@ class Model:
         return len(self.ranges.low)
 
     def apply(
-        self, image: ArrayLike, *, axes: str | None = None, options: RunOptions | None = None
+        self,
+        image: ArrayLike,
+        *,
+        axes: str | None = None,
+        rgb: bool | None = None,
+        options: RunOptions | None = None,
     ) -> Labels:
         """Segment an image without training.
 
@@ -68,6 +73,8 @@ class Model:
             One plane with the channels of the training image.
         axes : str, optional
             One letter per array axis, e.g. ``"CYX"``; guessed where None.
+        rgb : bool, optional
+            Whether the channels are red, green, blue (and alpha), where that is known.
         options : RunOptions, optional
             Device and threads.
 
@@ -84,7 +91,7 @@ class Model:
             The machine cannot do it.
         """
         options = options or RunOptions()
-        image_axes = resolve_axes(np.shape(image), axes)
+        image_axes = resolve_axes(np.shape(image), axes, rgb=rgb)
         if image_axes.n_channels != self.n_channels:
             raise InputError(
                 f"The image has {image_axes.n_channels} channel(s), but the model was trained "

@@ -6,6 +6,7 @@ region ends at the edge of its block.
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Self
 
@@ -70,7 +71,24 @@ class Partition:
         device: torch.device,
         region_size: int,
     ) -> Self:
-        """Run the network over a plane.
+        """Run the network over a plane; see `find_steps`."""
+        steps = cls.find_steps(network, plane, device, region_size)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                partition: Self = end.value
+                return partition
+
+    @classmethod
+    def find_steps(
+        cls,
+        network: FeatureClusteringNet,
+        plane: Plane,
+        device: torch.device,
+        region_size: int,
+    ) -> Generator[float, None, Self]:
+        """Run the network over a plane, block by block.
 
         Parameters
         ----------
@@ -80,13 +98,25 @@ class Partition:
         device : torch.device
         region_size : int
             Mean area of a region in pixels; 0 for no regions.
+
+        Yields
+        ------
+        float
+            Share of the plane that is done, between two blocks.
+
+        Returns
+        -------
+        Partition
         """
         height, width = plane.shape
         clusters = np.empty((height, width), np.int16)
         regions = np.empty((height, width), np.int32) if region_size else None
         votes: list[NDArray[np.int32]] = []
         n_before = 0
-        for window in tiles((slice(0, height), slice(0, width)), BLOCK):
+        blocks = list(tiles((slice(0, height), slice(0, width)), BLOCK))
+        for number, window in enumerate(blocks):
+            if number > 0:
+                yield number / len(blocks)
             response = response_map(network, plane, window, device)
             clusters[window] = response.argmax(dim=0).to(torch.int16).cpu().numpy()
             if regions is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -9,7 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from napari_diffseg.core.inference import Window
 from napari_diffseg.core.sampling import Sample, training_windows
+from napari_diffseg.errors import InputError
 from napari_diffseg.images.axes import ImageAxes, channels_first
 from napari_diffseg.images.hierarchy import ClusterHierarchy
 from napari_diffseg.images.intensity import IntensityRange, finite_mask, measure_range, normalize
@@ -67,7 +70,7 @@ class Plane:
             return self.known_inputs[:, rows, columns]
         if self.stage is None:
             return self.pixels[:, rows, columns]
-        return self.stage.window(self.pixels, rows, columns)
+        return self.stage.window(self.pixels, self.valid, rows, columns)
 
     def hierarchy(self, clusters: NDArray[np.integer], n_clusters: int) -> ClusterHierarchy:
         """Build the hierarchy of the plane's clusters ``(y, x)``; for small planes."""
@@ -107,21 +110,37 @@ def read_for_training(
     valid = finite_mask(raw)
     ranges = measure_range(raw, valid, params.intensity)
     pixels = normalize(raw, valid, ranges)
-    _, height, width = pixels.shape
-    windows = training_windows(height, width, params.patch_size)
+    windows = training_windows(pixels, valid, params.patch_size)
+    if valid is not None and not any(valid[window].any() for window in windows):
+        raise InputError(
+            f"Only {int(valid.sum())} pixels of the image are finite, too few to learn from; "
+            "crop the image to where they lie."
+        )
     if params.design == "multiscale":
-        stage, inputs = LocalStatistics.measure(pixels, windows, rgb=axes.rgb)
+        stage, inputs = LocalStatistics.measure(pixels, valid, windows, rgb=axes.rgb)
     else:
         stage, inputs = None, np.stack([pixels[:, *window] for window in windows])
-    masks = None if valid is None else np.stack([valid[window] for window in windows])
-    superpixels = None
-    if params.n_superpixels > 0:
-        whole = slic_superpixels(pixels, params.n_superpixels, params.compactness)
-        superpixels = torch.from_numpy(np.stack([whole[window] for window in windows])).to(device)
-    sample = Sample(
-        torch.from_numpy(inputs).to(device),
-        None if masks is None else torch.from_numpy(masks).to(device),
-        superpixels,
-    )
     known = inputs[0] if len(windows) == 1 else None
-    return Plane(pixels, valid, stage, known), ranges, sample
+    plane = Plane(pixels, valid, stage, known)
+    return plane, ranges, _sample(plane, inputs, windows, params, axes.rgb, device)
+
+
+def _sample(
+    plane: Plane,
+    inputs: Floats,
+    windows: Sequence[Window],
+    params: SegmentationParams,
+    rgb: bool,
+    device: torch.device,
+) -> Sample:
+    masks = superpixels = None
+    n_superpixels = 0
+    if plane.valid is not None:
+        masks = torch.from_numpy(np.stack([plane.valid[window] for window in windows])).to(device)
+    if params.n_superpixels > 0:
+        whole = slic_superpixels(plane.pixels, params.n_superpixels, params.compactness, rgb=rgb)
+        n_superpixels = int(whole.max()) + 1
+        if plane.valid is not None:
+            whole[~plane.valid] = -1
+        superpixels = torch.from_numpy(np.stack([whole[window] for window in windows])).to(device)
+    return Sample(torch.from_numpy(inputs).to(device), masks, superpixels, n_superpixels)

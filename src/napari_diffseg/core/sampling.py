@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
 from torch import Tensor
 
 from napari_diffseg.core.inference import Window
@@ -15,8 +18,10 @@ from napari_diffseg.params import SegmentationParams
 MOST_PIXELS = 512 * 512
 """An image with no more pixels is trained on whole; of a larger one windows are taken."""
 
-_WINDOWS_PER_AXIS = 6
 _SMALLEST_WINDOW = 96
+_MOST_LOOKED_AT = 1_000_000  # pixels of which the variation is computed
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +35,15 @@ class Sample:
     valid : Tensor or None, b y x, bool
         None where every pixel is valid.
     superpixels : Tensor or None, b y x, int64
-        None where the superpixel refinement is off.
+        −1 where a pixel has no vote; None where the superpixel refinement is off.
+    n_superpixels : int
+        Superpixels of the whole image.
     """
 
     inputs: Tensor
     valid: Tensor | None = None
     superpixels: Tensor | None = None
+    n_superpixels: int = 0
 
     def hierarchy(self, clusters: Tensor, n_clusters: int) -> ClusterHierarchy:
         """Build the hierarchy of the sample's clusters ``(b, y, x)``; valid pixels count."""
@@ -60,30 +68,71 @@ class Sample:
             cut(self.inputs),
             None if self.valid is None else cut(self.valid),
             None if self.superpixels is None else cut(self.superpixels),
+            self.n_superpixels,
         )
 
 
-def training_windows(height: int, width: int, patch_size: int) -> list[Window]:
+def training_windows(
+    pixels: NDArray[np.float32], valid: NDArray[np.bool_] | None, patch_size: int
+) -> list[Window]:
     """Choose the windows of an image that training sees, all of one size.
+
+    Parameters
+    ----------
+    pixels : ndarray of float32, (c, y, x)
+    valid : ndarray of bool, (y, x), or None
+    patch_size : int
 
     Returns
     -------
     list of (slice, slice)
         One window, the whole image, where it is small or is to be trained on whole
-        (patch size 0); else an even grid of windows, so that the cost of a run does not
-        grow with the image.
+        (patch size 0). Else the image is divided by an even grid, and of each field the
+        window in which the intensities vary most is taken: the cost of a run does not
+        grow with the image, and no field with something in it is missed.
     """
+    _, height, width = pixels.shape
     if patch_size == 0 or height * width <= MOST_PIXELS:
         return [(slice(0, height), slice(0, width))]
     side = max(patch_size, _SMALLEST_WINDOW)
+    size = (min(side, height), min(side, width))
+    n_fields = max(int(MOST_PIXELS**0.5) // side, 1)
+    step = max(round((height * width / _MOST_LOOKED_AT) ** 0.5), 1)
+    variation = _variation(pixels[:, ::step, ::step], size, step)
+    if valid is not None:
+        variation[~valid[::step, ::step]] = -1.0
+    windows = []
+    for rows in np.array_split(np.arange(variation.shape[0]), n_fields):
+        for columns in np.array_split(np.arange(variation.shape[1]), n_fields):
+            if rows.size and columns.size:
+                field = variation[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+                y, x = np.unravel_index(field.argmax(), field.shape)
+                middle = ((rows[0] + int(y)) * step, (columns[0] + int(x)) * step)
+                windows.append(_window_around(middle, size, (height, width)))
+    return windows
 
-    def pieces(length: int) -> list[slice]:
-        piece = min(side, length)
-        last = _WINDOWS_PER_AXIS - 1
-        starts = {round(i * (length - piece) / last) for i in range(_WINDOWS_PER_AXIS)}
-        return [slice(start, start + piece) for start in sorted(starts)]
 
-    return [(rows, columns) for rows in pieces(height) for columns in pieces(width)]
+def _variation(pixels: NDArray[np.float32], size: tuple[int, int], step: int) -> Floats:
+    """Variance of the intensities within a window around each pixel ``(y, x)``."""
+    box = (max(size[0] // step, 1), max(size[1] // step, 1))
+    variance = np.zeros(pixels.shape[1:])
+    for channel in pixels.astype(np.float64):
+        mean = uniform_filter(channel, box)
+        variance += uniform_filter(channel**2, box) - mean**2
+    return variance
+
+
+def _window_around(
+    middle: tuple[int, int], size: tuple[int, int], shape: tuple[int, int]
+) -> Window:
+    rows, columns = (
+        slice(start, start + piece)
+        for start, piece in (
+            (min(max(at - piece // 2, 0), length - piece), piece)
+            for at, piece, length in zip(middle, size, shape, strict=True)
+        )
+    )
+    return rows, columns
 
 
 def sample_patches(
@@ -92,12 +141,20 @@ def sample_patches(
     """Draw the batch of one training step.
 
     Returns the sample itself where the patch size is 0 or it is one window that is no
-    larger than a patch; else ``n_patches`` square patches at uniformly random places.
+    larger than a patch; else ``n_patches`` square patches around random valid pixels.
     """
     n_windows, _, height, width = sample.inputs.shape
     size = (min(params.patch_size, height), min(params.patch_size, width))
     if params.patch_size == 0 or (n_windows == 1 and size == (height, width)):
         return sample
-    ranges = (n_windows, height - size[0] + 1, width - size[1] + 1)
-    corners = [torch.randint(n, (params.n_patches,), generator=generator) for n in ranges]
-    return sample.crop([(b, y, x) for b, y, x in torch.stack(corners, dim=1).tolist()], size)
+    if sample.valid is None:
+        ranges = (n_windows, height - size[0] + 1, width - size[1] + 1)
+        columns = [torch.randint(n, (params.n_patches,), generator=generator) for n in ranges]
+        corners = torch.stack(columns, dim=1)
+    else:
+        places = sample.valid.nonzero().cpu()
+        chosen = torch.randint(len(places), (params.n_patches,), generator=generator)
+        corners = places[chosen] - torch.tensor([0, size[0] // 2, size[1] // 2])
+        corners[:, 1].clamp_(0, height - size[0])
+        corners[:, 2].clamp_(0, width - size[1])
+    return sample.crop([(b, y, x) for b, y, x in corners.tolist()], size)

@@ -64,6 +64,8 @@ class Segmentation:
         Time from call to result.
     device : str
         Where the network ran.
+    threads : int
+        Processor threads; another number can change the last digits of the sums.
     partition : Partition
         What inference found, before labels were merged.
     previewed : tuple of int, (q,)
@@ -79,6 +81,7 @@ class Segmentation:
     notes: tuple[str, ...]
     seconds: float
     device: str
+    threads: int
     partition: Partition
     previewed: tuple[int, ...]
 
@@ -137,7 +140,9 @@ class Segmentation:
             "preset": self.params.preset,
             "params": self.params.to_dict(),
             "axes": self.axes.axes,
+            "rgb": self.axes.rgb,
             "device": self.device,
+            "threads": self.threads,
             "iterations": len(self.history),
             "stop_reason": self.stop_reason.value,
             "n_labels": self.n_labels,
@@ -149,6 +154,7 @@ def segment(
     image: ArrayLike,
     *,
     axes: str | None = None,
+    rgb: bool | None = None,
     params: SegmentationParams | None = None,
     options: RunOptions | None = None,
 ) -> Segmentation:
@@ -163,6 +169,9 @@ def segment(
     axes : str, optional
         One letter per array axis, e.g. ``"YX"``, ``"YXC"``, ``"CYX"``; guessed where
         None, and the guess is in the result's notes.
+    rgb : bool, optional
+        Whether the channels are red, green, blue (and alpha); where None, 3 or 4
+        channels on the last axis are.
     params : SegmentationParams, optional
         The default preset where None.
     options : RunOptions, optional
@@ -186,7 +195,7 @@ def segment(
     >>> result.labels.shape
     (512, 512)
     """
-    steps = segment_steps(image, axes=axes, params=params, options=options)
+    steps = segment_steps(image, axes=axes, rgb=rgb, params=params, options=options)
     while True:
         try:
             next(steps)
@@ -207,15 +216,14 @@ def segment_steps(
 
     Parameters
     ----------
-    image, axes, params, options
+    image, axes, rgb, params, options
         As for `segment`. With ``options.previews`` labels come along.
-    rgb : bool, optional
-        Whether the channels are colours, where that is known.
 
     Yields
     ------
     Iteration
-        Facts of each iteration, and a preview when one is due. Send
+        Facts of each iteration, and a preview when one is due; then, while a large
+        image is labelled, those of the last one again with the share that is done. Send
         `Command.FINISH` to stop after this iteration and keep what there is; close
         the generator to leave things as they were.
 
@@ -260,9 +268,11 @@ def segment_steps(
             start=start,
         )
         hierarchy = sample.hierarchy(calibrate(network, sample.inputs), params.n_clusters)
-        partition = Partition.find(network, plane, device, params.region_size)
+        labelling = Partition.find_steps(network, plane, device, params.region_size)
+        partition = yield from _tell(labelling, result.history[-1], start)
         network.to("cpu")
-    labels, label_numbers = _label(partition, hierarchy, params)
+        threads = torch.get_num_threads()
+        labels, label_numbers = _label(partition, hierarchy, params)
     return Segmentation(
         labels=labels,
         history=result.history,
@@ -273,9 +283,23 @@ def segment_steps(
         notes=_notes(image_axes, plane),
         seconds=time.perf_counter() - start,
         device=str(device),
+        threads=threads,
         partition=partition,
         previewed=tuple(numbers.numbers.tolist()),
     )
+
+
+def _tell(
+    labelling: Generator[float, None, Partition], last: Iteration, start: float
+) -> Generator[Iteration, Command | None, Partition]:
+    """Pass on how much is labelled as facts of the last iteration."""
+    while True:
+        try:
+            share = next(labelling)
+        except StopIteration as end:
+            partition: Partition = end.value
+            return partition
+        yield replace(last, labelled=share, seconds=time.perf_counter() - start)
 
 
 def _valid_rows(sample: Sample) -> NDArray[np.float32]:
@@ -315,6 +339,6 @@ def _notes(axes: ImageAxes, plane: Plane) -> tuple[str, ...]:
     if axes.has_alpha:
         notes.append("The alpha channel was dropped.")
     if plane.valid is not None:
-        share = 1 - plane.valid.mean()
-        notes.append(f"{share:.1%} of the pixels are NaN or infinite and have label 0.")
+        n_left_out = int(np.count_nonzero(~plane.valid))
+        notes.append(f"{n_left_out} pixels are NaN or infinite and have label 0.")
     return tuple(notes)

@@ -28,6 +28,7 @@ N_LLOYD = 8000
 
 _LLOYD_ROUNDS = 5
 _GOLDEN = (5**0.5 - 1) / 2
+_LEAST_VARIANCE = 1e-3
 _NEVER = -1e4  # response of a cluster that has no centroid
 
 
@@ -78,10 +79,11 @@ def _means(
 
 @torch.no_grad()
 def start_at_centroids(network: FeatureClusteringNet, inputs: Floats) -> None:
-    """Set the classifier so that each pixel's first cluster is its nearest centroid.
+    """Set the classifier so that each pixel's first cluster is about its nearest centroid.
 
     The response becomes ``−|x − centroid|² / 2v``, up to a number that is the same for all
-    clusters, with v the mean squared distance of a pixel to its centroid. The features
+    clusters, with v the mean squared distance of a pixel to its centroid; about, because in
+    training batch norm takes the statistics of its batch. The features
     start with weight 0 and join as training finds use for them.
 
     Parameters
@@ -92,7 +94,10 @@ def start_at_centroids(network: FeatureClusteringNet, inputs: Floats) -> None:
     """
     centroids = find_centroids(inputs, network.n_clusters)
     sample = _evenly(inputs, N_LLOYD)
-    variance = float((vq(sample, centroids.astype(np.float64))[1] ** 2).mean()) + 1e-12
+    distances = vq(sample, centroids.astype(np.float64))[1]
+    # A floor, in units of the inputs' spread: for an image with fewer values than
+    # clusters all distances are 0, and the responses would know no bounds.
+    variance = max(float((distances**2).mean()), _LEAST_VARIANCE)
     response = sample @ centroids.T
     bias = (response.mean(axis=0) - (centroids**2).sum(axis=1) / 2) / variance
     n_found, n_inputs = centroids.shape

@@ -9,13 +9,17 @@ import torch
 from torch import Tensor
 
 
-def majority_vote(clusters: Tensor, superpixels: Tensor, n_clusters: int) -> Tensor:
+def majority_vote(
+    clusters: Tensor, superpixels: Tensor, n_superpixels: int, n_clusters: int
+) -> Tensor:
     """Give every pixel the most frequent cluster of its superpixel.
 
     Parameters
     ----------
     clusters, superpixels : Tensor, b y x, integer
-        Superpixels count from 0.
+        Superpixels count from 0; −1 is a pixel without a vote, which keeps its cluster.
+    n_superpixels : int
+        Number of superpixels in the image (K).
     n_clusters : int
         Number of clusters (q).
 
@@ -24,8 +28,10 @@ def majority_vote(clusters: Tensor, superpixels: Tensor, n_clusters: int) -> Ten
     Tensor, b y x
         On a tie the smallest cluster index wins, as in the published program.
     """
-    n_superpixels = int(superpixels.max()) + 1
-    votes = torch.bincount(
-        (superpixels * n_clusters + clusters).flatten(), minlength=n_superpixels * n_clusters
-    )
-    return votes.view(n_superpixels, n_clusters).argmax(dim=1)[superpixels]
+    # Those without a vote count for one more superpixel, which is then left out.
+    voters = torch.where(superpixels < 0, n_superpixels, superpixels)
+    votes = torch.zeros((n_superpixels + 1) * n_clusters, device=clusters.device)
+    ballots = (voters * n_clusters + clusters).flatten()
+    votes.scatter_add_(0, ballots, torch.ones_like(ballots, dtype=votes.dtype))
+    elected = votes.view(-1, n_clusters).argmax(dim=1)
+    return torch.where(superpixels < 0, clusters, elected[voters])

@@ -25,6 +25,9 @@ from napari_diffseg.params import SegmentationParams
 Labels = NDArray[np.unsignedinteger]
 
 
+_BATCHES_COUNTED = 8
+
+
 class Command(Enum):
     """What a running generator can be sent."""
 
@@ -53,11 +56,14 @@ class Iteration:
     loss, similarity, continuity : float
         The whole loss and its two parts, the continuity without its weight μ.
     n_clusters : int
-        Clusters in use in this iteration's forward pass (q′).
+        Clusters in use in this iteration's forward pass (q′); with patches, in those of
+        the last iterations.
     seconds : float
         Time since the run began.
     labels : ndarray or None, (y, x)
         A preview, where one was due.
+    labelled : float
+        After training: share of the image that has its labels, 0 … 1.
     """
 
     index: int
@@ -68,6 +74,7 @@ class Iteration:
     n_clusters: int
     seconds: float
     labels: Labels | None = None
+    labelled: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +138,18 @@ def train(
     history: list[Iteration] = []
     next_preview = float("-inf")
     network.train()
+    # Of a batch of patches one that shows a plain background says little: all batches of
+    # the last iterations count.
+    memory = 1 if params.patch_size == 0 else _BATCHES_COUNTED
+    last_used = torch.full((params.n_clusters,), -memory, device=sample.inputs.device)
     for index in range(1, params.n_iterations + 1):
         optimizer.param_groups[0]["lr"] = _learning_rate(params, index)
-        losses = _step(network, optimizer, sample_patches(sample, params, generator), params)
+        batch = sample_patches(sample, params, generator)
+        clusters, losses = _step(network, optimizer, batch, params)
+        last_used.scatter_(0, _counted(clusters, batch.valid), index)
+        n_used = (last_used > index - memory).sum()
         # The one round trip from the device: all facts at once.
-        loss, similarity, continuity, n_clusters = losses.tolist()
+        loss, similarity, continuity, n_clusters = torch.stack([*losses, n_used]).tolist()
         now = time.perf_counter()
         facts = Iteration(
             index=index,
@@ -156,7 +170,7 @@ def train(
         command = yield facts if labels is None else replace(facts, labels=labels)
         if command is Command.FINISH:
             return TrainingResult(tuple(history), StopReason.FINISHED)
-        if facts.n_clusters <= params.min_labels:
+        if index >= memory and facts.n_clusters <= params.min_labels:
             return TrainingResult(tuple(history), StopReason.MIN_LABELS)
     return TrainingResult(tuple(history), StopReason.ITERATIONS)
 
@@ -172,27 +186,21 @@ def _step(
     optimizer: torch.optim.Optimizer,
     batch: Sample,
     params: SegmentationParams,
-) -> torch.Tensor:
-    """One forward and backward pass; returns loss, its two parts and q′ as one tensor."""
+) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """One forward and backward pass; returns the clusters, and the loss and its two parts."""
     response = network(batch.inputs)
     clusters = response.detach().argmax(dim=1)
-    n_used = _count_used(clusters, batch.valid, params.n_clusters)
+    targets = clusters
     if batch.superpixels is not None:
-        clusters = majority_vote(clusters, batch.superpixels, params.n_clusters)
-    similarity = similarity_loss(response, clusters, batch.valid)
+        targets = majority_vote(clusters, batch.superpixels, batch.n_superpixels, params.n_clusters)
+    similarity = similarity_loss(response, targets, batch.valid)
     continuity = continuity_loss(response, batch.valid)
     loss = similarity + params.continuity_weight * continuity
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
-    return torch.stack([loss.detach(), similarity.detach(), continuity.detach(), n_used])
+    return clusters, [loss.detach(), similarity.detach(), continuity.detach()]
 
 
-def _count_used(
-    clusters: torch.Tensor, valid: torch.Tensor | None, n_clusters: int
-) -> torch.Tensor:
-    """Count the clusters in use, without waiting for the device as `torch.unique` would."""
-    if valid is not None:
-        clusters = torch.where(valid, clusters, n_clusters)
-    used = torch.zeros(n_clusters + 1, device=clusters.device)
-    return used.scatter_(0, clusters.flatten(), 1.0)[:n_clusters].sum()
+def _counted(clusters: torch.Tensor, valid: torch.Tensor | None) -> torch.Tensor:
+    return clusters.flatten() if valid is None else clusters[valid]

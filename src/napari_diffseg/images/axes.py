@@ -87,8 +87,8 @@ def resolve_axes(
         Shape of the array.
     axes : str, optional
         One letter for each axis, in any case and order: ``T C Z Y X``, or ``S``
-        (samples, as in TIFF), which counts as channels that are RGB where there are
-        3 or 4 of them. Guessed from the shape where None.
+        (samples, as in TIFF), which counts as channels. 3 or 4 of them are RGB(A) where
+        they stand last or are called S. Guessed from the shape where None.
     rgb : bool, optional
         Whether the channels are red, green, blue (and alpha), where that is known.
 
@@ -107,7 +107,7 @@ def resolve_axes(
     The guess: 2 axes are ``YX``; a last axis of 3 or 4 is RGB(A); leading axes of
     length 1 mean nothing; of the 3 axes left, one that is much shorter than the
     others and has at most 10 entries holds channels. Stated ``C`` is never taken for
-    RGB unless `rgb` says so, so that no channel of a stated image is dropped as alpha.
+    RGB unless it is the last axis and has 3 or 4 entries, as in a guess.
     """
     lengths = tuple(int(length) for length in shape)
     if len(lengths) < 2:
@@ -191,7 +191,8 @@ def _read_stated(shape: tuple[int, ...], axes: str, rgb: bool | None) -> ImageAx
             "channel(s) instead of 3 or 4; state other axes, or say that it is not RGB."
         )
     if rgb is None:
-        rgb = "S" in axes.upper() and n_channels in (3, 4)
+        last = letters[-1] == "C" or "S" in axes.upper()
+        rgb = last and n_channels in (3, 4)
     return ImageAxes(letters, shape, guessed=False, rgb=rgb)
 
 

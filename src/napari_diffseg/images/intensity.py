@@ -40,6 +40,9 @@ class IntensityRange:
     high: tuple[float, ...]
 
 
+_WIDEST_FILLED = 2  # bytes; 8-bit values in a 64-bit array would all be about 0
+
+
 def finite_mask(pixels: NDArray[Any]) -> NDArray[np.bool_] | None:
     """Find the pixels that are finite in every channel.
 
@@ -72,8 +75,9 @@ def measure_range(
         From `finite_mask`; other pixels do not count.
     how : {"percentile", "dtype"}
         ``"percentile"``: each channel from its 0.1 to its 99.9 percentile.
-        ``"dtype"``: all channels over the range of the data type. Floating-point
-        images have none: 0 to 1 where their values lie in it, else the values' range.
+        ``"dtype"``: all channels over the range of the data type. Wider integers than
+        16 bits hardly ever fill it, and floating-point images have none: theirs is the
+        values' range, or 0 to 1 where floats lie in it.
 
     Returns
     -------
@@ -180,6 +184,8 @@ def _dtype_range(dtype: np.dtype[Any], extrema: list[tuple[float, float]]) -> tu
     highest = max(high for _, high in extrema)
     if dtype.kind == "b":
         return 0.0, 1.0
-    if dtype.kind == "f":
-        return (0.0, 1.0) if lowest >= 0.0 and highest <= 1.0 else (lowest, highest)
+    if dtype.kind == "f" and lowest >= 0.0 and highest <= 1.0:
+        return 0.0, 1.0
+    if dtype.kind == "f" or dtype.itemsize > _WIDEST_FILLED:
+        return lowest, highest
     return min(0.0, lowest), float(np.iinfo(dtype).max)

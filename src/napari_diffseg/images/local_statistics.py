@@ -18,6 +18,7 @@ from scipy.ndimage import gaussian_filter
 from skimage.color import rgb2lab
 
 Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 
 MEAN_SCALES = (2.0, 4.0)
 """Gaussian σ of the local means, in pixels; the pixel's own value comes first."""
@@ -32,6 +33,7 @@ RADIUS = round(_TRUNCATE * max(MEAN_SCALES + DEVIATION_SCALES))
 
 _DARK = 0.05  # intensity below which the logarithm is about linear
 _LAB_UNIT = 10.0
+_LEAST_WEIGHT = np.float32(1e-6)  # far from every pixel that counts there is nothing to average
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,12 @@ class LocalStatistics:
 
     @classmethod
     def measure(
-        cls, pixels: Floats, windows: Sequence[tuple[slice, slice]], *, rgb: bool
+        cls,
+        pixels: Floats,
+        valid: Mask | None,
+        windows: Sequence[tuple[slice, slice]],
+        *,
+        rgb: bool,
     ) -> tuple[Self, Floats]:
         """Measure the stage on windows of the training image.
 
@@ -70,6 +77,8 @@ class LocalStatistics:
         ----------
         pixels : ndarray of float32, (c, y, x)
             Intensities, 0 … 1.
+        valid : ndarray of bool, (y, x), or None
+            Pixels that count; all where None.
         windows : sequence of (slice, slice)
             Rows and columns, all of one size; only these are looked at.
         rgb : bool
@@ -81,23 +90,27 @@ class LocalStatistics:
         statistics : ndarray of float32, (b, d, y, x)
             What the stage makes of the windows.
         """
-        seen = np.stack([_perceptual(pixels[:, *window], rgb) for window in windows])
-        spread = float(np.sqrt(seen.var(axis=(0, 2, 3), dtype=np.float64).mean())) or 1.0
-        means = tuple(seen.mean(axis=(0, 2, 3), dtype=np.float64).tolist())
+        seen = np.stack([_perceptual(pixels[:, *window], rgb) for window in windows], axis=1)
+        counted = None if valid is None else np.stack([valid[window] for window in windows])
+        rows = _counted(seen, counted)
+        means = rows.mean(axis=1, dtype=np.float64)
+        spread = float(np.sqrt(rows.var(axis=1, dtype=np.float64).mean())) or 1.0
         n_statistics = len(means) * (1 + len(MEAN_SCALES)) + len(DEVIATION_SCALES)
-        stage = cls(rgb, means, spread, (0.0,) * n_statistics)
-        statistics = np.stack([stage.window(pixels, *window) for window in windows])
-        centres = statistics.mean(axis=(0, 2, 3), dtype=np.float64)
+        stage = cls(rgb, tuple(means.tolist()), spread, (0.0,) * n_statistics)
+        statistics = np.stack([stage.window(pixels, valid, *window) for window in windows])
+        centres = _counted(statistics.swapaxes(0, 1), counted).mean(axis=1, dtype=np.float64)
         statistics -= centres.astype(np.float32)[:, None, None]
         return replace(stage, centres=tuple(centres.tolist())), statistics
 
-    def window(self, pixels: Floats, rows: slice, columns: slice) -> Floats:
+    def window(self, pixels: Floats, valid: Mask | None, rows: slice, columns: slice) -> Floats:
         """Return the statistics of one window of an image.
 
         Parameters
         ----------
         pixels : ndarray of float32, (c, y, x)
             The whole image; no more is read than the window and `RADIUS` pixels around.
+        valid : ndarray of bool, (y, x), or None
+            Pixels that count in the means and deviations around; all where None.
         rows, columns : slice
             The window, within the image.
 
@@ -107,10 +120,11 @@ class LocalStatistics:
             The same, to the bit, as that window of the whole image's statistics.
         """
         top, left = max(rows.start - RADIUS, 0), max(columns.start - RADIUS, 0)
-        around = pixels[:, top : rows.stop + RADIUS, left : columns.stop + RADIUS]
+        near = slice(top, rows.stop + RADIUS), slice(left, columns.stop + RADIUS)
+        around = pixels[:, *near]
         means = np.array(self.means)[:, None, None]
         scaled = ((_perceptual(around, self.rgb) - means) / self.spread).astype(np.float32)
-        inner = _statistics(scaled)[
+        inner = _statistics(scaled, None if valid is None else valid[near])[
             :, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
         ]
         centred: Floats = inner - np.array(self.centres, dtype=np.float32)[:, None, None]
@@ -126,12 +140,22 @@ def _perceptual(pixels: Floats, rgb: bool) -> Floats:
     return logarithm
 
 
-def _statistics(scaled: Floats) -> Floats:
+def _statistics(scaled: Floats, valid: Mask | None) -> Floats:
     """Stack the value, its local means, and its local deviation over all channels."""
-    local = {scale: _smooth(scaled, scale) for scale in sorted({*MEAN_SCALES, *DEVIATION_SCALES})}
-    squared = scaled**2
+    scales = sorted({*MEAN_SCALES, *DEVIATION_SCALES})
+    if valid is None:
+        local = {scale: _smooth(scaled, scale) for scale in scales}
+        local_squares = {scale: _smooth(scaled**2, scale) for scale in DEVIATION_SCALES}
+    else:
+        # Normalised convolution: the weights of the pixels that count add up to 1.
+        weights = valid.astype(np.float32)[None]
+        known = {scale: _smooth(weights, scale) + _LEAST_WEIGHT for scale in scales}
+        local = {scale: _smooth(scaled * weights, scale) / known[scale] for scale in scales}
+        local_squares = {
+            scale: _smooth(scaled**2 * weights, scale) / known[scale] for scale in DEVIATION_SCALES
+        }
     variances = [
-        np.maximum(_smooth(squared, scale) - local[scale] ** 2, 0).sum(axis=0, keepdims=True)
+        np.maximum(local_squares[scale] - local[scale] ** 2, 0).sum(axis=0, keepdims=True)
         for scale in DEVIATION_SCALES
     ]
     means = [local[scale] for scale in MEAN_SCALES]
@@ -141,3 +165,8 @@ def _statistics(scaled: Floats) -> Floats:
 def _smooth(channels: Floats, scale: float) -> Floats:
     smooth: Floats = gaussian_filter(channels, scale, axes=(1, 2), truncate=_TRUNCATE)
     return smooth
+
+
+def _counted(channels: Floats, counted: Mask | None) -> Floats:
+    """Return the pixels that count, in one row for each channel."""
+    return channels.reshape(len(channels), -1) if counted is None else channels[:, counted]

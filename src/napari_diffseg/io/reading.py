@@ -95,7 +95,7 @@ def read_image(path: str | PathLike[str]) -> ImageFile:
     Returns
     -------
     ImageFile
-        The first image of the file, at full resolution. A palette becomes RGB;
+        The first image of the file, at full resolution. The palette of a PNG becomes RGB;
         the orientation in the EXIF data of a JPEG is left alone.
 
     Raises

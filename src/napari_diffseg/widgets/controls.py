@@ -1,8 +1,7 @@
-"""Two controls of the dock: which images, and how smooth."""
+"""Two controls of the dock: which images, and how many labels."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -165,46 +164,46 @@ def _channel_item(layer: Image, first: Image, ticked: bool) -> QListWidgetItem:
     return item
 
 
-class DetailSlider(QWidget):
-    """A slider from detail to smooth; each step multiplies the value.
+class LabelsSlider(QWidget):
+    """A slider from few labels to many.
 
     Parameters
     ----------
-    low, high : float
-        The values at its two ends, both above 0.
     tooltip : str
-        What the value does.
+        What the number does.
     """
 
-    moved = Signal(float)
-    """Emitted with the value when a person moves the slider."""
+    moved = Signal(int)
+    """Emitted with the number when a person moves the slider."""
 
-    _STEPS = 60
+    FEWEST = 2
 
-    def __init__(self, low: float, high: float, tooltip: str) -> None:
+    def __init__(self, tooltip: str) -> None:
         super().__init__()
-        self._low, self._high = low, high
         self.slider = QSlider(Qt.Orientation.Horizontal)
-        self.slider.setRange(0, self._STEPS)
+        self.slider.setMinimum(self.FEWEST)
+        self.slider.setPageStep(4)
         self.slider.setToolTip(tooltip)
+        self.number = QLabel()
+        self.number.setMinimumWidth(self.number.fontMetrics().horizontalAdvance("0000"))
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(QLabel("Detail"))
+        layout.addWidget(QLabel("Fewer"))
         layout.addWidget(self.slider, stretch=1)
-        layout.addWidget(QLabel("Smooth"))
+        layout.addWidget(QLabel("More"))
+        layout.addWidget(self.number)
         self.slider.valueChanged.connect(self._on_moved)
 
-    def value(self) -> float:
-        """Return the value, rounded to two digits."""
-        share = self.slider.value() / self._STEPS
-        return float(f"{self._low * (self._high / self._low) ** share:.2g}")
-
-    def show_value(self, value: float) -> None:
-        """Move the slider to the nearest step, without a signal."""
-        clipped = min(max(value, self._low), self._high)
-        share = math.log(clipped / self._low) / math.log(self._high / self._low)
+    def show_value(self, n_labels: int, most: int) -> None:
+        """Move the slider, without a signal; 0 labels means all that there are."""
         with QSignalBlocker(self.slider):
-            self.slider.setValue(round(share * self._STEPS))
+            self.slider.setMaximum(max(most, self.FEWEST))
+            self.slider.setValue(n_labels or most)
+        self._write_number()
 
     def _on_moved(self) -> None:
-        self.moved.emit(self.value())
+        self._write_number()
+        self.moved.emit(self.slider.value())
+
+    def _write_number(self) -> None:
+        self.number.setText(str(self.slider.value()))

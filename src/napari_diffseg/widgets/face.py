@@ -22,19 +22,18 @@ from qtpy.QtWidgets import (
 
 from napari_diffseg.errors import ParameterError
 from napari_diffseg.params import RunOptions, Scalar, SegmentationParams
-from napari_diffseg.widgets.controls import MUTED, DetailSlider, ImageChooser, folded, narrow_combo
+from napari_diffseg.widgets.controls import MUTED, ImageChooser, LabelsSlider, folded, narrow_combo
 from napari_diffseg.widgets.form import ParameterForm
 
 RED = "color: #e5605a;"
 AMBER = "color: #d9a441;"
 
-_DETAIL_LOW = 0.1
 _PRESET_TITLES = {
     "default": "Default: quick",
     "paper": "Paper: as published, slow",
     "custom": "Custom",
 }
-_CONTINUITY = next(s for s in SegmentationParams.specs() if s.name == "continuity_weight")
+_N_LABELS = next(s for s in SegmentationParams.specs() if s.name == "n_labels")
 
 
 class SegmentFace(QWidget):
@@ -53,7 +52,7 @@ class SegmentFace(QWidget):
         self.progress_bar = QProgressBar()
         self.status = _text("")
         self.device = narrow_combo()
-        self.detail = DetailSlider(_DETAIL_LOW, _CONTINUITY.high or 100.0, _CONTINUITY.help)
+        self.labels = LabelsSlider(f"{_N_LABELS.help} After a run it acts at once.")
         self.preset = narrow_combo()
         self.params_form = ParameterForm(SegmentationParams)
         self.options_form = ParameterForm(RunOptions, skip=("device", "previews"))
@@ -89,13 +88,13 @@ class SegmentFace(QWidget):
 
     def show_parameters(self, values: Mapping[str, Scalar]) -> None:
         """Set slider and preset to what stands in the form."""
-        value = values["continuity_weight"]
-        if isinstance(value, float):
-            self.detail.show_value(value)
         try:
-            preset = SegmentationParams.from_dict(values).preset
+            params = SegmentationParams.from_dict(values)
         except ParameterError:
             preset = "custom"
+        else:
+            preset = params.preset
+            self.labels.show_value(params.n_labels, params.n_clusters)
         with QSignalBlocker(self.preset):
             self.preset.setCurrentIndex(self.preset.findData(preset))
 
@@ -150,7 +149,7 @@ class SegmentFace(QWidget):
         knobs.setHorizontalSpacing(12)
         knobs.setVerticalSpacing(8)
         knobs.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        knobs.addRow("Regions", self.detail)
+        knobs.addRow("Labels", self.labels)
         knobs.addRow("Preset", self.preset)
         knobs.addRow("Device", self.device)
         page = QWidget()

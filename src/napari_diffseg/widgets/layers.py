@@ -6,6 +6,7 @@ compared by ``==``, not ``is``: napari hands its plugins proxies of them.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,12 @@ class ResultLayer:
             **source.placement.transform,
         )
         self._layer.editable = False
+        self._checksum = 0
+
+    @property
+    def was_edited(self) -> bool:
+        """Whether a person has changed the labels since the result was shown."""
+        return self._checksum != _checksum(self._layer.data)
 
     def is_layer(self, layer: object) -> bool:
         """Whether this is the layer of the run."""
@@ -73,11 +80,16 @@ class ResultLayer:
             "notes": [*self._source.notes, *segmentation.notes],
         }
         self._layer.editable = True
+        self._checksum = _checksum(self._layer.data)
 
     def discard(self) -> None:
         """Take the layer out of the viewer again."""
         if self._layer in self._viewer.layers:
             self._viewer.layers.remove(self._layer)
+
+
+def _checksum(labels: NDArray[Any]) -> int:
+    return zlib.adler32(np.ascontiguousarray(labels))
 
 
 def distinct_colors(number: int) -> CyclicLabelColormap:

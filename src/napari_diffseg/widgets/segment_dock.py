@@ -19,6 +19,7 @@ from napari_diffseg.widgets import words
 from napari_diffseg.widgets.face import SegmentFace
 from napari_diffseg.widgets.layers import ResultLayer
 from napari_diffseg.widgets.planes import ImageSource, describe_source, guess_axes, image_layers
+from napari_diffseg.widgets.relabel import LabelMerger
 from napari_diffseg.widgets.session import SegmentationSession, SessionState
 from napari_diffseg.widgets.worker import segmentation_steps, start_worker
 
@@ -43,6 +44,8 @@ class SegmentDock(SegmentFace):
         self._viewer = viewer
         self._source: ImageSource | None = None
         self._result: ResultLayer | None = None
+        self._finished: ResultLayer | None = None
+        self._merger = LabelMerger(self._on_merged, self._show_failure)
         self._progress: progress | None = None
         self._was_docked = False
         self.session = SegmentationSession(start_worker)
@@ -55,7 +58,7 @@ class SegmentDock(SegmentFace):
         self.images.changed.connect(self._on_image_chosen)
         self.axes_edit.textEdited.connect(self._refresh)
         self.preset.activated.connect(self._on_preset)
-        self.detail.moved.connect(self._on_detail)
+        self.labels.moved.connect(self._on_labels)
         self.params_form.changed.connect(self._refresh)
         self.options_form.changed.connect(self._refresh)
         self._links = [
@@ -120,6 +123,7 @@ class SegmentDock(SegmentFace):
         except DiffSegError as error:
             self.say(str(error), wrong=True)
             return
+        self._forget_finished()
         result = self._result = ResultLayer(self._viewer, source, params.n_clusters)
         self.segment_button.setEnabled(False)
         self._progress = progress(
@@ -137,8 +141,12 @@ class SegmentDock(SegmentFace):
             seed = {"seed": self.params_form.values()["seed"]}
             self.params_form.write({**PRESETS[name]().to_dict(), **seed})
 
-    def _on_detail(self, value: float) -> None:
-        self.params_form.write({"continuity_weight": value})
+    def _on_labels(self, n_labels: int) -> None:
+        self.params_form.write({"n_labels": n_labels})
+        if self._finished is not None and self._finished.was_edited:
+            self._forget_finished()
+            self.say(words.EDITED)
+        self._merger.ask(n_labels)
 
     def _on_image_chosen(self) -> None:
         layers = self.images.chosen()
@@ -160,6 +168,8 @@ class SegmentDock(SegmentFace):
             self.session.cancel()
             self._result = None
             self.say(words.REMOVED)
+        if self._finished is not None and self._finished.is_layer(event.value):
+            self._forget_finished()
         self._on_layers()
 
     def _refresh(self, event: Any = None) -> None:
@@ -216,13 +226,27 @@ class SegmentDock(SegmentFace):
     def _on_success(self, segmentation: Segmentation) -> None:
         if self._result is not None:
             self._result.complete(segmentation)
-            self._result = None
+            self._finished, self._result = self._result, None
+            self._merger.hold(segmentation)
             self.say(words.result_in_words(segmentation))
+
+    def _on_merged(self, segmentation: Segmentation) -> None:
+        if self._finished is not None:
+            self._finished.complete(segmentation)
+            self.say(words.merged_in_words(segmentation))
+
+    def _forget_finished(self) -> None:
+        """From now on the knob is for the next run only."""
+        self._finished = None
+        self._merger.hold(None)
 
     def _on_failure(self, error: Exception) -> None:
         if self._result is not None:
             result, self._result = self._result, None
             result.discard()
+        self._show_failure(error)
+
+    def _show_failure(self, error: Exception) -> None:
         self.say(words.error_in_words(error), wrong=True)
         if isinstance(error, DiffSegError):
             show_error(str(error))
@@ -248,6 +272,7 @@ class SegmentDock(SegmentFace):
     def close_down(self) -> None:
         """Cancel the run, leave things as they were, and delete the widget."""
         _release(self.session, self._links)
+        self._forget_finished()
         self._close_progress()
         if self._result is not None:
             self._result.discard()

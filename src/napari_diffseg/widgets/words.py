@@ -14,6 +14,7 @@ HINT = "Press Segment: regions appear on the image as they form."
 STARTING = "Starting … the first run takes a few seconds longer."
 BUSY = "A segmentation is already running; stop it, then start again."
 FINISHING = "Stopping … the regions found so far are kept."
+EDITED = "You have edited the result, so it is left as it is; the number counts for the next run."
 REMOVED = "Stopped, because its result layer was removed."
 
 
@@ -32,6 +33,8 @@ def count_in_words(number: int, noun: str) -> str:
 
 def progress_in_words(facts: Iteration) -> str:
     """Return iteration, clusters and time, e.g. for the status line."""
+    if facts.labelled:
+        return f"Labelling the whole image: {facts.labelled:.0%}"
     return (
         f"Iteration {facts.index} of {facts.n_iterations} · "
         f"{count_in_words(facts.n_clusters, 'cluster')} · {duration_in_words(facts.seconds)}"
@@ -45,6 +48,12 @@ def result_in_words(segmentation: Segmentation) -> str:
     iterations = count_in_words(len(segmentation.history), "iteration")
     done = f"Done: {labels} in {time} ({iterations}: {segmentation.stop_reason.value})."
     return " ".join([done, *segmentation.notes])
+
+
+def merged_in_words(segmentation: Segmentation) -> str:
+    """Return how many labels are left after merging, of how many."""
+    left = count_in_words(segmentation.n_labels, "label")
+    return f"{left} of {segmentation.most_labels}, the most similar ones merged."
 
 
 def error_in_words(error: Exception) -> str:

@@ -9,6 +9,7 @@ the run, so that the window never waits for it.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
@@ -65,8 +66,13 @@ def segmentation_steps(
         axes=source.axes,
         rgb=source.rgb,
         params=params,
-        options=replace(options, previews=True),
+        options=replace(options, previews=True, threads=options.threads or _spare_one_core()),
     )
+
+
+def _spare_one_core() -> int:
+    """Leave a core to the window: threads that wait for each other stall when it draws."""
+    return max((os.cpu_count() or 2) - 1, 1)
 
 
 @contextmanager
