@@ -11,39 +11,58 @@ from __future__ import annotations
 import argparse
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.baselines import CLUSTERINGS, PARTITIONS
 from benchmarks.compare import score
-from benchmarks.datasets import MODALITIES, Micrograph, micrographs, photos
+from benchmarks.datasets import (
+    MODALITIES,
+    AnnotatedPhoto,
+    Micrograph,
+    micrographs,
+    photos,
+)
 from benchmarks.machine import write_results
 from napari_diffseg import SegmentationParams, segment
 from napari_diffseg.metrics.matching import foreground_iou
 
 N_CLUSTERS = (3, 8, 16)
 
+UNTRAINED = SegmentationParams(n_iterations=1, learning_rate=1e-6)
+"""The default but for its training: one step that moves next to nothing."""
+
 
 def photograph_table(path: str, seeds: int) -> list[dict[str, Any]]:
     """Score ours for each seed, then every baseline."""
     images = list(photos(path))
 
-    def ours(seed: int) -> dict[str, Any]:
-        params = SegmentationParams(seed=seed)
-        predict = lambda image: segment(image.pixels, axes="YXC", params=params).labels  # noqa: E731
-        return score(f"default, seed {seed}", images, predict)
-
-    rows = [ours(seed) for seed in range(seeds)]
+    rows = [
+        score(name, images, partial(_our_labels, params=params))
+        for name, params in ours(seeds).items()
+    ]
     for name, method in PARTITIONS.items():
         rows.append(score(name, images, lambda image, method=method: method(image.pixels)))
     return rows
 
 
-def our_ious(image: Micrograph, seed: int) -> list[float]:
+def ours(seeds: int) -> dict[str, SegmentationParams]:
+    """Return our runs: the default for each seed, and without its training."""
+    runs = {f"default, seed {seed}": SegmentationParams(seed=seed) for seed in range(seeds)}
+    return {**runs, "default, untrained": UNTRAINED}
+
+
+def _our_labels(image: AnnotatedPhoto, params: SegmentationParams) -> NDArray[np.integer]:
+    return segment(image.pixels, axes="YXC", params=params).labels
+
+
+def our_ious(image: Micrograph, params: SegmentationParams) -> list[float]:
     """Foreground IoU of ours at each K; trained once, merged after the fact."""
     axes = "YXC" if image.pixels.ndim == 3 else "YX"
-    result = segment(image.pixels, axes=axes, params=SegmentationParams(seed=seed))
+    result = segment(image.pixels, axes=axes, params=params)
     labels = [result.with_n_labels(k).labels for k in N_CLUSTERS]
     return [foreground_iou(image.foreground, one) for one in labels]
 
@@ -53,8 +72,8 @@ def microscopy_table(path: str, seeds: int) -> list[dict[str, Any]]:
     images = list(micrographs(path))
     scores: dict[str, list[list[float]]] = defaultdict(list)
     for image in images:
-        for seed in range(seeds):
-            scores[f"default, seed {seed}"].append(our_ious(image, seed))
+        for name, params in ours(seeds).items():
+            scores[name].append(our_ious(image, params))
         for name, method in CLUSTERINGS.items():
             clusters = [method(image.pixels, k) for k in N_CLUSTERS]
             scores[name].append([foreground_iou(image.foreground, one) for one in clusters])

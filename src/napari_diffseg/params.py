@@ -159,15 +159,16 @@ class SegmentationParams(_SelfDescribing):
     continuity_weight: float = _param(
         1.0,
         "Smoothness",
-        "Weight of the spatial continuity loss. Higher gives fewer, larger and smoother "
-        "regions; lower keeps fine detail.",
+        "Weight of the spatial continuity loss. The longer the training, the more it counts: "
+        "higher gives fewer, larger and smoother regions. With the default's few iterations "
+        "it changes little.",
         symbol="μ",
         low=0.0,
         high=100.0,
         group="Regions",
     )
     n_labels: int = _param(
-        16,
+        12,
         "Labels",
         "How many labels the result has at most: the most similar ones are merged after "
         "training. 0 keeps all.",
