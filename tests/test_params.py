@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 
+import numpy as np
 import pytest
 
 from napari_diffseg.errors import ParameterError
@@ -35,6 +37,9 @@ def test_every_field_says_what_it_is(settings):
         ("learning_rate", math.inf, "1e-06 to 10"),
         ("intensity", "log", "'percentile' or 'dtype'"),
         ("seed", -1, "0 to"),
+        ("n_labels", -1, "0 to 1024"),
+        ("region_size", -1, "0 to"),
+        ("design", "deep", "'multiscale' or 'published'"),
     ],
 )
 def test_a_value_out_of_bounds_is_one_sentence_that_names_the_field(field, value, words):
@@ -65,3 +70,49 @@ def test_a_preset_knows_its_name_whatever_the_seed():
         assert make().preset == name
         assert make(seed=9).preset == name
         assert make(min_labels=7).preset == "custom"
+
+
+@pytest.mark.parametrize("patch_size", range(1, 8))
+def test_a_patch_that_shows_nothing_is_refused(patch_size):
+    with pytest.raises(ParameterError, match=r"must be 0 .* or at least 8") as error:
+        SegmentationParams(patch_size=patch_size)
+    assert error.value.field == "patch_size"
+    with pytest.raises(ParameterError):
+        SegmentationParams.paper(patch_size=np.int64(patch_size))
+
+
+@pytest.mark.parametrize("patch_size", [0, 8, 4096])
+def test_no_patches_or_patches_of_some_size(patch_size):
+    assert SegmentationParams(patch_size=patch_size).patch_size == patch_size
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("seed", np.int64(3)),
+        ("n_labels", np.uint8(4)),
+        ("patch_size", np.int32(16)),
+        ("continuity_weight", np.float32(0.5)),
+        ("continuity_weight", np.float64(0.5)),
+        ("continuity_weight", np.int16(2)),
+        ("learning_rate", 1),
+        ("design", np.str_("published")),
+    ],
+)
+def test_numpy_scalars_become_pythons(field, value):
+    params = SegmentationParams(**{field: value})
+    kept = getattr(params, field)
+    assert kept == value
+    kind = next(spec.kind for spec in SegmentationParams.specs() if spec.name == field)
+    assert type(kept) is kind
+    again = SegmentationParams.from_dict(json.loads(json.dumps(params.to_dict())))
+    assert again == params
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("seed", np.float64(3.0)), ("seed", np.bool_(True)), ("momentum", np.float64("nan"))],
+)
+def test_numpy_scalars_of_the_wrong_kind_are_refused(field, value):
+    with pytest.raises(ParameterError):
+        SegmentationParams(**{field: value})

@@ -195,7 +195,7 @@ class SegmentationParams(_SelfDescribing):
         group="Regions",
     )
     min_region_size: int = _param(
-        50,
+        20,
         "Smallest region",
         "Connected pieces with fewer pixels join the neighbour with the longest common "
         "border. 0 keeps every piece.",
@@ -296,7 +296,8 @@ class SegmentationParams(_SelfDescribing):
     intensity: str = _param(
         "percentile",
         "Intensity range",
-        "'percentile' stretches each channel between its 0.1 and 99.9 percentiles; "
+        "'percentile' stretches each channel (colours all alike) between its 0.1 and 99.9 "
+        "percentiles; "
         "'dtype' divides by the largest value of the data type, as published.",
         choices=("percentile", "dtype"),
         group="Input",

@@ -137,7 +137,8 @@ def test_losses_and_labels_follow_the_equations(photo, with_superpixels):
         image, weights, mu, 0.1, 0.9, superpixels, N_ITERATIONS
     )
     votes = None if superpixels is None else torch.from_numpy(superpixels)[None]
-    whole = Sample(image[None], superpixels=votes)
+    n_superpixels = 0 if superpixels is None else int(superpixels.max()) + 1
+    whole = Sample(image[None], superpixels=votes, n_superpixels=n_superpixels)
     history = list(train(network, whole, params, torch.Generator()))
     clusters = calibrate(network, whole.inputs)
 

@@ -47,7 +47,7 @@ def test_clusters_do_not_depend_on_the_tile(pixels, multiscale, tile):
     stage, n_inputs = None, 2
     if multiscale:
         everything = (slice(0, 61), slice(0, 83))
-        stage, statistics = LocalStatistics.measure(image, [everything], rgb=False)
+        stage, statistics = LocalStatistics.measure(image, None, [everything], rgb=False)
         n_inputs = statistics.shape[1]
     torch.manual_seed(3)
     network = FeatureClusteringNet(n_inputs, 12, 10, 3, shortcut=multiscale)

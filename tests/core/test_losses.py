@@ -51,10 +51,16 @@ def test_continuity_of_a_line_has_one_axis(shape):
 def test_majority_vote_takes_the_smallest_cluster_on_a_tie():
     clusters = torch.tensor([[[2, 2, 1], [5, 3, 3]]])
     superpixels = torch.tensor([[[0, 0, 0], [1, 1, 2]]])
-    assert majority_vote(clusters, superpixels, 6).tolist() == [[[2, 2, 2], [3, 3, 3]]]
+    assert majority_vote(clusters, superpixels, 3, 6).tolist() == [[[2, 2, 2], [3, 3, 3]]]
 
 
 def test_the_vote_stays_within_the_range_of_a_batch_that_lacks_superpixels():
     clusters = torch.tensor([[[0, 1, 1]]])
     superpixels = torch.tensor([[[7, 9, 9]]])
-    assert majority_vote(clusters, superpixels, 2).tolist() == [[[0, 1, 1]]]
+    assert majority_vote(clusters, superpixels, 10, 2).tolist() == [[[0, 1, 1]]]
+
+
+def test_pixels_without_a_vote_keep_their_cluster():
+    clusters = torch.tensor([[[4, 4, 1, 1]]])
+    superpixels = torch.tensor([[[-1, -1, 0, 0]]])
+    assert majority_vote(clusters, superpixels, 1, 5).tolist() == [[[4, 4, 1, 1]]]

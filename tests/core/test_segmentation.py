@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from itertools import pairwise
 
 import dask.array as da
 import numpy as np
 import pytest
 import torch
+from skimage.data import astronaut
 
 from napari_diffseg import (
     Command,
     DeviceError,
     InputError,
     OutOfMemoryError,
+    ParameterError,
     RunOptions,
     SegmentationParams,
     StopReason,
@@ -32,6 +36,26 @@ def two_regions(height=40, width=48):
     disc = (y - height / 2) ** 2 + (x - width / 2) ** 2 < (min(height, width) / 4) ** 2
     noise = np.random.default_rng(0).normal(0, 0.02, (height, width))
     return disc, np.clip(np.where(disc, 0.8, 0.2) + noise, 0, 1)
+
+
+def adjusted_rand(first, second):
+    """Agreement of two labellings of the same pixels: 1 for the same, about 0 for chance."""
+    table = np.zeros((first.max() + 1, second.max() + 1))
+    np.add.at(table, (first.ravel(), second.ravel()), 1)
+
+    def pairs(counts):
+        return (counts * (counts - 1) / 2).sum()
+
+    rows, columns = pairs(table.sum(axis=1)), pairs(table.sum(axis=0))
+    chance = rows * columns / pairs(table.sum())
+    return (pairs(table) - chance) / ((rows + columns) / 2 - chance)
+
+
+def share_nested(finer, coarser):
+    """Share of the pixels that have the commonest coarse label of their fine label."""
+    table = np.zeros((finer.max() + 1, coarser.max() + 1))
+    np.add.at(table, (finer.ravel(), coarser.ravel()), 1)
+    return table.max(axis=1).sum() / finer.size
 
 
 def drain(steps):
@@ -61,6 +85,7 @@ IMAGES = {
     "float64": (FLOATS * 1e4 - 5e3, None),
     "big endian": (BYTES.astype(">u2"), None),
     "rgb": (RGB, None),
+    "stated rgb": (RGB, "YXC"),
     "rgba": (np.dstack([RGB, np.full(DISC.shape, 255, np.uint8)]), None),
     "channels first": (np.moveaxis(RGB, -1, 0), None),
     "channels in the middle": (np.moveaxis(RGB, -1, 1), "YCX"),
@@ -190,10 +215,12 @@ def test_previews_change_nothing_and_keep_their_numbers():
     assert len(result.preview_numbers) == result.n_labels
 
 
-def test_a_preview_of_a_large_image_has_its_shape():
-    _, wide = two_regions(30, 1601)
+@pytest.mark.parametrize("shape", [(30, 1601), (30, 3000), (3001, 2)])
+def test_a_preview_of_a_large_image_has_its_shape(shape):
+    _, wide = two_regions(*shape)
     facts, result = drain(segment_steps(wide, params=QUICK, options=RunOptions(previews=True)))
     assert facts[0].labels.shape == wide.shape == result.labels.shape
+    assert facts[0].labels.min() >= 1
 
 
 def test_finish_keeps_what_there_is_after_the_iteration_under_way():
@@ -255,3 +282,170 @@ def test_an_error_inside_torch_becomes_one_of_ours(monkeypatch, raised, expected
         segment(BYTES, params=QUICK)
     assert not isinstance(error.value, RuntimeError)
     assert "\n" not in str(error.value)
+
+
+PAPER = SegmentationParams.paper(n_features=8, n_clusters=12, n_iterations=4, min_labels=1)
+FINE = SegmentationParams(n_features=8, n_clusters=12, n_iterations=6, region_size=40)
+PHOTO = astronaut()[60:140, 180:280]
+
+
+@pytest.mark.parametrize("params", [FINE, PAPER], ids=["default", "paper"])
+def test_fewer_labels_without_training_again(params):
+    result = segment(PHOTO, params=params)
+    before = result.labels.copy()
+    assert result.n_labels >= 4
+    for n_labels in (0, 100, 5, 3, 1):
+        fewer = result.with_n_labels(n_labels)
+        assert 1 <= fewer.n_labels <= (n_labels or params.n_clusters)
+        areas = np.bincount(fewer.labels.ravel())
+        assert areas[0] == 0
+        assert (np.diff(areas[1:]) <= 0).all()
+        assert fewer.labels.dtype == np.uint8
+        assert fewer.params.n_labels == fewer.model.params.n_labels == n_labels
+        assert len(fewer.preview_numbers) == fewer.n_labels
+        np.testing.assert_array_equal(fewer.model.apply(PHOTO), fewer.labels)
+        np.testing.assert_array_equal(fewer.with_n_labels(params.n_labels).labels, before)
+    np.testing.assert_array_equal(result.labels, before)
+    assert result.params is params
+    assert result.model.params is params
+    np.testing.assert_array_equal(result.model.apply(PHOTO), before)
+    assert adjusted_rand(result.with_n_labels(3).labels, result.with_n_labels(0).labels) > 0
+
+
+@pytest.mark.parametrize("params", [FINE, PAPER], ids=["default", "paper"])
+@pytest.mark.parametrize("n_labels", [-1, 2.5, True, 5000])
+def test_an_impossible_number_of_labels_is_refused(params, n_labels):
+    result = segment(BYTES, params=params)
+    with pytest.raises(ParameterError, match="n_labels") as error:
+        result.with_n_labels(n_labels)
+    assert error.value.field == "n_labels"
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        # With regions they vote anew at every number, and some change sides.
+        pytest.param(replace(FINE, region_size=0, min_region_size=0), id="pixels"),
+        pytest.param(PAPER, id="paper"),
+    ],
+)
+def test_what_has_one_label_has_one_at_each_lower_number(params):
+    result = segment(PHOTO, params=params)
+    labels = [result.with_n_labels(n).labels for n in (0, *range(11, 0, -1))]
+    assert [share_nested(*pair) for pair in pairwise(labels)] == [1.0] * 11
+
+
+def test_a_large_image_is_labelled_block_by_block():
+    _, large = two_regions(700, 1100)
+    params = replace(QUICK, n_features=4, n_blocks=1)
+    facts, result = drain(segment_steps(large, params=params))
+    training, labelling = facts[: len(result.history)], facts[len(result.history) :]
+    assert [f.labelled for f in training] == [0.0] * len(training)
+    shares = [f.labelled for f in labelling]
+    assert shares == sorted(set(shares))
+    assert 0 < shares[0] < shares[-1] < 1
+    assert {f.index for f in labelling} == {result.history[-1].index}
+    assert all(f.labels is None for f in labelling)
+    np.testing.assert_array_equal(segment(large, params=params).labels, result.labels)
+    np.testing.assert_array_equal(result.model.apply(large), result.labels)
+    disc, _ = two_regions(700, 1100)
+    assert np.bincount(result.labels[disc]).argmax() != np.bincount(result.labels[~disc]).argmax()
+
+
+def test_a_run_can_be_left_while_a_large_image_is_labelled():
+    _, large = two_regions(600, 600)
+    threads = torch.get_num_threads()
+    steps = segment_steps(large, params=replace(QUICK, n_features=4, n_blocks=1))
+    for facts in steps:
+        if facts.labelled > 0:
+            break
+    assert 0 < facts.labelled < 1
+    steps.close()
+    assert torch.get_num_threads() == threads
+
+
+def test_small_objects_in_a_large_dark_image_are_found():
+    image = np.zeros((2048, 2048), np.uint16)
+    image[150:190, 150:190] = 900
+    image[1000:1030, 1010:1040] = 4000
+    result = segment(image, params=replace(QUICK, n_features=4, n_blocks=1, n_iterations=9))
+    assert result.n_labels >= 2
+    assert len(result.history) > 1
+    assert result.labels[170, 170] != result.labels[600, 600]
+    assert result.labels[1015, 1025] != result.labels[600, 600]
+
+
+def test_a_small_valid_block_in_a_large_empty_image():
+    image = np.full((2000, 2000), np.nan, np.float32)
+    _, block = two_regions(100, 100)
+    image[500:600, 500:600] = block
+    result = segment(image, params=replace(QUICK, n_features=4, n_blocks=1))
+    np.testing.assert_array_equal(result.labels > 0, np.isfinite(image))
+    assert result.labels[550, 550] != result.labels[505, 505]
+
+
+def padded(image, margin):
+    """The image within a margin of NaN, and where it lies there."""
+    height, width = image.shape[:2]
+    inner = slice(margin, margin + height), slice(margin, margin + width)
+    wide = np.full((height + 2 * margin, width + 2 * margin, *image.shape[2:]), np.nan, np.float32)
+    wide[inner] = image
+    return wide, inner
+
+
+def test_a_margin_of_nan_leaves_the_labels_about_as_they_are():
+    image = astronaut()[:160, 100:300].astype(np.float32)
+    wide, inner = padded(image, 150)
+    alone, within = segment(image).labels, segment(wide).labels
+    assert (within[inner] > 0).all()
+    assert np.count_nonzero(within) == within[inner].size
+    assert adjusted_rand(alone, within[inner]) >= 0.6
+
+
+def test_how_wide_a_margin_of_nan_is_does_not_matter():
+    image = astronaut()[60:130, 180:260].astype(np.float32)
+    clusters = []
+    for margin in (40, 110):
+        wide, inner = padded(image, margin)
+        clusters.append(segment(wide, params=FINE).partition.clusters[inner])
+    assert (clusters[0] == clusters[1]).mean() > 0.99
+
+
+@pytest.mark.parametrize(
+    ("image", "axes", "rgb"),
+    [
+        (RGB, None, None),
+        (RGB, "YXC", None),
+        (RGB, None, False),
+        (RGB, "YXC", False),
+        (np.moveaxis(RGB, -1, 0), None, None),
+        (np.moveaxis(RGB, -1, 0), "CYX", True),
+        (np.moveaxis(RGB, -1, 0), "SYX", None),
+        (IMAGES["rgba"][0], None, None),
+        (RGB[None], None, None),
+        (BYTES, None, None),
+    ],
+)
+def test_provenance_is_enough_to_do_the_run_again(image, axes, rgb):
+    options = RunOptions(threads=1)
+    result = segment(image, axes=axes, rgb=rgb, params=replace(QUICK, seed=4), options=options)
+    record = json.loads(json.dumps(result.provenance()))
+    again = segment(
+        image,
+        axes=record["axes"],
+        rgb=record["rgb"],
+        params=SegmentationParams.from_dict(record["params"]),
+        options=RunOptions(device=record["device"], threads=record["threads"]),
+    )
+    np.testing.assert_array_equal(again.labels, result.labels)
+    assert [f.loss for f in again.history] == [f.loss for f in result.history]
+    assert {**again.provenance(), "seconds": 0} == {**record, "seconds": 0}
+
+
+def test_stated_axes_and_guessed_ones_give_the_same():
+    guessed, stated = segment(RGB, params=QUICK), segment(RGB, axes="YXC", params=QUICK)
+    np.testing.assert_array_equal(stated.labels, guessed.labels)
+    assert stated.axes.rgb
+    channels = segment(RGB, axes="YXC", rgb=False, params=QUICK)
+    assert not channels.axes.rgb
+    assert channels.history[0].loss != stated.history[0].loss

@@ -32,10 +32,11 @@ class InputSource(Protocol):
 
 
 @torch.no_grad()
-def calibrate(network: FeatureClusteringNet, inputs: Tensor) -> Tensor:
-    """Set every batch norm's stored statistics to those of the inputs.
+def calibrate(network: FeatureClusteringNet, inputs: Tensor, valid: Tensor | None = None) -> Tensor:
+    """Set every batch norm's stored statistics to those of the inputs' valid pixels.
 
-    After this, evaluation mode on these inputs gives what training mode gives.
+    Where all pixels are valid, evaluation mode on these inputs then gives what training
+    mode gives.
 
     Parameters
     ----------
@@ -43,20 +44,27 @@ def calibrate(network: FeatureClusteringNet, inputs: Tensor) -> Tensor:
         Left in evaluation mode; its weights stay as they are.
     inputs : Tensor, b d y x
         Those of the image, or of windows that stand for it.
+    valid : Tensor, b y x, optional
+        Pixels that count; all where None.
 
     Returns
     -------
     Tensor, b y x
         Clusters of the inputs.
     """
-    network.train()
-    clusters: Tensor = network(inputs).argmax(dim=1)
+
+    def measure(layer: nn.Module, arriving: tuple[Tensor, ...]) -> None:
+        channels = arriving[0].movedim(1, 0)
+        rows = channels.flatten(1) if valid is None else channels[:, valid]
+        # torch would store the unbiased variance, but normalises by the biased one.
+        layer.running_var, layer.running_mean = torch.var_mean(rows, dim=1, correction=0)
+
     network.eval()
-    count = clusters.numel()
-    for layer in network.modules():
-        if isinstance(layer, nn.BatchNorm2d) and layer.running_var is not None:
-            # torch stores the unbiased variance, but normalises by the biased one.
-            layer.running_var.mul_((count - 1) / count)
+    norms = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
+    hooks = [layer.register_forward_pre_hook(measure) for layer in norms]
+    clusters: Tensor = network(inputs).argmax(dim=1)
+    for hook in hooks:
+        hook.remove()
     return clusters
 
 

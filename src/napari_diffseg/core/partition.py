@@ -166,7 +166,8 @@ def _block_regions(plane: Plane, window: Window, response: Tensor, region_size: 
     seen = unit_steps(_norm_steps(smooth))
     felt = unit_steps(_response_steps(response))
     steps = (seen[0] + felt[0], seen[1] + felt[1])
-    n_regions = max(colors[0].size // region_size, 1)
+    n_counted = colors[0].size if plane.valid is None else int(plane.valid[window].sum())
+    n_regions = max(n_counted // region_size, 1)
     return cut_into_regions(np.concatenate([colors, contrasts]), steps, n_regions)
 
 

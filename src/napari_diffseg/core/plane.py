@@ -108,7 +108,7 @@ def read_for_training(
     """
     raw = channels_first(image, axes)
     valid = finite_mask(raw)
-    ranges = measure_range(raw, valid, params.intensity)
+    ranges = measure_range(raw, valid, params.intensity, rgb=axes.rgb)
     pixels = normalize(raw, valid, ranges)
     windows = training_windows(pixels, valid, params.patch_size)
     if valid is not None and not any(valid[window].any() for window in windows):

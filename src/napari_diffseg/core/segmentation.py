@@ -91,11 +91,6 @@ class Segmentation:
         return int(self.labels.max())
 
     @property
-    def most_labels(self) -> int:
-        """Number of labels that there would be without merging."""
-        return self.model.hierarchy.n_used
-
-    @property
     def preview_numbers(self) -> tuple[int, ...]:
         """Number that label 1, 2 … K had in the previews; 0 for one that was in none."""
         standing = np.unique(self.model.hierarchy.at_most(self.params.n_labels))
@@ -108,8 +103,9 @@ class Segmentation:
         Parameters
         ----------
         n_labels : int
-            The most labels that are wanted; 0 for all. The results are nested: what has
-            one label at some number has one label at each lower number.
+            The most labels that are wanted; 0 for all. The clusters join in one order,
+            whatever the number; after that the regions vote anew, so that some can change
+            sides.
 
         Returns
         -------
@@ -267,7 +263,8 @@ def segment_steps(
             preview_interval=options.preview_interval,
             start=start,
         )
-        hierarchy = sample.hierarchy(calibrate(network, sample.inputs), params.n_clusters)
+        clusters = calibrate(network, sample.inputs, sample.valid)
+        hierarchy = sample.hierarchy(clusters, params.n_clusters)
         labelling = Partition.find_steps(network, plane, device, params.region_size)
         partition = yield from _tell(labelling, result.history[-1], start)
         network.to("cpu")

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.floating[Any]]
 
+_UNSEEN = 1e-9
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ClusterHierarchy:
@@ -19,8 +21,8 @@ class ClusterHierarchy:
     ----------
     n_clusters : int
         Number of clusters (q), in use or not.
-    merges : ndarray of int, (n − 1, 2)
-        For n clusters in use: who stays and who joins it, the most alike first.
+    merges : ndarray of int, (q − 1, 2)
+        Who stays and who joins it, the most alike first.
     """
 
     n_clusters: int
@@ -51,10 +53,12 @@ class ClusterHierarchy:
         means : ndarray, (q, d)
             Mean inputs of each cluster.
         sizes : ndarray of int, (q,)
-            Pixels of each cluster; one with 0 takes no part.
+            Pixels of each cluster; those with none join before the rest.
         """
-        means, weights = means.astype(np.float64), sizes.astype(np.float64)
-        alive = np.flatnonzero(sizes > 0)
+        # Next to no weight, so that it costs nothing to join: a cluster that was not seen
+        # here, but is in another image, must not be left over.
+        means, weights = means.astype(np.float64), np.maximum(sizes, _UNSEEN)
+        alive = np.arange(len(sizes))
         merges = []
         while len(alive) > 1:
             n, mean = weights[alive], means[alive]
@@ -68,11 +72,6 @@ class ClusterHierarchy:
             alive = alive[alive != second]
             merges.append((first, second))
         return cls(len(means), np.array(merges, dtype=np.int64).reshape(-1, 2))
-
-    @property
-    def n_used(self) -> int:
-        """Number of clusters in use: the most labels that there can be."""
-        return len(self.merges) + 1
 
     def at_most(self, n_labels: int) -> NDArray[np.int64]:
         """Return for each cluster the one that stands for it when few labels are left.
@@ -88,7 +87,7 @@ class ClusterHierarchy:
             Nested: what is together at some number of labels is together at each lower one.
         """
         standing = np.arange(self.n_clusters)
-        n_merges = max(self.n_used - n_labels, 0) if n_labels else 0
+        n_merges = max(self.n_clusters - n_labels, 0) if n_labels else 0
         for kept, joined in self.merges[:n_merges]:
             standing[standing == joined] = kept
         return standing

@@ -64,7 +64,7 @@ def finite_mask(pixels: NDArray[Any]) -> NDArray[np.bool_] | None:
 
 
 def measure_range(
-    pixels: NDArray[Any], valid: NDArray[np.bool_] | None, how: str
+    pixels: NDArray[Any], valid: NDArray[np.bool_] | None, how: str, *, rgb: bool = False
 ) -> IntensityRange:
     """Measure the range of intensities that becomes 0 to 1.
 
@@ -78,6 +78,10 @@ def measure_range(
         ``"dtype"``: all channels over the range of the data type. Wider integers than
         16 bits hardly ever fill it, and floating-point images have none: theirs is the
         values' range, or 0 to 1 where floats lie in it.
+
+    rgb : bool
+        Whether the channels are red, green, blue: then one range, from the lowest to the
+        highest percentile, is that of all three, so that no hue is changed.
 
     Returns
     -------
@@ -107,6 +111,10 @@ def measure_range(
         _percentile_range(channel, valid, *ends)
         for channel, ends in zip(pixels, extrema, strict=True)
     ]
+    if rgb:
+        # The range of an empty colour is made up, and must not widen that of the others.
+        real = [r for r, (low, high) in zip(ranges, extrema, strict=True) if low < high]
+        ranges = [(min(low for low, _ in real), max(high for _, high in real))] * len(ranges)
     return IntensityRange(tuple(low for low, _ in ranges), tuple(high for _, high in ranges))
 
 

@@ -51,9 +51,8 @@ def result_in_words(segmentation: Segmentation) -> str:
 
 
 def merged_in_words(segmentation: Segmentation) -> str:
-    """Return how many labels are left after merging, of how many."""
-    left = count_in_words(segmentation.n_labels, "label")
-    return f"{left} of {segmentation.most_labels}, the most similar ones merged."
+    """Return how many labels there are now."""
+    return f"{count_in_words(segmentation.n_labels, 'label')} now; the most similar ones merged."
 
 
 def error_in_words(error: Exception) -> str:

@@ -1,0 +1,81 @@
+"""The hierarchy of clusters: Ward's order, and any number of labels from it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.cluster.hierarchy import fcluster, ward
+
+from napari_diffseg.images.hierarchy import ClusterHierarchy
+
+
+def test_the_two_whose_union_spreads_least_join_first():
+    means = np.array([[0.0], [100.0], [1.0], [11.5], [10.0]])
+    hierarchy = ClusterHierarchy.build(means, np.ones(5, int))
+    assert hierarchy.merges.tolist() == [[0, 2], [3, 4], [0, 3], [0, 1]]
+
+
+def test_small_clusters_join_before_large_ones_that_are_nearer():
+    # Ward's cost is d² · nm / (n + m): 1 · 50 for the large ones, 4 · 100/101 for the small one.
+    means = np.array([[0.0], [1.0], [3.0]])
+    hierarchy = ClusterHierarchy.build(means, np.array([100, 100, 1]))
+    assert hierarchy.merges.tolist() == [[1, 2], [0, 1]]
+
+
+@pytest.mark.parametrize(("sizes", "joins"), [([9, 1, 1000, 1000], 2), ([1, 9, 1000, 1000], 3)])
+def test_the_mean_of_a_union_is_weighed_by_size(sizes, joins):
+    # 0 and 1 become 0.1 or 0.9; half-way between the two others is 0.4.
+    means = np.array([[0.0], [1.0], [-5.0], [5.8]])
+    hierarchy = ClusterHierarchy.build(means, np.array(sizes))
+    assert hierarchy.merges.tolist()[:2] == [[0, 1], [0, joins]]
+
+
+@pytest.mark.parametrize("n_labels", [1, 2, 5, 11, 19, 20])
+def test_the_same_groups_as_scipys_ward(n_labels):
+    means = np.random.default_rng(0).normal(size=(20, 3))
+    mine = ClusterHierarchy.build(means, np.ones(20, int)).at_most(n_labels)
+    theirs = fcluster(ward(means), n_labels, "maxclust")
+    pairs = set(zip(mine.tolist(), theirs.tolist(), strict=True))
+    assert len(pairs) == len(set(mine.tolist())) == len(set(theirs.tolist())) == n_labels
+
+
+def test_each_number_of_labels_is_nested_in_the_next():
+    rng = np.random.default_rng(1)
+    hierarchy = ClusterHierarchy.build(rng.normal(size=(15, 2)), rng.integers(1, 500, 15))
+    for n_labels in range(1, 15):
+        fewer, more = hierarchy.at_most(n_labels), hierarchy.at_most(n_labels + 1)
+        assert len(np.unique(fewer)) == n_labels
+        np.testing.assert_array_equal(fewer[more], fewer)
+        np.testing.assert_array_equal(fewer[fewer], fewer)
+
+
+@pytest.mark.parametrize("n_labels", [0, 6, 7, 1000])
+def test_0_or_more_than_there_are_keeps_all(n_labels):
+    means = np.random.default_rng(2).normal(size=(6, 2))
+    hierarchy = ClusterHierarchy.build(means, np.ones(6, int))
+    np.testing.assert_array_equal(hierarchy.at_most(n_labels), np.arange(6))
+
+
+def test_clusters_without_pixels_join_first():
+    means = np.array([[0.0], [0.3], [5.0], [5.1]])
+    hierarchy = ClusterHierarchy.build(means, np.array([10, 0, 10, 10]))
+    assert hierarchy.merges.tolist() == [[0, 1], [2, 3], [0, 2]]
+    assert hierarchy.at_most(3).tolist() == [0, 0, 2, 3]
+
+
+@pytest.mark.parametrize("sizes", [[0, 4, 0], [0, 0, 0]])
+def test_at_most_one_is_one_whatever_the_sizes(sizes):
+    hierarchy = ClusterHierarchy.build(np.zeros((3, 2)), np.array(sizes))
+    assert len(np.unique(hierarchy.at_most(1))) == 1
+
+
+def test_the_hierarchy_of_pixels_uses_their_clusters_means_and_changes_nothing():
+    inputs = np.array([[0, 2, 9, 11, 4, 4], [1, 1, 1, 1, 1, 1]], dtype=np.float32)
+    before = inputs.copy()
+    clusters = np.array([0, 0, 3, 3, 1, 1])
+    hierarchy = ClusterHierarchy.of_pixels(inputs, clusters, 5)
+    assert hierarchy.n_clusters == 5
+    # 2 and 4 have no pixel and join at once; then 1 joins 0, and 3 joins both.
+    assert hierarchy.at_most(2).tolist()[:4] == [0, 0, hierarchy.at_most(2)[2], 3]
+    assert len(hierarchy.merges) == 4
+    np.testing.assert_array_equal(inputs, before)
