@@ -218,7 +218,17 @@ viewer.add_image(np.random.default_rng(0).random((64, 64)))
 dock = viewer.window.add_plugin_dock_widget("napari-diffseg", "Segment")[1]
 dock.params_form.write({"n_iterations": 100_000, "n_features": 4, "n_clusters": 4})
 session, window = dock.session, dock.window()
-session.stepped.connect(lambda facts: window.close())
+closed = []
+
+
+def close_once(facts):
+    # napari lets other events through while it closes, and cannot be closed twice.
+    if not closed:
+        closed.append(True)
+        window.close()
+
+
+session.stepped.connect(close_once)
 dock.segment_button.click()
 del dock
 started = time.monotonic()
@@ -407,15 +417,81 @@ def test_presets_slider_and_form_agree(image, dock):
     dock.preset.setCurrentIndex(dock.preset.findData("paper"))
     dock.preset.activated.emit(dock.preset.currentIndex())
     assert dock.params().preset == "paper"
-    assert dock.detail.value() == pytest.approx(5, rel=0.07)
-    dock.detail.slider.setValue(0)
-    assert dock.params().continuity_weight == 0.1
+    assert dock.labels.slider.value() == dock.labels.slider.maximum() == 100, "0 means all"
+    dock.labels.slider.setValue(7)
+    assert dock.params().n_labels == 7
+    assert dock.labels.number.text() == "7"
     assert dock.preset.currentData() == "custom"
     dock.params_form.fields["seed"].value = 7
     dock.preset.setCurrentIndex(dock.preset.findData("default"))
     dock.preset.activated.emit(dock.preset.currentIndex())
     assert dock.params().preset == "default"
     assert dock.params().seed == 7
+
+
+def test_custom_cannot_be_chosen(image, dock):
+    dock.preset.setCurrentIndex(dock.preset.findData("custom"))
+    dock.preset.activated.emit(dock.preset.currentIndex())
+    assert dock.preset.currentData() == "default"
+
+
+@pytest.mark.parametrize("typed", ["nan", "inf", "-inf", "", "one"])
+def test_what_is_no_number_is_marked(image, dock, typed):
+    dock.params_form.fields["continuity_weight"].value = typed
+    assert not dock.segment_button.isEnabled()
+    assert "Smoothness" in dock.reason.text()
+    dock.params_form.fields["continuity_weight"].value = "1"
+    assert dock.segment_button.isEnabled()
+
+
+def test_a_patch_that_is_too_small_is_marked(image, dock):
+    dock.params_form.fields["patch_size"].value = 3
+    assert not dock.segment_button.isEnabled()
+    assert "patch_size is 3" in dock.reason.text()
+
+
+@pytest.fixture
+def real(viewer, monkeypatch, wait_for):
+    """A dock with a finished run of the real core, its result layer, and the image."""
+    y, x = np.mgrid[:48, :64]
+    pixels = ((np.sin(x / 5) + np.cos(y / 7)) * 60 + 127).astype(np.uint8)
+    viewer.add_image(pixels, name="waves")
+    dock = viewer.window.add_plugin_dock_widget("napari-diffseg", "Segment")[1]
+    small(dock)
+    dock.params_form.write({"region_size": 30, "n_labels": 0})
+    dock.segment_button.click()
+    wait_for(lambda: dock.session.state is SessionState.DONE)
+    (layer,) = labels_of(viewer)
+    assert layer.data.max() > 3
+    return dock, layer
+
+
+def test_the_slider_merges_the_labels_of_a_finished_run_at_once(real, viewer, wait_for):
+    dock, layer = real
+    for n_labels in (5, 4, 2):  # of several moves the last one counts
+        dock.labels.slider.setValue(n_labels)
+    wait_for(lambda: layer.data.max() == 2 and "2 labels now" in dock.status.text())
+    assert layer.metadata["napari_diffseg"]["params"]["n_labels"] == 2
+    assert labels_of(viewer) == [layer]
+    assert layer.editable
+
+
+def test_the_slider_leaves_what_a_person_has_edited_alone(real):
+    dock, layer = real
+    layer.data[:5, :5] = 1 + layer.data[0, 0]
+    edited = layer.data.copy()
+    dock.labels.slider.setValue(2)
+    assert "edited" in dock.status.text()
+    assert dock.params().n_labels == 2
+    np.testing.assert_array_equal(layer.data, edited)
+
+
+def test_the_slider_without_the_result_layer_is_for_the_next_run(real, viewer):
+    dock, layer = real
+    viewer.layers.remove(layer)
+    dock.labels.slider.setValue(2)
+    assert labels_of(viewer) == []
+    assert dock.params().n_labels == 2
 
 
 def test_several_layers_are_channels(viewer, image, dock, run, wait_for):
@@ -435,6 +511,31 @@ def test_several_layers_are_channels(viewer, image, dock, run, wait_for):
     # A channel that is deleted is no channel any more.
     viewer.layers.remove("other")
     assert "one channel" in dock.description.text()
+
+
+def test_channels_that_lie_elsewhere_are_refused(viewer, image, dock):
+    from qtpy.QtCore import Qt
+
+    viewer.add_image(np.zeros((24, 32), np.uint8), name="shifted", translate=(5, 0))
+    dock.images.choose(image)
+    dock.images.channels.item(0).setCheckState(Qt.CheckState.Checked)
+    assert "does not lie where" in dock.reason.text()
+    assert not dock.segment_button.isEnabled()
+
+
+def test_typed_axes_outlast_other_layers_and_the_run(viewer, dock, run, wait_for):
+    stack = viewer.add_image(np.random.default_rng(0).random((4, 80, 90)), name="stack")
+    dock.axes_edit.setText("CYX")
+    dock.axes_edit.textEdited.emit("CYX")
+    viewer.add_points(np.zeros((1, 2)))
+    stack.name = "renamed"
+    dock.segment_button.click()
+    wait_for(lambda: dock.session.state is SessionState.DONE)
+    assert dock.axes_edit.text() == "CYX"
+    assert dock.source().axes == "CYX"
+    viewer.add_image(np.zeros((3, 20, 20)), name="another")
+    dock.images.combo.setCurrentText("another")
+    assert dock.axes_edit.text() == "ZYX"
 
 
 def test_a_person_can_say_that_an_axis_holds_channels(viewer, dock, run, wait_for):

@@ -82,6 +82,12 @@ class ParameterForm:
                 shown = self._fields[name].value
                 shown = "empty" if shown == "" else shown
                 wrong[name] = f"{spec.title} is {shown}, but must be {spec.range_text}."
+        if not wrong:
+            # What each field allows by itself, the dataclass may still refuse.
+            try:
+                self._described.from_dict(self.values())
+            except ParameterError as error:
+                wrong[error.field] = str(error)
         return wrong
 
     def write(self, values: Mapping[str, Scalar]) -> None:

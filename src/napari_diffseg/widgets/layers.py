@@ -44,6 +44,7 @@ class ResultLayer:
         self._viewer = viewer
         self._source = source
         self._colormap = distinct_colors(n_clusters)
+        self._active_before = viewer.layers.selection.active
         # napari makes the name unique; no layer is ever looked up by it.
         self._layer: Labels = viewer.add_labels(
             np.zeros(source.placement.shape, dtype=smallest_unsigned_dtype(n_clusters)),
@@ -83,9 +84,11 @@ class ResultLayer:
         self._checksum = _checksum(self._layer.data)
 
     def discard(self) -> None:
-        """Take the layer out of the viewer again."""
+        """Take the layer out of the viewer again, which is then as it was before."""
         if self._layer in self._viewer.layers:
             self._viewer.layers.remove(self._layer)
+        if self._active_before in self._viewer.layers:
+            self._viewer.layers.selection.active = self._active_before
 
 
 def _checksum(labels: NDArray[Any]) -> int:

@@ -166,7 +166,7 @@ def describe_source(layers: Sequence[Image], dims: Dims, axes: str | None = None
         rgb=bool(layer.rgb),
         placement=_place(layer, plane, level),
         description=resolve_axes(array_shape, array_axes, rgb=bool(layer.rgb)).describe(),
-        notes=(*_plane_notes(layer, plane), *level.notes),
+        notes=(*_plane_notes(layer, plane), *level.notes, *_data_type_notes(layers)),
     )
 
 
@@ -222,11 +222,34 @@ def _check_layers(layers: Sequence[Image]) -> None:
                 f"{first.name!r} is {shape_in_words(first)} and {layer.name!r} is "
                 f"{shape_in_words(layer)}; choose layers of the same shape."
             )
+        if not _lie_together(layer, first):
+            raise InputError(
+                f"{layer.name!r} does not lie where {first.name!r} lies (scale, translation, "
+                "rotation or units differ), so their pixels do not belong together; align the "
+                "layers, or choose one."
+            )
     for layer in layers if len(layers) > 1 else ():
         if layer.rgb:
             raise InputError(
                 f"{layer.name!r} is a colour image and holds its channels already; choose it alone."
             )
+
+
+def _lie_together(layer: Image, first: Image) -> bool:
+    """Whether the pixels of two layers of one shape lie at the same places in the world."""
+    corners = np.vstack([np.zeros(first.ndim), np.eye(first.ndim)])
+    places = [[one.data_to_world(corner) for corner in corners] for one in (layer, first)]
+    return bool(np.allclose(*places)) and tuple(layer.units) == tuple(first.units)
+
+
+def _data_type_notes(layers: Sequence[Image]) -> list[str]:
+    types = {str(np.dtype((one.data[0] if one.multiscale else one.data).dtype)) for one in layers}
+    if len(types) == 1:
+        return []
+    return [
+        f"The channels have different data types ({', '.join(sorted(types))}); with the "
+        "intensity range 'dtype' the widest would count for all."
+    ]
 
 
 def _check_letters(axes: str, layer: Image, n_layers: int) -> str:

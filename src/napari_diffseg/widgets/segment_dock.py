@@ -25,6 +25,7 @@ from napari_diffseg.widgets.worker import segmentation_steps, start_worker
 
 if TYPE_CHECKING:
     import napari.viewer
+    from napari.layers import Image
 
     from napari_diffseg.core.segmentation import Segmentation
     from napari_diffseg.core.training import Iteration
@@ -42,7 +43,7 @@ class SegmentDock(SegmentFace):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self._viewer = viewer
-        self._source: ImageSource | None = None
+        self._guessed_for: Image | None = None
         self._result: ResultLayer | None = None
         self._finished: ResultLayer | None = None
         self._merger = LabelMerger(self._on_merged, self._show_failure)
@@ -140,6 +141,9 @@ class SegmentDock(SegmentFace):
         if name in PRESETS:
             seed = {"seed": self.params_form.values()["seed"]}
             self.params_form.write({**PRESETS[name]().to_dict(), **seed})
+        else:
+            # "Custom" is what the form is when it is neither; it cannot be chosen.
+            self._refresh()
 
     def _on_labels(self, n_labels: int) -> None:
         self.params_form.write({"n_labels": n_labels})
@@ -150,10 +154,15 @@ class SegmentDock(SegmentFace):
 
     def _on_image_chosen(self) -> None:
         layers = self.images.chosen()
-        try:
-            self.axes_edit.setText(guess_axes(layers[0]) if layers else "")
-        except InputError:
-            self.axes_edit.setText("")
+        image = layers[0] if layers else None
+        # What a person typed stays for as long as the image is the same one; layers are
+        # compared by ==, because napari hands out proxies of them.
+        if image is None or self._guessed_for is None or image != self._guessed_for:
+            self._guessed_for = image
+            try:
+                self.axes_edit.setText(guess_axes(image) if image is not None else "")
+            except InputError:
+                self.axes_edit.setText("")
         # With two axes there is nothing to choose.
         self.axes_row.setVisible(bool(layers) and layers[0].ndim > 2)
         self._refresh()

@@ -132,7 +132,11 @@ class SegmentationSession:
             partial(self._on_failure, run),
             partial(self._on_abort, run),
         )
-        self._worker = self._launch(make_steps, listener)
+        try:
+            self._worker = self._launch(make_steps, listener)
+        finally:
+            if self._worker is None:
+                self._run = None
         self._enter(SessionState.RUNNING)
 
     def finish(self) -> None:
