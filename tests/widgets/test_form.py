@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QAbstractSpinBox
 
 from napari_diffseg.params import RunOptions, SegmentationParams
 from napari_diffseg.widgets.form import ParameterForm
@@ -49,6 +52,40 @@ def test_numbers_just_out_of_bounds_can_be_typed_and_are_marked(form, spec):
     form.write({spec.name: spec.default})
     assert form.problems() == {}
     assert field.native.styleSheet() == ""
+
+
+def type_in(field, text):
+    native = field.native
+    native.setFocus()
+    line = native.lineEdit() if isinstance(native, QAbstractSpinBox) else native
+    line.selectAll()
+    QTest.keyClick(line, Qt.Key.Key_Delete)
+    QTest.keyClicks(line, text)
+    QTest.keyClick(native, Qt.Key.Key_Return)
+
+
+@pytest.mark.parametrize("name", ["n_clusters", "learning_rate"])
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf", "", "-", "--5", "9" * 30, "1e400"])
+def test_what_is_typed_but_is_no_allowed_number_is_marked(form, name, text):
+    field, default = form.fields[name], SegmentationParams().to_dict()[name]
+    type_in(field, text)
+    assert list(form.problems()) == [name]
+    assert field.native.styleSheet() != ""
+    # The very number that the field had before is a change too.
+    type_in(field, f"{default}")
+    assert form.problems() == {}
+    assert field.native.styleSheet() == ""
+    assert form.values()[name] == default
+
+
+def test_writing_takes_the_focus_from_nobody(form, qtbot):
+    form.native.show()
+    qtbot.waitExposed(form.native)
+    typing = form.fields["learning_rate"].native
+    typing.setFocus()
+    form.write({"n_labels": 5, "seed": 3})
+    assert form.values()["n_labels"] == 5
+    assert form.native.focusWidget() is typing
 
 
 def test_one_change_is_told_once(form, qtbot):

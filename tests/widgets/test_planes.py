@@ -235,6 +235,37 @@ def test_two_colour_images_are_no_channels():
 
 
 @pytest.mark.parametrize(
+    "options",
+    [
+        {"scale": (2, 1)},
+        {"translate": (0, 3)},
+        {"rotate": 90},
+        {"shear": (0.5,)},
+        {"units": ("nm", "nm")},
+    ],
+    ids=lambda options: next(iter(options)),
+)
+def test_channels_that_lie_elsewhere_are_refused(options):
+    one = Image(pixels(20, 30), name="one")
+    two = Image(pixels(20, 30), name="two", **options)
+    with pytest.raises(InputError, match="'two' does not lie where 'one' lies"):
+        describe_source([one, two], ViewerModel().dims)
+
+
+def test_channels_that_lie_together_elsewhere_are_taken():
+    options = {"scale": (0.1, 0.2), "translate": (300, -5), "rotate": 30, "units": ("nm", "nm")}
+    one, two = (Image(pixels(20, 30), name=name, **options) for name in ("one", "two"))
+    assert describe_source([one, two], model(one, two).dims).axes == "CYX"
+
+
+def test_channels_of_different_data_types_are_noted():
+    one, two = Image(pixels(20, 30), name="one"), Image(pixels(20, 30, dtype=np.uint16), name="two")
+    (note,) = describe_source([one, two], model(one, two).dims).notes
+    assert "uint16, uint8" in note
+    assert describe_source([one, one], model(one, two).dims).notes == ()
+
+
+@pytest.mark.parametrize(
     ("axes", "sentence"),
     [
         ("YX", "name 2 axes"),
@@ -284,7 +315,14 @@ def test_a_discarded_result_is_gone_and_twice_does_no_harm():
 
 @pytest.mark.parametrize(
     ("numbers", "n_clusters"),
-    [((1, 2, 3), 5), ((3, 1, 2), 5), ((0, 2, 0), 5), ((), 5), (tuple(range(100, 0, -1)), 100)],
+    [
+        ((1, 2, 3), 5),
+        ((3, 1, 2), 5),
+        ((0, 2, 0), 5),
+        ((), 5),
+        (tuple(range(100, 0, -1)), 100),
+        ((0, *range(1024, 1, -1)), 1024),
+    ],
 )
 def test_labels_take_the_colours_of_their_previews(numbers, n_clusters):
     layer = Image(pixels(20, 30), name="cells")

@@ -271,6 +271,64 @@ def test_a_finished_result_outlives_the_dock(viewer, image, dock, wait_for):
 # --- errors -----------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("n_selected", [0, 1, 2])
+def test_after_a_failure_the_selection_is_that_before_the_run(
+    viewer, image, dock, run, told, wait_for, n_selected
+):
+    others = [viewer.add_points(np.zeros((1, 2)), name=name) for name in ("one", "two")]
+    viewer.layers.selection.clear()
+    viewer.layers.selection.update(others[:n_selected])
+    if n_selected == 2:
+        viewer.layers.selection.active = others[0]
+        viewer.layers.selection.add(others[1])
+    before = {layer.name for layer in viewer.layers.selection}, viewer.layers.selection.active
+    assert len(before[0]) == n_selected
+    run.error = ValueError("a bug")
+    dock.segment_button.click()
+    assert [layer.name for layer in viewer.layers.selection] == ["cells regions"]
+    wait_for(lambda: is_at_rest(dock))
+    after = {layer.name for layer in viewer.layers.selection}, viewer.layers.selection.active
+    assert after == before
+
+
+def test_after_a_failure_what_was_selected_since_stays(pressed, viewer, run, told, wait_for):
+    other = viewer.add_points(np.zeros((1, 2)), name="other")
+    run.error = ValueError("a bug")
+    run.go_on.set()
+    wait_for(lambda: is_at_rest(pressed))
+    assert labels_of(viewer) == []
+    assert viewer.layers.selection.active == other
+
+
+def test_where_launching_breaks_things_are_as_before(viewer, image, dock, monkeypatch, wait_for):
+    def broken(make_steps, listener):
+        raise OSError("no more threads")
+
+    working = dock.session._launch
+    monkeypatch.setattr(dock.session, "_launch", broken)
+    with pytest.raises(OSError, match="no more threads"):
+        dock.start()
+    assert [layer.name for layer in viewer.layers] == ["cells"]
+    assert dock.segment_button.isEnabled()
+    monkeypatch.setattr(dock.session, "_launch", working)
+    dock.segment_button.click()
+    wait_for(lambda: dock.session.state is SessionState.DONE)
+
+
+def test_merging_that_fails_is_said_once(viewer, image, dock, told, wait_for, monkeypatch):
+    dock.segment_button.click()
+    wait_for(lambda: dock.session.state is SessionState.DONE)
+
+    def broken(n_labels):
+        raise RuntimeError("no merging")
+
+    monkeypatch.setattr(dock._merger._segmentation, "with_n_labels", broken)
+    dock.labels.slider.setValue(2)
+    wait_for(lambda: "no merging" in dock.status.text())
+    assert len([one for one in told if "no merging" in one.message]) == 1
+    assert labels_of(viewer)[0].data.max() == 3
+
+
 @pytest.mark.parametrize("fails_at", [1, 3])
 @pytest.mark.parametrize(
     ("error", "text"),
@@ -421,6 +479,10 @@ def test_presets_slider_and_form_agree(image, dock):
     dock.labels.slider.setValue(7)
     assert dock.params().n_labels == 7
     assert dock.labels.number.text() == "7"
+    dock.labels.slider.setValue(100)
+    assert dock.params().preset == "paper", "the last position is all, whatever there will be"
+    assert dock.labels.number.text() == "all"
+    dock.labels.slider.setValue(7)
     assert dock.preset.currentData() == "custom"
     dock.params_form.fields["seed"].value = 7
     dock.preset.setCurrentIndex(dock.preset.findData("default"))
@@ -484,6 +546,45 @@ def test_the_slider_leaves_what_a_person_has_edited_alone(real):
     assert "edited" in dock.status.text()
     assert dock.params().n_labels == 2
     np.testing.assert_array_equal(layer.data, edited)
+
+
+def test_strokes_made_while_labels_are_merged_are_kept(viewer, image, dock, run, wait_for):
+    dock.segment_button.click()
+    wait_for(lambda: dock.session.state is SessionState.DONE)
+    (layer,) = labels_of(viewer)
+    dock.labels.slider.setValue(2)
+    layer.data[5:9, 5:9] = 7
+    edited = layer.data.copy()
+    wait_for(lambda: "edited" in dock.status.text())
+    np.testing.assert_array_equal(layer.data, edited)
+
+
+def test_all_labels_come_back(real, wait_for):
+    dock, layer = real
+    whole = layer.data.copy()
+    dock.labels.slider.setValue(3)
+    wait_for(lambda: layer.data.max() == 3)
+    dock.labels.slider.setValue(dock.labels.slider.maximum())
+    wait_for(lambda: "all that were found" in dock.status.text())
+    np.testing.assert_array_equal(layer.data, whole)
+    assert dock.labels.number.text() == "all"
+
+
+def test_a_new_run_forgets_the_finished_one(viewer, image, dock, run, wait_for):
+    dock.segment_button.click()
+    wait_for(lambda: dock.session.state is SessionState.DONE)
+    (first,) = labels_of(viewer)
+    run.stands_at = 1
+    dock.segment_button.click()
+    wait_for(run.stands.is_set)
+    dock.labels.slider.setValue(2)
+    run.go_on.set()
+    wait_for(lambda: dock.session.state is SessionState.DONE)
+    second = labels_of(viewer)[1]
+    dock.labels.slider.setValue(3)
+    dock.labels.slider.setValue(2)
+    wait_for(lambda: second.data.max() == 2)
+    assert first.data.max() == 3
 
 
 def test_the_slider_without_the_result_layer_is_for_the_next_run(real, viewer):
@@ -586,6 +687,25 @@ def test_the_real_core(viewer, wait_for, shape):
     assert tuple(layer.scale) == (0.5, 0.5)
     assert [str(unit) for unit in layer.units] == ["micrometer", "micrometer"]
     assert layer.metadata["napari_diffseg"]["params"]["n_features"] == 8
+
+
+def test_more_labels_than_a_byte_can_count(make_napari_viewer_proxy, wait_for):
+    viewer = make_napari_viewer_proxy(show=True)
+    dock = viewer.window.add_plugin_dock_widget("napari-diffseg", "Segment")[1]
+    viewer.add_image(np.random.default_rng(0).random((64, 64)), name="cells")
+    small(dock)
+    dock.params_form.write({"n_clusters": 300, "n_labels": 0, "region_size": 0})
+    dock.params_form.write({"min_region_size": 0})
+    dock.segment_button.click()
+    wait_for(lambda: is_at_rest(dock))
+    assert dock.session.state is SessionState.DONE, dock.status.text()
+    (layer,) = labels_of(viewer)
+    assert layer.data.dtype == np.uint16 or layer.data.max() < 256
+    assert len({tuple(layer.get_color(n)) for n in range(1, 301)}) == 300
+    dock.labels.slider.setValue(280)
+    wait_for(lambda: "now" in dock.status.text())
+    dock.labels.slider.setValue(20)
+    wait_for(lambda: layer.data.max() <= 20)
 
 
 def test_the_window_is_never_blocked_while_training_runs(viewer, qtbot, wait_for, monkeypatch):

@@ -80,6 +80,22 @@ def test_a_second_start_is_refused_and_leaves_the_first_run_alone(heard):
     assert heard.session.state is SessionState.RUNNING
 
 
+def test_where_launching_breaks_the_session_stays_idle(heard, monkeypatch):
+    def broken(make_steps, listener):
+        raise OSError("no more threads")
+
+    working = heard.session._launch
+    monkeypatch.setattr(heard.session, "_launch", broken)
+    with pytest.raises(OSError, match="no more threads"):
+        heard.session.start(no_steps)
+    assert not heard.session.is_busy
+    assert heard.session.state is SessionState.IDLE
+    assert heard.said == []
+    monkeypatch.setattr(heard.session, "_launch", working)
+    heard.session.start(no_steps)
+    assert heard.states == ["running"]
+
+
 def test_after_done_one_can_start_again(heard):
     for _ in range(2):
         heard.session.start(no_steps)

@@ -165,7 +165,7 @@ def _channel_item(layer: Image, first: Image, ticked: bool) -> QListWidgetItem:
 
 
 class LabelsSlider(QWidget):
-    """A slider from few labels to many.
+    """A slider from few labels to all that there are.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ class LabelsSlider(QWidget):
     """
 
     moved = Signal(int)
-    """Emitted with the number when a person moves the slider."""
+    """Emitted with the number when a person moves the slider; 0 for all."""
 
     FEWEST = 2
 
@@ -185,9 +185,11 @@ class LabelsSlider(QWidget):
         self.slider.setPageStep(4)
         self.slider.setToolTip(tooltip)
         self.number = QLabel()
-        self.number.setMinimumWidth(self.number.fontMetrics().horizontalAdvance("0000"))
+        self.number.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self.number.setFixedWidth(self.number.fontMetrics().horizontalAdvance("0000"))
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(5)
         layout.addWidget(QLabel("Fewer"))
         layout.addWidget(self.slider, stretch=1)
         layout.addWidget(QLabel("More"))
@@ -199,11 +201,12 @@ class LabelsSlider(QWidget):
         with QSignalBlocker(self.slider):
             self.slider.setMaximum(max(most, self.FEWEST))
             self.slider.setValue(n_labels or most)
-        self._write_number()
+        self._write_number(0 if n_labels >= most else n_labels)
 
-    def _on_moved(self) -> None:
-        self._write_number()
-        self.moved.emit(self.slider.value())
+    def _on_moved(self, position: int) -> None:
+        n_labels = 0 if position == self.slider.maximum() else position
+        self._write_number(n_labels)
+        self.moved.emit(n_labels)
 
-    def _write_number(self) -> None:
-        self.number.setText(str(self.slider.value()))
+    def _write_number(self, n_labels: int) -> None:
+        self.number.setText(str(n_labels) if n_labels else "all")

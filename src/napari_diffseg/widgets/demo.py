@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import napari
 import numpy as np
 from qtpy.QtCore import QEventLoop, QTimer
+from qtpy.QtWidgets import QApplication
 from skimage.io import imsave
 
 from napari_diffseg.errors import DiffSegError, OutputError
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 _LONGEST = 600.0
 """Seconds after which the demonstration gives up."""
-_WINDOW = (1400, 900)
+_WINDOW = (1300, 860)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,6 +82,9 @@ def run_demo(viewer: napari.Viewer, folder: Path) -> list[Path]:
     start = time.perf_counter()
     viewer.open_sample("napari-diffseg", "immunohistochemistry")
     _, dock = viewer.window.add_plugin_dock_widget("napari-diffseg", "Segment")
+    # The dock has taken a part of the canvas, for which the image is now too large.
+    QApplication.processEvents()
+    viewer.reset_view()
     dock.segment_button.click()
     _wait_for_end(dock)
     labels_layer = viewer.layers[-1]

@@ -198,7 +198,7 @@ class SegmentFace(QWidget):
         policy.setRetainSizeWhenHidden(True)
         self.progress_bar.setSizePolicy(policy)
         self.progress_bar.setVisible(False)
-        self.status.setMinimumHeight(self.status.fontMetrics().height() * 2 + 4)
+        self.status.setMinimumHeight(self.status.fontMetrics().lineSpacing() * 2 + 6)
         for name, title in _PRESET_TITLES.items():
             self.preset.addItem(title, name)
         self.preset.setToolTip(

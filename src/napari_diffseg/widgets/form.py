@@ -11,8 +11,8 @@ from collections.abc import Collection, Mapping
 from magicgui import widgets
 from magicgui.widgets.bases import ValueWidget
 from psygnal import Signal
-from qtpy.QtCore import QEvent, QObject, Qt
-from qtpy.QtWidgets import QFormLayout, QLabel, QSizePolicy, QWidget
+from qtpy.QtCore import QEvent, QObject, QSignalBlocker, Qt
+from qtpy.QtWidgets import QAbstractSpinBox, QFormLayout, QLabel, QSizePolicy, QWidget
 
 from napari_diffseg.errors import ParameterError
 from napari_diffseg.params import ParameterSpec, RunOptions, Scalar, SegmentationParams
@@ -44,7 +44,7 @@ class ParameterForm:
         self._described = described
         self._specs = {spec.name: spec for spec in described.specs() if spec.name not in skip}
         self._fields: dict[str, ValueWidget] = {}
-        self._wheel = _WheelNeedsFocus()
+        self._guard = _FieldGuard()
         self._native = QWidget()
         rows = QFormLayout(self._native)
         rows.setContentsMargins(0, 0, 0, 0)
@@ -79,8 +79,7 @@ class ParameterForm:
             try:
                 spec.check(self._value(spec))
             except ParameterError:
-                shown = self._fields[name].value
-                shown = "empty" if shown == "" else shown
+                shown = "empty" if self._shown(spec) == "" else self._shown(spec)
                 wrong[name] = f"{spec.title} is {shown}, but must be {spec.range_text}."
         if not wrong:
             # What each field allows by itself, the dataclass may still refuse.
@@ -94,15 +93,19 @@ class ParameterForm:
         """Fill in values; fields that are not named stay as they are."""
         for name, value in values.items():
             if name in self._fields:
+                field = self._fields[name]
                 shown = f"{value:g}" if self._is_typed_number(self._specs[name]) else value
-                with self._fields[name].changed.blocked():
-                    self._fields[name].value = shown
+                # superqt's spin box takes the focus whenever its text changes.
+                with field.changed.blocked(), QSignalBlocker(_typed_in(field.native)):
+                    field.value = shown
         self._on_change()
 
     def _on_change(self) -> None:
         wrong = self.problems()
         for name, field in self._fields.items():
-            field.native.setStyleSheet(_WRONG if name in wrong else "")
+            style = _WRONG if name in wrong else ""
+            if field.native.styleSheet() != style:
+                field.native.setStyleSheet(style)
             field.tooltip = wrong.get(name) or _tooltip(self._specs[name])
         self.changed.emit()
 
@@ -121,39 +124,62 @@ class ParameterForm:
         else:
             field = widgets.LineEdit(value=spec.default, **about)
         field.changed.connect(self._on_change)
+        if spec.kind is int:
+            # The value of a spin box stays what it was while its text is no number.
+            _typed_in(field.native).textEdited.connect(lambda _: self._on_change())
         field.native.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        field.native.installEventFilter(self._wheel)
+        field.native.installEventFilter(self._guard)
         # Qt would ask for room for the widest number that the field takes.
         field.native.setMinimumWidth(90)
         field.native.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         return field
 
     def _value(self, spec: ParameterSpec) -> Scalar:
-        value: Scalar = self._fields[spec.name].value
-        if self._is_typed_number(spec):
-            try:
-                return float(value)
-            except ValueError:
-                return value
-        return value
+        shown = self._shown(spec)
+        if spec.kind is int:
+            return _number(int, shown)
+        return _number(float, shown) if self._is_typed_number(spec) else shown
+
+    def _shown(self, spec: ParameterSpec) -> Scalar:
+        field = self._fields[spec.name]
+        shown: Scalar = field.value if spec.kind is not int else _typed_in(field.native).text()
+        return shown
 
     @staticmethod
     def _is_typed_number(spec: ParameterSpec) -> bool:
         return spec.kind is float and not spec.choices
 
 
-class _WheelNeedsFocus(QObject):
-    """Lets the wheel scroll the dock, rather than change the number under the pointer."""
+class _FieldGuard(QObject):
+    """Keeps two events from a field.
+
+    The wheel scrolls the dock, rather than change the number under the pointer. Enter
+    on a lone minus would raise an error in superqt's spin box.
+    """
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if (
-            event.type() == QEvent.Type.Wheel
-            and isinstance(watched, QWidget)
-            and not watched.hasFocus()
-        ):
+        if not isinstance(watched, QWidget):
+            return False
+        if event.type() == QEvent.Type.Wheel and not watched.hasFocus():
             event.ignore()
             return True
+        if event.type() == QEvent.Type.KeyPress and isinstance(watched, QAbstractSpinBox):
+            is_enter = event.key() in (Qt.Key.Key_Enter, Qt.Key.Key_Return)
+            return is_enter and isinstance(_number(int, _typed_in(watched).text()), str)
         return False
+
+
+def _typed_in(native: QWidget) -> QWidget:
+    """Return where a person types: the line within a spin box, or the widget itself."""
+    return native.lineEdit() if isinstance(native, QAbstractSpinBox) else native
+
+
+def _number(kind: type[int] | type[float], text: str) -> int | float | str:
+    """Read a number; the text as it is where it is none."""
+    try:
+        return kind(text)
+    except ValueError:
+        return text
 
 
 def _label(spec: ParameterSpec) -> QLabel:

@@ -44,7 +44,9 @@ class ResultLayer:
         self._viewer = viewer
         self._source = source
         self._colormap = distinct_colors(n_clusters)
-        self._active_before = viewer.layers.selection.active
+        selection = viewer.layers.selection
+        self._selected_before = [one for one in viewer.layers if one in selection]
+        self._active_before = selection.active
         # napari makes the name unique; no layer is ever looked up by it.
         self._layer: Labels = viewer.add_labels(
             np.zeros(source.placement.shape, dtype=smallest_unsigned_dtype(n_clusters)),
@@ -85,10 +87,17 @@ class ResultLayer:
 
     def discard(self) -> None:
         """Take the layer out of the viewer again, which is then as it was before."""
-        if self._layer in self._viewer.layers:
-            self._viewer.layers.remove(self._layer)
-        if self._active_before in self._viewer.layers:
-            self._viewer.layers.selection.active = self._active_before
+        layers = self._viewer.layers
+        if self._layer not in layers:
+            return
+        # A person who has selected something else since then keeps that.
+        was_selected = self._layer in layers.selection
+        layers.remove(self._layer)
+        if was_selected:
+            layers.selection.clear()
+            layers.selection.update(one for one in self._selected_before if one in layers)
+            if len(self._selected_before) > 1 and self._active_before in layers:
+                layers.selection.active = self._active_before
 
 
 def _checksum(labels: NDArray[Any]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari.qt.threading import create_worker
 
@@ -50,16 +50,18 @@ class LabelMerger:
         if segmentation is None or n_labels is None:
             return
         self._is_busy = True
-        worker = create_worker(_merge, segmentation, n_labels, _start_thread=False)
-        worker.returned.connect(lambda merged: self._on_returned(segmentation, merged))
-        worker.errored.connect(self._fail)
+        worker = create_worker(
+            _merge, segmentation, n_labels, _start_thread=False, _ignore_errors=True
+        )
+        worker.returned.connect(lambda merged: self._answer(segmentation, self._show, merged))
+        worker.errored.connect(lambda error: self._answer(segmentation, self._fail, error))
         worker.finished.connect(self._on_finished)
         worker.start()
 
-    def _on_returned(self, segmentation: Segmentation, merged: Segmentation) -> None:
-        # Of a run that has been replaced in the meantime nothing is shown any more.
+    def _answer(self, segmentation: Segmentation, say: Callable[[Any], None], what: Any) -> None:
+        # Of a run that has been replaced in the meantime nothing is heard any more.
         if segmentation is self._segmentation:
-            self._show(merged)
+            say(what)
 
     def _on_finished(self) -> None:
         self._is_busy = False

@@ -132,25 +132,28 @@ class SegmentDock(SegmentFace):
         )
         # napari lets other events through while it makes the bar; the layer may be gone.
         if self._result is result:
-            self.session.start(partial(segmentation_steps, source, params, options))
+            try:
+                self.session.start(partial(segmentation_steps, source, params, options))
+            finally:
+                if not self.session.is_busy:
+                    self._abandon()
+                    self._refresh()
         else:
             self._close_progress()
 
     def _on_preset(self, index: int) -> None:
         name = self.preset.itemData(index)
         if name in PRESETS:
-            seed = {"seed": self.params_form.values()["seed"]}
-            self.params_form.write({**PRESETS[name]().to_dict(), **seed})
+            preset = PRESETS[name]().to_dict()
+            self.params_form.write({name: preset[name] for name in preset if name != "seed"})
         else:
             # "Custom" is what the form is when it is neither; it cannot be chosen.
             self._refresh()
 
     def _on_labels(self, n_labels: int) -> None:
         self.params_form.write({"n_labels": n_labels})
-        if self._finished is not None and self._finished.was_edited:
-            self._forget_finished()
-            self.say(words.EDITED)
-        self._merger.ask(n_labels)
+        if self._may_change_result():
+            self._merger.ask(n_labels)
 
     def _on_image_chosen(self) -> None:
         layers = self.images.chosen()
@@ -240,9 +243,17 @@ class SegmentDock(SegmentFace):
             self.say(words.result_in_words(segmentation))
 
     def _on_merged(self, segmentation: Segmentation) -> None:
-        if self._finished is not None:
+        # Asked again: a person may have painted while the labels were merged.
+        if self._finished is not None and self._may_change_result():
             self._finished.complete(segmentation)
             self.say(words.merged_in_words(segmentation))
+
+    def _may_change_result(self) -> bool:
+        """Whether a finished result is as it came; one that a person edited is let go."""
+        if self._finished is not None and self._finished.was_edited:
+            self._forget_finished()
+            self.say(words.EDITED)
+        return self._finished is not None
 
     def _forget_finished(self) -> None:
         """From now on the knob is for the next run only."""
@@ -250,10 +261,15 @@ class SegmentDock(SegmentFace):
         self._merger.hold(None)
 
     def _on_failure(self, error: Exception) -> None:
+        self._abandon()
+        self._show_failure(error)
+
+    def _abandon(self) -> None:
+        """Leave the viewer as it was before the run."""
+        self._close_progress()
         if self._result is not None:
             result, self._result = self._result, None
             result.discard()
-        self._show_failure(error)
 
     def _show_failure(self, error: Exception) -> None:
         self.say(words.error_in_words(error), wrong=True)
@@ -282,9 +298,7 @@ class SegmentDock(SegmentFace):
         """Cancel the run, leave things as they were, and delete the widget."""
         _release(self.session, self._links)
         self._forget_finished()
-        self._close_progress()
-        if self._result is not None:
-            self._result.discard()
+        self._abandon()
         self.deleteLater()
 
 

@@ -125,18 +125,16 @@ class SegmentationSession:
         """
         if self.is_busy:
             raise BusyError(words.BUSY)
-        run = self._run = object()
+        run = object()
         listener = RunListener(
             partial(self._on_step, run),
             partial(self._on_success, run),
             partial(self._on_failure, run),
             partial(self._on_abort, run),
         )
-        try:
-            self._worker = self._launch(make_steps, listener)
-        finally:
-            if self._worker is None:
-                self._run = None
+        worker = self._launch(make_steps, listener)
+        # Not before: where launching breaks, there is no run.
+        self._run, self._worker = run, worker
         self._enter(SessionState.RUNNING)
 
     def finish(self) -> None:

@@ -52,7 +52,9 @@ def result_in_words(segmentation: Segmentation) -> str:
 
 def merged_in_words(segmentation: Segmentation) -> str:
     """Return how many labels there are now."""
-    return f"{count_in_words(segmentation.n_labels, 'label')} now; the most similar ones merged."
+    is_merged = segmentation.params.n_labels > 0
+    how = "the most similar ones merged" if is_merged else "all that were found"
+    return f"{count_in_words(segmentation.n_labels, 'label')} now; {how}."
 
 
 def error_in_words(error: Exception) -> str:
