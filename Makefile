@@ -18,11 +18,11 @@ ifeq ($(shell uname -s)$(DISPLAY),Linux)
 WITH_DISPLAY := xvfb-run -a -s "-screen 0 1400x1000x24"
 endif
 
-.PHONY: help setup packages demo test test-slow lint types bench clean
+.PHONY: help setup packages demo test lint types bench bench-accuracy clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS=$$'\t' read -r name text; do \
-	  printf '  make %-10s %s\n' "$$name" "$$text"; done
+	  printf '  make %-14s %s\n' "$$name" "$$text"; done
 
 setup: packages $(STAMP) ## system packages and .venv; repeated calls do nothing
 
@@ -35,11 +35,8 @@ $(STAMP): pyproject.toml constraints.txt scripts/setup.sh
 demo: setup ## segment a sample image in a real napari window; writes demo-output/
 	$(BIN)/napari-diffseg demo -o demo-output
 
-test: setup ## all tests but the slow ones, in real napari windows too
+test: setup ## all tests, in real napari windows too
 	$(WITH_DISPLAY) $(BIN)/python -m pytest $(ARGS)
-
-test-slow: setup ## the slow tests
-	$(WITH_DISPLAY) $(BIN)/python -m pytest -m slow $(ARGS)
 
 lint: $(STAMP) ## ruff: rules, floors and format
 	$(BIN)/ruff check .
@@ -50,6 +47,9 @@ types: $(STAMP) ## mypy, strict, on everything but the widgets
 
 bench: $(STAMP) ## the default against the paper preset: make bench DATA=DIR
 	$(BIN)/python -m benchmarks.compare --data '$(DATA)' $(ARGS)
+
+bench-accuracy: $(STAMP) ## scores against classical methods: make bench-accuracy DATA=DIR
+	$(BIN)/python -m benchmarks.accuracy --data '$(DATA)' $(ARGS)
 
 clean: ## remove .venv, caches and demo-output/
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist demo-output

@@ -29,7 +29,7 @@ def facts(index=1, n_iterations=5, labels=None):
     )
 
 
-def segmentation(shape, reason=StopReason.ITERATIONS, preview_numbers=(2, 1, 0), n_steps=5):
+def segmentation(shape, reason=StopReason.ITERATIONS, n_steps=5):
     """Return what stands for a Segmentation: three labels, of which 2 and 3 can be merged."""
 
     def with_n_labels(n_labels):
@@ -37,7 +37,6 @@ def segmentation(shape, reason=StopReason.ITERATIONS, preview_numbers=(2, 1, 0),
         merged.params = SimpleNamespace(n_labels=n_labels)
         if 0 < n_labels < 3:
             merged.labels, merged.n_labels = np.minimum(labels, 2), 2
-            merged.preview_numbers = preview_numbers[:2]
         return merged
 
     labels = np.ones(shape, dtype=np.uint8)
@@ -50,7 +49,6 @@ def segmentation(shape, reason=StopReason.ITERATIONS, preview_numbers=(2, 1, 0),
         stop_reason=reason,
         notes=("A note.",),
         seconds=1.0,
-        preview_numbers=preview_numbers,
         provenance=lambda: {"program": "napari-diffseg", "stop_reason": reason.value},
         params=SimpleNamespace(n_labels=0),
         with_n_labels=with_n_labels,

@@ -313,34 +313,67 @@ def test_a_discarded_result_is_gone_and_twice_does_no_harm():
     assert list(viewer.layers) == [layer]
 
 
-@pytest.mark.parametrize(
-    ("numbers", "n_clusters"),
-    [
-        ((1, 2, 3), 5),
-        ((3, 1, 2), 5),
-        ((0, 2, 0), 5),
-        ((), 5),
-        (tuple(range(100, 0, -1)), 100),
-        ((0, *range(1024, 1, -1)), 1024),
-    ],
-)
-def test_labels_take_the_colours_of_their_previews(numbers, n_clusters):
+@pytest.mark.parametrize("n_labels", [2, 8, 32, 100, 300, 1024])
+def test_each_label_has_a_colour_of_its_own(n_labels):
     layer = Image(pixels(20, 30), name="cells")
     viewer = model(layer)
-    result = ResultLayer(viewer, describe_source([layer], viewer.dims), n_clusters)
-    labels = viewer.layers[-1]
-    before = [tuple(labels.get_color(n)) for n in range(1, n_clusters + 1)]
-    assert len(set(before)) == n_clusters
-    result.complete(
-        SimpleNamespace(
-            labels=np.ones((20, 30), np.uint8),
-            preview_numbers=numbers,
-            notes=(),
-            provenance=dict,
-        )
+    ResultLayer(viewer, describe_source([layer], viewer.dims), n_labels)
+    colors = {tuple(viewer.layers[-1].get_color(n)) for n in range(1, n_labels + 1)}
+    assert len(colors) == n_labels
+
+
+def seen(labels_layer):
+    """The colour of each pixel, as one number."""
+    colors = [labels_layer.get_color(n) for n in range(int(labels_layer.data.max()) + 1)]
+    codes = np.array(
+        [0 if c is None else int((c * 255).astype(int) @ (1, 256, 65536, 0)) for c in colors]
     )
-    after = [tuple(labels.get_color(n)) for n in range(1, n_clusters + 1)]
-    assert sorted(after) == sorted(before)
-    for number, shown in enumerate(numbers):
-        if shown:
-            assert after[number] == before[shown - 1]
+    return codes[labels_layer.data]
+
+
+def result_of(labels):
+    return SimpleNamespace(labels=labels, notes=(), provenance=dict)
+
+
+@pytest.fixture
+def striped():
+    """A result layer with a preview of six stripes; the layer, and the stripes."""
+    layer = Image(pixels(20, 30), name="cells")
+    viewer = model(layer)
+    result = ResultLayer(viewer, describe_source([layer], viewer.dims), 9)
+    stripes = np.repeat(np.arange(1, 7, dtype=np.uint8), 5)[None].repeat(20, axis=0)
+    result.show_preview(stripes)
+    return result, viewer.layers[-1], stripes
+
+
+def test_other_numbers_keep_the_colours_of_the_preview(striped):
+    result, labels, stripes = striped
+    before = seen(labels)
+    result.complete(result_of(np.array([0, 6, 3, 2, 1, 4, 5], np.uint8)[stripes]))
+    np.testing.assert_array_equal(seen(labels), before)
+
+
+def test_what_is_merged_takes_the_colour_of_its_largest_part(striped):
+    result, labels, stripes = striped
+    stripes[:, :8] = 1
+    result.complete(result_of(stripes))
+    before = seen(labels)
+    # 1 is larger than 2, 5 and 6 stay alone, and all the numbers are others.
+    result.complete(result_of(np.array([0, 4, 4, 3, 3, 2, 1], np.uint8)[stripes]))
+    merged = seen(labels)
+    np.testing.assert_array_equal(merged[:, :10], before[0, 0])
+    np.testing.assert_array_equal(merged[:, 20:], before[:, 20:])
+    assert len(np.unique(merged)) == 4
+    # Split again: the largest parts keep the colour.
+    result.complete(result_of(stripes))
+    split = seen(labels)
+    np.testing.assert_array_equal(split[:, :8], before[0, 0])
+    np.testing.assert_array_equal(split[:, 20:], before[:, 20:])
+    assert len(np.unique(split)) == 6
+
+
+def test_a_label_that_is_out_of_range_does_no_harm(striped):
+    result, labels, stripes = striped
+    labels.data = np.where(stripes == 2, 200, stripes).astype(np.uint8)
+    result.complete(result_of(stripes))
+    np.testing.assert_array_equal(labels.data, stripes)

@@ -7,12 +7,13 @@ compared by ``==``, not ``is``: napari hands its plugins proxies of them.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.utils.colormaps import CyclicLabelColormap, label_colormap
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from skimage.color import rgb2lab
 
 from napari_diffseg.images.labels import smallest_unsigned_dtype
 from napari_diffseg.widgets.planes import ImageSource
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from napari.layers import Labels
 
     from napari_diffseg.core.segmentation import Segmentation
+
+
+_MOST_COMPARED = 1 << 20
+"""Colours are kept by comparing about so many pixels before and after."""
 
 
 class ResultLayer:
@@ -46,7 +51,6 @@ class ResultLayer:
         self._colormap = distinct_colors(n_clusters)
         selection = viewer.layers.selection
         self._selected_before = [one for one in viewer.layers if one in selection]
-        self._active_before = selection.active
         # napari makes the name unique; no layer is ever looked up by it.
         self._layer: Labels = viewer.add_labels(
             np.zeros(source.placement.shape, dtype=smallest_unsigned_dtype(n_clusters)),
@@ -74,9 +78,10 @@ class ResultLayer:
         self._layer.editable = False
 
     def complete(self, segmentation: Segmentation) -> None:
-        """Show the result, in the colours of the previews, with its provenance."""
+        """Show the result with its provenance; what was shown before keeps its colours."""
+        self._colormap = _recolored(self._colormap, self._layer.data, segmentation.labels)
         self._layer.data = segmentation.labels.reshape(self._source.placement.shape)
-        self._layer.colormap = _recolored(self._colormap, segmentation.preview_numbers)
+        self._layer.colormap = self._colormap
         self._layer.metadata["napari_diffseg"] = {
             **segmentation.provenance(),
             "image_layers": list(self._source.layer_names),
@@ -96,8 +101,6 @@ class ResultLayer:
         if was_selected:
             layers.selection.clear()
             layers.selection.update(one for one in self._selected_before if one in layers)
-            if len(self._selected_before) > 1 and self._active_before in layers:
-                layers.selection.active = self._active_before
 
 
 def _checksum(labels: NDArray[Any]) -> int:
@@ -105,22 +108,35 @@ def _checksum(labels: NDArray[Any]) -> int:
 
 
 def distinct_colors(number: int) -> CyclicLabelColormap:
-    """Return napari's colours for so many labels, without those that come twice."""
-    surplus = label_colormap(2 * number)
-    colors = np.asarray(surplus.colors)
-    first_seen = np.sort(np.unique(colors[1:], axis=0, return_index=True)[1]) + 1
-    return _with_colors(surplus, colors[[0, *first_seen[:number]]])
+    """Return napari's colours for so many labels, the first ones as unlike as can be."""
+    surplus = label_colormap(8 * (number + 1))
+    unlabelled, *others = np.asarray(surplus.colors)
+    candidates = np.unique(others, axis=0)
+    lab = rgb2lab(candidates[:, :3])
+    # Nearly black and white ones are hard to see on an image, and glaring ones outshine it.
+    chroma = np.hypot(lab[:, 1], lab[:, 2])
+    is_calm = (np.abs(lab[:, 0] - 60) < 28) & (chroma < 75)
+    candidates, lab = candidates[is_calm], lab[is_calm]
+    chosen = [int(np.argmax(chroma[is_calm]))]
+    apart = np.full(len(lab), np.inf)
+    while len(chosen) < number:
+        apart = np.minimum(apart, np.linalg.norm(lab - lab[chosen[-1]], axis=1))
+        chosen.append(int(np.argmax(apart)))
+    return _with_colors(surplus, np.stack([unlabelled, *candidates[chosen]]))
 
 
 def _recolored(
-    colormap: CyclicLabelColormap, preview_numbers: Sequence[int]
+    colormap: CyclicLabelColormap, shown: NDArray[Any], labels: NDArray[Any]
 ) -> CyclicLabelColormap:
-    """Return the colours in another order: label n gets that of its number in the previews."""
+    """Return the colours in another order, in which as many pixels as can be keep theirs."""
     colors = np.asarray(colormap.colors)
-    taken = list(preview_numbers)
-    free = [number for number in range(1, len(colors)) if number not in set(taken)]
-    order = [0, *(number or free.pop(0) for number in taken), *free]
-    return _with_colors(colormap, colors[order])
+    step = -(-labels.size // _MOST_COMPARED)
+    before = np.minimum(shown.reshape(-1)[::step], len(colors) - 1)
+    after = labels.reshape(-1)[::step].astype(np.int64)
+    pairs = np.bincount(after * len(colors) + before, minlength=len(colors) ** 2)
+    overlap = pairs.reshape(len(colors), len(colors))[1:, 1:]
+    _, order = linear_sum_assignment(overlap, maximize=True)
+    return _with_colors(colormap, colors[[0, *(order + 1)]])
 
 
 def _with_colors(colormap: CyclicLabelColormap, colors: NDArray[Any]) -> CyclicLabelColormap:
