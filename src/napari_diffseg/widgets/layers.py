@@ -117,7 +117,8 @@ def distinct_colors(number: int) -> CyclicLabelColormap:
     chroma = np.hypot(lab[:, 1], lab[:, 2])
     is_calm = (np.abs(lab[:, 0] - 60) < 28) & (chroma < 75)
     candidates, lab = candidates[is_calm], lab[is_calm]
-    chosen = [int(np.argmax(chroma[is_calm]))]
+    # The calmest one is the first, because the first label is the largest.
+    chosen = [int(np.argmin(chroma[is_calm]))]
     apart = np.full(len(lab), np.inf)
     while len(chosen) < number:
         apart = np.minimum(apart, np.linalg.norm(lab - lab[chosen[-1]], axis=1))
