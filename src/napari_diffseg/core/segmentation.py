@@ -335,6 +335,7 @@ def _notes(axes: ImageAxes, plane: Plane) -> tuple[str, ...]:
         notes.append(f"The axes were guessed as {axes.axes}: {axes.describe()}.")
     if axes.has_alpha:
         notes.append("The alpha channel was dropped.")
+        notes.append("If the fourth channel is no alpha, state the axes, such as CYX.")
     if plane.valid is not None:
         n_left_out = int(np.count_nonzero(~plane.valid))
         notes.append(f"{n_left_out} pixels are NaN or infinite and have label 0.")
