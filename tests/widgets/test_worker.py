@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 
@@ -160,6 +161,21 @@ def test_a_worker_that_napari_quits_is_heard_as_aborted(qtbot, told):
     assert told.aborts == 1
     assert told.results == []
     del run
+
+
+def test_steps_that_napari_leaves_suspended_are_closed(qtbot, told, monkeypatch):
+    log = []
+    # Every step is passed on, so that the worker quits between two of them.
+    monkeypatch.setattr(worker, "STATUS_INTERVAL", 0.0)
+    gc.disable()
+    try:
+        run = ThreadedRun(endless(log), told.listener)
+        qtbot.waitUntil(lambda: bool(told.steps), timeout=10_000)
+        run._worker.quit()
+        qtbot.waitUntil(lambda: told.aborts == 1, timeout=10_000)
+        assert log[-1] == "closed"
+    finally:
+        gc.enable()
 
 
 def relayed(steps, control, shown):

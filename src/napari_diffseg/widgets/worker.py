@@ -166,8 +166,9 @@ class ThreadedRun:
         self._listener = listener
         self._control = RunControl()
         self._answered = False
+        self._relay: Generator[Iteration, None, Segmentation | None] | None = None
         self._worker = create_worker(
-            relay_steps, make_steps, self._control, _start_thread=False, _ignore_errors=True
+            self._relayed, make_steps, _start_thread=False, _ignore_errors=True
         )
         self._worker.yielded.connect(self._on_yielded)
         self._worker.returned.connect(self._on_returned)
@@ -183,6 +184,10 @@ class ThreadedRun:
         """Stop within one iteration and keep nothing."""
         self._control.cancelled = True
         self._worker.quit()
+
+    def _relayed(self, make_steps: StepsMaker) -> Generator[Iteration, None, Segmentation | None]:
+        self._relay = relay_steps(make_steps, self._control)
+        return (yield from self._relay)
 
     def _on_yielded(self, facts: Iteration) -> None:
         try:
@@ -200,8 +205,10 @@ class ThreadedRun:
         self._listener.failed(error)
 
     def _on_finished(self) -> None:
-        # A worker that napari told to quit, as it does when its window closes, has
-        # neither a result nor an error.
+        # A worker that was told to quit, as napari does when its window closes, has
+        # neither a result nor an error, and leaves the steps suspended where they were.
+        if self._relay is not None:
+            self._relay.close()
         if not self._answered:
             self._listener.aborted()
 
