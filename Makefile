@@ -18,11 +18,12 @@ ifeq ($(shell uname -s)$(DISPLAY),Linux)
 WITH_DISPLAY := xvfb-run -a -s "-screen 0 1400x1000x24"
 endif
 
-.PHONY: help setup packages demo test lint types bench bench-accuracy clean
+.PHONY: help setup packages demo test lint types bench bench-accuracy bench-stability \
+  bench-crossvalidation bench-scribbles bench-scale clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS=$$'\t' read -r name text; do \
-	  printf '  make %-14s %s\n' "$$name" "$$text"; done
+	  printf '  make %-21s %s\n' "$$name" "$$text"; done
 
 setup: packages $(STAMP) ## system packages and .venv; repeated calls do nothing
 
@@ -50,6 +51,19 @@ bench: $(STAMP) ## the default against the paper preset: make bench DATA=DIR
 
 bench-accuracy: $(STAMP) ## scores against classical methods: make bench-accuracy DATA=DIR
 	$(BIN)/python -m benchmarks.accuracy --data '$(DATA)' $(ARGS)
+
+bench-stability: $(STAMP) ## how much runs with different seeds agree: make bench-stability DATA=DIR
+	$(BIN)/python -m benchmarks.stability --data '$(DATA)' $(ARGS)
+
+bench-crossvalidation: $(STAMP) ## whether the default is fitted to the images: DATA=DIR
+	$(BIN)/python -m benchmarks.crossvalidation --data '$(DATA)' $(ARGS)
+
+bench-scribbles: $(STAMP) ## scribbles against classical methods: make bench-scribbles DATA=DIR
+	$(BIN)/pip install -q -c constraints.txt -e '.[bench]'
+	$(BIN)/python -m benchmarks.scribbles --data '$(DATA)' $(ARGS)
+
+bench-scale: $(STAMP) ## time and memory of large images, simulated ones
+	$(BIN)/python -m benchmarks.scale $(ARGS)
 
 clean: ## remove .venv, caches and demo-output/
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist demo-output

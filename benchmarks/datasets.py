@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +34,20 @@ class Micrograph:
     modality: str
     pixels: NDArray[np.generic]
     foreground: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class ScribbledPhoto:
+    """A photograph, a person's scribbles on it, and its truth, each ``(y, x)``.
+
+    Scribbles: 0 unpainted, 1 background, 2 foreground. Truth: 1 and 2 alike, 0 where it is
+    not known (*ignore*).
+    """
+
+    name: str
+    pixels: NDArray[np.uint8]
+    scribbles: NDArray[np.uint8]
+    truth: NDArray[np.uint8]
 
 
 def data_folder(path: str, subset: str) -> Path:
@@ -72,3 +86,50 @@ def micrographs(path: str) -> Iterator[Micrograph]:
         pixels = imread(folder.parent / entry["image"])
         truth = imread(folder.parent / entry["gt"])
         yield Micrograph(entry["id"].split("/")[1], modality, pixels, truth > 0)
+
+
+EM = "electron microscopy"
+"""The modality of `membranes`, besides `MODALITIES`."""
+
+
+def membranes(path: str, slices: Sequence[int] = (0, 14, 29)) -> Iterator[Micrograph]:
+    """Yield slices of ``em_isbi2012``; the foreground is the cells' membranes."""
+    folder = data_folder(path, "em_isbi2012")
+    pixels, cells = imread(folder / "stack.tif"), imread(folder / "stack_gt.tif")
+    for z in slices:
+        yield Micrograph(f"em_isbi2012 z = {z}", EM, pixels[z], cells[z] == 0)
+
+
+IGNORED = 128
+"""Value of the undecided seam in the ground truth of ``scribble_grabcut``."""
+
+
+def scribbled_photos(path: str, which: int) -> Iterator[ScribbledPhoto]:
+    """Yield the photographs of ``scribble_grabcut`` with set 1 (few strokes) or 2 (more)."""
+    folder = data_folder(path, "scribble_grabcut")
+    for file in sorted(folder.glob("*_gt.tif")):
+        name = file.stem.removesuffix("_gt")
+        side = imread(file)
+        truth = np.where(side == IGNORED, 0, np.where(side > IGNORED, 2, 1)).astype(np.uint8)
+        scribbles = imread(folder / f"{name}_scribble{which}.png")
+        yield ScribbledPhoto(name, imread(folder / f"{name}.png"), scribbles, truth)
+
+
+def class_iou(labels: NDArray[np.integer], truth: NDArray[np.integer], k: int) -> float:
+    """Return the IoU of label ``k``, pixels left out where the truth is 0."""
+    known = truth > 0
+    predicted, wanted = labels[known] == k, truth[known] == k
+    return float((predicted & wanted).sum() / (predicted | wanted).sum())
+
+
+def scribble_miou(labels: NDArray[np.integer], truth: NDArray[np.integer]) -> float:
+    """Return the mean of the background's (1) and the foreground's (2) IoU for one image.
+
+    Parameters
+    ----------
+    labels
+        ``(y, x)``, 1 where the background is thought to be, 2 for the foreground.
+    truth
+        ``(y, x)``, alike; pixels of 0 are left out.
+    """
+    return (class_iou(labels, truth, 1) + class_iou(labels, truth, 2)) / 2
