@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -72,3 +73,38 @@ def test_a_response_depends_on_nothing_beyond_the_radius(network, pixels):
     assert network.radius == 3
     assert (moved.amax(0) - torch.tensor([30, 40])).tolist() == [3, 3]
     assert (torch.tensor([30, 40]) - moved.amin(0)).tolist() == [3, 3]
+
+
+@pytest.mark.parametrize("tile", [64, 128, 200, 226])
+@pytest.mark.parametrize("multiscale", [False, True], ids=["published", "multiscale"])
+def test_the_response_map_in_tiles_is_that_of_the_whole_to_the_bit(multiscale, tile):
+    # Two channels: torch rounds a convolution of a single one by the size of the tile.
+    image = np.random.default_rng(0).random((2, 230, 210), dtype=np.float32)
+    everything = (slice(0, 230), slice(0, 210))
+    stage = None
+    if multiscale:
+        image = image[:1]
+        stage, statistics = LocalStatistics.measure(image, None, [everything], rgb=False)
+    inputs = statistics if multiscale else image[None]
+    torch.manual_seed(3)
+    network = FeatureClusteringNet(inputs.shape[1], 32, 32, 2, shortcut=multiscale)
+    calibrate(network, torch.from_numpy(inputs))
+    plane = Plane(image, None, stage)
+    untiled = response_map(network, plane, everything, CPU, tile=230)
+    assert torch.equal(response_map(network, plane, everything, CPU, tile), untiled)
+    for window in ((slice(50, 180), slice(100, 210)), (slice(227, 230), slice(0, 7))):
+        held = plane.around(window, network.radius)
+        found = response_map(network, held, window, CPU, tile)
+        assert torch.equal(found, untiled[:, *window])
+
+
+def test_statistics_are_those_of_the_valid_pixels(network, pixels):
+    valid = torch.rand(1, 61, 83, generator=torch.Generator().manual_seed(2)) > 0.4
+    calibrate(network, pixels, valid)
+    first = network.blocks[0]
+    with torch.no_grad():
+        arriving = first[1](first[0](pixels))[0][:, valid[0]].double()
+    norm = first[2]
+    torch.testing.assert_close(norm.running_mean.double(), arriving.mean(dim=1), rtol=1e-5, atol=0)
+    expected = arriving.var(dim=1, correction=0)
+    torch.testing.assert_close(norm.running_var.double(), expected, rtol=1e-5, atol=1e-12)

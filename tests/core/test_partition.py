@@ -147,3 +147,14 @@ def test_the_hierarchy_and_the_parameters_decide(n_labels, expected):
     hierarchy = ClusterHierarchy.build(means, np.ones(5, int))
     params = SegmentationParams(n_labels=n_labels, min_region_size=0)
     assert len(np.unique(merged_clusters(ROW, hierarchy, params))) == expected
+
+
+def test_every_so_manieth_pixel_is_a_plane_with_its_inputs():
+    plane, _ = plane_and_network()
+    few = plane.every(3)
+    assert few.shape == (17, 24)
+    np.testing.assert_array_equal(few.pixels, plane.pixels[:, ::3, ::3])
+    window = (slice(2, 9), slice(5, 24))
+    expected = plane.stage.window(few.pixels, None, *window)
+    np.testing.assert_array_equal(few.inputs(*window), expected)
+    assert plane.every(1) is plane

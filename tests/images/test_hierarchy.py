@@ -79,3 +79,28 @@ def test_the_hierarchy_of_pixels_uses_their_clusters_means_and_changes_nothing()
     assert hierarchy.at_most(2).tolist()[:4] == [0, 0, hierarchy.at_most(2)[2], 3]
     assert len(hierarchy.merges) == 4
     np.testing.assert_array_equal(inputs, before)
+
+
+@pytest.mark.parametrize("n_labels", [1, 7, 32, 150])
+@pytest.mark.parametrize("n", [200, 700])
+def test_the_same_groups_as_scipys_ward_of_many_pixels(n, n_labels):
+    pixels = np.random.default_rng(n).normal(size=(n, 5)) ** 3
+    mine = ClusterHierarchy.build(pixels, np.ones(n, int)).at_most(n_labels)
+    theirs = fcluster(ward(pixels), n_labels, "maxclust")
+    pairs = set(zip(mine.tolist(), theirs.tolist(), strict=True))
+    assert len(pairs) == len(set(mine.tolist())) == n_labels
+
+
+def test_equal_means_join_at_once_and_weigh_together():
+    means = np.array([[5.0], [0.0], [5.0], [1.0], [5.0]])
+    hierarchy = ClusterHierarchy.build(means, np.array([1, 60, 1, 60, 1]))
+    # 4.5² · 3 · 120 / 123 for the three against both others, 1 · 30 for these two.
+    assert hierarchy.merges.tolist() == [[0, 2], [0, 4], [1, 3], [0, 1]]
+
+
+def test_steps_that_shrink_from_one_pixel_to_the_next():
+    """Each looks to the next: one pair joins at a time."""
+    ramp = np.log1p(np.arange(300.0))[:, None]
+    mine = ClusterHierarchy.build(ramp, np.ones(300, int)).at_most(9)
+    theirs = fcluster(ward(ramp), 9, "maxclust")
+    assert len(set(zip(mine.tolist(), theirs.tolist(), strict=True))) == 9

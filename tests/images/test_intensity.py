@@ -8,10 +8,15 @@ import pytest
 from napari_diffseg.errors import InputError
 from napari_diffseg.images.intensity import (
     IntensityRange,
+    ScaledPixels,
     finite_mask,
     measure_range,
-    normalize,
 )
+
+
+def normalize(pixels, valid, ranges):
+    """The whole image, scaled at once."""
+    return ScaledPixels.measure(pixels, valid, ranges)[:, :, :]
 
 
 def _image(*channels, dtype=np.float32):
@@ -209,3 +214,18 @@ def test_scaling_needs_little_memory_beyond_its_result():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1.7 * scaled.nbytes
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_window_is_scaled_like_the_whole(masked):
+    pixels = np.random.default_rng(1).normal(50, 20, (3, 30, 40)).astype(np.float32)
+    if masked:
+        pixels[1, 4:9, 10:30] = np.nan
+    scaled = ScaledPixels.measure(
+        pixels, finite_mask(pixels), IntensityRange((0.0, 10.0, 20.0), (90.0, 80.0, 70.0))
+    )
+    whole = scaled[:, :, :]
+    assert scaled.shape == whole.shape == pixels.shape
+    assert np.isfinite(whole).all()
+    for place in (np.s_[:, 3:12, 5:40], np.s_[1:, ::4, 1::3], np.s_[2:3, 29:, :1]):
+        np.testing.assert_array_equal(scaled[place], whole[place])

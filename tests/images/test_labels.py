@@ -218,3 +218,32 @@ def test_merging_twice_changes_nothing_more():
     clusters = np.random.default_rng(1).integers(0, 4, (60, 60))
     once = merge_small_regions(clusters, 20)
     np.testing.assert_array_equal(merge_small_regions(once, 20), once)
+
+
+@pytest.mark.parametrize("band", [1, 120, 400])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("n_clusters", [2, 5])
+def test_a_large_image_is_tidied_up_and_numbered_like_a_small_one(
+    monkeypatch, n_clusters, masked, band
+):
+    rng = np.random.default_rng(n_clusters)
+    clusters = np.kron(rng.integers(0, n_clusters, (30, 20)), np.ones((2, 3), int))
+    clusters[rng.random(clusters.shape) < 0.1] = 0
+    valid = rng.random(clusters.shape) > 0.1 if masked else None
+    merged = merge_small_regions(clusters, 15, valid)
+    labels, numbers = number_by_area(clusters, n_clusters, valid)
+    monkeypatch.setattr("napari_diffseg.images.labels._BAND_PIXELS", band)
+    np.testing.assert_array_equal(merge_small_regions(clusters, 15, valid), merged)
+    found = number_by_area(clusters, n_clusters, valid)
+    np.testing.assert_array_equal(found[0], labels)
+    np.testing.assert_array_equal(found[1], numbers)
+
+
+@pytest.mark.parametrize("band", [1, 60, 1000])
+def test_a_piece_that_winds_across_bands_is_one(monkeypatch, band):
+    monkeypatch.setattr("napari_diffseg.images.labels._BAND_PIXELS", band)
+    comb = np.zeros((12, 13), int)
+    comb[:, ::2] = 1  # teeth that meet in the last row only
+    comb[-1] = 1
+    merged = merge_small_regions(comb, 30)
+    np.testing.assert_array_equal(merged, 1)

@@ -124,3 +124,12 @@ def test_the_pixels_stay_as_they_were():
     before = pixels.copy()
     LocalStatistics.measure(pixels, hole(), [WHOLE], rgb=True)
     np.testing.assert_array_equal(pixels, before)
+
+
+@pytest.mark.parametrize("valid", [None, hole()], ids=["all", "hole"])
+def test_the_number_of_threads_changes_nothing(valid):
+    pixels = noise(3)
+    one = LocalStatistics.measure(pixels, valid, WINDOWS[1:2], rgb=True)
+    three = LocalStatistics.measure(pixels, valid, WINDOWS[1:2], rgb=True, threads=3)
+    assert three[0] == one[0]
+    np.testing.assert_array_equal(three[1], one[1])

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from napari_diffseg.core.inference import Window
+from napari_diffseg.core.inference import Window, reach
 from napari_diffseg.core.sampling import Sample, training_windows
 from napari_diffseg.errors import InputError
 from napari_diffseg.images.axes import ImageAxes, channels_first
 from napari_diffseg.images.hierarchy import ClusterHierarchy
-from napari_diffseg.images.intensity import IntensityRange, finite_mask, measure_range, normalize
+from napari_diffseg.images.intensity import (
+    IntensityRange,
+    Pixels,
+    ScaledPixels,
+    finite_mask,
+    measure_range,
+)
 from napari_diffseg.images.local_statistics import LocalStatistics
 from napari_diffseg.images.superpixels import slic_superpixels
 from napari_diffseg.params import SegmentationParams
@@ -30,7 +36,7 @@ class Plane:
 
     Attributes
     ----------
-    pixels : ndarray of float32, (c, y, x)
+    pixels : ndarray of float32, (c, y, x), or ScaledPixels
         0 … 1 between the measured intensities.
     valid : ndarray of bool, (y, x), or None
         Where every channel is finite; None where that is everywhere.
@@ -40,7 +46,7 @@ class Plane:
         The inputs of the whole plane, where they have been computed already.
     """
 
-    pixels: Floats
+    pixels: Pixels
     valid: Mask | None
     stage: LocalStatistics | None
     known_inputs: Floats | None = None
@@ -56,7 +62,7 @@ class Plane:
         """Read an image with the intensities and the first stage of another one."""
         raw = channels_first(image, axes)
         valid = finite_mask(raw)
-        return cls(normalize(raw, valid, ranges), valid, stage)
+        return cls(ScaledPixels.measure(raw, valid, ranges), valid, stage)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -70,7 +76,14 @@ class Plane:
             return self.known_inputs[:, rows, columns]
         if self.stage is None:
             return self.pixels[:, rows, columns]
-        return self.stage.window(self.pixels, self.valid, rows, columns)
+        threads = torch.get_num_threads()
+        return self.stage.window(self.pixels, self.valid, rows, columns, threads)
+
+    def around(self, window: Window, halo: int) -> HeldInputs:
+        """Compute the inputs of a window and its halo, once for all tiles of the window."""
+        height, width = self.shape
+        rows, columns = reach(window, halo, (slice(0, height), slice(0, width)))
+        return HeldInputs(self.shape, (rows.start, columns.start), self.inputs(rows, columns))
 
     def hierarchy(self, clusters: NDArray[np.integer], n_clusters: int) -> ClusterHierarchy:
         """Build the hierarchy of the plane's clusters ``(y, x)``; for small planes."""
@@ -85,7 +98,35 @@ class Plane:
         if step == 1:
             return self
         valid = None if self.valid is None else self.valid[::step, ::step]
-        return Plane(np.ascontiguousarray(self.pixels[:, ::step, ::step]), valid, self.stage)
+        few = Plane(np.ascontiguousarray(self.pixels[:, ::step, ::step]), valid, self.stage)
+        height, width = few.shape
+        return replace(few, known_inputs=few.inputs(slice(0, height), slice(0, width)))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class HeldInputs:
+    """The inputs of a part of a plane, where inference reads them tile by tile.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Height and width of the whole plane.
+    corner : tuple of int
+        First row and column of the part.
+    values : ndarray of float32, (d, y, x)
+        Inputs of the part.
+    """
+
+    shape: tuple[int, int]
+    corner: tuple[int, int]
+    values: Floats
+
+    def inputs(self, rows: slice, columns: slice) -> Floats:
+        """Return the inputs of a window of the plane, ``d y x``, that lies in the part."""
+        top, left = self.corner
+        return self.values[
+            :, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
+        ]
 
 
 def read_for_training(
@@ -109,7 +150,7 @@ def read_for_training(
     raw = channels_first(image, axes)
     valid = finite_mask(raw)
     ranges = measure_range(raw, valid, params.intensity, rgb=axes.rgb)
-    pixels = normalize(raw, valid, ranges)
+    pixels = ScaledPixels.measure(raw, valid, ranges)
     windows = training_windows(pixels, valid, params.patch_size)
     if valid is not None and not any(valid[window].any() for window in windows):
         raise InputError(
@@ -117,7 +158,9 @@ def read_for_training(
             "crop the image to where they lie."
         )
     if params.design == "multiscale":
-        stage, inputs = LocalStatistics.measure(pixels, valid, windows, rgb=axes.rgb)
+        stage, inputs = LocalStatistics.measure(
+            pixels, valid, windows, rgb=axes.rgb, threads=torch.get_num_threads()
+        )
     else:
         stage, inputs = None, np.stack([pixels[:, *window] for window in windows])
     known = inputs[0] if len(windows) == 1 else None
@@ -138,7 +181,9 @@ def _sample(
     if plane.valid is not None:
         masks = torch.from_numpy(np.stack([plane.valid[window] for window in windows])).to(device)
     if params.n_superpixels > 0:
-        whole = slic_superpixels(plane.pixels, params.n_superpixels, params.compactness, rgb=rgb)
+        whole = slic_superpixels(
+            plane.pixels[:, :, :], params.n_superpixels, params.compactness, rgb=rgb
+        )
         n_superpixels = int(whole.max()) + 1
         if plane.valid is not None:
             whole[~plane.valid] = -1

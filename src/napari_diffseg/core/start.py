@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import fcluster, ward
 from scipy.cluster.vq import vq
 
 from napari_diffseg.core.network import FeatureClusteringNet
+from napari_diffseg.images.hierarchy import ClusterHierarchy
 
 Floats = NDArray[np.floating[Any]]
 
@@ -29,7 +29,7 @@ N_LLOYD = 8000
 _LLOYD_ROUNDS = 5
 _GOLDEN = (5**0.5 - 1) / 2
 _LEAST_VARIANCE = 1e-3
-_NEVER = -1e4  # response of a cluster that has no centroid
+NEVER = -1e4  # response of a cluster that has no centroid
 
 
 def find_centroids(inputs: Floats, n_clusters: int) -> Floats:
@@ -50,7 +50,9 @@ def find_centroids(inputs: Floats, n_clusters: int) -> Floats:
     few = _evenly(inputs, N_WARD)
     if len(few) == 1:
         return few.astype(np.float32)
-    groups = fcluster(ward(few), n_clusters, "maxclust") - 1
+    distinct, place, sizes = np.unique(few, axis=0, return_inverse=True, return_counts=True)
+    standing = ClusterHierarchy.build(distinct, sizes).at_most(n_clusters)
+    groups = np.unique(standing, return_inverse=True)[1][place.reshape(-1)]
     centroids = _means(few, groups, np.zeros((groups.max() + 1, inputs.shape[1])))
     many = _evenly(inputs, N_LLOYD)
     for _ in range(_LLOYD_ROUNDS):
@@ -106,5 +108,5 @@ def start_at_centroids(network: FeatureClusteringNet, inputs: Floats) -> None:
     weight[:n_found, :n_inputs, 0, 0] = torch.from_numpy(centroids)
     network.normalization.weight.zero_()
     network.normalization.weight[:n_found] = torch.from_numpy(response.std(axis=0) / variance)
-    network.normalization.bias.fill_(_NEVER)
+    network.normalization.bias.fill_(NEVER)
     network.normalization.bias[:n_found] = torch.from_numpy(bias - bias.mean())

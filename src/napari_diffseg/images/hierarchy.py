@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.floating[Any]]
 
 _UNSEEN = 1e-9
+_ROWS_AT_ONCE = 64  # whose costs fit into a processor's cache
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -57,21 +58,8 @@ class ClusterHierarchy:
         """
         # Next to no weight, so that it costs nothing to join: a cluster that was not seen
         # here, but is in another image, must not be left over.
-        means, weights = means.astype(np.float64), np.maximum(sizes, _UNSEEN)
-        alive = np.arange(len(sizes))
-        merges = []
-        while len(alive) > 1:
-            n, mean = weights[alive], means[alive]
-            apart = ((mean[:, None] - mean[None]) ** 2).sum(axis=-1)
-            cost = apart * (n[:, None] * n[None]) / (n[:, None] + n[None])
-            np.fill_diagonal(cost, np.inf)
-            first, second = sorted(alive[list(np.unravel_index(cost.argmin(), cost.shape))])
-            total = weights[first] + weights[second]
-            means[first] = (weights[first] * means[first] + weights[second] * means[second]) / total
-            weights[first] = total
-            alive = alive[alive != second]
-            merges.append((first, second))
-        return cls(len(means), np.array(merges, dtype=np.int64).reshape(-1, 2))
+        merges = _ward_merges(means.astype(np.float64), np.maximum(sizes, _UNSEEN))
+        return cls(len(means), merges)
 
     def at_most(self, n_labels: int) -> NDArray[np.int64]:
         """Return for each cluster the one that stands for it when few labels are left.
@@ -91,3 +79,66 @@ class ClusterHierarchy:
         for kept, joined in self.merges[:n_merges]:
             standing[standing == joined] = kept
         return standing
+
+
+def _ward_merges(means: NDArray[np.float64], weights: Floats) -> NDArray[np.int64]:
+    """Return who stays and who joins it by Ward's method, the cheapest first, (n − 1, 2).
+
+    In each round all pairs join that are the cheapest for both of them: with Ward's cost
+    no union is nearer to a third than its parts were, so that the tree is the one that
+    joining one pair at a time would give, and only who lost its nearest looks again.
+    """
+    distinct, first, place = np.unique(means, axis=0, return_index=True, return_inverse=True)
+    place = place.reshape(-1)
+    alive = np.sort(first)
+    joins = np.setdiff1d(np.arange(len(means)), alive)
+    merges = [np.stack([first[place[joins]], joins], axis=1)]  # the same place: at no cost
+    mass: NDArray[Any] = np.bincount(place, weights)[place]
+    means = (means - distinct.mean(axis=0)).copy()
+    heights = np.zeros(len(means))
+    costs = [heights[joins]]
+    nearest = np.full(len(means), -1)
+    cost = np.zeros(len(means))
+    looking = alive
+    while len(alive) > 1:
+        nearest[looking], cost[looking] = _nearest(means, mass, looking, alive)
+        keeps = alive[(nearest[nearest[alive]] == alive) & (alive < nearest[alive])]
+        joins = nearest[keeps]
+        # A union costs no less than its parts did, also where the sums are rounded.
+        height = np.maximum(np.maximum(cost[keeps], heights[keeps]), heights[joins])
+        heights[keeps] = height
+        merges.append(np.stack([keeps, joins], axis=1))
+        costs.append(height)
+        total = mass[keeps] + mass[joins]
+        shares = (mass[keeps] / total)[:, None], (mass[joins] / total)[:, None]
+        means[keeps] = shares[0] * means[keeps] + shares[1] * means[joins]
+        mass[keeps] = total
+        changed = np.zeros(len(means), bool)
+        changed[keeps] = changed[joins] = True
+        gone = np.zeros(len(means), bool)
+        gone[joins] = True
+        alive = alive[~gone[alive]]
+        looking = alive[changed[alive] | changed[nearest[alive]]]
+    order = np.argsort(np.concatenate(costs), kind="stable")
+    return np.concatenate(merges)[order].astype(np.int64)
+
+
+def _nearest(
+    means: Floats, weights: Floats, looking: NDArray[np.int64], alive: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], Floats]:
+    """Find for each of those looking the one of those alive that it joins at least cost."""
+    seen = means[alive]
+    # In one product: |a|² + |b|² − 2 a·b.
+    right = np.column_stack([seen, np.ones(len(seen)), (seen**2).sum(axis=1)]).T
+    lightness = 1 / weights[alive]
+    nearest, cost = np.empty(len(looking), np.int64), np.empty(len(looking))
+    for start in range(0, len(looking), _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        own = means[looking[rows]]
+        apart = np.column_stack([-2 * own, (own**2).sum(axis=1), np.ones(len(own))]) @ right
+        apart /= np.add.outer(1 / weights[looking[rows]], lightness)
+        here = np.arange(len(own))
+        apart[here, np.searchsorted(alive, looking[rows])] = np.inf
+        chosen = apart.argmin(axis=1)
+        nearest[rows], cost[rows] = alive[chosen], apart[here, chosen]
+    return nearest, cost

@@ -5,8 +5,9 @@ Images come in as ``c y x`` of any real type and leave as float32 between about 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,35 +119,77 @@ def measure_range(
     return IntensityRange(tuple(low for low, _ in ranges), tuple(high for _, high in ranges))
 
 
-def normalize(
-    pixels: NDArray[Any], valid: NDArray[np.bool_] | None, ranges: IntensityRange
-) -> NDArray[np.float32]:
-    """Scale each channel so that its range becomes 0 to 1.
+@dataclass(frozen=True, eq=False, slots=True)
+class ScaledPixels:
+    """An image whose channels are scaled where they are looked at: range → 0 to 1.
 
-    Parameters
+    Indexed like an array ``c y x`` of float32, by three slices; so that of a large image no
+    second, wider copy is held.
+
+    Attributes
     ----------
-    pixels : ndarray, (c, y, x)
+    raw : ndarray, (c, y, x)
+        In the image's own unit; not changed.
     valid : ndarray of bool, (y, x), or None
-        Other pixels get the mean of the valid ones of their channel.
+        Where every channel is finite; None where that is everywhere.
     ranges : IntensityRange
         One range for each channel. Values beyond it stay beyond 0 and 1, but no
         further than -1 and 2.
-
-    Returns
-    -------
-    ndarray of float32, (c, y, x)
-        C-contiguous and new.
+    fill : tuple of float, (c,)
+        What pixels that are not valid get: the mean of the valid ones of their channel.
     """
-    scaled = np.empty(pixels.shape, dtype=np.float32)
-    n_rows = max(1, _BLOCK_PIXELS // pixels.shape[2])
-    for index, (low, high) in enumerate(zip(ranges.low, ranges.high, strict=True)):
-        for start in range(0, pixels.shape[1], n_rows):
-            rows = slice(start, start + n_rows)
-            scaled[index, rows] = _scale(pixels[index, rows], low, high)
+
+    raw: NDArray[Any]
+    valid: NDArray[np.bool_] | None
+    ranges: IntensityRange
+    fill: tuple[float, ...]
+
+    @classmethod
+    def measure(
+        cls, raw: NDArray[Any], valid: NDArray[np.bool_] | None, ranges: IntensityRange
+    ) -> Self:
+        """Measure what pixels that are not valid get, for an image ``c y x``."""
+        fill = [0.0] * len(raw)
         if valid is not None:
-            mean = scaled[index].mean(dtype=np.float64, where=valid)
-            np.copyto(scaled[index], mean, where=~valid, casting="same_kind")
-    return scaled
+            n_valid = int(np.count_nonzero(valid))
+            for index, rows, scaled in _scaled_blocks(raw, ranges):
+                # As float32, as which they will be seen.
+                seen = scaled.astype(np.float32)
+                fill[index] += float(seen.sum(dtype=np.float64, where=valid[rows])) / n_valid
+        return cls(raw, valid, ranges, tuple(fill))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of channels, height and width."""
+        return self.raw.shape
+
+    def __getitem__(self, place: tuple[slice, slice, slice]) -> NDArray[np.float32]:
+        channels, *window = place
+        raw = self.raw[place]
+        low, high = self.ranges.low[channels], self.ranges.high[channels]
+        scaled = np.empty(raw.shape, dtype=np.float32)
+        for index, rows, block in _scaled_blocks(raw, IntensityRange(low, high)):
+            scaled[index, rows] = block
+        if self.valid is not None:
+            left_out = ~self.valid[*window]
+            for channel, mean in zip(scaled, self.fill[channels], strict=True):
+                channel[left_out] = mean
+        return scaled
+
+
+Pixels = NDArray[np.float32] | ScaledPixels
+"""Scaled intensities ``c y x``: an array, or a view that scales them as they are looked at."""
+
+
+def _scaled_blocks(
+    raw: NDArray[Any], ranges: IntensityRange
+) -> Iterator[tuple[int, slice, NDArray[np.float64]]]:
+    """Scale some rows of a channel at a time; yields the channel, the rows and their values."""
+    n_rows = max(1, _BLOCK_PIXELS // max(raw.shape[2], 1))
+    for index, (low, high) in enumerate(zip(ranges.low, ranges.high, strict=True)):
+        for start in range(0, raw.shape[1], n_rows):
+            rows = slice(start, start + n_rows)
+            yield index, rows, _scale(raw[index, rows], low, high)
 
 
 def _scale(block: NDArray[Any], low: float, high: float) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ standard deviation at three. Everything is computed window by window with a bord
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -16,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from skimage.color import rgb2lab
+
+from napari_diffseg.images.intensity import Pixels
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -65,17 +68,18 @@ class LocalStatistics:
     @classmethod
     def measure(
         cls,
-        pixels: Floats,
+        pixels: Pixels,
         valid: Mask | None,
         windows: Sequence[tuple[slice, slice]],
         *,
         rgb: bool,
+        threads: int = 1,
     ) -> tuple[Self, Floats]:
         """Measure the stage on windows of the training image.
 
         Parameters
         ----------
-        pixels : ndarray of float32, (c, y, x)
+        pixels : ndarray of float32, (c, y, x), or ScaledPixels
             Intensities, 0 … 1.
         valid : ndarray of bool, (y, x), or None
             Pixels that count; all where None.
@@ -83,6 +87,8 @@ class LocalStatistics:
             Rows and columns, all of one size; only these are looked at.
         rgb : bool
             Whether the channels are red, green, blue.
+        threads : int
+            How many threads compute.
 
         Returns
         -------
@@ -90,45 +96,76 @@ class LocalStatistics:
         statistics : ndarray of float32, (b, d, y, x)
             What the stage makes of the windows.
         """
-        seen = np.stack([_perceptual(pixels[:, *window], rgb) for window in windows], axis=1)
+        around = [_perceptual(pixels[:, *_near(*window)], rgb) for window in windows]
+        seen = np.stack(
+            [whole[:, *_inner(*window)] for whole, window in zip(around, windows, strict=True)],
+            axis=1,
+        )
         counted = None if valid is None else np.stack([valid[window] for window in windows])
         rows = _counted(seen, counted)
         means = rows.mean(axis=1, dtype=np.float64)
         spread = float(np.sqrt(rows.var(axis=1, dtype=np.float64).mean())) or 1.0
         n_statistics = len(means) * (1 + len(MEAN_SCALES)) + len(DEVIATION_SCALES)
         stage = cls(rgb, tuple(means.tolist()), spread, (0.0,) * n_statistics)
-        statistics = np.stack([stage.window(pixels, valid, *window) for window in windows])
+        statistics = np.stack(
+            [
+                stage._of_perceptual(whole, valid, window, threads)
+                for whole, window in zip(around, windows, strict=True)
+            ]
+        )
         centres = _counted(statistics.swapaxes(0, 1), counted).mean(axis=1, dtype=np.float64)
         statistics -= centres.astype(np.float32)[:, None, None]
         return replace(stage, centres=tuple(centres.tolist())), statistics
 
-    def window(self, pixels: Floats, valid: Mask | None, rows: slice, columns: slice) -> Floats:
+    def window(
+        self, pixels: Pixels, valid: Mask | None, rows: slice, columns: slice, threads: int = 1
+    ) -> Floats:
         """Return the statistics of one window of an image.
 
         Parameters
         ----------
-        pixels : ndarray of float32, (c, y, x)
+        pixels : ndarray of float32, (c, y, x), or ScaledPixels
             The whole image; no more is read than the window and `RADIUS` pixels around.
         valid : ndarray of bool, (y, x), or None
             Pixels that count in the means and deviations around; all where None.
         rows, columns : slice
             The window, within the image.
+        threads : int
+            How many threads compute.
 
         Returns
         -------
         ndarray of float32, (d, y, x)
             The same, to the bit, as that window of the whole image's statistics.
         """
-        top, left = max(rows.start - RADIUS, 0), max(columns.start - RADIUS, 0)
-        near = slice(top, rows.stop + RADIUS), slice(left, columns.stop + RADIUS)
-        around = pixels[:, *near]
+        around = _perceptual(pixels[:, *_near(rows, columns)], self.rgb)
+        return self._of_perceptual(around, valid, (rows, columns), threads)
+
+    def _of_perceptual(
+        self, around: Floats, valid: Mask | None, window: tuple[slice, slice], threads: int
+    ) -> Floats:
+        """Return the statistics of a window from the perceptual channels around it."""
         means = np.array(self.means)[:, None, None]
-        scaled = ((_perceptual(around, self.rgb) - means) / self.spread).astype(np.float32)
-        inner = _statistics(scaled, None if valid is None else valid[near])[
-            :, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
-        ]
+        scaled = ((around - means) / self.spread).astype(np.float32)
+        known = None if valid is None else valid[_near(*window)]
+        inner = _statistics(scaled, known, threads)[:, *_inner(*window)]
         centred: Floats = inner - np.array(self.centres, dtype=np.float32)[:, None, None]
         return centred
+
+
+def _near(rows: slice, columns: slice) -> tuple[slice, slice]:
+    """A window with `RADIUS` pixels around it, as far as the image goes."""
+    top, left = max(rows.start - RADIUS, 0), max(columns.start - RADIUS, 0)
+    return slice(top, rows.stop + RADIUS), slice(left, columns.stop + RADIUS)
+
+
+def _inner(rows: slice, columns: slice) -> tuple[slice, slice]:
+    """Where the window lies in what is near it."""
+    top, left = (near.start for near in _near(rows, columns))
+    return (
+        slice(rows.start - top, rows.stop - top),
+        slice(columns.start - left, columns.stop - left),
+    )
 
 
 def _perceptual(pixels: Floats, rgb: bool) -> Floats:
@@ -140,26 +177,45 @@ def _perceptual(pixels: Floats, rgb: bool) -> Floats:
     return logarithm
 
 
-def _statistics(scaled: Floats, valid: Mask | None) -> Floats:
+def _statistics(scaled: Floats, valid: Mask | None, threads: int) -> Floats:
     """Stack the value, its local means, and its local deviation over all channels."""
     scales = sorted({*MEAN_SCALES, *DEVIATION_SCALES})
     if valid is None:
-        local = {scale: _smooth(scaled, scale) for scale in scales}
-        local_squares = {scale: _smooth(scaled**2, scale) for scale in DEVIATION_SCALES}
+        values, squares = scaled, (scaled**2).sum(axis=0, keepdims=True)
+        weights = None
     else:
         # Normalised convolution: the weights of the pixels that count add up to 1.
         weights = valid.astype(np.float32)[None]
-        known = {scale: _smooth(weights, scale) + _LEAST_WEIGHT for scale in scales}
-        local = {scale: _smooth(scaled * weights, scale) / known[scale] for scale in scales}
+        values = scaled * weights
+        squares = (scaled**2 * weights).sum(axis=0, keepdims=True)
+    wanted = [(values, scale) for scale in scales]
+    wanted += [(squares, scale) for scale in DEVIATION_SCALES]
+    if weights is not None:
+        wanted += [(weights, scale) for scale in scales]
+    smooth = _smooth_all(wanted, threads)
+    local = dict(zip(scales, smooth, strict=False))
+    local_squares = dict(zip(DEVIATION_SCALES, smooth[len(scales) :], strict=False))
+    if weights is not None:
+        known = dict(zip(scales, smooth[-len(scales) :], strict=True))
+        local = {scale: local[scale] / (known[scale] + _LEAST_WEIGHT) for scale in scales}
         local_squares = {
-            scale: _smooth(scaled**2 * weights, scale) / known[scale] for scale in DEVIATION_SCALES
+            scale: local_squares[scale] / (known[scale] + _LEAST_WEIGHT)
+            for scale in DEVIATION_SCALES
         }
     variances = [
-        np.maximum(local_squares[scale] - local[scale] ** 2, 0).sum(axis=0, keepdims=True)
+        np.maximum(local_squares[scale] - (local[scale] ** 2).sum(axis=0, keepdims=True), 0)
         for scale in DEVIATION_SCALES
     ]
     means = [local[scale] for scale in MEAN_SCALES]
     return np.concatenate([scaled, *means, *(np.sqrt(variance) for variance in variances)])
+
+
+def _smooth_all(wanted: Sequence[tuple[Floats, float]], threads: int) -> list[Floats]:
+    """Smooth channels at scales, several at a time: scipy's filters leave Python free."""
+    if threads <= 1:
+        return [_smooth(*one) for one in wanted]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(_smooth, *zip(*wanted, strict=True)))
 
 
 def _smooth(channels: Floats, scale: float) -> Floats:
