@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "segment": "core.segmentation",
     "segment_steps": "core.segmentation",
-    "Segmentation": "core.segmentation",
+    "Segmentation": "core.result",
     "Model": "core.model",
     "Command": "core.training",
     "Iteration": "core.training",
@@ -34,7 +34,8 @@ __all__ = ["__version__", *_HOMES]
 
 if TYPE_CHECKING:
     from napari_diffseg.core.model import Model
-    from napari_diffseg.core.segmentation import Segmentation, segment, segment_steps
+    from napari_diffseg.core.result import Segmentation
+    from napari_diffseg.core.segmentation import segment, segment_steps
     from napari_diffseg.core.training import Command, Iteration, StopReason
     from napari_diffseg.errors import (
         DeviceError,

@@ -23,14 +23,16 @@ from importlib.util import find_spec
 from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_diffseg import __version__
 from napari_diffseg.cli_options import add_options, add_parameters, read_options, read_parameters
 from napari_diffseg.errors import DiffSegError, OutputError
 
 if TYPE_CHECKING:
-    from napari_diffseg.core.segmentation import Segmentation
+    from numpy.typing import NDArray
+
+    from napari_diffseg.core.result import Segmentation
     from napari_diffseg.io.reading import ImageFile
     from napari_diffseg.params import RunOptions, SegmentationParams
 
@@ -121,6 +123,13 @@ def _add_segment(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="one letter of T C Z Y X for each axis of the image, such as YXC "
         "(default: what the file says, else a guess)",
     )
+    segment.add_argument(
+        "--scribbles",
+        type=Path,
+        metavar="FILE",
+        help="TIFF or PNG of the image's height and width with what was painted: 0 where nothing "
+        "is, else the number of a class, which comes out as the label of that number",
+    )
     segment.add_argument("--force", action="store_true", help="overwrite OUT")
     segment.add_argument("--quiet", action="store_true", help="print nothing but errors")
     add_options(segment)
@@ -139,14 +148,18 @@ def _segment(args: argparse.Namespace) -> int:
     params = read_parameters(args)
     options = read_options(args)
 
-    from napari_diffseg.io.reading import read_image
+    from napari_diffseg.io.reading import read_class_numbers, read_image
     from napari_diffseg.io.writing import check_output, write_labels
 
-    _check_paths(args.image, args.output)
+    _check_paths(args.image, args.scribbles, args.output)
     check_output(args.output, force=args.force)
+    painted = None if args.scribbles is None else read_class_numbers(args.scribbles)
     image = read_image(args.image)
+    names = {"image": image.path.name}
+    if painted is not None:
+        names["scribbles"] = painted.path.name
     with _first_interrupt_finishes() as interrupt:
-        result = _train(image, args, params, options, interrupt)
+        result = _train(image, painted, args, params, options, interrupt)
         size = image.pixel_size
         # Files lie with y before x; where --axes says otherwise the labels lie turned.
         if size is not None and result.axes.axes.index("X") < result.axes.axes.index("Y"):
@@ -155,27 +168,40 @@ def _segment(args: argparse.Namespace) -> int:
             args.output,
             result.labels,
             pixel_size=size,
-            provenance={"image": image.path.name, **result.provenance()},
+            provenance={**names, **result.provenance()},
             force=args.force,
         )
     if not args.quiet:
-        for note in (*image.notes, *result.notes):
+        for note in (*image.notes, *(painted.notes if painted else ()), *result.notes):
             _say(note)
         _say(
-            f"{result.n_labels} labels, {len(result.history)} of {params.n_iterations} iterations "
-            f"({result.stop_reason.value}), {result.seconds:.1f} s: written to {args.output}"
+            f"{result.n_labels} labels{_facts(result)}, {result.seconds:.1f} s: "
+            f"written to {args.output}"
         )
     return 0
 
 
-def _check_paths(image: Path, output: Path) -> None:
-    """Refuse to put the labels in the image's place; with ``--force`` it would be lost."""
-    if image.exists() and output.exists() and image.samefile(output):
-        raise OutputError(f"{output} is the image itself; choose another name for the labels.")
+def _facts(result: Segmentation) -> str:
+    """Return in words how a result came about."""
+    facts = ""
+    if result.scribbles is not None:
+        facts += f", {len(result.scribbles.classes)} of them painted"
+    if result.classes is None:  # else the rounds of the correction came after the iterations
+        facts += f", {len(result.history)} of {result.params.n_iterations} iterations"
+        facts += f" ({result.stop_reason.value})"
+    return facts
+
+
+def _check_paths(image: Path, scribbles: Path | None, output: Path) -> None:
+    """Refuse to put the labels in a source's place; with ``--force`` it would be lost."""
+    for source, what in ((image, "image itself"), (scribbles, "file of scribbles itself")):
+        if source and source.exists() and output.exists() and source.samefile(output):
+            raise OutputError(f"{output} is the {what}; choose another name for the labels.")
 
 
 def _train(
     image: ImageFile,
+    painted: ImageFile | None,
     args: argparse.Namespace,
     params: SegmentationParams,
     options: RunOptions,
@@ -189,7 +215,14 @@ def _train(
 
     # Whether channels are colours is known of the file's own axes only.
     axes, rgb = (image.axes, image.rgb) if args.axes is None else (args.axes, None)
-    steps = segment_steps(image.pixels, axes=axes, rgb=rgb, params=params, options=options)
+    steps = segment_steps(
+        image.pixels,
+        scribbles=None if painted is None else _turned(painted.pixels, axes),
+        axes=axes,
+        rgb=rgb,
+        params=params,
+        options=options,
+    )
     command: Command | None = None
     # Without a terminal (None) there is no bar either: it would fill a log file.
     with tqdm(
@@ -202,13 +235,23 @@ def _train(
                 if step.labelled:
                     bar.set_description(f"labelling {step.labelled:.0%}")
                 else:
-                    bar.update()
+                    # Scribbles are followed in rounds that count from 1 again.
+                    bar.total = step.n_iterations
+                    bar.update(step.index - bar.n)
                 command = Command.FINISH if interrupt.met else None
         except StopIteration as end:
             result: Segmentation = end.value
             return result
         finally:
             steps.close()
+
+
+def _turned(painted: NDArray[Any], axes: str | None) -> NDArray[Any]:
+    """Turn scribbles, which lie as the image's file does, so that y comes before x."""
+    letters = (axes or "YX").upper()
+    if "X" in letters and letters.find("X") < letters.find("Y"):
+        return (painted if painted.ndim == 2 else painted.squeeze()).T
+    return painted
 
 
 @dataclass

@@ -204,6 +204,23 @@ class SegmentationParams(_SelfDescribing):
         unit="px",
         group="Regions",
     )
+    scribble_weight: float = _param(
+        1.5,
+        "Weight of scribbles",
+        "Weight of the scribble loss: how much the painted pixels count beside the others.",
+        symbol="ν",
+        low=0.0,
+        high=1000.0,
+        group="Scribbles",
+    )
+    only_painted: str = _param(
+        "auto",
+        "Only painted classes",
+        "'yes': every pixel goes to a class that was painted. 'no': what no scribble claims "
+        "keeps labels of its own. 'auto': yes as soon as two classes are painted.",
+        choices=("auto", "yes", "no"),
+        group="Scribbles",
+    )
     n_iterations: int = _param(
         12,
         "Iterations",
@@ -342,6 +359,8 @@ class SegmentationParams(_SelfDescribing):
         """
         published: dict[str, Scalar] = {
             "continuity_weight": 5.0,
+            "scribble_weight": 0.5,
+            "only_painted": "no",
             "n_labels": 0,
             "region_size": 0,
             "min_region_size": 0,

@@ -33,6 +33,21 @@ def similarity_loss(response: Tensor, clusters: Tensor, valid: Tensor | None = N
     return functional.cross_entropy(response, clusters, ignore_index=IGNORED)
 
 
+def scribble_loss(response: Tensor, classes: Tensor) -> Tensor:
+    """Cross-entropy of the response map against the painted classes (Sec. III-C, L_scr).
+
+    Mean over the painted pixels, as in the published program; 0 where there are none.
+
+    Parameters
+    ----------
+    response : Tensor, b q y x
+    classes : Tensor, b y x
+        Index of the class that is painted, which is its cluster; `IGNORED` elsewhere.
+    """
+    total = functional.cross_entropy(response, classes, ignore_index=IGNORED, reduction="sum")
+    return total / (classes != IGNORED).sum().clamp(min=1)
+
+
 def continuity_loss(response: Tensor, valid: Tensor | None = None) -> Tensor:
     """L1 norm of the response map's differences along y and x (Sec. III-B, L_con).
 

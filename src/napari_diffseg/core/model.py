@@ -7,7 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_diffseg.core.class_head import ClassHead
+from napari_diffseg.core.correction import empty_labels, label_windows, spread_head, tidy
 from napari_diffseg.core.device import choose_device, readable_torch_errors, thread_limit
+from napari_diffseg.core.groundwork import Groundwork
 from napari_diffseg.core.network import FeatureClusteringNet
 from napari_diffseg.core.partition import Partition, merged_clusters
 from napari_diffseg.core.plane import Plane
@@ -40,6 +43,8 @@ class Model:
         In which order clusters join when fewer labels are wanted.
     numbers : ndarray of int, (q,)
         Label of each cluster, from 1; those that were joined have the same.
+    classes : (ClassHead, tuple of int) or None
+        After a correction: the classifier of painted classes, and the label of each.
     """
 
     network: FeatureClusteringNet
@@ -48,6 +53,7 @@ class Model:
     stage: LocalStatistics | None
     hierarchy: ClusterHierarchy
     numbers: NDArray[np.integer]
+    classes: tuple[ClassHead, tuple[int, ...]] | None = None
 
     @property
     def n_channels(self) -> int:
@@ -100,6 +106,8 @@ class Model:
         plane = Plane.read(image, image_axes, self.ranges, self.stage)
         with readable_torch_errors(), thread_limit(options.threads):
             device = choose_device(options.device)
+            if self.classes is not None:
+                return self._apply_classes(plane, *self.classes)
             try:
                 partition = Partition.find(
                     self.network.to(device), plane, device, self.params.region_size
@@ -111,3 +119,11 @@ class Model:
         if plane.valid is not None:
             labels[~plane.valid] = 0
         return labels
+
+    def _apply_classes(self, plane: Plane, head: ClassHead, numbers: tuple[int, ...]) -> Labels:
+        """Label a plane by the classes of a correction."""
+        rgb = self.stage is not None and self.stage.rgb
+        ground = Groundwork(self.network, plane, rgb=rgb, scaling=head.scaling)
+        labels = empty_labels(plane.shape, numbers)
+        label_windows(ground, spread_head(ground, head, numbers), ground.windows, labels)
+        return tidy(labels, self.params.min_region_size, ground, None)

@@ -56,6 +56,7 @@ class FeatureClusteringNet(nn.Module):
         shortcut: bool = False,
     ) -> None:
         super().__init__()
+        self.n_inputs = n_inputs
         self.n_clusters = n_clusters
         self.shortcut = shortcut
         widths = [n_inputs] + [n_features] * n_blocks

@@ -14,19 +14,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
-from torch import Tensor
 
 from napari_diffseg.core.inference import Window, response_map, tiles
 from napari_diffseg.core.network import FeatureClusteringNet
 from napari_diffseg.core.plane import Plane
 from napari_diffseg.images.hierarchy import ClusterHierarchy
-from napari_diffseg.images.labels import merge_small_regions
+from napari_diffseg.images.labels import look_up, merge_small_regions
 from napari_diffseg.images.local_statistics import DEVIATION_SCALES
 from napari_diffseg.images.regions import (
     Regions,
-    Steps,
     count_votes,
     cut_into_regions,
+    norm_steps,
     unit_steps,
 )
 from napari_diffseg.params import SegmentationParams
@@ -117,11 +116,14 @@ class Partition:
         for number, window in enumerate(blocks):
             if number > 0:
                 yield number / len(blocks)
-            response = response_map(network, plane, window, device)
+            source = plane.around(window, network.radius)
+            response = response_map(network, source, window, device)
             clusters[window] = response.argmax(dim=0).to(torch.int16).cpu().numpy()
             if regions is None:
                 continue
-            block = _block_regions(plane, window, response, region_size)
+            n_regions = max(count_valid(plane.valid, window) // region_size, 1)
+            n_colors = plane.pixels.shape[0]
+            block = block_regions(source.inputs(*window), n_colors, n_regions)
             valid = None if plane.valid is None else plane.valid[window]
             votes.append(count_votes(block, clusters[window], network.n_clusters, valid))
             regions[window] = block + n_before
@@ -139,13 +141,13 @@ class Partition:
             Smaller connected pieces join a neighbour, pixels.
         """
         if self.regions is None or self.votes is None:
-            merged = representatives[self.clusters]
+            merged = look_up(representatives.astype(np.int16), self.clusters)
         else:
             standing = np.unique(representatives)
             together = [self.votes[:, representatives == one].sum(axis=1) for one in standing]
             elected = standing[np.argmax(together, axis=0)]
-            merged = elected[self.regions]
-        return merge_small_regions(merged.astype(np.int16), min_region_size, self.valid)
+            merged = look_up(elected.astype(np.int16), self.regions)
+        return merge_small_regions(merged, min_region_size, self.valid)
 
 
 def merged_clusters(
@@ -156,28 +158,33 @@ def merged_clusters(
     return partition.clusters_for(representatives, params.min_region_size)
 
 
-def _block_regions(plane: Plane, window: Window, response: Tensor, region_size: int) -> Regions:
-    """Cut one block into regions by the steps of its colours and of its response."""
-    inputs = plane.inputs(*window)
-    n_colors = plane.pixels.shape[0]
+def count_valid(valid: Mask | None, window: Window) -> int:
+    """Count the valid pixels of a window."""
+    rows, columns = window
+    if valid is None:
+        n_pixels: int = (rows.stop - rows.start) * (columns.stop - columns.start)
+        return n_pixels
+    return int(np.count_nonzero(valid[window]))
+
+
+def block_regions(inputs: Floats, n_colors: int, n_regions: int) -> Regions:
+    """Cut one block into regions by the steps of its colours.
+
+    Parameters
+    ----------
+    inputs : ndarray of float32, (d, y, x)
+        What the network sees: the pixel's own channels first, its deviations last.
+    n_colors : int
+        How many of the inputs are the pixel's own channels.
+    n_regions : int
+        How many regions are wanted.
+
+    Returns
+    -------
+    ndarray of int32, (y, x)
+        Regions from 0. They do not depend on the training, and so not on its seed.
+    """
     colors = inputs[:n_colors]
     contrasts = _CONTRAST_WEIGHT * inputs[-len(DEVIATION_SCALES) : -1]
-    smooth = gaussian_filter(colors, _BLUR, axes=(1, 2))
-    seen = unit_steps(_norm_steps(smooth))
-    felt = unit_steps(_response_steps(response))
-    steps = (seen[0] + felt[0], seen[1] + felt[1])
-    n_counted = colors[0].size if plane.valid is None else int(plane.valid[window].sum())
-    n_regions = max(n_counted // region_size, 1)
+    steps = unit_steps(norm_steps(gaussian_filter(colors, _BLUR, axes=(1, 2))))
     return cut_into_regions(np.concatenate([colors, contrasts]), steps, n_regions)
-
-
-def _norm_steps(channels: Floats) -> Steps:
-    """Euclidean length of the differences along x and along y."""
-    along_x, along_y = np.diff(channels, axis=2), np.diff(channels, axis=1)
-    return np.sqrt((along_x**2).sum(axis=0)), np.sqrt((along_y**2).sum(axis=0))
-
-
-def _response_steps(response: Tensor) -> Steps:
-    """Mean over the clusters of the differences' size: what the continuity loss sums up."""
-    along_x, along_y = (response.diff(dim=dim).abs().mean(dim=0) for dim in (2, 1))
-    return along_x.cpu().numpy(), along_y.cpu().numpy()

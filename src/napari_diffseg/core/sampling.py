@@ -12,7 +12,9 @@ from scipy.ndimage import uniform_filter
 from torch import Tensor
 
 from napari_diffseg.core.inference import Window
+from napari_diffseg.core.losses import IGNORED
 from napari_diffseg.images.hierarchy import ClusterHierarchy
+from napari_diffseg.images.intensity import Pixels
 from napari_diffseg.params import SegmentationParams
 
 MOST_PIXELS = 512 * 512
@@ -38,12 +40,24 @@ class Sample:
         −1 where a pixel has no vote; None where the superpixel refinement is off.
     n_superpixels : int
         Superpixels of the whole image.
+    painted : Tensor or None, b y x, int64
+        Index of the class that is painted, `core.losses.IGNORED` elsewhere; None where
+        nothing is.
     """
 
     inputs: Tensor
     valid: Tensor | None = None
     superpixels: Tensor | None = None
     n_superpixels: int = 0
+    painted: Tensor | None = None
+
+    @property
+    def unpainted(self) -> Tensor | None:
+        """Pixels that are valid and not painted, b y x; None where all are."""
+        if self.painted is None:
+            return self.valid
+        free = self.painted == IGNORED
+        return free if self.valid is None else free & self.valid
 
     def hierarchy(self, clusters: Tensor, n_clusters: int) -> ClusterHierarchy:
         """Build the hierarchy of the sample's clusters ``(b, y, x)``; valid pixels count."""
@@ -69,17 +83,18 @@ class Sample:
             None if self.valid is None else cut(self.valid),
             None if self.superpixels is None else cut(self.superpixels),
             self.n_superpixels,
+            None if self.painted is None else cut(self.painted),
         )
 
 
 def training_windows(
-    pixels: NDArray[np.float32], valid: NDArray[np.bool_] | None, patch_size: int
+    pixels: Pixels, valid: NDArray[np.bool_] | None, patch_size: int
 ) -> list[Window]:
     """Choose the windows of an image that training sees, all of one size.
 
     Parameters
     ----------
-    pixels : ndarray of float32, (c, y, x)
+    pixels : ndarray of float32, (c, y, x), or ScaledPixels
     valid : ndarray of bool, (y, x), or None
     patch_size : int
 

@@ -12,143 +12,47 @@ Stage by stage (axes, units)::
 
 from __future__ import annotations
 
-import platform
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-import napari_diffseg
 from napari_diffseg.core.device import choose_device, readable_torch_errors, thread_limit
+from napari_diffseg.core.groundwork import Groundwork
 from napari_diffseg.core.inference import calibrate
+from napari_diffseg.core.losses import IGNORED
 from napari_diffseg.core.model import Labels, Model
-from napari_diffseg.core.network import build_network
+from napari_diffseg.core.network import FeatureClusteringNet, build_network
 from napari_diffseg.core.partition import Partition, merged_clusters
 from napari_diffseg.core.plane import Plane, read_for_training
-from napari_diffseg.core.sampling import Sample
-from napari_diffseg.core.start import start_at_centroids
-from napari_diffseg.core.training import Command, Iteration, StopReason, train
+from napari_diffseg.core.result import (
+    Segmentation,
+    goes_only_to_painted,
+    label_clusters,
+    label_painted_clusters,
+)
+from napari_diffseg.core.sampling import Sample, training_windows
+from napari_diffseg.core.start import NEVER, start_at_centroids
+from napari_diffseg.core.training import Command, Iteration, TrainingResult, train
+from napari_diffseg.errors import ParameterError
 from napari_diffseg.images.axes import ImageAxes, resolve_axes
 from napari_diffseg.images.hierarchy import ClusterHierarchy
-from napari_diffseg.images.labels import LabelNumbers, number_by_area
-from napari_diffseg.params import RunOptions, Scalar, SegmentationParams
+from napari_diffseg.images.intensity import IntensityRange
+from napari_diffseg.images.labels import LabelNumbers
+from napari_diffseg.images.scribbles import Scribbles, read_scribbles
+from napari_diffseg.params import RunOptions, SegmentationParams
 
 PREVIEW_SIDE = 256
 """A preview is computed on at most about this many pixels along each axis."""
 
 
-@dataclass(frozen=True, eq=False)
-class Segmentation:
-    """The result of a run.
-
-    Attributes
-    ----------
-    labels : ndarray of unsigned int, (y, x)
-        1 … `n_labels` by falling area; 0 where the image is not finite.
-    history : tuple of Iteration
-        Facts of every training iteration.
-    params : SegmentationParams
-        Parameters of the run.
-    stop_reason : StopReason
-        Why training ended.
-    model : Model
-        The trained network, ready for other images.
-    axes : ImageAxes
-        How the image's axes were read.
-    notes : tuple of str
-        Sentences that the person should read, e.g. that the axes were guessed.
-    seconds : float
-        Time from call to result.
-    device : str
-        Where the network ran.
-    threads : int
-        Processor threads; another number can change the last digits of the sums.
-    partition : Partition
-        What inference found, before labels were merged.
-    previewed : tuple of int, (q,)
-        Number that each cluster had in the previews; 0 for one that was in none.
-    """
-
-    labels: Labels
-    history: tuple[Iteration, ...]
-    params: SegmentationParams
-    stop_reason: StopReason
-    model: Model
-    axes: ImageAxes
-    notes: tuple[str, ...]
-    seconds: float
-    device: str
-    threads: int
-    partition: Partition
-    previewed: tuple[int, ...]
-
-    @property
-    def n_labels(self) -> int:
-        """Number of labels (K)."""
-        return int(self.labels.max())
-
-    @property
-    def preview_numbers(self) -> tuple[int, ...]:
-        """Number that label 1, 2 … K had in the previews; 0 for one that was in none."""
-        standing = np.unique(self.model.hierarchy.at_most(self.params.n_labels))
-        shown = {int(self.model.numbers[cluster]): self.previewed[cluster] for cluster in standing}
-        return tuple(shown[number] for number in range(1, self.n_labels + 1))
-
-    def with_n_labels(self, n_labels: int) -> Segmentation:
-        """Merge the most similar labels, or split them again; at once, without training.
-
-        Parameters
-        ----------
-        n_labels : int
-            The most labels that are wanted; 0 for all. The clusters join in one order,
-            whatever the number; after that the regions vote anew, so that some can change
-            sides.
-
-        Returns
-        -------
-        Segmentation
-            A new one; this one stays as it is.
-
-        Raises
-        ------
-        ParameterError
-            The number is out of bounds.
-        """
-        params = replace(self.params, n_labels=n_labels)
-        labels, numbers = _label(self.partition, self.model.hierarchy, params)
-        return replace(
-            self,
-            labels=labels,
-            params=params,
-            model=replace(self.model, params=params, numbers=numbers),
-        )
-
-    def provenance(self) -> dict[str, Scalar | dict[str, Scalar]]:
-        """Return what is needed to do the run again, as values that JSON can hold."""
-        return {
-            "program": "napari-diffseg",
-            "version": napari_diffseg.__version__,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-            "preset": self.params.preset,
-            "params": self.params.to_dict(),
-            "axes": self.axes.axes,
-            "rgb": self.axes.rgb,
-            "device": self.device,
-            "threads": self.threads,
-            "iterations": len(self.history),
-            "stop_reason": self.stop_reason.value,
-            "n_labels": self.n_labels,
-            "seconds": round(self.seconds, 3),
-        }
-
-
 def segment(
     image: ArrayLike,
     *,
+    scribbles: ArrayLike | None = None,
     axes: str | None = None,
     rgb: bool | None = None,
     params: SegmentationParams | None = None,
@@ -162,6 +66,9 @@ def segment(
         One plane: grayscale, RGB, RGBA (alpha is dropped) or with channels on any
         axis; any real dtype; numpy, dask, zarr. Pixels that are NaN or infinite are
         left out and get label 0.
+    scribbles : array_like of int, (y, x), optional
+        What a person painted: 0 = unpainted; class *k* comes out as label *k*, and a painted
+        pixel keeps its class.
     axes : str, optional
         One letter per array axis, e.g. ``"YX"``, ``"YXC"``, ``"CYX"``; guessed where
         None, and the guess is in the result's notes.
@@ -180,7 +87,7 @@ def segment(
     Raises
     ------
     InputError
-        The image or its axes cannot be used; nothing was run.
+        The image, its axes or the scribbles cannot be used; nothing was run.
     DeviceError, OutOfMemoryError, TrainingError
         The machine cannot do it.
 
@@ -191,7 +98,9 @@ def segment(
     >>> result.labels.shape
     (512, 512)
     """
-    steps = segment_steps(image, axes=axes, rgb=rgb, params=params, options=options)
+    steps = segment_steps(
+        image, scribbles=scribbles, axes=axes, rgb=rgb, params=params, options=options
+    )
     while True:
         try:
             next(steps)
@@ -203,6 +112,7 @@ def segment(
 def segment_steps(
     image: ArrayLike,
     *,
+    scribbles: ArrayLike | None = None,
     axes: str | None = None,
     rgb: bool | None = None,
     params: SegmentationParams | None = None,
@@ -212,7 +122,7 @@ def segment_steps(
 
     Parameters
     ----------
-    image, axes, rgb, params, options
+    image, scribbles, axes, rgb, params, options
         As for `segment`. With ``options.previews`` labels come along.
 
     Yields
@@ -236,67 +146,183 @@ def segment_steps(
     params = params or SegmentationParams()
     options = options or RunOptions()
     image_axes = resolve_axes(np.shape(image), axes, rgb=rgb)
-    numbers = LabelNumbers(params.n_clusters)
     with readable_torch_errors(), thread_limit(options.threads):
         device = choose_device(options.device)
         plane, ranges, sample = read_for_training(image, image_axes, params, device)
-        generator = torch.Generator().manual_seed(params.seed)
-        network = build_network(sample.inputs.shape[1], params, generator)
+        painted = None
+        if scribbles is not None:
+            painted = read_scribbles(scribbles, plane.shape, plane.valid)
+            goes_only_to_painted(params, painted)
+        run = _Run(image_axes, params, options, device, plane, ranges, sample, start)
+        if painted is None or params.design == "multiscale":
+            result = yield from run.unsupervised()
+        else:
+            return (yield from run.with_scribbles(painted))
+    if painted is None:
+        return result
+    corrected = yield from result.correct_steps(painted.painted, options=options)
+    return replace(
+        corrected,
+        history=(*result.history, *corrected.history),
+        notes=(*result.notes, *painted.notes),
+        seconds=time.perf_counter() - start,
+    )
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Run:
+    """What is known of a run once its image is read."""
+
+    axes: ImageAxes
+    params: SegmentationParams
+    options: RunOptions
+    device: torch.device
+    plane: Plane
+    ranges: IntensityRange
+    sample: Sample
+    start: float
+
+    def unsupervised(self) -> Generator[Iteration, Command | None, Segmentation]:
+        """Train without scribbles, label, and merge."""
+        params, sample = self.params, self.sample
+        network, generator = self._build()
         if params.design == "multiscale":
             start_at_centroids(network, _valid_rows(sample))
-        network.to(device)
-        step = -(-max(plane.shape) // PREVIEW_SIDE)
-        small, small_params = plane.every(step), _shrunk(params, step)
+        numbers = LabelNumbers(params.n_clusters)
+        trained = yield from self._train(network, params, sample, generator, numbers)
+        hierarchy = sample.hierarchy(
+            calibrate(network, sample.inputs, sample.valid), params.n_clusters
+        )
+        partition = yield from self._find(network, trained.history[-1])
+        labels, label_numbers = label_clusters(partition, hierarchy, params)
+        model = Model(network, params, self.ranges, self.plane.stage, hierarchy, label_numbers)
+        return self._result(labels, trained, model, partition, numbers)
 
-        def preview() -> Labels:
-            partition = Partition.find(network, small, device, small_params.region_size)
-            hierarchy = small.hierarchy(partition.clusters, params.n_clusters)
-            clusters = merged_clusters(partition, hierarchy, small_params)
-            return _enlarged(numbers.number(clusters, small.valid), step, plane.shape)
+    def with_scribbles(
+        self, scribbles: Scribbles
+    ) -> Generator[Iteration, Command | None, Segmentation]:
+        """Train with the scribble loss (Sec. III-C): cluster i is the i-th painted class."""
+        params, n_painted = self.params, len(scribbles.classes)
+        if n_painted > params.n_clusters:
+            raise ParameterError(
+                "n_clusters",
+                f"{n_painted} classes are painted, but the network has {params.n_clusters} "
+                "clusters; set n_clusters to as many at least.",
+            )
+        network, generator = self._build()
+        # As in the published program: no fewer labels than there are painted classes.
+        floor = replace(params, min_labels=n_painted)
+        numbers = LabelNumbers(params.n_clusters, given=scribbles.classes)
+        sample = replace(self.sample, painted=self._painted(scribbles))
+        trained = yield from self._train(network, floor, sample, generator, numbers)
+        calibrate(network, sample.inputs, sample.valid)
+        if goes_only_to_painted(params, scribbles):
+            _silence(network, n_painted)
+        # Painted classes are never merged.
+        hierarchy = ClusterHierarchy(params.n_clusters, np.zeros((0, 2), np.int64))
+        partition = yield from self._find(network, trained.history[-1])
+        labels, label_numbers = label_painted_clusters(partition, hierarchy, params, scribbles)
+        model = Model(network, params, self.ranges, self.plane.stage, hierarchy, label_numbers)
+        result = self._result(labels, trained, model, partition, numbers)
+        return replace(result, scribbles=scribbles, notes=(*result.notes, *scribbles.notes))
 
-        result = yield from train(
+    def _build(self) -> tuple[FeatureClusteringNet, torch.Generator]:
+        generator = torch.Generator().manual_seed(self.params.seed)
+        return build_network(self.sample.inputs.shape[1], self.params, generator), generator
+
+    def _painted(self, scribbles: Scribbles) -> torch.Tensor:
+        """Return the index of the class that is painted, for the sample's windows."""
+        index = np.searchsorted(scribbles.classes, scribbles.painted).astype(np.int64)
+        index[scribbles.painted == 0] = IGNORED
+        windows = training_windows(self.plane.pixels, self.plane.valid, self.params.patch_size)
+        return torch.from_numpy(np.stack([index[window] for window in windows])).to(self.device)
+
+    def _train(
+        self,
+        network: FeatureClusteringNet,
+        params: SegmentationParams,
+        sample: Sample,
+        generator: torch.Generator,
+        numbers: LabelNumbers,
+    ) -> Generator[Iteration, Command | None, TrainingResult]:
+        network.to(self.device)
+        preview = None
+        if self.options.previews:
+            preview = _previews(network, self.plane, params, numbers, self.device)
+        return train(
             network,
             sample,
             params,
             generator,
-            preview=preview if options.previews else None,
-            preview_interval=options.preview_interval,
-            start=start,
+            preview=preview,
+            preview_interval=self.options.preview_interval,
+            start=self.start,
         )
-        clusters = calibrate(network, sample.inputs, sample.valid)
-        hierarchy = sample.hierarchy(clusters, params.n_clusters)
-        labelling = Partition.find_steps(network, plane, device, params.region_size)
-        partition = yield from _tell(labelling, result.history[-1], start)
-        network.to("cpu")
-        threads = torch.get_num_threads()
-        labels, label_numbers = _label(partition, hierarchy, params)
-    return Segmentation(
-        labels=labels,
-        history=result.history,
-        params=params,
-        stop_reason=result.stop_reason,
-        model=Model(network, params, ranges, plane.stage, hierarchy, label_numbers),
-        axes=image_axes,
-        notes=_notes(image_axes, plane),
-        seconds=time.perf_counter() - start,
-        device=str(device),
-        threads=threads,
-        partition=partition,
-        previewed=tuple(numbers.numbers.tolist()),
-    )
+
+    def _find(
+        self, network: FeatureClusteringNet, last: Iteration
+    ) -> Generator[Iteration, Command | None, Partition]:
+        """Label the plane; how much is labelled is told as facts of the last iteration."""
+        labelling = Partition.find_steps(network, self.plane, self.device, self.params.region_size)
+        while True:
+            try:
+                share = next(labelling)
+            except StopIteration as end:
+                partition: Partition = end.value
+                network.to("cpu")
+                return partition
+            yield replace(last, labelled=share, seconds=time.perf_counter() - self.start)
+
+    def _result(
+        self,
+        labels: Labels,
+        trained: TrainingResult,
+        model: Model,
+        partition: Partition,
+        numbers: LabelNumbers,
+    ) -> Segmentation:
+        return Segmentation(
+            labels=labels,
+            history=trained.history,
+            params=self.params,
+            stop_reason=trained.stop_reason,
+            model=model,
+            axes=self.axes,
+            notes=_notes(self.axes, self.plane),
+            seconds=time.perf_counter() - self.start,
+            device=str(self.device),
+            threads=torch.get_num_threads(),
+            partition=partition,
+            previewed=tuple(numbers.numbers.tolist()),
+            ground=Groundwork(model.network, self.plane, rgb=self.axes.rgb),
+        )
 
 
-def _tell(
-    labelling: Generator[float, None, Partition], last: Iteration, start: float
-) -> Generator[Iteration, Command | None, Partition]:
-    """Pass on how much is labelled as facts of the last iteration."""
-    while True:
-        try:
-            share = next(labelling)
-        except StopIteration as end:
-            partition: Partition = end.value
-            return partition
-        yield replace(last, labelled=share, seconds=time.perf_counter() - start)
+@torch.no_grad()
+def _silence(network: FeatureClusteringNet, n_kept: int) -> None:
+    """Let only the first clusters win."""
+    network.normalization.weight[n_kept:] = 0
+    network.normalization.bias[n_kept:] = NEVER
+
+
+def _previews(
+    network: FeatureClusteringNet,
+    plane: Plane,
+    params: SegmentationParams,
+    numbers: LabelNumbers,
+    device: torch.device,
+) -> Callable[[], Labels]:
+    """Return what makes a preview: labels of every so manieth pixel, by the network as it is."""
+    step = -(-max(plane.shape) // PREVIEW_SIDE)
+    small, small_params = plane.every(step), _shrunk(params, step)
+
+    def preview() -> Labels:
+        partition = Partition.find(network, small, device, small_params.region_size)
+        hierarchy = small.hierarchy(partition.clusters, params.n_clusters)
+        clusters = merged_clusters(partition, hierarchy, small_params)
+        return _enlarged(numbers.number(clusters, small.valid), step, plane.shape)
+
+    return preview
 
 
 def _valid_rows(sample: Sample) -> NDArray[np.float32]:
@@ -318,15 +344,6 @@ def _shrunk(params: SegmentationParams, step: int) -> SegmentationParams:
 def _enlarged(labels: Labels, step: int, shape: tuple[int, int]) -> Labels:
     height, width = shape
     return labels.repeat(step, axis=0)[:height].repeat(step, axis=1)[:, :width]
-
-
-def _label(
-    partition: Partition, hierarchy: ClusterHierarchy, params: SegmentationParams
-) -> tuple[Labels, NDArray[np.uint16]]:
-    """Return the labels ``(y, x)`` and the label of each cluster, joined ones included."""
-    clusters = merged_clusters(partition, hierarchy, params)
-    labels, numbers = number_by_area(clusters, params.n_clusters, partition.valid)
-    return labels, numbers[hierarchy.at_most(params.n_labels)]
 
 
 def _notes(axes: ImageAxes, plane: Plane) -> tuple[str, ...]:

@@ -16,7 +16,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_diffseg.core.losses import continuity_loss, similarity_loss
+from napari_diffseg.core.losses import (
+    continuity_loss,
+    scribble_loss,
+    similarity_loss,
+)
 from napari_diffseg.core.network import FeatureClusteringNet
 from napari_diffseg.core.sampling import Sample, sample_patches
 from napari_diffseg.core.superpixel_vote import majority_vote
@@ -53,8 +57,9 @@ class Iteration:
         1 for the first.
     n_iterations : int
         The most that will be done (T).
-    loss, similarity, continuity : float
-        The whole loss and its two parts, the continuity without its weight μ.
+    loss, similarity, continuity, scribble : float
+        The whole loss and its parts, the continuity without its weight μ, the scribble loss
+        without its weight ν. A correction gives the whole loss only.
     n_clusters : int
         Clusters in use in this iteration's forward pass (q′); with patches, in those of
         the last iterations.
@@ -75,6 +80,7 @@ class Iteration:
     seconds: float
     labels: Labels | None = None
     labelled: float = 0.0
+    scribble: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +138,7 @@ def train(
     forward pass had no more than `min_labels` clusters.
     """
     start = time.perf_counter() if start is None else start
-    optimizer = torch.optim.SGD(
-        network.parameters(), lr=params.learning_rate, momentum=params.momentum
-    )
+    velocities = [torch.zeros_like(weight) for weight in network.parameters()]
     history: list[Iteration] = []
     next_preview = float("-inf")
     network.train()
@@ -143,13 +147,14 @@ def train(
     memory = 1 if params.patch_size == 0 else _BATCHES_COUNTED
     last_used = torch.full((params.n_clusters,), -memory, device=sample.inputs.device)
     for index in range(1, params.n_iterations + 1):
-        optimizer.param_groups[0]["lr"] = _learning_rate(params, index)
         batch = sample_patches(sample, params, generator)
-        clusters, losses = _step(network, optimizer, batch, params)
+        clusters, losses = _gradient(network, batch, params)
+        _descend(network, velocities, _learning_rate(params, index), params.momentum)
         last_used.scatter_(0, _counted(clusters, batch.valid), index)
         n_used = (last_used > index - memory).sum()
         # The one round trip from the device: all facts at once.
-        loss, similarity, continuity, n_clusters = torch.stack([*losses, n_used]).tolist()
+        facts_now = torch.stack([*losses, n_used]).tolist()
+        loss, similarity, continuity, scribble, n_clusters = facts_now
         now = time.perf_counter()
         facts = Iteration(
             index=index,
@@ -157,6 +162,7 @@ def train(
             loss=loss,
             similarity=similarity,
             continuity=continuity,
+            scribble=scribble,
             n_clusters=int(n_clusters),
             seconds=now - start,
         )
@@ -181,25 +187,43 @@ def _learning_rate(params: SegmentationParams, index: int) -> float:
     return params.learning_rate * (1 - (index - 1) / params.n_iterations)
 
 
-def _step(
+def _gradient(
     network: FeatureClusteringNet,
-    optimizer: torch.optim.Optimizer,
     batch: Sample,
     params: SegmentationParams,
 ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """One forward and backward pass; returns the clusters, and the loss and its two parts."""
+    """One forward and backward pass; returns the clusters, and the loss and its parts."""
     response = network(batch.inputs)
     clusters = response.detach().argmax(dim=1)
     targets = clusters
     if batch.superpixels is not None:
         targets = majority_vote(clusters, batch.superpixels, batch.n_superpixels, params.n_clusters)
-    similarity = similarity_loss(response, targets, batch.valid)
+    similarity = similarity_loss(response, targets, batch.unpainted)
     continuity = continuity_loss(response, batch.valid)
     loss = similarity + params.continuity_weight * continuity
-    optimizer.zero_grad(set_to_none=True)
+    scribble = response.new_zeros(())
+    if batch.painted is not None:
+        scribble = scribble_loss(response, batch.painted)
+        loss = loss + params.scribble_weight * scribble
+    network.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
-    optimizer.step()
-    return clusters, [loss.detach(), similarity.detach(), continuity.detach()]
+    return clusters, [part.detach() for part in (loss, similarity, continuity, scribble)]
+
+
+@torch.no_grad()
+def _descend(
+    network: FeatureClusteringNet, velocities: list[torch.Tensor], rate: float, momentum: float
+) -> None:
+    """Take one step of gradient descent with momentum.
+
+    As `torch.optim.SGD` does it, whose first use loads torch's compiler: two seconds that
+    the first run in a window would wait for.
+    """
+    for weight, velocity in zip(network.parameters(), velocities, strict=True):
+        velocity.mul_(momentum)
+        if weight.grad is not None:
+            velocity.add_(weight.grad)
+        weight.add_(velocity, alpha=-rate)
 
 
 def _counted(clusters: torch.Tensor, valid: torch.Tensor | None) -> torch.Tensor:

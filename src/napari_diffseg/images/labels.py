@@ -6,6 +6,7 @@ means "no label". Small pieces can join their neighbours before they are numbere
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,25 @@ from skimage.measure import label
 Clusters = NDArray[np.integer[Any]]
 Labels = NDArray[np.unsignedinteger[Any]]
 Mask = NDArray[np.bool_]
+
+
+_BAND_PIXELS = 1 << 20
+"""Pixels that are looked at together: bounds the 64-bit copies that indexing makes."""
+
+
+def _bands(shape: tuple[int, ...]) -> Iterator[slice]:
+    """Cut an image into bands of whole rows."""
+    n_rows = max(_BAND_PIXELS // max(shape[1], 1), 1)
+    for start in range(0, shape[0], n_rows):
+        yield slice(start, min(start + n_rows, shape[0]))
+
+
+def look_up(values: NDArray[Any], indices: NDArray[np.integer[Any]]) -> NDArray[Any]:
+    """Return ``values[indices]`` for an image ``(y, x)`` of indices, with little memory."""
+    found = np.empty(indices.shape, values.dtype)
+    for rows in _bands(indices.shape):
+        found[rows] = values[indices[rows]]
+    return found
 
 
 def smallest_unsigned_dtype(n: int) -> np.dtype[Any]:
@@ -51,7 +71,7 @@ def number_by_area(
     numbers = np.empty(n_clusters, dtype=np.uint16)
     numbers[order] = np.arange(1, n_clusters + 1)
     dtype = smallest_unsigned_dtype(int(np.count_nonzero(areas)))
-    return _look_up(numbers.astype(dtype), clusters, valid), numbers
+    return _number(numbers.astype(dtype), clusters, valid), numbers
 
 
 class LabelNumbers:
@@ -61,10 +81,14 @@ class LabelNumbers:
     ----------
     n_clusters : int
         Number of clusters (q).
+    given : sequence of int
+        Numbers that the first clusters have from the start.
     """
 
-    def __init__(self, n_clusters: int) -> None:
+    def __init__(self, n_clusters: int, given: Sequence[int] = ()) -> None:
         self._numbers = np.zeros(n_clusters, dtype=np.uint16)
+        self._numbers[: len(given)] = given
+        self._dtype = smallest_unsigned_dtype(n_clusters - len(given) + max(given, default=0))
 
     @property
     def numbers(self) -> NDArray[np.uint16]:
@@ -84,15 +108,15 @@ class LabelNumbers:
         Returns
         -------
         ndarray, (y, x)
-            Of the smallest unsigned type that holds `n_clusters`, the same at every call.
+            Of the smallest unsigned type that holds every number there can be, the same at
+            every call.
         """
         areas = _areas(clusters, self._numbers.size, valid)
         areas[self._numbers > 0] = 0
         n_given = int(self._numbers.max(initial=0))
         newcomers = np.argsort(-areas, kind="stable")[: np.count_nonzero(areas)]
         self._numbers[newcomers] = np.arange(n_given + 1, n_given + 1 + newcomers.size)
-        dtype = smallest_unsigned_dtype(self._numbers.size)
-        return _look_up(self._numbers.astype(dtype), clusters, valid)
+        return _number(self._numbers.astype(self._dtype), clusters, valid)
 
 
 def merge_small_regions(clusters: Clusters, min_size: int, valid: Mask | None = None) -> Clusters:
@@ -125,9 +149,10 @@ def merge_small_regions(clusters: Clusters, min_size: int, valid: Mask | None = 
     if min_size <= 1:
         return clusters.copy()
     pieces, n_pieces = _find_pieces(clusters, valid)
-    areas = np.bincount(pieces.reshape(-1), minlength=n_pieces + 1)
+    areas = _areas(pieces, n_pieces + 1, None)
     piece_clusters = np.zeros(n_pieces + 1, dtype=clusters.dtype)
-    piece_clusters[pieces] = clusters
+    for rows in _bands(pieces.shape):
+        piece_clusters[pieces[rows]] = clusters[rows]
     graph = _piece_graph(pieces, areas, min_size)
     owner = np.arange(n_pieces + 1)
     while graph[2].size:
@@ -138,7 +163,7 @@ def merge_small_regions(clusters: Clusters, min_size: int, valid: Mask | None = 
         areas = np.bincount(group, weights=areas).astype(np.int64)
         piece_clusters = piece_clusters[survivors]
         graph = _contract(graph, group, areas, min_size)
-    merged: Clusters = piece_clusters[owner][pieces]
+    merged: Clusters = look_up(piece_clusters[owner], pieces)
     if valid is not None:
         np.copyto(merged, clusters, where=~valid)
     return merged
@@ -149,27 +174,66 @@ def merge_small_regions(clusters: Clusters, min_size: int, valid: Mask | None = 
 _Graph = tuple[NDArray[np.integer[Any]], NDArray[np.integer[Any]], NDArray[np.integer[Any]]]
 
 
-def _find_pieces(clusters: Clusters, valid: Mask | None) -> tuple[Clusters, int]:
-    """Find the connected pieces, from 1 on, and count them; invalid pixels are 0."""
-    # Shifted, because scikit-image takes one value for background: 0, the invalid pixels.
-    shifted = clusters.astype(np.int64) + 1
-    if valid is not None:
-        shifted[~valid] = 0
-    pieces, n_pieces = label(shifted, background=0, connectivity=1, return_num=True)
-    # Half the memory for all that follows; more pieces than int32 holds would not fit anyway.
-    return pieces.astype(np.int32, copy=False), n_pieces
+def _find_pieces(clusters: Clusters, valid: Mask | None) -> tuple[NDArray[np.int32], int]:
+    """Find the connected pieces, from 1 on, and count them; invalid pixels are 0.
+
+    The pieces of each band are numbered first; those that go on in the next one are joined.
+    """
+    # More pieces than int32 holds would not fit into memory anyway.
+    pieces = np.empty(clusters.shape, np.int32)
+    n_pieces = 0
+    bands = list(_bands(clusters.shape))
+    for rows in bands:
+        # Shifted, because scikit-image takes one value for background: 0, the invalid pixels.
+        shifted = clusters[rows].astype(np.int64) + 1
+        if valid is not None:
+            shifted[~valid[rows]] = 0
+        found, n_found = label(shifted, background=0, connectivity=1, return_num=True)
+        found[found > 0] += n_pieces
+        pieces[rows] = found
+        n_pieces += n_found
+    if len(bands) < 2:
+        return pieces, n_pieces
+    numbers = _joined_across([rows.start for rows in bands[1:]], clusters, pieces, n_pieces)
+    for rows in bands:
+        pieces[rows] = numbers[pieces[rows]]
+    return pieces, int(numbers.max())
+
+
+def _joined_across(
+    seams: list[int], clusters: Clusters, pieces: NDArray[np.int32], n_pieces: int
+) -> NDArray[np.int32]:
+    """Number the pieces anew, in the same order, where some are one across the seams."""
+    first, second = [], []
+    for row in seams:
+        above, below = pieces[row - 1], pieces[row]
+        same = (clusters[row - 1] == clusters[row]) & (above > 0) & (below > 0)
+        first.append(above[same])
+        second.append(below[same])
+    links = (np.concatenate(first), np.concatenate(second))
+    graph = coo_array((np.ones(links[0].size, np.int8), links), shape=(n_pieces + 1,) * 2)
+    component = connected_components(graph, directed=False)[1]
+    # In the order of the first pixel, as in one piece.
+    start = np.unique(component, return_index=True)[1]
+    rank = np.empty(start.size, np.int32)
+    rank[np.argsort(start)] = np.arange(start.size)
+    numbers: NDArray[np.int32] = rank[component]
+    return numbers
 
 
 def _piece_graph(pieces: Clusters, areas: NDArray[np.int64], min_size: int) -> _Graph:
     """Find which pieces touch, and along how many pixel sides."""
     small = areas < min_size
     firsts, seconds = [], []
-    for before, after in ((pieces[:, :-1], pieces[:, 1:]), (pieces[:-1], pieces[1:])):
-        border = before != after
-        a, b = before[border], after[border]
-        counted = (a > 0) & (b > 0) & (small[a] | small[b])
-        firsts.append(a[counted])
-        seconds.append(b[counted])
+    for rows in _bands(pieces.shape):
+        band = pieces[rows.start : rows.stop + 1]
+        inner = pieces[rows]
+        for before, after in ((inner[:, :-1], inner[:, 1:]), (band[:-1], band[1:])):
+            border = before != after
+            a, b = before[border], after[border]
+            counted = (a > 0) & (b > 0) & (small[a] | small[b])
+            firsts.append(a[counted])
+            seconds.append(b[counted])
     first, second = np.concatenate(firsts), np.concatenate(seconds)
     return _sum_edges(first, second, np.ones(first.size, dtype=np.int64), areas.size)
 
@@ -244,12 +308,15 @@ def _contract(
 
 
 def _areas(clusters: Clusters, n_clusters: int, valid: Mask | None) -> NDArray[np.int64]:
-    counted = clusters.reshape(-1) if valid is None else clusters[valid]
-    return np.bincount(counted, minlength=n_clusters)
+    areas = np.zeros(n_clusters, np.int64)
+    for rows in _bands(clusters.shape):
+        counted = clusters[rows].reshape(-1) if valid is None else clusters[rows][valid[rows]]
+        areas += np.bincount(counted, minlength=n_clusters)
+    return areas
 
 
-def _look_up(numbers: Labels, clusters: Clusters, valid: Mask | None) -> Labels:
-    labels = numbers[clusters]
+def _number(numbers: Labels, clusters: Clusters, valid: Mask | None) -> Labels:
+    labels: Labels = look_up(numbers, clusters)
     if valid is not None:
         labels[~valid] = 0
     return labels

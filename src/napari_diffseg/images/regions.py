@@ -33,6 +33,12 @@ _SIZE_POWER = 0.25  # 0: size does not matter; 1: Ward's method
 _STEP_POWER = 2.0
 
 
+def norm_steps(channels: Floats) -> Steps:
+    """Euclidean length of the differences along x and along y."""
+    along_x, along_y = np.diff(channels, axis=2), np.diff(channels, axis=1)
+    return np.sqrt((along_x**2).sum(axis=0)), np.sqrt((along_y**2).sum(axis=0))
+
+
 def unit_steps(steps: Steps) -> Steps:
     """Divide steps by their mean, so that steps of different kinds can be added."""
     total = sum(float(step.sum(dtype=np.float64)) for step in steps)

@@ -1,0 +1,162 @@
+"""The classifier of painted classes: one 1×1 convolution on the statistics of a pixel.
+
+It minimises, over its weights W and with response ``r = W s``,
+
+    L = L_sim + ν L_scr + decay · |W|²
+
+where L_scr is the cross-entropy on painted pixels (Kim et al. 2020, Sec. III-C), every
+class counting alike however much of it is painted, and L_sim the cross-entropy of
+unpainted pixels against their own labels, as far as those are sure. With the targets
+fixed the problem is convex: it is solved, not descended on, in some tens of
+milliseconds, and the solution depends on no seed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import log_softmax, softmax
+
+Floats = NDArray[np.floating[Any]]
+Integers = NDArray[np.integer[Any]]
+
+DECAY = 0.015
+"""Weight of |W|², in units of the similarity loss."""
+
+_MOST_STEPS = 100
+_LEAST_SPREAD = 1e-6
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Examples:
+    """Rows to learn from.
+
+    Attributes
+    ----------
+    rows : ndarray, (n, d)
+        Standardised statistics.
+    targets : ndarray of int, (n,)
+        Class index of each.
+    weights : ndarray, (n,)
+        How much each counts.
+    """
+
+    rows: Floats
+    targets: Integers
+    weights: Floats
+
+    @classmethod
+    def painted(cls, rows: Floats, targets: Integers, weight: float) -> Examples:
+        """Let every class count alike; together they have the weight ν."""
+        sizes = np.bincount(targets)
+        shares = weight / (sizes[targets] * np.count_nonzero(sizes))
+        return cls(rows, targets, shares)
+
+    def and_also(self, other: Examples) -> Examples:
+        """Return these and others."""
+        return Examples(
+            np.concatenate([self.rows, other.rows]),
+            np.concatenate([self.targets, other.targets]),
+            np.concatenate([self.weights, other.weights]),
+        )
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Scaling:
+    """Mean and spread of each statistic of the training image.
+
+    Attributes
+    ----------
+    means, spreads : ndarray of float32, (d,)
+    """
+
+    means: NDArray[np.float32]
+    spreads: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, means: Floats, spreads: Floats) -> Scaling:
+        """Build from mean and standard deviation; a constant statistic stays constant."""
+        return cls(means.astype(np.float32), np.maximum(spreads, _LEAST_SPREAD).astype(np.float32))
+
+    def scale(self, rows: Floats) -> Floats:
+        """Standardise rows ``(n, d)``."""
+        scaled: Floats = (rows - self.means) / self.spreads
+        return scaled
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ClassHead:
+    """A fitted classifier.
+
+    Attributes
+    ----------
+    weights : ndarray, (d + 1, k)
+        Of the standardised statistics; the last row is the bias.
+    scaling : Scaling
+    loss : float
+        What was reached.
+    """
+
+    weights: Floats
+    scaling: Scaling
+    loss: float
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes (k)."""
+        n_classes: int = self.weights.shape[1]
+        return n_classes
+
+    def of_rows(self, rows: Floats) -> Floats:
+        """Return the probabilities ``(n, k)`` of standardised rows ``(n, d)``."""
+        probabilities: Floats = softmax(rows @ self.weights[:-1] + self.weights[-1], axis=1)
+        return probabilities
+
+    def of_statistics(self, statistics: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the probabilities ``k y x`` of a window's statistics ``d y x``."""
+        folded = (self.weights[:-1] / self.scaling.spreads[:, None]).astype(np.float32)
+        bias = self.weights[-1].astype(np.float32) - self.scaling.means @ folded
+        d, height, width = statistics.shape
+        response = folded.T @ statistics.reshape(d, -1) + bias[:, None]
+        probabilities: NDArray[np.float32] = softmax(response, axis=0)
+        return probabilities.reshape(-1, height, width)
+
+
+def fit_head(
+    examples: Examples, n_classes: int, scaling: Scaling, start: ClassHead | None = None
+) -> ClassHead:
+    """Fit the classifier.
+
+    Parameters
+    ----------
+    examples : Examples
+        What to learn from.
+    n_classes : int
+        Number of classes (k).
+    scaling : Scaling
+        Kept in the result.
+    start : ClassHead, optional
+        Weights to start from, of the same classes; found sooner, and the same.
+    """
+    rows = np.column_stack([examples.rows, np.ones(len(examples.rows))])
+    shape = (rows.shape[1], n_classes)
+    wanted = np.eye(n_classes)[examples.targets]
+    share = examples.weights[:, None]
+
+    def loss(flat: Floats) -> tuple[float, Floats]:
+        weights = flat.reshape(shape)
+        response = rows @ weights
+        surprise = -(share * wanted * log_softmax(response, axis=1)).sum()
+        slope = rows.T @ (share * (softmax(response, axis=1) - wanted))
+        slope[:-1] += 2 * DECAY * weights[:-1]
+        return float(surprise + DECAY * (weights[:-1] ** 2).sum()), slope.ravel()
+
+    first = np.zeros(shape) if start is None else start.weights
+    found = minimize(
+        loss, first.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": _MOST_STEPS}
+    )
+    return ClassHead(found.x.reshape(shape), scaling, float(found.fun))

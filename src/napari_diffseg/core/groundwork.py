@@ -1,0 +1,231 @@
+"""What scribbles are learned from, computed once for an image and kept between strokes.
+
+Small regions along the image's boundaries, the graph of their neighbours, and what is known
+of each: its local statistics (`images.local_statistics`), its wide ones
+(`images.structure`), and what the unsupervised network makes of it, the softmax of its
+responses. A stroke then costs little: the classifier is fitted and spread on regions, not
+on pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from napari_diffseg.core.class_head import Scaling
+from napari_diffseg.core.inference import Window, response_map, tiles
+from napari_diffseg.core.network import FeatureClusteringNet
+from napari_diffseg.core.partition import BLOCK, block_regions, count_valid
+from napari_diffseg.core.plane import Plane
+from napari_diffseg.images.region_graph import RegionGraph, Side
+from napari_diffseg.images.regions import Regions, count_votes, norm_steps
+from napari_diffseg.images.structure import STRUCTURE_RADIUS, structure_statistics
+
+REGION_SIZE = 100
+"""Mean area of the regions that strokes spread over, in pixels."""
+
+_MOST_KEPT = 2**28
+"""Numbers (float32) of statistics that are kept; those of a larger image are computed anew."""
+
+_STRUCTURE_SHARE = 0.5  # of the wide statistics' spread: the local ones come first
+_RESPONSE_SHARE = 3.0  # of the responses, 0 … 1
+
+_BLUR = 0.7  # Gaussian σ of the colours before their steps are taken, in pixels
+_BLUR_RADIUS = 3
+
+Floats = NDArray[np.floating[Any]]
+
+
+class Groundwork:
+    """The part of a correction that no stroke changes; each piece computed when first used.
+
+    Parameters
+    ----------
+    network : FeatureClusteringNet
+        The trained one, on the CPU: its responses say where regions end.
+    plane : Plane
+        The image, with the first stage of the default.
+    rgb : bool
+        Whether the image is red, green, blue.
+    scaling : Scaling, optional
+        Of the statistics; measured on this image where None.
+    """
+
+    def __init__(
+        self,
+        network: FeatureClusteringNet,
+        plane: Plane,
+        *,
+        rgb: bool,
+        scaling: Scaling | None = None,
+    ) -> None:
+        self.network = network
+        self.plane = plane
+        self.rgb = rgb
+        self._scaling = scaling
+        self._kept: dict[tuple[int, int], NDArray[np.float32]] = {}
+
+    @property
+    def windows(self) -> list[Window]:
+        """The blocks that the image is gone through in."""
+        height, width = self.plane.shape
+        return list(tiles((slice(0, height), slice(0, width)), BLOCK))
+
+    @property
+    def regions(self) -> Regions:
+        """Regions ``(y, x)``, from 0."""
+        return self._survey.regions
+
+    @property
+    def votes(self) -> NDArray[np.int32]:
+        """Pixels of each region by cluster, ``(n, q)``."""
+        return self._survey.votes
+
+    @property
+    def scaling(self) -> Scaling:
+        """Mean and spread of the statistics."""
+        return self._scaling or self._survey.scaling
+
+    @cached_property
+    def rows(self) -> Floats:
+        """Standardised mean statistics of each region, ``(n, d)``."""
+        return self.scaling.scale(self._survey.means)
+
+    @cached_property
+    def graph(self) -> RegionGraph:
+        """Regions and their neighbours."""
+        return RegionGraph.build(self._survey.areas, self._sides())
+
+    def statistics(self, window: Window) -> NDArray[np.float32]:
+        """Return the statistics of one of the `windows`, ``d y x``."""
+        corner = (window[0].start, window[1].start)
+        if corner in self._kept:
+            return self._kept[corner]
+        height, width = self.plane.shape
+        near = _near(window, STRUCTURE_RADIUS, (height, width))
+        inside = _inside(window, near)
+        inputs = self.plane.inputs(*near)
+        structure = structure_statistics(
+            inputs[: self._n_colors], rgb=self.rgb, threads=torch.get_num_threads()
+        )
+        source = self.plane.around(window, self.network.radius)
+        response = response_map(self.network, source, window, torch.device("cpu"))
+        statistics = np.concatenate(
+            [inputs[:, *inside], structure[:, *inside], response.softmax(dim=0).numpy()]
+        )
+        if len(statistics) * height * width <= _MOST_KEPT:
+            self._kept[corner] = statistics
+        return statistics
+
+    def rows_at(self, places: tuple[NDArray[np.intp], NDArray[np.intp]]) -> Floats:
+        """Return the standardised statistics of some pixels, ``(n, d)``."""
+        y, x = places
+        found = np.zeros((len(y), self.rows.shape[1]), np.float32)
+        for window in self.windows:
+            rows, columns = window
+            here = (y >= rows.start) & (y < rows.stop) & (x >= columns.start) & (x < columns.stop)
+            if here.any():
+                place = y[here] - rows.start, x[here] - columns.start
+                found[here] = self.statistics(window)[:, *place].T
+        return self.scaling.scale(found)
+
+    @property
+    def _n_colors(self) -> int:
+        """How many of the inputs are the pixel's own perceptual channels; they come first."""
+        return int(self.plane.pixels.shape[0])
+
+    @cached_property
+    def _survey(self) -> _Survey:
+        """Cut the image into regions and measure them; one pass over the image."""
+        regions = np.empty(self.plane.shape, np.int32)
+        areas, sums, votes = [], [], []
+        total, squares = 0.0, np.zeros(1)
+        n_inputs, n_clusters = self.network.n_inputs, self.network.n_clusters
+        n_before = 0
+        for window in self.windows:
+            statistics = self.statistics(window)
+            valid = None if self.plane.valid is None else self.plane.valid[window]
+            n_regions = max(count_valid(self.plane.valid, window) // REGION_SIZE, 1)
+            block = block_regions(statistics[:n_inputs], self._n_colors, n_regions)
+            clusters = statistics[-n_clusters:].argmax(axis=0)
+            votes.append(count_votes(block, clusters, n_clusters, valid))
+            areas.append(votes[-1].sum(axis=1))
+            counted = slice(None) if valid is None else valid.ravel()
+            values = statistics.reshape(len(statistics), -1)[:, counted]
+            member, n_found = block.ravel()[counted], len(areas[-1])
+            sums.append(np.stack([np.bincount(member, one, n_found) for one in values], axis=1))
+            squares = squares + np.einsum("dn,dn->d", values, values)
+            total += areas[-1].sum()
+            regions[window] = block + n_before
+            n_before += len(areas[-1])
+        area, added = np.concatenate(areas), np.concatenate(sums)
+        mean = added.sum(axis=0, dtype=np.float64) / total
+        spread = np.sqrt(np.maximum(squares / total - mean**2, 0))
+        return _Survey(
+            regions,
+            np.concatenate(votes),
+            area.astype(np.float64),
+            added / np.maximum(area, 1)[:, None],
+            self._weighed(mean, spread),
+        )
+
+    def _weighed(self, means: Floats, spreads: Floats) -> Scaling:
+        """Weigh the kinds of statistics against each other; responses keep their scale."""
+        n_responses = self.network.n_clusters
+        n_inputs = self.network.n_inputs
+        spreads[n_inputs:-n_responses] /= _STRUCTURE_SHARE
+        spreads[-n_responses:] = 1 / _RESPONSE_SHARE
+        means[-n_responses:] = 0
+        return Scaling.of(means, spreads)
+
+    def _sides(self) -> Iterator[Side]:
+        """Yield, block by block, the regions on both sides of every step, and the step."""
+        shape = self.plane.shape
+        for window in self.windows:
+            rows, columns = window
+            # One row and one column more, for the steps across the seams.
+            wider = (slice(rows.start, rows.stop + 1), slice(columns.start, columns.stop + 1))
+            near = _near(window, _BLUR_RADIUS + 1, shape)
+            colors = self.plane.inputs(*near)[: self._n_colors]
+            smooth = gaussian_filter(colors, _BLUR, axes=(1, 2), radius=_BLUR_RADIUS)
+            top, left = rows.start - near[0].start, columns.start - near[1].start
+            height, width = rows.stop - rows.start, columns.stop - columns.start
+            cut = smooth[:, top : top + height + 1, left : left + width + 1]
+            along_x, along_y = norm_steps(cut)
+            regions = self.regions[wider]
+            yield regions[:height, :-1], regions[:height, 1:], along_x[:height]
+            yield regions[:-1, :width], regions[1:, :width], along_y[:, :width]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Survey:
+    """Regions of an image and what was measured of them."""
+
+    regions: Regions
+    votes: NDArray[np.int32]
+    areas: Floats
+    means: Floats
+    scaling: Scaling
+
+
+def _near(window: Window, margin: int, shape: tuple[int, int]) -> Window:
+    rows, columns = (
+        slice(max(side.start - margin, 0), min(side.stop + margin, length))
+        for side, length in zip(window, shape, strict=True)
+    )
+    return rows, columns
+
+
+def _inside(window: Window, near: Window) -> Window:
+    rows, columns = (
+        slice(side.start - around.start, side.stop - around.start)
+        for side, around in zip(window, near, strict=True)
+    )
+    return rows, columns

@@ -1,0 +1,384 @@
+"""The result of a run, and what can be done with it: other labels, corrections, doubts."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+import napari_diffseg
+from napari_diffseg.core.correction import (
+    N_ROUNDS,
+    ClassMap,
+    empty_labels,
+    label_windows,
+    learn,
+    tidy,
+    uncertainty,
+)
+from napari_diffseg.core.device import readable_torch_errors, thread_limit
+from napari_diffseg.core.groundwork import Groundwork
+from napari_diffseg.core.inference import Window
+from napari_diffseg.core.model import Labels, Model
+from napari_diffseg.core.partition import Partition, merged_clusters
+from napari_diffseg.core.training import Command, Iteration, StopReason
+from napari_diffseg.core.uncertainty import response_doubt, vote_doubt
+from napari_diffseg.errors import InputError, ParameterError
+from napari_diffseg.images.axes import ImageAxes
+from napari_diffseg.images.hierarchy import ClusterHierarchy
+from napari_diffseg.images.labels import look_up, number_by_area
+from napari_diffseg.images.scribbles import Scribbles, read_scribbles
+from napari_diffseg.params import RunOptions, Scalar, SegmentationParams
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """The result of a run.
+
+    Attributes
+    ----------
+    labels : ndarray of unsigned int, (y, x)
+        1 … `n_labels` by falling area; 0 where the image is not finite. With scribbles a
+        painted class has its own number, and what no scribble claims the next ones.
+    history : tuple of Iteration
+        Facts of every training iteration.
+    params : SegmentationParams
+        Parameters of the run.
+    stop_reason : StopReason
+        Why training ended.
+    model : Model
+        The trained network, ready for other images.
+    axes : ImageAxes
+        How the image's axes were read.
+    notes : tuple of str
+        Sentences that the person should read, e.g. that the axes were guessed.
+    seconds : float
+        Time from call to result.
+    device : str
+        Where the network ran.
+    threads : int
+        Processor threads; another number can change the last digits of the sums.
+    partition : Partition
+        What inference found, before labels were merged.
+    previewed : tuple of int, (q,)
+        Number that each cluster had in the previews; 0 for one that was in none.
+    ground : Groundwork
+        The image, as corrections use it.
+    scribbles : Scribbles or None
+        What was painted.
+    classes : ClassMap or None
+        Probabilities of the classes; None without scribbles, and where the network itself
+        was trained with them (the published design).
+    """
+
+    labels: Labels
+    history: tuple[Iteration, ...]
+    params: SegmentationParams
+    stop_reason: StopReason
+    model: Model
+    axes: ImageAxes
+    notes: tuple[str, ...]
+    seconds: float
+    device: str
+    threads: int
+    partition: Partition
+    previewed: tuple[int, ...]
+    ground: Groundwork
+    scribbles: Scribbles | None = None
+    classes: ClassMap | None = None
+
+    @property
+    def n_labels(self) -> int:
+        """Number of labels (K)."""
+        if self.scribbles is None:
+            return int(self.labels.max())
+        return len(np.setdiff1d(self.labels, 0))
+
+    @property
+    def preview_numbers(self) -> tuple[int, ...]:
+        """Number that label 1, 2 … K had in the previews; 0 for one that was in none."""
+        if self.scribbles is not None:
+            return tuple(range(1, int(self.labels.max()) + 1))
+        standing = np.unique(self.model.hierarchy.at_most(self.params.n_labels))
+        shown = {int(self.model.numbers[cluster]): self.previewed[cluster] for cluster in standing}
+        return tuple(shown[number] for number in range(1, self.n_labels + 1))
+
+    @property
+    def can_be_corrected(self) -> bool:
+        """Whether `correct` can follow scribbles from here: with the default's design."""
+        return self.ground.plane.stage is not None
+
+    @property
+    def only_painted(self) -> bool:
+        """Whether every pixel goes to a painted class."""
+        return self.scribbles is not None and goes_only_to_painted(self.params, self.scribbles)
+
+    @cached_property
+    def uncertainty(self) -> NDArray[np.float32]:
+        """How unsure each pixel is, ``(y, x)``: 0 sure … 1 the two best answers are level.
+
+        With scribbles, 1 minus the margin between the two most probable classes; without,
+        1 minus the margin between the two clusters with most votes in the pixel's region,
+        or, where there are no regions, with the highest softmax responses.
+        """
+        if self.classes is not None:
+            return uncertainty(self.ground, self.classes)
+        representatives = self.model.hierarchy.at_most(self.params.n_labels)
+        if self.partition.votes is not None:
+            return vote_doubt(self.partition, representatives)
+        with readable_torch_errors():
+            return response_doubt(self.model.network, self.ground.plane, representatives)
+
+    def with_n_labels(self, n_labels: int) -> Segmentation:
+        """Merge the most similar labels, or split them again; at once, without training.
+
+        Parameters
+        ----------
+        n_labels : int
+            The most labels that are wanted; 0 for all. The clusters join in one order,
+            whatever the number; after that the regions vote anew, so that some can change
+            sides. With scribbles it is the clusters that no scribble claims that join.
+
+        Returns
+        -------
+        Segmentation
+            A new one; this one stays as it is.
+
+        Raises
+        ------
+        ParameterError
+            The number is out of bounds, or every pixel has a painted class.
+        """
+        params = replace(self.params, n_labels=n_labels)
+        if self.scribbles is not None:
+            if self.only_painted or self.classes is None:
+                raise ParameterError(
+                    "n_labels",
+                    "The labels are the painted classes, which are never merged; "
+                    "paint the classes that you want.",
+                )
+            base = replace(self, params=params)
+            return base.correct(self.scribbles.painted)
+        labels, numbers = label_clusters(self.partition, self.model.hierarchy, params)
+        return replace(
+            self,
+            labels=labels,
+            params=params,
+            model=replace(self.model, params=params, numbers=numbers),
+        )
+
+    def correct(self, scribbles: ArrayLike, *, options: RunOptions | None = None) -> Segmentation:
+        """Follow scribbles from this result: the network stays, the classes are learned.
+
+        Parameters
+        ----------
+        scribbles : array_like of int, (y, x)
+            0 = unpainted; class *k* comes out as label *k*.
+        options : RunOptions, optional
+            Threads.
+
+        Returns
+        -------
+        Segmentation
+            A new one; this one stays as it is, and both can be corrected further.
+
+        Raises
+        ------
+        InputError
+            The scribbles cannot be used, or this result is not of the default's design.
+        """
+        steps = self.correct_steps(scribbles, options=options)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                result: Segmentation = end.value
+                return result
+
+    def correct_steps(
+        self,
+        scribbles: ArrayLike,
+        *,
+        view: Window | None = None,
+        options: RunOptions | None = None,
+    ) -> Generator[Iteration, Command | None, Segmentation]:
+        """Do what `correct` does, step by step: for a window.
+
+        Parameters
+        ----------
+        scribbles, options
+            As for `correct`.
+        view : (slice, slice), optional
+            Rows and columns that the person sees; they are labelled first.
+
+        Yields
+        ------
+        Iteration
+            After each round; then, where the view is a part of a large image, once more
+            with labels ``(y, x)`` that are new in the view and old elsewhere. Close the
+            generator to leave things as they were.
+
+        Returns
+        -------
+        Segmentation
+        """
+        start = time.perf_counter()
+        if not self.can_be_corrected:
+            raise InputError(
+                "Only results of the design 'multiscale' follow scribbles at once; run segment "
+                "with the scribbles instead."
+            )
+        options = options or RunOptions()
+        ground = self.ground
+        painted = read_scribbles(scribbles, ground.plane.shape, ground.plane.valid)
+        only_painted = goes_only_to_painted(self.params, painted)
+        clusters = None if only_painted else self.model.hierarchy.at_most(self.params.n_labels)
+        before = self.classes.head if self.classes is not None else None
+        history = []
+        with readable_torch_errors(), thread_limit(options.threads):
+            rounds = learn(ground, painted, clusters, self.params.scribble_weight, before)
+            for index, classes in enumerate(rounds, start=1):
+                seconds = time.perf_counter() - start
+                history.append(_facts(index, classes, seconds))
+                yield history[-1]
+            labels = empty_labels(ground.plane.shape, classes.numbers)
+            seen, rest = _seen_first(ground, view)
+            label_windows(ground, classes, seen, labels)
+            if rest:
+                yield replace(history[-1], labels=self._with_windows(labels, seen))
+            label_windows(ground, classes, rest, labels)
+            labels = tidy(labels, self.params.min_region_size, ground, painted)
+            threads = torch.get_num_threads()
+        return replace(
+            self,
+            labels=labels,
+            history=tuple(history),
+            stop_reason=StopReason.ITERATIONS,
+            model=replace(self.model, classes=(classes.head, classes.numbers)),
+            notes=(*_without(self.notes, self.scribbles), *painted.notes),
+            seconds=time.perf_counter() - start,
+            device="cpu",
+            threads=threads,
+            scribbles=painted,
+            classes=classes,
+        )
+
+    def provenance(self) -> dict[str, Scalar | dict[str, Scalar]]:
+        """Return what is needed to do the run again, as values that JSON can hold."""
+        painted = {} if self.scribbles is None else _painted_facts(self.scribbles)
+        return {
+            "program": "napari-diffseg",
+            "version": napari_diffseg.__version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+            "preset": self.params.preset,
+            "params": self.params.to_dict(),
+            "axes": self.axes.axes,
+            "rgb": self.axes.rgb,
+            "device": self.device,
+            "threads": self.threads,
+            "iterations": len(self.history),
+            "stop_reason": self.stop_reason.value,
+            "n_labels": self.n_labels,
+            "seconds": round(self.seconds, 3),
+            **painted,
+        }
+
+    def _with_windows(self, labels: Labels, windows: list[Window]) -> Labels:
+        """Return the labels of this result, but for some windows that are new."""
+        mixed = self.labels.astype(np.promote_types(self.labels.dtype, labels.dtype))
+        for window in windows:
+            mixed[window] = labels[window]
+        return mixed
+
+
+def goes_only_to_painted(params: SegmentationParams, scribbles: Scribbles) -> bool:
+    """Say whether every pixel goes to a painted class.
+
+    Raises
+    ------
+    InputError
+        It should, but one class alone is painted.
+    """
+    n_classes = len(scribbles.classes)
+    if params.only_painted == "yes" and n_classes == 1:
+        raise InputError(
+            f"Only class {scribbles.classes[0]} is painted, and every pixel would get it; paint "
+            "a second class, or set only_painted to 'auto'."
+        )
+    return n_classes > 1 and params.only_painted != "no"
+
+
+def label_clusters(
+    partition: Partition, hierarchy: ClusterHierarchy, params: SegmentationParams
+) -> tuple[Labels, NDArray[np.uint16]]:
+    """Return the labels ``(y, x)`` and the label of each cluster, joined ones included."""
+    clusters = merged_clusters(partition, hierarchy, params)
+    labels, numbers = number_by_area(clusters, params.n_clusters, partition.valid)
+    return labels, numbers[hierarchy.at_most(params.n_labels)]
+
+
+def label_painted_clusters(
+    partition: Partition,
+    hierarchy: ClusterHierarchy,
+    params: SegmentationParams,
+    scribbles: Scribbles,
+) -> tuple[Labels, NDArray[np.integer]]:
+    """Do the same where the first clusters are painted classes and keep their numbers."""
+    clusters = merged_clusters(partition, hierarchy, params)
+    n_painted = len(scribbles.classes)
+    _, by_area = number_by_area(clusters, params.n_clusters, partition.valid)
+    others = np.argsort(by_area[n_painted:], kind="stable")
+    numbers = np.empty(params.n_clusters, np.int64)
+    numbers[:n_painted] = scribbles.classes
+    numbers[n_painted + others] = max(scribbles.classes) + 1 + np.arange(len(others))
+    labels = empty_labels(clusters.shape, tuple(numbers[np.unique(clusters)].tolist()))
+    labels = look_up(numbers.astype(labels.dtype), clusters)
+    if partition.valid is not None:
+        labels[~partition.valid] = 0
+    np.copyto(labels, scribbles.painted, where=scribbles.painted > 0, casting="same_kind")
+    return labels, numbers
+
+
+def _facts(index: int, classes: ClassMap, seconds: float) -> Iteration:
+    return Iteration(
+        index=index,
+        n_iterations=N_ROUNDS,
+        loss=classes.head.loss,
+        similarity=0.0,
+        continuity=0.0,
+        n_clusters=len(classes.numbers),
+        seconds=seconds,
+    )
+
+
+def _seen_first(ground: Groundwork, view: Window | None) -> tuple[list[Window], list[Window]]:
+    """Divide the blocks into those that the person sees and the rest."""
+    if view is None:
+        return ground.windows, []
+
+    def is_seen(window: Window) -> bool:
+        sides = zip(window, view, strict=True)
+        return all(side.start < seen.stop and seen.start < side.stop for side, seen in sides)
+
+    seen = [window for window in ground.windows if is_seen(window)]
+    return seen, [window for window in ground.windows if not is_seen(window)]
+
+
+def _without(notes: tuple[str, ...], scribbles: Scribbles | None) -> tuple[str, ...]:
+    """Return the notes but for those of earlier scribbles."""
+    old = () if scribbles is None else scribbles.notes
+    return tuple(note for note in notes if note not in old)
+
+
+def _painted_facts(scribbles: Scribbles) -> dict[str, Scalar]:
+    return {
+        "painted_classes": " ".join(map(str, scribbles.classes)),
+        "painted_pixels": int(np.count_nonzero(scribbles.painted)),
+    }

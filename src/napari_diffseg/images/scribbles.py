@@ -1,0 +1,115 @@
+"""Scribbles: what a person painted on an image, checked once at the door.
+
+A scribble has the number of its class; 0 is unpainted. Numbers may have gaps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_diffseg.errors import InputError
+
+LARGEST_CLASS = np.iinfo(np.uint16).max
+"""The largest number that a class can have."""
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Scribbles:
+    """Painted pixels of one plane.
+
+    Attributes
+    ----------
+    painted : ndarray of uint16, (y, x)
+        Class of each painted pixel; 0 where nothing is painted.
+    classes : tuple of int
+        The classes that are painted, ascending.
+    notes : tuple of str
+        Sentences that the person should read.
+    """
+
+    painted: NDArray[np.uint16]
+    classes: tuple[int, ...]
+    notes: tuple[str, ...] = ()
+
+
+def read_scribbles(scribbles: ArrayLike, shape: tuple[int, int], valid: Mask | None) -> Scribbles:
+    """Check scribbles and bring them to one form.
+
+    Parameters
+    ----------
+    scribbles : array_like of int, (y, x)
+        0 where nothing is painted, else the number of a class, up to `LARGEST_CLASS`;
+        numpy, dask, zarr. Axes of length 1 are dropped.
+    shape : tuple of int
+        Height and width of the image.
+    valid : ndarray of bool, (y, x), or None
+        Pixels of the image that are finite; strokes on others do not count.
+
+    Returns
+    -------
+    Scribbles
+
+    Raises
+    ------
+    InputError
+        The shape is another, the values are no class numbers, or nothing is painted.
+    """
+    given = np.asarray(scribbles)
+    painted = given if given.ndim == 2 else given.squeeze()
+    if painted.shape != shape:
+        raise InputError(
+            f"The scribbles have the shape {_sizes(given.shape)}, but the image has "
+            f"{_sizes(shape)}; paint on a layer of the image's height and width."
+        )
+    numbers = _class_numbers(painted)
+    notes = []
+    if valid is not None and (numbers[~valid] > 0).any():
+        n_lost = int(np.count_nonzero(numbers[~valid]))
+        numbers = np.where(valid, numbers, 0).astype(np.uint16)
+        notes.append(f"{n_lost} painted pixels lie where the image is not finite; they were left.")
+    found, areas = np.unique(numbers[numbers > 0], return_counts=True)
+    if found.size == 0:
+        raise InputError(
+            "Nothing is painted on the scribbles that can be used; paint a stroke or two first."
+        )
+    notes += [
+        f"Class {number} has one painted pixel; a longer stroke says more."
+        for number in found[areas == 1]
+    ]
+    if not (numbers == 0).any():
+        notes.append("Every pixel is painted; the result is what was painted.")
+    return Scribbles(numbers, tuple(found.tolist()), tuple(notes))
+
+
+def _class_numbers(painted: NDArray[Any]) -> NDArray[np.uint16]:
+    if painted.dtype.kind not in "buif":
+        raise InputError(
+            f"The scribbles have the data type {painted.dtype}, but whole numbers were "
+            "expected; use a Labels layer or an image of class numbers."
+        )
+    if painted.dtype.kind == "f" and not np.array_equal(painted, np.trunc(painted)):
+        raise InputError(
+            "The scribbles have values that are no whole numbers; 0 means unpainted, and a "
+            "class is a number from 1."
+        )
+    if painted.size and painted.min() < 0:
+        raise InputError(
+            f"The scribbles have the value {painted.min()}, but a class is a number from 1, and "
+            "0 means unpainted; paint with another number."
+        )
+    if painted.size and painted.max() > LARGEST_CLASS:
+        raise InputError(
+            f"The scribbles have the class {painted.max()}, but {LARGEST_CLASS} is the largest "
+            "there can be; paint with a smaller number."
+        )
+    return painted.astype(np.uint16)
+
+
+def _sizes(shape: tuple[int, ...]) -> str:
+    return " × ".join(str(length) for length in shape)
