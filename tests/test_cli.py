@@ -236,6 +236,267 @@ def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().err.startswith("usage: napari-diffseg")
 
 
+# --- scribbles ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def scribbles(image: Path, tmp_path: Path) -> Path:
+    """Two strokes on the image: class 3 on its left half, 9 on its right."""
+    painted = np.zeros((24, 32), np.uint8)
+    painted[4:20, 5:8] = 3
+    painted[4:20, 24:27] = 9
+    path = tmp_path / "strokes.png"
+    Image.fromarray(painted).save(path)
+    return path
+
+
+def indexed(painted: np.ndarray) -> Image.Image:
+    """A picture whose palette shows the classes in colours."""
+    picture = Image.fromarray(painted.astype(np.uint8), mode="P")
+    picture.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0] + [40, 50, 60] * 253)
+    return picture
+
+
+def provenance_of(path: Path) -> dict[str, Any]:
+    with tifffile.TiffFile(path) as tif:
+        xml = tif.ome_metadata or ""
+    described = tifffile.xml2dict(xml)["OME"]["Image"]["Description"]
+    facts: dict[str, Any] = json.loads(described) if isinstance(described, str) else described
+    return facts
+
+
+@pytest.mark.parametrize("preset", list(PRESETS))
+def test_scribbles_come_out_as_labels_of_their_numbers(
+    image: Path,
+    scribbles: Path,
+    tmp_path: Path,
+    preset: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    output = tmp_path / "labels.ome.tif"
+    more = ["--preset", preset, "--only-painted", "yes", "--scribble-weight", "4"]
+    assert segment(image, "--scribbles", scribbles, "-o", output, *more) == 0
+    labels, painted = read_image(output).pixels, read_image(scribbles).pixels
+    assert set(np.unique(labels)) == {3, 9}
+    np.testing.assert_array_equal(labels[painted > 0], painted[painted > 0])
+    facts = provenance_of(output)
+    assert facts["image"] == "cells.ome.tif"
+    assert facts["scribbles"] == "strokes.png"
+    assert facts["painted_classes"] == "3 9"
+    assert facts["params"]["only_painted"] == "yes"
+    assert facts["params"]["scribble_weight"] == 4.0
+    printed = capsys.readouterr().err
+    assert "2 labels, 2 of them painted" in printed
+    assert "of 4 iterations" in printed or preset == "default"
+
+
+def test_a_file_without_scribbles_is_not_named(image: Path, tmp_path: Path) -> None:
+    assert segment(image, "-o", tmp_path / "labels.ome.tif") == 0
+    assert "scribbles" not in provenance_of(tmp_path / "labels.ome.tif")
+
+
+def test_scribbles_on_the_command_line_are_those_in_python(
+    image: Path, scribbles: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "labels.png"
+    assert segment(image, "--scribbles", scribbles, "-o", output, "--quiet") == 0
+    params = SegmentationParams(n_features=4, n_clusters=6, n_iterations=4, min_labels=1)
+    expected = segmentation.segment(
+        tifffile.imread(image), scribbles=read_image(scribbles).pixels, params=params
+    )
+    np.testing.assert_array_equal(read_image(output).pixels, expected.labels)
+
+
+@pytest.mark.parametrize("form", ["tif", "indexed tif", "ome.tif", "indexed", "16 bit", "mask"])
+def test_scribbles_in_files_of_many_kinds(
+    image: Path, scribbles: Path, tmp_path: Path, form: str
+) -> None:
+    painted = read_image(scribbles).pixels
+    path = tmp_path / "other"
+    if form == "tif":
+        tifffile.imwrite(path, painted.astype(np.int32))
+    elif form == "indexed tif":
+        indexed(painted).save(path, format="TIFF")
+    elif form == "ome.tif":
+        tifffile.imwrite(path, painted.astype(np.uint16), ome=True, metadata={"axes": "YX"})
+    elif form == "indexed":
+        indexed(painted).save(path, format="PNG")
+    elif form == "16 bit":
+        Image.fromarray(painted.astype(np.uint16)).save(path, format="PNG")
+    else:
+        Image.fromarray(painted == 3).save(path, format="PNG")
+    output = tmp_path / "labels.png"
+    assert segment(image, "--scribbles", path, "-o", output) == 0
+    labels = read_image(output).pixels
+    expected = np.where(painted == 3, 1, 0) if form == "mask" else painted
+    np.testing.assert_array_equal(labels[expected > 0], expected[expected > 0])
+
+
+def test_labels_can_be_scribbles_for_the_next_run(
+    image: Path, scribbles: Path, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first.ome.tif", tmp_path / "second.ome.tif"
+    assert segment(image, "--scribbles", scribbles, "-o", first) == 0
+    assert segment(image, "--scribbles", first, "-o", second) == 0
+    np.testing.assert_array_equal(read_image(second).pixels, read_image(first).pixels)
+
+
+def test_scribbles_lie_as_the_file_of_the_image_does(
+    image: Path, scribbles: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out.tif"
+    assert segment(image, "--scribbles", scribbles, "-o", output, "--axes", "XY") == 0
+    labels, painted = read_image(output).pixels, read_image(scribbles).pixels.T
+    assert labels.shape == painted.shape == (32, 24)
+    np.testing.assert_array_equal(labels[painted > 0], painted[painted > 0])
+
+
+def test_notes_on_scribbles_are_printed(
+    image: Path, scribbles: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    painted = read_image(scribbles).pixels
+    painted[0, 0] = 200
+    tifffile.imwrite(scribbles, painted)
+    tifffile.imwrite(scribbles, painted, append=True)
+    assert segment(image, "--scribbles", scribbles, "-o", tmp_path / "out.tif") == 0
+    printed = capsys.readouterr().err
+    assert "Class 200 has one painted pixel" in printed
+    assert "holds 2 images" in printed
+
+
+def test_scribbles_are_shown_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["segment", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    for option in ("--scribbles FILE", "--scribble-weight X", "--only-painted auto|yes|no"):
+        assert option in shown
+
+
+def colours_of(painted: np.ndarray) -> np.ndarray:
+    return np.stack([painted, painted, 255 - painted], axis=-1)
+
+
+BAD_SCRIBBLES: dict[str, tuple[Callable[[np.ndarray, Path], object], str]] = {
+    "missing": (lambda painted, path: path.unlink(), "does not exist"),
+    "a folder": (lambda painted, path: (path.unlink(), path.mkdir()), "is a folder"),
+    "empty": (lambda painted, path: path.write_bytes(b""), "is empty"),
+    "damaged": (lambda painted, path: path.write_bytes(path.read_bytes()[:60]), "truncated"),
+    "text": (lambda painted, path: path.write_text("1 2 3"), "no image of a known kind"),
+    "colours": (
+        lambda painted, path: Image.fromarray(colours_of(painted)).save(path),
+        "picture in colours, but one number for each pixel was expected",
+    ),
+    "colours and alpha": (
+        lambda painted, path: Image.fromarray(colours_of(painted)).convert("RGBA").save(path),
+        "picture in colours",
+    ),
+    "colours in TIFF": (
+        lambda painted, path: tifffile.imwrite(path, colours_of(painted), photometric="rgb"),
+        "picture in colours",
+    ),
+    "JPEG": (
+        lambda painted, path: Image.fromarray(painted).save(path, format="JPEG"),
+        "JPEG file, which keeps numbers only roughly",
+    ),
+    "another size": (
+        lambda painted, path: Image.fromarray(painted[:-4]).save(path),
+        "shape 20 × 32, but the image has 24 × 32",
+    ),
+    "turned": (
+        lambda painted, path: Image.fromarray(painted.T.copy()).save(path),
+        "shape 32 × 24, but the image has 24 × 32",
+    ),
+    "a stack": (
+        lambda painted, path: tifffile.imwrite(path, np.stack([painted] * 5)),
+        "shape 5 × 24 × 32, but the image has 24 × 32",
+    ),
+    "nothing": (lambda painted, path: Image.fromarray(painted * 0).save(path), "Nothing is paint"),
+    "fractions": (
+        lambda painted, path: tifffile.imwrite(path, painted / np.float32(2)),
+        "no whole numbers",
+    ),
+    "negative": (
+        lambda painted, path: tifffile.imwrite(path, painted.astype(np.int16) - 1),
+        "value -1",
+    ),
+    "too large": (
+        lambda painted, path: tifffile.imwrite(path, painted.astype(np.uint32) * 9999),
+        "65535 is the largest",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_SCRIBBLES)
+def test_bad_scribbles_are_one_line(
+    image: Path,
+    scribbles: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    kind: str,
+) -> None:
+    spoil, message = BAD_SCRIBBLES[kind]
+    spoil(read_image(scribbles).pixels, scribbles)
+    output = tmp_path / "out.tif"
+    assert segment(image, "--scribbles", scribbles, "-o", output) == 1
+    assert message in error_line(capsys)
+    assert not output.exists()
+
+
+def test_one_class_for_every_pixel_is_one_line(
+    image: Path, scribbles: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    painted = read_image(scribbles).pixels
+    Image.fromarray(np.where(painted == 3, painted, 0).astype(np.uint8)).save(scribbles)
+    more = ["--scribbles", scribbles, "-o", tmp_path / "out.tif", "--only-painted", "yes"]
+    assert segment(image, *more) == 1
+    assert "Only class 3 is painted" in error_line(capsys)
+
+
+def test_a_wrong_choice_for_scribbles_is_one_line(
+    image: Path, scribbles: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for more, message in [
+        (["--only-painted", "maybe"], "only_painted is 'maybe', but must be 'auto' or 'yes'"),
+        (["--scribble-weight", "-1"], "scribble_weight is -1.0, but must be 0 to 1000."),
+    ]:
+        assert segment(image, "--scribbles", scribbles, "-o", tmp_path / "out.tif", *more) == 1
+        assert message in error_line(capsys)
+
+
+@pytest.mark.parametrize("more", [[], ["--force"]])
+def test_the_scribbles_are_never_overwritten(
+    image: Path, scribbles: Path, capsys: pytest.CaptureFixture[str], more: list[str]
+) -> None:
+    before = scribbles.read_bytes()
+    assert segment(image, "--scribbles", scribbles, "-o", scribbles, *more) == 1
+    assert "is the file of scribbles itself; choose another name" in error_line(capsys)
+    assert scribbles.read_bytes() == before
+
+
+def test_missing_scribbles_are_told_before_the_image_is_read(
+    image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(path: Path) -> None:
+        raise AssertionError("too late")
+
+    monkeypatch.setattr("napari_diffseg.io.reading.read_image", refuse)
+    assert segment(image, "--scribbles", tmp_path / "no.png", "-o", tmp_path / "out.tif") == 1
+    assert "no.png does not exist" in error_line(capsys)
+
+
+def test_progress_with_scribbles_on_a_terminal(
+    image: Path, scribbles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr("tqdm.tqdm", partial(tqdm, mininterval=0))
+    assert segment(image, "--scribbles", scribbles, "-o", tmp_path / "out.tif") == 0
+    shown = terminal.getvalue()
+    assert "4/4" in shown
+    assert "5/4" not in shown
+
+
 # --- Ctrl-C ------------------------------------------------------------------------
 
 

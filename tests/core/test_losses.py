@@ -7,7 +7,12 @@ import math
 import pytest
 import torch
 
-from napari_diffseg.core.losses import continuity_loss, similarity_loss
+from napari_diffseg.core.losses import (
+    IGNORED,
+    continuity_loss,
+    scribble_loss,
+    similarity_loss,
+)
 from napari_diffseg.core.superpixel_vote import majority_vote
 
 
@@ -25,6 +30,43 @@ def test_similarity_leaves_masked_pixels_out():
     valid = torch.tensor([[[True, False]]])
     assert similarity_loss(response, clusters).item() > 40
     assert similarity_loss(response, clusters, valid).item() == pytest.approx(math.log(2))
+
+
+def test_scribble_loss_is_the_mean_over_the_painted_pixels():
+    response = torch.zeros(1, 2, 1, 3)
+    response[0, 0, 0, 2] = 100.0
+    one = torch.tensor([[[1, IGNORED, IGNORED]]])
+    assert scribble_loss(response, one).item() == pytest.approx(math.log(2))
+    both = torch.tensor([[[1, IGNORED, 1]]])
+    assert scribble_loss(response, both).item() == pytest.approx((math.log(2) + 100) / 2)
+    assert scribble_loss(response, torch.tensor([[[0, 0, 0]]])).item() == pytest.approx(
+        math.log(2) * 2 / 3
+    )
+
+
+def test_scribble_loss_without_painted_pixels_is_0_and_teaches_nothing():
+    response = torch.randn(1, 3, 2, 2, generator=torch.Generator().manual_seed(0))
+    response.requires_grad_(True)
+    loss = scribble_loss(response, torch.full((1, 2, 2), IGNORED))
+    assert loss.item() == 0
+    (slope,) = torch.autograd.grad(loss, response)
+    assert torch.equal(slope, torch.zeros_like(slope))
+
+
+def test_only_painted_pixels_feel_the_scribble_loss():
+    response = torch.zeros(1, 2, 1, 2, requires_grad=True)
+    (slope,) = torch.autograd.grad(
+        scribble_loss(response, torch.tensor([[[0, IGNORED]]])), response
+    )
+    assert slope[0, :, 0, 0].tolist() == [-0.5, 0.5]
+    assert slope[0, :, 0, 1].tolist() == [0, 0]
+
+
+def test_similarity_with_every_pixel_painted_is_no_nan_in_the_sum():
+    """Nothing is left for the similarity loss: it must not spoil the whole loss."""
+    none = torch.zeros(1, 1, 2, dtype=torch.bool)
+    loss = similarity_loss(torch.zeros(1, 2, 1, 2), torch.tensor([[[0, 1]]]), none)
+    assert loss.item() == 0
 
 
 def test_continuity_is_the_mean_step_down_plus_the_mean_step_right():

@@ -15,7 +15,7 @@ from PIL import Image, ImageFile
 
 from napari_diffseg.errors import InputError, OutOfMemoryError
 from napari_diffseg.io.pixel_size import PixelSize
-from napari_diffseg.io.reading import read_image
+from napari_diffseg.io.reading import read_class_numbers, read_image
 
 GRAY = np.random.default_rng(0).integers(0, 250, (32, 24), dtype=np.uint8)
 RGB = np.random.default_rng(1).integers(0, 250, (32, 24, 3), dtype=np.uint8)
@@ -353,3 +353,60 @@ def test_picture_with_too_many_pixels(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # an error: more than twice
     with pytest.raises(InputError, match="too many pixels"):
         read_image(tmp_path / "large.png")
+
+
+# --- class numbers -----------------------------------------------------------------
+
+
+NUMBERS = (np.arange(12).reshape(3, 4) % 5).astype(np.uint8)
+
+
+def _indexed() -> Image.Image:
+    picture = Image.fromarray(NUMBERS, mode="P")
+    picture.putpalette([0, 0, 0, 255, 0, 0] + [10, 20, 30] * 254)
+    return picture
+
+
+@pytest.mark.parametrize(
+    "save",
+    [
+        lambda path: Image.fromarray(NUMBERS).save(path, format="PNG"),
+        lambda path: Image.fromarray(NUMBERS.astype(np.uint16)).save(path, format="PNG"),
+        lambda path: _indexed().save(path, format="PNG"),
+        lambda path: _indexed().save(path, format="PNG", transparency=0),
+        lambda path: _indexed().save(path, format="PNG", bits=4),
+        lambda path: _indexed().save(path, format="TIFF"),
+        lambda path: tifffile.imwrite(path, NUMBERS.astype(np.int32)),
+        lambda path: tifffile.imwrite(path, NUMBERS.astype(np.float32)),
+    ],
+    ids=["gray", "16 bit", "palette", "transparent", "4 bit", "palette TIFF", "int", "float"],
+)
+def test_class_numbers_are_read_as_numbers(tmp_path: Path, save: Callable[[Path], None]) -> None:
+    path = tmp_path / "numbers"
+    save(path)
+    np.testing.assert_array_equal(read_class_numbers(path).pixels, NUMBERS)
+
+
+def test_an_image_with_a_palette_is_still_read_in_colours(tmp_path: Path) -> None:
+    _indexed().save(tmp_path / "in.png")
+    assert read_image(tmp_path / "in.png").pixels.shape == (3, 4, 3)
+
+
+@pytest.mark.parametrize(
+    ("save", "message"),
+    [
+        (lambda path: _indexed().convert("RGB").save(path, format="PNG"), "picture in colours"),
+        (lambda path: _indexed().convert("RGBA").save(path, format="PNG"), "picture in colours"),
+        (lambda path: Image.fromarray(NUMBERS).save(path, format="JPEG"), "only roughly"),
+        (lambda path: path.write_bytes(b"text"), "no image of a known kind"),
+        (lambda path: None, "does not exist"),
+    ],
+)
+def test_what_holds_no_class_numbers(
+    tmp_path: Path, save: Callable[[Path], None], message: str
+) -> None:
+    path = tmp_path / "numbers"
+    save(path)
+    with pytest.raises(InputError, match=message) as error:
+        read_class_numbers(path)
+    assert "\n" not in str(error.value)

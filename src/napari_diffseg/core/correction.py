@@ -17,7 +17,7 @@ regions that it has won.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from napari_diffseg.core.class_head import ClassHead, Examples, fit_head
 from napari_diffseg.core.groundwork import Groundwork
 from napari_diffseg.core.inference import Window
-from napari_diffseg.images.labels import merge_small_regions, smallest_unsigned_dtype
+from napari_diffseg.images.labels import look_up, merge_small_regions, smallest_unsigned_dtype
 from napari_diffseg.images.scribbles import Scribbles
 
 N_ROUNDS = 3
@@ -162,6 +162,25 @@ def label_windows(
         labels[window] = numbers[classes.window(ground, window).argmax(axis=0)]
 
 
+def close_gaps(labels: Labels, classes: ClassMap, n_painted: int) -> ClassMap:
+    """Number the classes that nobody painted anew, in place, so that those found follow on."""
+    numbers = np.array(classes.numbers)
+    found = np.isin(numbers, np.unique(labels))
+    free = np.arange(len(numbers)) >= n_painted
+    order = np.concatenate([np.flatnonzero(free & found), np.flatnonzero(free & ~found)])
+    new = numbers.copy()
+    new[order] = numbers[n_painted:]
+    table = np.arange(numbers.max() + 1, dtype=labels.dtype)
+    table[numbers] = new
+    labels[...] = look_up(table, labels)
+    return replace(classes, numbers=tuple(new.tolist()))
+
+
+def stamp(labels: Labels, scribbles: Scribbles) -> None:
+    """Give painted pixels their class, in place."""
+    np.copyto(labels, scribbles.painted, where=scribbles.painted > 0, casting="same_kind")
+
+
 def empty_labels(shape: tuple[int, int], numbers: tuple[int, ...]) -> Labels:
     """Return labels ``(y, x)`` of 0 that can hold the numbers."""
     return np.zeros(shape, smallest_unsigned_dtype(max(numbers)))
@@ -176,7 +195,7 @@ def tidy(
     if valid is not None:
         tidied[~valid] = 0
     if scribbles is not None:
-        np.copyto(tidied, scribbles.painted, where=scribbles.painted > 0, casting="same_kind")
+        stamp(tidied, scribbles)
     return tidied
 
 

@@ -28,9 +28,9 @@ def similarity_loss(response: Tensor, clusters: Tensor, valid: Tensor | None = N
     valid : Tensor, b y x, optional
         Pixels that count; all where None.
     """
-    if valid is not None:
-        clusters = torch.where(valid, clusters, IGNORED)
-    return functional.cross_entropy(response, clusters, ignore_index=IGNORED)
+    if valid is None:
+        return functional.cross_entropy(response, clusters)
+    return _mean_where_counted(response, torch.where(valid, clusters, IGNORED))
 
 
 def scribble_loss(response: Tensor, classes: Tensor) -> Tensor:
@@ -44,8 +44,13 @@ def scribble_loss(response: Tensor, classes: Tensor) -> Tensor:
     classes : Tensor, b y x
         Index of the class that is painted, which is its cluster; `IGNORED` elsewhere.
     """
-    total = functional.cross_entropy(response, classes, ignore_index=IGNORED, reduction="sum")
-    return total / (classes != IGNORED).sum().clamp(min=1)
+    return _mean_where_counted(response, classes)
+
+
+def _mean_where_counted(response: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy, mean over the pixels that count; 0, not NaN, where none does."""
+    total = functional.cross_entropy(response, targets, ignore_index=IGNORED, reduction="sum")
+    return total / (targets != IGNORED).sum().clamp(min=1)
 
 
 def continuity_loss(response: Tensor, valid: Tensor | None = None) -> Tensor:

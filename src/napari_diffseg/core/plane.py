@@ -165,10 +165,10 @@ def read_for_training(
         stage, inputs = None, np.stack([pixels[:, *window] for window in windows])
     known = inputs[0] if len(windows) == 1 else None
     plane = Plane(pixels, valid, stage, known)
-    return plane, ranges, _sample(plane, inputs, windows, params, axes.rgb, device)
+    return plane, ranges, sample_windows(plane, inputs, windows, params, axes.rgb, device)
 
 
-def _sample(
+def sample_windows(
     plane: Plane,
     inputs: Floats,
     windows: Sequence[Window],
@@ -176,6 +176,7 @@ def _sample(
     rgb: bool,
     device: torch.device,
 ) -> Sample:
+    """Put the inputs of some windows, ``b d y x``, on the device, with what is known of them."""
     masks = superpixels = None
     n_superpixels = 0
     if plane.valid is not None:

@@ -16,9 +16,11 @@ import napari_diffseg
 from napari_diffseg.core.correction import (
     N_ROUNDS,
     ClassMap,
+    close_gaps,
     empty_labels,
     label_windows,
     learn,
+    stamp,
     tidy,
     uncertainty,
 )
@@ -47,7 +49,7 @@ class Segmentation:
         1 … `n_labels` by falling area; 0 where the image is not finite. With scribbles a
         painted class has its own number, and what no scribble claims the next ones.
     history : tuple of Iteration
-        Facts of every training iteration.
+        Facts of every training iteration; a correction adds none.
     params : SegmentationParams
         Parameters of the run.
     stop_reason : StopReason
@@ -104,7 +106,10 @@ class Segmentation:
     def preview_numbers(self) -> tuple[int, ...]:
         """Number that label 1, 2 … K had in the previews; 0 for one that was in none."""
         if self.scribbles is not None:
-            return tuple(range(1, int(self.labels.max()) + 1))
+            shown = {number: number for number in self.scribbles.classes}
+            if self.classes is None:
+                shown |= zip(self.model.numbers.tolist(), self.previewed, strict=True)
+            return tuple(shown.get(n, 0) for n in range(1, int(self.labels.max()) + 1))
         standing = np.unique(self.model.hierarchy.at_most(self.params.n_labels))
         shown = {int(self.model.numbers[cluster]): self.previewed[cluster] for cluster in standing}
         return tuple(shown[number] for number in range(1, self.n_labels + 1))
@@ -240,30 +245,27 @@ class Segmentation:
         only_painted = goes_only_to_painted(self.params, painted)
         clusters = None if only_painted else self.model.hierarchy.at_most(self.params.n_labels)
         before = self.classes.head if self.classes is not None else None
-        history = []
         with readable_torch_errors(), thread_limit(options.threads):
             rounds = learn(ground, painted, clusters, self.params.scribble_weight, before)
             for index, classes in enumerate(rounds, start=1):
                 seconds = time.perf_counter() - start
-                history.append(_facts(index, classes, seconds))
-                yield history[-1]
+                facts = _facts(index, classes, seconds)
+                yield facts
             labels = empty_labels(ground.plane.shape, classes.numbers)
             seen, rest = _seen_first(ground, view)
             label_windows(ground, classes, seen, labels)
             if rest:
-                yield replace(history[-1], labels=self._with_windows(labels, seen))
+                yield replace(facts, labels=self._with_windows(labels, seen, painted))
             label_windows(ground, classes, rest, labels)
+            classes = close_gaps(labels, classes, len(painted.classes))
             labels = tidy(labels, self.params.min_region_size, ground, painted)
             threads = torch.get_num_threads()
         return replace(
             self,
             labels=labels,
-            history=tuple(history),
-            stop_reason=StopReason.ITERATIONS,
             model=replace(self.model, classes=(classes.head, classes.numbers)),
             notes=(*_without(self.notes, self.scribbles), *painted.notes),
             seconds=time.perf_counter() - start,
-            device="cpu",
             threads=threads,
             scribbles=painted,
             classes=classes,
@@ -290,11 +292,12 @@ class Segmentation:
             **painted,
         }
 
-    def _with_windows(self, labels: Labels, windows: list[Window]) -> Labels:
+    def _with_windows(self, labels: Labels, windows: list[Window], scribbles: Scribbles) -> Labels:
         """Return the labels of this result, but for some windows that are new."""
         mixed = self.labels.astype(np.promote_types(self.labels.dtype, labels.dtype))
         for window in windows:
             mixed[window] = labels[window]
+        stamp(mixed, scribbles)
         return mixed
 
 
@@ -342,7 +345,7 @@ def label_painted_clusters(
     labels = look_up(numbers.astype(labels.dtype), clusters)
     if partition.valid is not None:
         labels[~partition.valid] = 0
-    np.copyto(labels, scribbles.painted, where=scribbles.painted > 0, casting="same_kind")
+    stamp(labels, scribbles)
     return labels, numbers
 
 

@@ -88,7 +88,10 @@ class Sample:
 
 
 def training_windows(
-    pixels: Pixels, valid: NDArray[np.bool_] | None, patch_size: int
+    pixels: Pixels,
+    valid: NDArray[np.bool_] | None,
+    patch_size: int,
+    strokes: NDArray[np.bool_] | None = None,
 ) -> list[Window]:
     """Choose the windows of an image that training sees, all of one size.
 
@@ -97,6 +100,8 @@ def training_windows(
     pixels : ndarray of float32, (c, y, x), or ScaledPixels
     valid : ndarray of bool, (y, x), or None
     patch_size : int
+    strokes : ndarray of bool, (y, x), optional
+        Painted pixels: they count more than all variation.
 
     Returns
     -------
@@ -114,6 +119,12 @@ def training_windows(
     n_fields = max(int(MOST_PIXELS**0.5) // side, 1)
     step = max(round((height * width / _MOST_LOOKED_AT) ** 0.5), 1)
     variation = _variation(pixels[:, ::step, ::step], size, step)
+    if strokes is not None:
+        # The blocks that the steps jump over count too: a stroke is thin.
+        painted = np.add.reduceat(strokes, np.arange(0, height, step), axis=0, dtype=float)
+        painted = np.add.reduceat(painted, np.arange(0, width, step), axis=1)
+        share = uniform_filter(painted, (max(size[0] // step, 1), max(size[1] // step, 1)))
+        variation += share * (variation.max() + 1) * painted.size
     if valid is not None:
         variation[~valid[::step, ::step]] = -1.0
     windows = []
@@ -156,20 +167,33 @@ def sample_patches(
     """Draw the batch of one training step.
 
     Returns the sample itself where the patch size is 0 or it is one window that is no
-    larger than a patch; else ``n_patches`` square patches around random valid pixels.
+    larger than a patch; else ``n_patches`` square patches around random valid pixels, every
+    other one around a painted pixel where there are any.
     """
     n_windows, _, height, width = sample.inputs.shape
     size = (min(params.patch_size, height), min(params.patch_size, width))
     if params.patch_size == 0 or (n_windows == 1 and size == (height, width)):
         return sample
-    if sample.valid is None:
+    if sample.valid is None and sample.painted is None:
         ranges = (n_windows, height - size[0] + 1, width - size[1] + 1)
         columns = [torch.randint(n, (params.n_patches,), generator=generator) for n in ranges]
         corners = torch.stack(columns, dim=1)
     else:
-        places = sample.valid.nonzero().cpu()
-        chosen = torch.randint(len(places), (params.n_patches,), generator=generator)
-        corners = places[chosen] - torch.tensor([0, size[0] // 2, size[1] // 2])
+        middles = _random_pixels(sample, params.n_patches, generator)
+        corners = middles - torch.tensor([0, size[0] // 2, size[1] // 2])
         corners[:, 1].clamp_(0, height - size[0])
         corners[:, 2].clamp_(0, width - size[1])
     return sample.crop([(b, y, x) for b, y, x in corners.tolist()], size)
+
+
+def _random_pixels(sample: Sample, n_patches: int, generator: torch.Generator) -> Tensor:
+    """Choose pixels ``(n, 3)``, as window, y, x."""
+    everywhere = torch.ones_like(sample.inputs[:, 0], dtype=torch.bool)
+    places = (everywhere if sample.valid is None else sample.valid).nonzero().cpu()
+    pixels = places[torch.randint(len(places), (n_patches,), generator=generator)]
+    if sample.painted is not None and (painted := sample.painted != IGNORED).any():
+        strokes = painted.nonzero().cpu()
+        pixels[::2] = strokes[
+            torch.randint(len(strokes), pixels[::2].shape[:1], generator=generator)
+        ]
+    return pixels

@@ -27,7 +27,7 @@ from napari_diffseg.core.losses import IGNORED
 from napari_diffseg.core.model import Labels, Model
 from napari_diffseg.core.network import FeatureClusteringNet, build_network
 from napari_diffseg.core.partition import Partition, merged_clusters
-from napari_diffseg.core.plane import Plane, read_for_training
+from napari_diffseg.core.plane import Plane, read_for_training, sample_windows
 from napari_diffseg.core.result import (
     Segmentation,
     goes_only_to_painted,
@@ -163,7 +163,6 @@ def segment_steps(
     corrected = yield from result.correct_steps(painted.painted, options=options)
     return replace(
         corrected,
-        history=(*result.history, *corrected.history),
         notes=(*result.notes, *painted.notes),
         seconds=time.perf_counter() - start,
     )
@@ -213,7 +212,7 @@ class _Run:
         # As in the published program: no fewer labels than there are painted classes.
         floor = replace(params, min_labels=n_painted)
         numbers = LabelNumbers(params.n_clusters, given=scribbles.classes)
-        sample = replace(self.sample, painted=self._painted(scribbles))
+        sample = self._painted_sample(scribbles)
         trained = yield from self._train(network, floor, sample, generator, numbers)
         calibrate(network, sample.inputs, sample.valid)
         if goes_only_to_painted(params, scribbles):
@@ -230,12 +229,17 @@ class _Run:
         generator = torch.Generator().manual_seed(self.params.seed)
         return build_network(self.sample.inputs.shape[1], self.params, generator), generator
 
-    def _painted(self, scribbles: Scribbles) -> torch.Tensor:
-        """Return the index of the class that is painted, for the sample's windows."""
+    def _painted_sample(self, scribbles: Scribbles) -> Sample:
+        """Return the sample with what is painted; its windows lie where the strokes are."""
         index = np.searchsorted(scribbles.classes, scribbles.painted).astype(np.int64)
         index[scribbles.painted == 0] = IGNORED
-        windows = training_windows(self.plane.pixels, self.plane.valid, self.params.patch_size)
-        return torch.from_numpy(np.stack([index[window] for window in windows])).to(self.device)
+        plane, params = self.plane, self.params
+        strokes = scribbles.painted > 0
+        windows = training_windows(plane.pixels, plane.valid, params.patch_size, strokes)
+        inputs = np.stack([plane.inputs(*window) for window in windows])
+        sample = sample_windows(plane, inputs, windows, params, self.axes.rgb, self.device)
+        painted = np.stack([index[window] for window in windows])
+        return replace(sample, painted=torch.from_numpy(painted).to(self.device))
 
     def _train(
         self,

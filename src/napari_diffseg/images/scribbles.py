@@ -61,7 +61,9 @@ def read_scribbles(scribbles: ArrayLike, shape: tuple[int, int], valid: Mask | N
         The shape is another, the values are no class numbers, or nothing is painted.
     """
     given = np.asarray(scribbles)
-    painted = given if given.ndim == 2 else given.squeeze()
+    painted = given
+    while painted.ndim > 2 and 1 in painted.shape:
+        painted = painted.squeeze(axis=painted.shape.index(1))
     if painted.shape != shape:
         raise InputError(
             f"The scribbles have the shape {_sizes(given.shape)}, but the image has "
@@ -112,4 +114,4 @@ def _class_numbers(painted: NDArray[Any]) -> NDArray[np.uint16]:
 
 
 def _sizes(shape: tuple[int, ...]) -> str:
-    return " × ".join(str(length) for length in shape)
+    return " × ".join(str(length) for length in shape) or "of a single number"

@@ -25,7 +25,7 @@ from PIL import ImageFile as PillowFile
 from napari_diffseg.errors import InputError, OutOfMemoryError
 from napari_diffseg.io.pixel_size import PixelSize, from_imagej, from_ome_xml, from_resolution
 
-__all__ = ["ImageFile", "PixelSize", "read_image"]
+__all__ = ["ImageFile", "PixelSize", "read_class_numbers", "read_image"]
 
 _SIGNATURES = {
     b"\x89PNG\r\n\x1a\n": "PNG",
@@ -106,9 +106,49 @@ def read_image(path: str | PathLike[str]) -> ImageFile:
         The image does not fit into memory.
     """
     path = Path(path)
+    return _read(path, _sniff(path), indexed=False)
+
+
+def read_class_numbers(path: str | PathLike[str]) -> ImageFile:
+    """Read an image of whole numbers, such as scribbles, from a TIFF, OME-TIFF or PNG file.
+
+    Parameters
+    ----------
+    path : path-like
+        Its name does not matter, its first bytes do.
+
+    Returns
+    -------
+    ImageFile
+        As of `read_image`, but of a picture with a palette it has the numbers, not the
+        colours that they are shown in.
+
+    Raises
+    ------
+    InputError
+        As for `read_image`; or the file holds colours, or is a JPEG.
+    OutOfMemoryError
+        The image does not fit into memory.
+    """
+    path = Path(path)
     kind = _sniff(path)
+    if kind == "JPEG":
+        raise InputError(
+            f"{path} is a JPEG file, which keeps numbers only roughly; save the class numbers as "
+            "PNG or TIFF."
+        )
+    file = _read(path, kind, indexed=True)
+    if file.rgb:
+        raise InputError(
+            f"{path} is a picture in colours, but one number for each pixel was expected; save "
+            "the class numbers (0 = unpainted) as a grayscale or indexed PNG or TIFF."
+        )
+    return file
+
+
+def _read(path: Path, kind: str, *, indexed: bool) -> ImageFile:
     try:
-        return _read_tiff(path) if kind == "TIFF" else _read_picture(path, kind)
+        return _read_tiff(path) if kind == "TIFF" else _read_picture(path, kind, indexed)
     except MemoryError as error:
         raise OutOfMemoryError(
             f"{path} needs more memory than there is; crop the image or save one plane of it."
@@ -226,12 +266,12 @@ def _tiff_notes(tif: tifffile.TiffFile) -> tuple[str, ...]:
 # --- PNG and JPEG ------------------------------------------------------------------
 
 
-def _read_picture(path: Path, kind: str) -> ImageFile:
+def _read_picture(path: Path, kind: str, indexed: bool) -> ImageFile:
     try:
         with _strict_pillow(), Image.open(path, formats=[kind]) as image:
             notes = _picture_notes(image)
             image.load()
-            pixels = _picture_pixels(image)
+            pixels = _picture_pixels(image, indexed)
             per_x, per_y = image.info.get("dpi", (0, 0))
     except Image.DecompressionBombError as error:
         raise InputError(
@@ -258,11 +298,11 @@ def _strict_pillow() -> Iterator[None]:
         PillowFile.LOAD_TRUNCATED_IMAGES = before
 
 
-def _picture_pixels(image: Image.Image) -> NDArray[Any]:
-    """Return the pixels ``y x`` or ``y x c`` (RGB or RGBA)."""
+def _picture_pixels(image: Image.Image, indexed: bool) -> NDArray[Any]:
+    """Return the pixels ``y x`` or ``y x c`` (RGB or RGBA); of a palette the indices if wanted."""
     if image.mode == "LA":
         image = image.getchannel("L")
-    elif image.mode == "P":
+    elif image.mode == "P" and not indexed:
         image = image.convert("RGBA" if "transparency" in image.info else "RGB")
     elif image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
         image = image.convert("RGB")
