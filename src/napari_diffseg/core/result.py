@@ -106,10 +106,11 @@ class Segmentation:
     def preview_numbers(self) -> tuple[int, ...]:
         """Number that label 1, 2 … K had in the previews; 0 for one that was in none."""
         if self.scribbles is not None:
-            shown = {number: number for number in self.scribbles.classes}
-            if self.classes is None:
-                shown |= zip(self.model.numbers.tolist(), self.previewed, strict=True)
-            return tuple(shown.get(n, 0) for n in range(1, int(self.labels.max()) + 1))
+            numbers = range(1, int(self.labels.max()) + 1)
+            if self.classes is not None:
+                return tuple(numbers)
+            shown = dict(zip(self.model.numbers.tolist(), self.previewed, strict=True))
+            return tuple(shown.get(number, 0) for number in numbers)
         standing = np.unique(self.model.hierarchy.at_most(self.params.n_labels))
         shown = {int(self.model.numbers[cluster]): self.previewed[cluster] for cluster in standing}
         return tuple(shown[number] for number in range(1, self.n_labels + 1))

@@ -61,9 +61,9 @@ def read_scribbles(scribbles: ArrayLike, shape: tuple[int, int], valid: Mask | N
         The shape is another, the values are no class numbers, or nothing is painted.
     """
     given = np.asarray(scribbles)
-    painted = given
-    while painted.ndim > 2 and 1 in painted.shape:
-        painted = painted.squeeze(axis=painted.shape.index(1))
+    only_longer = [length for length in given.shape if length != 1]
+    is_plane = given.ndim >= 2 and only_longer == [length for length in shape if length != 1]
+    painted = given.reshape(shape) if is_plane else given
     if painted.shape != shape:
         raise InputError(
             f"The scribbles have the shape {_sizes(given.shape)}, but the image has "
