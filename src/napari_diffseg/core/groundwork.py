@@ -31,7 +31,7 @@ from napari_diffseg.images.structure import STRUCTURE_RADIUS, structure_statisti
 REGION_SIZE = 100
 """Mean area of the regions that strokes spread over, in pixels."""
 
-_MOST_KEPT = 2**28
+_MOST_KEPT = 2**27
 """Numbers (float32) of statistics that are kept; those of a larger image are computed anew."""
 
 _STRUCTURE_SHARE = 0.5  # of the wide statistics' spread: the local ones come first
