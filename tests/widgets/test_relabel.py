@@ -49,7 +49,7 @@ def test_what_is_passed_over_is_never_merged(merger, shown, qtbot):
     for n_labels in (9, 8, 7, 6):
         merger.ask(n_labels)
     slow.may_go.set()
-    qtbot.waitUntil(lambda: shown[-1:] == [6], timeout=10_000)
+    qtbot.waitUntil(lambda: shown[-1:] == [6], timeout=120_000)
     qtbot.wait(50)
     assert slow.asked == [9, 6]
     assert shown == [9, 6]
@@ -64,7 +64,7 @@ def test_a_run_that_was_replaced_is_not_heard(merger, shown, failed, qtbot, erro
     merger.ask(5)
     new.may_go.set()
     old.may_go.set()
-    qtbot.waitUntil(lambda: shown == [5], timeout=10_000)
+    qtbot.waitUntil(lambda: shown == [5], timeout=120_000)
     assert failed == []
 
 
@@ -73,11 +73,11 @@ def test_an_error_is_told_and_the_next_move_counts(merger, shown, failed, qtbot)
     slow.may_go.set()
     merger.hold(slow)
     merger.ask(9)
-    qtbot.waitUntil(lambda: len(failed) == 1, timeout=10_000)
+    qtbot.waitUntil(lambda: len(failed) == 1, timeout=120_000)
     assert "swallowed" in str(failed[0])
     slow.error = None
     merger.ask(4)
-    qtbot.waitUntil(lambda: shown == [4], timeout=10_000)
+    qtbot.waitUntil(lambda: shown == [4], timeout=120_000)
 
 
 def test_without_a_finished_run_nothing_happens(merger, shown, qtbot):

@@ -17,8 +17,6 @@ from napari_diffseg.widgets.session import SessionState
 
 pytestmark = pytest.mark.gui
 
-LONG = 30_000
-
 
 def labels_of(viewer):
     return [layer for layer in viewer.layers if isinstance(layer, Labels)]
@@ -26,11 +24,6 @@ def labels_of(viewer):
 
 def is_at_rest(dock):
     return not dock.session.is_busy and dock.stop_button.isEnabled() is False
-
-
-@pytest.fixture
-def wait_for(qtbot):
-    return lambda condition: qtbot.waitUntil(condition, timeout=LONG)
 
 
 @pytest.fixture
@@ -322,7 +315,7 @@ def test_merging_that_fails_is_said_once(viewer, image, dock, told, wait_for, mo
     def broken(n_labels):
         raise RuntimeError("no merging")
 
-    monkeypatch.setattr(dock._merger._segmentation, "with_n_labels", broken)
+    monkeypatch.setattr(dock.results.segmentation, "with_n_labels", broken)
     dock.labels.slider.setValue(2)
     wait_for(lambda: "no merging" in dock.status.text())
     assert len([one for one in told if "no merging" in one.message]) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import time
+from threading import Lock
 
 import numpy as np
 import pytest
@@ -84,7 +85,7 @@ def raising(error, at_once=False):
 )
 def test_every_error_reaches_the_window(qtbot, told, error, kind, text, at_once):
     run = ThreadedRun(raising(error, at_once), told.listener)
-    qtbot.waitUntil(lambda: told.is_over, timeout=10_000)
+    qtbot.waitUntil(lambda: told.is_over, timeout=120_000)
     assert type(told.errors[0]) is kind
     assert text in str(told.errors[0])
     assert not isinstance(told.errors[0], RuntimeError)
@@ -135,9 +136,9 @@ def test_finish_is_heard_within_one_iteration_also_between_two_signals(monkeypat
 def test_finish_keeps_what_there_is(qtbot, told):
     log = []
     run = ThreadedRun(endless(log), told.listener)
-    qtbot.waitUntil(lambda: bool(told.steps), timeout=10_000)
+    qtbot.waitUntil(lambda: bool(told.steps), timeout=120_000)
     run.finish()
-    qtbot.waitUntil(lambda: told.is_over, timeout=10_000)
+    qtbot.waitUntil(lambda: told.is_over, timeout=120_000)
     assert told.results == ["kept"]
     assert told.threads == {threading.main_thread()}
 
@@ -145,19 +146,19 @@ def test_finish_keeps_what_there_is(qtbot, told):
 def test_cancel_closes_the_steps_and_gives_no_result(qtbot, told):
     log = []
     run = ThreadedRun(endless(log), told.listener)
-    qtbot.waitUntil(lambda: bool(told.steps), timeout=10_000)
+    qtbot.waitUntil(lambda: bool(told.steps), timeout=120_000)
     run.cancel()
-    qtbot.waitUntil(lambda: log[-1] == "closed", timeout=10_000)
-    qtbot.waitUntil(lambda: told.aborts == 1, timeout=10_000)
+    qtbot.waitUntil(lambda: log[-1] == "closed", timeout=120_000)
+    qtbot.waitUntil(lambda: told.aborts == 1, timeout=120_000)
     assert told.results == []
     assert told.errors == []
 
 
 def test_a_worker_that_napari_quits_is_heard_as_aborted(qtbot, told):
     run = ThreadedRun(endless([]), told.listener)
-    qtbot.waitUntil(lambda: bool(told.steps), timeout=10_000)
+    qtbot.waitUntil(lambda: bool(told.steps), timeout=120_000)
     WorkerBase.await_workers(10_000)
-    qtbot.waitUntil(lambda: told.is_over, timeout=10_000)
+    qtbot.waitUntil(lambda: told.is_over, timeout=120_000)
     assert told.aborts == 1
     assert told.results == []
     del run
@@ -170,9 +171,9 @@ def test_steps_that_napari_leaves_suspended_are_closed(qtbot, told, monkeypatch)
     gc.disable()
     try:
         run = ThreadedRun(endless(log), told.listener)
-        qtbot.waitUntil(lambda: bool(told.steps), timeout=10_000)
+        qtbot.waitUntil(lambda: bool(told.steps), timeout=120_000)
         run._worker.quit()
-        qtbot.waitUntil(lambda: told.aborts == 1, timeout=10_000)
+        qtbot.waitUntil(lambda: told.aborts == 1, timeout=120_000)
         assert log[-1] == "closed"
     finally:
         gc.enable()
@@ -218,14 +219,37 @@ def test_a_preview_waits_until_the_one_before_is_shown(monkeypatch, shown, n_pre
 def test_a_preview_that_had_to_wait_is_not_lost(monkeypatch):
     times = iter([0.0, 0.01, 0.02, 1.0, 2.0])
     monkeypatch.setattr(worker.time, "perf_counter", lambda: next(times))
+    control = RunControl()
 
     def steps():
         for index in range(1, 5):
+            if index == 4:
+                control.previews_shown = 1
             yield facts(index, 4, np.full((1, 1), index, np.uint8) if index < 4 else None)
 
-    passed = relayed(steps, RunControl(), shown=True)
+    passed = relayed(steps, control, shown=False)
     assert [one.index for one in passed] == [1, 4]
     assert passed[1].labels == 3
+
+
+def test_a_preview_goes_at_once_where_the_window_is_ready(monkeypatch):
+    times = iter([0.0, 0.01, 0.02, 0.03, 2.0])
+    monkeypatch.setattr(worker.time, "perf_counter", lambda: next(times))
+
+    def steps():
+        for index in range(1, 5):
+            yield facts(index, 4, np.ones((1, 1), np.uint8) if index == 3 else None)
+
+    passed = relayed(steps, RunControl(), shown=True)
+    assert [one.index for one in passed] == [1, 3]
+
+
+def test_a_run_waits_for_its_turn_and_may_be_cancelled_while_it_waits():
+    turn, control = Lock(), RunControl()
+    with turn:
+        control.cancelled = True
+        assert drained(relay_steps(endless([]), control, turn)) is None
+    assert turn.acquire(blocking=False), "a run that never had its turn does not give it back"
 
 
 def test_errors_of_this_package_are_no_runtime_errors():

@@ -14,12 +14,14 @@ milliseconds, and the solution depends on no seed.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
+from threadpoolctl import ThreadpoolController
 
 Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.integer[Any]]
@@ -121,7 +123,8 @@ class ClassHead:
         folded = (self.weights[:-1] / self.scaling.spreads[:, None]).astype(np.float32)
         bias = self.weights[-1].astype(np.float32) - self.scaling.means @ folded
         d, height, width = statistics.shape
-        response = folded.T @ statistics.reshape(d, -1) + bias[:, None]
+        with _blas().limit(limits=1, user_api="blas"):
+            response = folded.T @ statistics.reshape(d, -1) + bias[:, None]
         probabilities: NDArray[np.float32] = softmax(response, axis=0)
         return probabilities.reshape(-1, height, width)
 
@@ -156,7 +159,18 @@ def fit_head(
         return float(surprise + DECAY * (weights[:-1] ** 2).sum()), slope.ravel()
 
     first = np.zeros(shape) if start is None else start.weights
-    found = minimize(
-        loss, first.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": _MOST_STEPS}
-    )
+    with _blas().limit(limits=1, user_api="blas"):
+        found = minimize(
+            loss, first.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": _MOST_STEPS}
+        )
     return ClassHead(found.x.reshape(shape), scaling, float(found.fun))
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    """Return what limits NumPy's own threads.
+
+    The products here are small: several threads gain nothing, and on a machine that does
+    something else too they wait for each other a hundred times longer than they compute.
+    """
+    return ThreadpoolController()

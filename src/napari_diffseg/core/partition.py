@@ -34,7 +34,7 @@ BLOCK = 512
 """Side of a block, in pixels."""
 
 _CONTRAST_WEIGHT = 0.7  # of the local deviations beside the colours, where regions merge
-_BLUR = 1.4  # Gaussian σ of the colours before their steps are taken, in pixels
+_BLUR = 1.3  # Gaussian σ of the colours before their steps are taken, in pixels
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]

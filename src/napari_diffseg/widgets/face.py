@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtWidgets import (
+    QCheckBox,
     QFormLayout,
     QFrame,
     QHBoxLayout,
@@ -21,9 +22,10 @@ from qtpy.QtWidgets import (
 )
 
 from napari_diffseg.errors import ParameterError
-from napari_diffseg.params import RunOptions, Scalar, SegmentationParams
+from napari_diffseg.params import PRESETS, RunOptions, Scalar, SegmentationParams
 from napari_diffseg.widgets.controls import MUTED, ImageChooser, LabelsSlider, folded, narrow_combo
 from napari_diffseg.widgets.form import ParameterForm
+from napari_diffseg.widgets.scribbles_form import ScribblesForm
 
 RED = "color: #e5605a;"
 AMBER = "color: #d9a441;"
@@ -37,7 +39,7 @@ _N_LABELS = next(s for s in SegmentationParams.specs() if s.name == "n_labels")
 
 
 class SegmentFace(QWidget):
-    """The controls and how they show things; it decides nothing."""
+    """The controls, what stands in them and how they show things; it decides nothing."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,13 +48,20 @@ class SegmentFace(QWidget):
         self.axes_row = self._make_axes_row()
         self.description = _text(MUTED)
         self.notes = _text(AMBER)
+        self.scribbles = ScribblesForm()
+        self.scribble_notes = _text(AMBER)
         self.segment_button = QPushButton("Segment")
         self.stop_button = QPushButton("Stop")
+        self.live_box = QCheckBox("Live: the result follows each stroke")
+        self.previous_button = QPushButton("Previous result")
+        self.uncertainty_box = QCheckBox("Show uncertainty")
+        self.uncertain_button = QPushButton("Go to most uncertain")
         self.reason = _text(RED)
         self.progress_bar = QProgressBar()
         self.status = _text("")
         self.device = narrow_combo()
-        self.labels = LabelsSlider(f"{_N_LABELS.help} After a run it acts at once.")
+        self._about_labels = f"{_N_LABELS.help} After a run it acts at once."
+        self.labels = LabelsSlider(self._about_labels)
         self.preset = narrow_combo()
         self.params_form = ParameterForm(SegmentationParams)
         self.options_form = ParameterForm(RunOptions, skip=("device", "previews"))
@@ -60,6 +69,36 @@ class SegmentFace(QWidget):
         self._lay_out()
         self._dress()
         self.offer_devices()
+
+    # --- reading things -------------------------------------------------------------
+
+    def params(self) -> SegmentationParams:
+        """Return the parameters in the form.
+
+        Raises
+        ------
+        ParameterError
+            One of them is out of its bounds.
+        """
+        return SegmentationParams.from_dict(self.params_form.values())
+
+    def options(self) -> RunOptions:
+        """Return the options in the form.
+
+        Raises
+        ------
+        ParameterError
+            One of them is out of its bounds.
+        """
+        values = {**self.options_form.values(), "device": self.device.currentData()}
+        return RunOptions.from_dict(values)
+
+    def fill_in_preset(self, index: int) -> None:
+        """Write a preset into the form, but for the seed."""
+        name = self.preset.itemData(index)
+        preset = PRESETS[name]().to_dict() if name in PRESETS else {}
+        # "Custom" is what the form is when it is neither; to choose it changes nothing.
+        self.params_form.write({name: preset[name] for name in preset if name != "seed"})
 
     # --- showing things -------------------------------------------------------------
 
@@ -75,6 +114,11 @@ class SegmentFace(QWidget):
         self.reason.setVisible(bool(reason))
         self.status.setVisible(busy or not reason)
 
+    def show_scribble_notes(self, notes: Sequence[str]) -> None:
+        """Say what a person should know of the scribbles."""
+        self.scribble_notes.setText(" ".join(notes))
+        self.scribble_notes.setVisible(bool(notes))
+
     def show_image(self, description: str, notes: Sequence[str]) -> None:
         """Read the axes out, and what a person should know of them."""
         self.description.setText(description)
@@ -85,6 +129,12 @@ class SegmentFace(QWidget):
     def mark_axes(self, *, wrong: bool) -> None:
         """Colour the letters of the axes where they cannot be used."""
         self.axes_edit.setStyleSheet("border: 1px solid #e5534b;" if wrong else "")
+
+    def show_merging(self, reason: str) -> None:
+        """Switch the slider off for a reason; on, where there is none."""
+        self.labels.setEnabled(not reason)
+        self.labels.setToolTip(reason)
+        self.labels.slider.setToolTip(reason or self._about_labels)
 
     def show_parameters(self, values: Mapping[str, Scalar]) -> None:
         """Set slider and preset to what stands in the form."""
@@ -99,8 +149,10 @@ class SegmentFace(QWidget):
             self.preset.setCurrentIndex(self.preset.findData(preset))
 
     def show_progress(self, done: int, total: int | None) -> None:
-        """Show how much is done; a total of 0 is unknown, None hides the bar."""
-        self.progress_bar.setRange(0, total or 0)
+        """Show how much is done; None hides the bar."""
+        # No bar that runs to and fro while the total is unknown: each of its pictures has the
+        # whole window drawn anew, canvas included, which takes seconds where there is no GPU.
+        self.progress_bar.setRange(0, max(total or 0, 1))
         self.progress_bar.setValue(done)
         # It keeps its place when it is hidden, so that nothing jumps.
         self.progress_bar.setVisible(total is not None)
@@ -145,6 +197,9 @@ class SegmentFace(QWidget):
         buttons = QHBoxLayout()
         buttons.addWidget(self.segment_button, stretch=3)
         buttons.addWidget(self.stop_button, stretch=2)
+        after = QHBoxLayout()
+        after.addWidget(self.previous_button)
+        after.addWidget(self.uncertain_button)
         knobs = QFormLayout()
         knobs.setHorizontalSpacing(12)
         knobs.setVerticalSpacing(8)
@@ -161,11 +216,18 @@ class SegmentFace(QWidget):
         layout.addWidget(self.axes_row)
         layout.addWidget(self.description)
         layout.addWidget(self.notes)
+        layout.addSpacing(4)
+        layout.addWidget(QLabel("<b>Scribbles</b>"))
+        layout.addWidget(self.scribbles)
+        layout.addWidget(self.scribble_notes)
         layout.addSpacing(8)
         layout.addLayout(buttons)
+        layout.addWidget(self.live_box)
         layout.addWidget(self.progress_bar)
         layout.addWidget(self.reason)
         layout.addWidget(self.status)
+        layout.addLayout(after)
+        layout.addWidget(self.uncertainty_box)
         layout.addSpacing(8)
         layout.addLayout(knobs)
         layout.addSpacing(4)
@@ -191,6 +253,18 @@ class SegmentFace(QWidget):
         self.stop_button.setStyleSheet("QPushButton { padding: 7px; }")
         self.stop_button.setEnabled(False)
         self.stop_button.setToolTip("Stop now and keep the regions found so far.")
+        self.live_box.setToolTip(
+            "Strokes, fills, erasures, undo and redo update the result at once."
+        )
+        self.previous_button.setToolTip(
+            "Go back to the result before this one; your strokes stay as they are."
+        )
+        self.uncertain_button.setToolTip(
+            "Move the view to where the result is least sure: a stroke helps most there."
+        )
+        self.uncertainty_box.setToolTip(
+            "Cyan where the two best answers are nearly level, clear where the result is sure."
+        )
         self.progress_bar.setTextVisible(False)
         self.progress_bar.setStyleSheet("QProgressBar::chunk { background-color: #4f9be0; }")
         self.progress_bar.setFixedHeight(5)

@@ -7,26 +7,24 @@ compared by ``==``, not ``is``: napari hands its plugins proxies of them.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.utils.colormaps import CyclicLabelColormap, label_colormap
+from napari.layers import Image
+from napari.utils.colormaps import Colormap
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
-from skimage.color import rgb2lab
 
 from napari_diffseg.images.labels import smallest_unsigned_dtype
+from napari_diffseg.widgets.class_names import features_for
+from napari_diffseg.widgets.colors import Coloring, scribble_colors
 from napari_diffseg.widgets.planes import ImageSource
 
 if TYPE_CHECKING:
     import napari
-    from napari.layers import Labels
+    from napari.layers import Labels, Layer
 
-    from napari_diffseg.core.segmentation import Segmentation
-
-
-_MOST_COMPARED = 1 << 20
-"""Colours are kept by comparing about so many pixels before and after."""
+    from napari_diffseg.core.result import Segmentation
 
 
 class ResultLayer:
@@ -43,52 +41,99 @@ class ResultLayer:
         What is segmented.
     n_clusters : int
         The most labels that there can be; each gets a colour of its own.
+    scribbles : Labels, optional
+        The layer that is painted on: it stays above the result, and selected if it was.
     """
 
-    def __init__(self, viewer: napari.Viewer, source: ImageSource, n_clusters: int) -> None:
+    def __init__(
+        self,
+        viewer: napari.Viewer,
+        source: ImageSource,
+        n_clusters: int,
+        scribbles: Labels | None = None,
+    ) -> None:
         self._viewer = viewer
-        self._source = source
-        self._colormap = distinct_colors(n_clusters)
+        self.source = source
+        self._coloring = Coloring(n_clusters)
         selection = viewer.layers.selection
         self._selected_before = [one for one in viewer.layers if one in selection]
+        was_active = scribbles is not None and selection.active == scribbles
         # napari makes the name unique; no layer is ever looked up by it.
         self._layer: Labels = viewer.add_labels(
             np.zeros(source.placement.shape, dtype=smallest_unsigned_dtype(n_clusters)),
             name=f"{source.layer_names[0]} regions",
-            colormap=self._colormap,
+            colormap=self._coloring.colormap,
             opacity=0.6,
             **source.placement.transform,
         )
-        self._layer.editable = False
+        if scribbles is not None:
+            _move_below(viewer, self._layer, scribbles)
+        if was_active:
+            selection.active = scribbles
         self._checksum = 0
+        self.lock()
 
     @property
     def was_edited(self) -> bool:
         """Whether a person has changed the labels since the result was shown."""
-        return self._checksum != _checksum(self._layer.data)
+        return not self._is_locked and self._checksum != _checksum(self._layer.data)
+
+    @property
+    def data(self) -> NDArray[np.unsignedinteger]:
+        """The labels that the layer shows."""
+        return self._layer.data
 
     def is_layer(self, layer: object) -> bool:
         """Whether this is the layer of the run."""
         return bool(self._layer == layer)
 
+    def lock(self) -> None:
+        """Let nobody paint on the layer while a run writes to it."""
+        self._is_locked = True
+        self._layer.editable = False
+
+    def color_classes(self, colors: Mapping[int, NDArray[Any]]) -> None:
+        """Give painted classes the colours of their strokes."""
+        if self._coloring.fix(colors):
+            self._layer.colormap = self._coloring.colormap
+
+    def name_classes(self, names: Mapping[int, str]) -> None:
+        """Write the names of the classes where napari's status bar reads them."""
+        features = features_for(self._layer.features, names, int(self._layer.data.max()))
+        if features is not None:
+            self._layer.features = features
+
     def show_preview(self, labels: NDArray[np.unsignedinteger]) -> None:
         """Show the labels ``(y, x)`` of a preview."""
-        self._layer.data = labels.reshape(self._source.placement.shape)
+        self._layer.data = labels.reshape(self.source.placement.shape)
         # New data make a layer editable again, but the next preview would wipe strokes out.
-        self._layer.editable = False
+        self.lock()
 
     def complete(self, segmentation: Segmentation) -> None:
         """Show the result with its provenance; what was shown before keeps its colours."""
-        self._colormap = _recolored(self._colormap, self._layer.data, segmentation.labels)
-        self._layer.data = segmentation.labels.reshape(self._source.placement.shape)
-        self._layer.colormap = self._colormap
+        self._coloring.keep(self._layer.data, segmentation.labels)
+        self._layer.data = segmentation.labels.reshape(self.source.placement.shape)
+        self._layer.colormap = self._coloring.colormap
         self._layer.metadata["napari_diffseg"] = {
             **segmentation.provenance(),
-            "image_layers": list(self._source.layer_names),
-            "notes": [*self._source.notes, *segmentation.notes],
+            "image_layers": list(self.source.layer_names),
+            "notes": [*self.source.notes, *segmentation.notes],
         }
         self._layer.editable = True
+        self._is_locked = False
         self._checksum = _checksum(self._layer.data)
+
+    def point_in_world(self, row: float, column: float) -> NDArray[np.float64]:
+        """Return where a point of the plane lies in the world."""
+        point = np.zeros(len(self.source.placement.shape))
+        point[list(self.source.displayed)] = row, column
+        return np.asarray(self._layer.data_to_world(point), dtype=np.float64)
+
+    def visible_size(self) -> tuple[int, int]:
+        """Return how many rows and columns of the plane the window shows."""
+        first, last = np.asarray(self._layer.corner_pixels)
+        height, width = (int(last[a] - first[a]) + 1 for a in self.source.displayed)
+        return height, width
 
     def discard(self) -> None:
         """Take the layer out of the viewer again, which is then as it was before."""
@@ -103,48 +148,94 @@ class ResultLayer:
             layers.selection.update(one for one in self._selected_before if one in layers)
 
 
+def add_scribbles(
+    viewer: napari.Viewer, source: ImageSource, n_clusters: int, brush: int
+) -> Labels:
+    """Add an empty Labels layer that lies on the image, ready to be painted on.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        Gets the layer, which becomes the active one.
+    source : ImageSource
+        The image; of a stack every plane can be painted.
+    n_clusters : int
+        The most labels that a result has, for colours that are the same there.
+    brush : int
+        Width of the brush, in pixels of the image.
+    """
+    layer: Labels = viewer.add_labels(
+        np.zeros(source.canvas.shape, dtype=np.uint8),
+        name=f"{source.layer_names[0]} scribbles",
+        colormap=scribble_colors(n_clusters),
+        opacity=1.0,
+        **source.canvas.transform,
+    )
+    layer.brush_size = brush
+    layer.selected_label = 1
+    layer.mode = "paint"
+    viewer.layers.selection.active = layer
+    return layer
+
+
+class UncertaintyLayer:
+    """The Image layer that shows where a result is unsure; it lies below the scribbles.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        Gets the layer with the first `show`.
+    """
+
+    def __init__(self, viewer: napari.Viewer) -> None:
+        self._viewer = viewer
+        self._layer: Image | None = None
+        self._source: ImageSource | None = None
+
+    def is_layer(self, layer: object) -> bool:
+        """Whether this is the layer."""
+        return self._layer is not None and bool(self._layer == layer)
+
+    def show(
+        self, uncertainty: NDArray[np.float32], source: ImageSource, above: Labels | None
+    ) -> None:
+        """Show the uncertainty ``(y, x)`` of a result of this image, below the scribbles."""
+        data = uncertainty.reshape(source.placement.shape)
+        if self._layer is not None and self._source is not None and source.lies_as(self._source):
+            self._layer.data = data
+            self._layer.visible = True
+            return
+        self.forget()
+        self._source = source
+        active = self._viewer.layers.selection.active
+        # Known before it is in the viewer, so that it is not offered as an image to segment.
+        self._layer = Image(
+            data,
+            name=f"{source.layer_names[0]} uncertainty",
+            # Nothing where the result is sure; a colour that stained tissue does not have.
+            colormap=Colormap([(0, 1, 1, 0), (0, 1, 1, 1)], name="unsure"),
+            contrast_limits=(0, 1),
+            opacity=0.8,
+            blending="translucent_no_depth",
+            **source.placement.transform,
+        )
+        self._viewer.add_layer(self._layer)
+        if above is not None and above in self._viewer.layers:
+            _move_below(self._viewer, self._layer, above)
+        self._viewer.layers.selection.active = active
+
+    def forget(self) -> None:
+        """Let go of a layer that was removed, and take one away that is still there."""
+        layer, self._layer = self._layer, None
+        if layer is not None and layer in self._viewer.layers:
+            self._viewer.layers.remove(layer)
+
+
+def _move_below(viewer: napari.Viewer, layer: Layer, other: Layer) -> None:
+    layers = viewer.layers
+    if other in layers and layers.index(layer) > layers.index(other):
+        layers.move(layers.index(layer), layers.index(other))
+
+
 def _checksum(labels: NDArray[Any]) -> int:
     return zlib.adler32(np.ascontiguousarray(labels))
-
-
-def distinct_colors(number: int) -> CyclicLabelColormap:
-    """Return napari's colours for so many labels, the first ones as unlike as can be."""
-    surplus = label_colormap(8 * (number + 1))
-    unlabelled, *others = np.asarray(surplus.colors)
-    candidates = np.unique(others, axis=0)
-    lab = rgb2lab(candidates[:, :3])
-    # Nearly black and white ones are hard to see on an image, and glaring ones outshine it.
-    chroma = np.hypot(lab[:, 1], lab[:, 2])
-    is_calm = (np.abs(lab[:, 0] - 60) < 28) & (chroma < 75)
-    candidates, lab = candidates[is_calm], lab[is_calm]
-    # The calmest one is the first, because the first label is the largest.
-    chosen = [int(np.argmin(chroma[is_calm]))]
-    apart = np.full(len(lab), np.inf)
-    while len(chosen) < number:
-        apart = np.minimum(apart, np.linalg.norm(lab - lab[chosen[-1]], axis=1))
-        chosen.append(int(np.argmax(apart)))
-    return _with_colors(surplus, np.stack([unlabelled, *candidates[chosen]]))
-
-
-def _recolored(
-    colormap: CyclicLabelColormap, shown: NDArray[Any], labels: NDArray[Any]
-) -> CyclicLabelColormap:
-    """Return the colours in another order, in which as many pixels as can be keep theirs."""
-    colors = np.asarray(colormap.colors)
-    step = -(-labels.size // _MOST_COMPARED)
-    before = np.minimum(shown.reshape(-1)[::step], len(colors) - 1)
-    after = labels.reshape(-1)[::step].astype(np.int64)
-    pairs = np.bincount(after * len(colors) + before, minlength=len(colors) ** 2)
-    overlap = pairs.reshape(len(colors), len(colors))[1:, 1:]
-    _, order = linear_sum_assignment(overlap, maximize=True)
-    return _with_colors(colormap, colors[[0, *(order + 1)]])
-
-
-def _with_colors(colormap: CyclicLabelColormap, colors: NDArray[Any]) -> CyclicLabelColormap:
-    return CyclicLabelColormap(
-        colors=colors,
-        controls=np.linspace(0, 1, len(colors) + 1),
-        interpolation=colormap.interpolation,
-        background_value=colormap.background_value,
-        name=colormap.name,
-    )

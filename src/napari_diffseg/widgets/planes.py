@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image
-from napari.utils.transforms import Affine
 from numpy.typing import NDArray
 
 from napari_diffseg.errors import InputError
 from napari_diffseg.images.axes import resolve_axes
+from napari_diffseg.widgets.placement import Placement, place
 
 if TYPE_CHECKING:
     import napari
@@ -39,23 +39,6 @@ _STATE_AXES = "state one letter of T, C, Z, Y, X for each, such as ZYX"
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
-    """Where the result stands in the world.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        Shape of the Labels data: the image's axes, of length 1 where not displayed.
-    transform : dict
-        Keywords for a new layer: scale, translate, rotate, shear, affine, units,
-        axis_labels.
-    """
-
-    shape: tuple[int, ...]
-    transform: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
 class ImageSource:
     """The pixels to segment; nothing is read before `read`.
 
@@ -71,8 +54,12 @@ class ImageSource:
         Axes of what `read` returns, e.g. ``"YX"``, ``"CYX"``, ``"YXC"``.
     rgb : bool
         Whether the channels are red, green, blue.
+    channel : int
+        The layers' axis that holds channels; −1 where there is none.
     placement : Placement
         Where the result stands.
+    canvas : Placement
+        Where a layer would stand in which every plane could be painted.
     description : str
         The axes in words.
     notes : tuple of str
@@ -84,9 +71,35 @@ class ImageSource:
     index: tuple[int | slice, ...]
     axes: str
     rgb: bool
+    channel: int
     placement: Placement
+    canvas: Placement
     description: str
     notes: tuple[str, ...]
+
+    @property
+    def displayed(self) -> tuple[int, ...]:
+        """The two axes of the layers along which the plane lies."""
+        return tuple(
+            axis
+            for axis, where in enumerate(self.index)
+            if isinstance(where, slice) and axis != self.channel
+        )
+
+    def shows_the_same(self, other: ImageSource) -> bool:
+        """Whether both are the same pixels of the same arrays."""
+        return (
+            len(self.arrays) == len(other.arrays)
+            and all(one is two for one, two in zip(self.arrays, other.arrays, strict=True))
+            and (self.index, self.axes, self.rgb) == (other.index, other.axes, other.rgb)
+        )
+
+    def lies_as(self, other: ImageSource) -> bool:
+        """Whether a layer made for one of them can show what is made from the other."""
+        mine, theirs = self.placement.transform, other.placement.transform
+        return self.shows_the_same(other) and all(
+            np.array_equal(mine[name], theirs[name]) for name in mine
+        )
 
     def read(self) -> NDArray[Any]:
         """Load the plane; slow for data on disk, so not for the thread of the window."""
@@ -155,6 +168,8 @@ def describe_source(layers: Sequence[Image], dims: Dims, axes: str | None = None
     plane = _find_plane(layer, letters, dims)
     level = _choose_level(layers, plane)
     array_axes, array_shape = _plane_axes(layers, plane, level)
+    shape = tuple(int(n) for n in level.arrays[0].shape)
+    position = {axis: int(plane.position[axis]) for axis in plane.stack}
     return ImageSource(
         layer_names=tuple(str(one.name) for one in layers),
         arrays=level.arrays,
@@ -164,7 +179,9 @@ def describe_source(layers: Sequence[Image], dims: Dims, axes: str | None = None
         ),
         axes=array_axes,
         rgb=bool(layer.rgb),
-        placement=_place(layer, plane, level),
+        channel=plane.channel,
+        placement=place(layer, shape, level.factors, plane.channel, position),
+        canvas=place(layer, shape, level.factors, plane.channel, {}),
         description=resolve_axes(array_shape, array_axes, rgb=bool(layer.rgb)).describe(),
         notes=(*_plane_notes(layer, plane), *level.notes, *_data_type_notes(layers)),
     )
@@ -349,32 +366,3 @@ def _choose_level(layers: Sequence[Image], plane: _Plane) -> _Level:
     size = " × ".join(str(n) for n in sizes[number])
     note = f"The image is large, so its resolution level {number} is used: {size} pixels."
     return _Level((array,), factors, (note,))
-
-
-def _place(layer: Image, plane: _Plane, level: _Level) -> Placement:
-    """Put the plane at its place; along channels one voxel of it spans all of them."""
-    shape = level.arrays[0].shape
-    factors, offset = level.factors.copy(), np.zeros(layer.ndim)
-    for axis in plane.stack:
-        factors[axis], offset[axis] = 1, plane.position[axis]
-    if plane.channel >= 0:
-        factors[plane.channel] = shape[plane.channel]
-    for axis in plane.whole:
-        # The middle of the first of the larger voxels.
-        offset[axis] = (factors[axis] - 1) / 2
-    scale, rotate, shear = (np.asarray(a) for a in (layer.scale, layer.rotate, layer.shear))
-    to_world = Affine(
-        scale=scale, translate=np.asarray(layer.translate), rotate=rotate, shear=shear
-    )
-    return Placement(
-        tuple(int(shape[a]) if a in plane.displayed else 1 for a in range(layer.ndim)),
-        {
-            "scale": scale * factors,
-            "translate": np.asarray(to_world(offset)),
-            "rotate": rotate,
-            "shear": shear,
-            "affine": np.asarray(layer.affine.affine_matrix),
-            "units": tuple(layer.units),
-            "axis_labels": tuple(layer.axis_labels),
-        },
-    )

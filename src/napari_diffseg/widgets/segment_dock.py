@@ -6,28 +6,33 @@ Opening it loads no torch.
 from __future__ import annotations
 
 from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from napari.utils import progress
-from napari.utils.notifications import notification_manager, show_error
+from numpy.typing import NDArray
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QWidget
 
 from napari_diffseg.errors import DiffSegError, InputError
-from napari_diffseg.params import PRESETS, RunOptions, SegmentationParams
 from napari_diffseg.widgets import words
 from napari_diffseg.widgets.face import SegmentFace
-from napari_diffseg.widgets.layers import ResultLayer
+from napari_diffseg.widgets.follower import StrokeFollower
+from napari_diffseg.widgets.live import Answer
+from napari_diffseg.widgets.notices import notify_of
+from napari_diffseg.widgets.order import Order
 from napari_diffseg.widgets.planes import ImageSource, describe_source, guess_axes, image_layers
 from napari_diffseg.widgets.relabel import LabelMerger
+from napari_diffseg.widgets.results import Results
+from napari_diffseg.widgets.scribbles_section import ScribblesSection, painted_classes
 from napari_diffseg.widgets.session import SegmentationSession, SessionState
-from napari_diffseg.widgets.worker import segmentation_steps, start_worker
+from napari_diffseg.widgets.uncertainty import UncertaintyView
+from napari_diffseg.widgets.worker import launcher, steps_maker
 
 if TYPE_CHECKING:
     import napari.viewer
     from napari.layers import Image
 
-    from napari_diffseg.core.segmentation import Segmentation
+    from napari_diffseg.core.result import Segmentation
     from napari_diffseg.core.training import Iteration
 
 
@@ -44,24 +49,20 @@ class SegmentDock(SegmentFace):
         super().__init__()
         self._viewer = viewer
         self._guessed_for: Image | None = None
-        self._result: ResultLayer | None = None
-        self._finished: ResultLayer | None = None
-        self._merger = LabelMerger(self._on_merged, self._show_failure)
-        self._progress: progress | None = None
         self._was_docked = False
-        self.session = SegmentationSession(start_worker)
-        self.session.state_changed.connect(self._on_state)
-        self.session.stepped.connect(self._on_step)
-        self.session.succeeded.connect(self._on_success)
-        self.session.failed.connect(self._on_failure)
-        self.segment_button.clicked.connect(self.start)
-        self.stop_button.clicked.connect(self.session.finish)
-        self.images.changed.connect(self._on_image_chosen)
-        self.axes_edit.textEdited.connect(self._refresh)
-        self.preset.activated.connect(self._on_preset)
-        self.labels.moved.connect(self._on_labels)
-        self.params_form.changed.connect(self._refresh)
-        self.options_form.changed.connect(self._refresh)
+        self._task = Answer.SEGMENT
+        self.results = Results(viewer)
+        turn = Lock()
+        self.session = SegmentationSession(launcher(turn))
+        self.section = ScribblesSection(viewer, self.scribbles, self.results)
+        self._merger = LabelMerger(self._on_merged, self._show_failure, turn)
+        self._doubts = UncertaintyView(
+            viewer, self.results, lambda: self.section.layer, self._show_failure, turn
+        )
+        self._follower = StrokeFollower(
+            self.section, self.session, self.results, self.order, self._follow, self.say
+        )
+        self._connect_controls()
         self._links = [
             (viewer.layers.events.inserted, self._on_layers),
             (viewer.layers.events.removed, self._on_layer_removed),
@@ -71,12 +72,33 @@ class SegmentDock(SegmentFace):
         ]
         for emitter, slot in self._links:
             emitter.connect(slot)
-        self.destroyed.connect(partial(_release, self.session, self._links))
+        parts = (self.section, self._doubts)
+        self.destroyed.connect(partial(_release, self.session, self._links, parts))
         self._on_layers()
         active = viewer.layers.selection.active
         if active in image_layers(viewer):
             self.images.choose(active)
         self.say(words.HINT)
+
+    def _connect_controls(self) -> None:
+        self.session.state_changed.connect(self._on_state)
+        self.session.stepped.connect(self._on_step)
+        self.session.succeeded.connect(self._on_success)
+        self.session.failed.connect(self._on_failure)
+        self.section.changed.connect(self._refresh)
+        self.segment_button.clicked.connect(self.start)
+        self.stop_button.clicked.connect(self.session.finish)
+        self.scribbles.new_button.clicked.connect(self.add_scribbles)
+        self.live_box.toggled.connect(self._follower.set_live)
+        self.previous_button.clicked.connect(self.step_back)
+        self.uncertainty_box.toggled.connect(self._doubts.show)
+        self.uncertain_button.clicked.connect(self._doubts.go)
+        self.images.changed.connect(self._on_image_chosen)
+        self.axes_edit.textEdited.connect(self._refresh)
+        self.preset.activated.connect(self.fill_in_preset)
+        self.labels.moved.connect(self._on_labels)
+        self.params_form.changed.connect(self._refresh)
+        self.options_form.changed.connect(self._refresh)
 
     # --- what a run is told ---------------------------------------------------------
 
@@ -91,26 +113,17 @@ class SegmentDock(SegmentFace):
         axes = self.axes_edit.text() if self.axes_row.isVisibleTo(self) else None
         return describe_source(self.images.chosen(), self._viewer.dims, axes)
 
-    def params(self) -> SegmentationParams:
-        """Return the parameters in the form.
+    def order(self) -> Order:
+        """Return what a run would be told now.
 
         Raises
         ------
-        ParameterError
-            One of them is out of its bounds.
+        DiffSegError
+            Nothing can be run.
         """
-        return SegmentationParams.from_dict(self.params_form.values())
-
-    def options(self) -> RunOptions:
-        """Return the options in the form.
-
-        Raises
-        ------
-        ParameterError
-            One of them is out of its bounds.
-        """
-        values = {**self.options_form.values(), "device": self.device.currentData()}
-        return RunOptions.from_dict(values)
+        source = self.source()
+        strokes = self.section.strokes(source)
+        return Order(source, self.params(), self.options(), self.section.layer, strokes)
 
     # --- what a person does ---------------------------------------------------------
 
@@ -120,35 +133,62 @@ class SegmentDock(SegmentFace):
             self.say(words.BUSY, wrong=True)
             return
         try:
-            source, params, options = self.source(), self.params(), self.options()
+            order = self.order()
         except DiffSegError as error:
             self.say(str(error), wrong=True)
             return
         self._forget_finished()
-        result = self._result = ResultLayer(self._viewer, source, params.n_clusters)
-        self.segment_button.setEnabled(False)
-        self._progress = progress(
-            total=params.n_iterations, desc=f"Segmenting {source.layer_names[0]}"
-        )
-        # napari lets other events through while it makes the bar; the layer may be gone.
-        if self._result is result:
-            try:
-                self.session.start(partial(segmentation_steps, source, params, options))
-            finally:
-                if not self.session.is_busy:
-                    self._abandon()
-                    self._refresh()
-        else:
-            self._close_progress()
+        in_memory = order.strokes is not None and order.strokes.is_in_memory
+        strokes = order.strokes.read() if order.strokes is not None and in_memory else None
+        self._run(order, Answer.SEGMENT, strokes, in_place=False)
 
-    def _on_preset(self, index: int) -> None:
-        name = self.preset.itemData(index)
-        if name in PRESETS:
-            preset = PRESETS[name]().to_dict()
-            self.params_form.write({name: preset[name] for name in preset if name != "seed"})
-        else:
-            # "Custom" is what the form is when it is neither; it cannot be chosen.
+    def add_scribbles(self) -> None:
+        """Make a layer to paint on."""
+        try:
+            self.section.add(self.source(), self.params().n_clusters)
+        except DiffSegError as error:
+            self.say(str(error), wrong=True)
+            return
+        self.say(words.PAINT)
+
+    def step_back(self) -> None:
+        """Show the result before this one."""
+        if self.session.is_busy or not self._may_change_result():
+            return
+        if self.results.step_back():
+            self._take_up_result()
             self._refresh()
+            self.say(words.BACK)
+
+    def _follow(self, order: Order, task: Answer, strokes: NDArray[Any]) -> None:
+        # A result that a person has edited is left as it is, and a new layer is made.
+        self._may_change_result()
+        self._run(order, task, strokes, in_place=True)
+
+    def _run(
+        self, order: Order, task: Answer, strokes: NDArray[Any] | None, *, in_place: bool
+    ) -> None:
+        """Start a run; strokes that are None are read by the run itself, if there are any."""
+        results, source = self.results, order.source
+        self._task = task
+        self._follower.is_starting = True
+        try:
+            results.begin(source, order.params.n_clusters, order.scribbles, in_place=in_place)
+            layer = results.running
+            self.segment_button.setEnabled(False)
+            self._on_layers()
+            if strokes is not None:
+                results.color_classes(painted_classes(strokes))
+            self._follower.started(order, task, strokes)
+            base = results.segmentation if task is Answer.FOLLOW else None
+            # napari lets other events through while it adds a layer; it may be gone again.
+            if results.running is layer:
+                self.session.start(steps_maker(order, base, strokes))
+        finally:
+            self._follower.is_starting = False
+            if not self.session.is_busy:
+                self._abandon()
+                self._refresh()
 
     def _on_labels(self, n_labels: int) -> None:
         self.params_form.write({"n_labels": n_labels})
@@ -173,15 +213,23 @@ class SegmentDock(SegmentFace):
     # --- what the viewer does -------------------------------------------------------
 
     def _on_layers(self, event: Any = None) -> None:
-        self.images.offer(image_layers(self._viewer))
+        layers = image_layers(self._viewer)
+        self.images.offer([one for one in layers if not self._doubts.is_layer(one)])
+        self.section.offer()
 
     def _on_layer_removed(self, event: Any) -> None:
-        if self._result is not None and self._result.is_layer(event.value):
+        layer = event.value
+        was_running, was_finished = self.results.on_removed(layer)
+        if was_running:
             self.session.cancel()
-            self._result = None
             self.say(words.REMOVED)
-        if self._finished is not None and self._finished.is_layer(event.value):
-            self._forget_finished()
+        if was_finished:
+            self._merger.hold(None)
+        if self._doubts.is_layer(layer):
+            self._doubts.on_removed()
+            self.uncertainty_box.setChecked(False)
+        if self.section.layer is not None and self.section.layer == layer:
+            self.say(words.SCRIBBLES_GONE)
         self._on_layers()
 
     def _refresh(self, event: Any = None) -> None:
@@ -192,6 +240,17 @@ class SegmentDock(SegmentFace):
         self.give_reason(reason, wrong=bool(self.images.chosen()), busy=busy)
         self.segment_button.setEnabled(not reason and not busy)
         self.segment_button.setToolTip(reason or words.HINT)
+        self._show_what_can_be_done()
+
+    def _show_what_can_be_done(self) -> None:
+        """Switch on what makes sense with the result and the scribbles that there are."""
+        results, busy = self.results, self.session.is_busy
+        shown = results.segmentation if results.finished is not None else None
+        self.live_box.setEnabled(self.section.layer is not None)
+        self.previous_button.setEnabled(bool(results.history) and not busy)
+        self.uncertain_button.setEnabled(shown is not None)
+        self.uncertainty_box.setEnabled(shown is not None or self.uncertainty_box.isChecked())
+        self.show_merging(words.ALL_PAINTED if shown is not None and shown.only_painted else "")
 
     def _problems(self) -> dict[str, str]:
         return {**self.params_form.problems(), **self.options_form.problems()}
@@ -202,10 +261,17 @@ class SegmentDock(SegmentFace):
             source = self.source()
         except InputError as error:
             self.show_image("", ())
+            self.show_scribble_notes(())
             self.mark_axes(wrong=bool(self.images.chosen()))
             return str(error)
         self.show_image(source.description, source.notes)
         self.mark_axes(wrong=False)
+        try:
+            strokes = self.section.strokes(source)
+        except InputError as error:
+            self.show_scribble_notes(())
+            return str(error)
+        self.show_scribble_notes(() if strokes is None else strokes.notes)
         return ""
 
     # --- what the run says ----------------------------------------------------------
@@ -213,76 +279,72 @@ class SegmentDock(SegmentFace):
     def _on_state(self, state: SessionState) -> None:
         running = state in (SessionState.RUNNING, SessionState.FINISHING)
         self.stop_button.setEnabled(state is SessionState.RUNNING)
-        self.show_progress(0, 0 if running else None)
+        is_whole = self._task is Answer.SEGMENT
+        self.show_progress(0, 0 if running and is_whole else None)
         if state is SessionState.RUNNING:
-            self.say(words.STARTING)
+            self.say(words.FOLLOWING if self._task is Answer.FOLLOW else words.STARTING)
         elif state is SessionState.FINISHING:
             self.say(words.FINISHING)
         else:
-            self._close_progress()
-            self.offer_devices()
+            if is_whole:
+                self.offer_devices()
+            self._follower.ended()
         self._refresh()
 
     def _on_step(self, facts: Iteration) -> None:
-        if facts.labels is not None and self._result is not None:
-            self._result.show_preview(facts.labels)
+        if facts.labels is not None and self.results.running is not None:
+            self.results.running.show_preview(facts.labels)
+        if self._task is not Answer.SEGMENT:
+            return
         if self.session.state is SessionState.RUNNING:
             self.say(words.progress_in_words(facts))
         self.show_progress(facts.index, facts.n_iterations)
-        bar = self._progress
-        if bar is not None:
-            # Last, because this too lets other events through: the run may be over then.
-            bar.set_description(words.count_in_words(facts.n_clusters, "cluster"))
-            bar.update(facts.index - bar.n)
 
     def _on_success(self, segmentation: Segmentation) -> None:
-        if self._result is not None:
-            self._result.complete(segmentation)
-            self._finished, self._result = self._result, None
-            self._merger.hold(segmentation)
-            self.say(words.result_in_words(segmentation))
+        if self.results.running is not None:
+            self.results.complete(segmentation)
+            self._take_up_result()
+            in_words = words.followed_in_words
+            if self._task is Answer.SEGMENT:
+                in_words = words.result_in_words
+            self.say(in_words(segmentation))
+
+    def _take_up_result(self) -> None:
+        """Let the knob and the uncertainty be about the result on show."""
+        self._merger.hold(self.results.segmentation)
+        self._doubts.follow()
 
     def _on_merged(self, segmentation: Segmentation) -> None:
         # Asked again: a person may have painted while the labels were merged.
-        if self._finished is not None and self._may_change_result():
-            self._finished.complete(segmentation)
+        if self._may_change_result():
+            self.results.replace(segmentation)
+            self._doubts.follow()
             self.say(words.merged_in_words(segmentation))
 
     def _may_change_result(self) -> bool:
         """Whether a finished result is as it came; one that a person edited is let go."""
-        if self._finished is not None and self._finished.was_edited:
-            self._forget_finished()
+        if self.results.let_go_of_edited():
+            self._merger.hold(None)
             self.say(words.EDITED)
-        return self._finished is not None
+        return self.results.finished is not None
 
     def _forget_finished(self) -> None:
         """From now on the knob is for the next run only."""
-        self._finished = None
+        self.results.forget()
         self._merger.hold(None)
 
     def _on_failure(self, error: Exception) -> None:
         self._abandon()
+        self._refresh()
         self._show_failure(error)
 
     def _abandon(self) -> None:
         """Leave the viewer as it was before the run."""
-        self._close_progress()
-        if self._result is not None:
-            result, self._result = self._result, None
-            result.discard()
+        self.results.abandon()
 
     def _show_failure(self, error: Exception) -> None:
         self.say(words.error_in_words(error), wrong=True)
-        if isinstance(error, DiffSegError):
-            show_error(str(error))
-        else:
-            # With its traceback, for a report.
-            notification_manager.receive_error(type(error), error, error.__traceback__)
-
-    def _close_progress(self) -> None:
-        if self._progress is not None:
-            self._progress.close()
-            self._progress = None
+        notify_of(error)
 
     # --- the end of the dock --------------------------------------------------------
 
@@ -296,19 +358,24 @@ class SegmentDock(SegmentFace):
 
     def close_down(self) -> None:
         """Cancel the run, leave things as they were, and delete the widget."""
-        _release(self.session, self._links)
+        _release(self.session, self._links, (self.section, self._doubts))
         self._forget_finished()
         self._abandon()
         self.deleteLater()
 
 
 def _release(
-    session: SegmentationSession, links: list[tuple[Any, Any]], destroyed: QWidget | None = None
+    session: SegmentationSession,
+    links: list[tuple[Any, Any]],
+    parts: tuple[ScribblesSection, UncertaintyView],
+    destroyed: QWidget | None = None,
 ) -> None:
     """Cut every line into the widget, so that nothing calls it when it is gone."""
     for signal in (session.state_changed, session.stepped, session.succeeded, session.failed):
         signal.disconnect()
     session.cancel()
+    for part in parts:
+        part.close()
     for emitter, slot in links:
         emitter.disconnect(slot)
     links.clear()

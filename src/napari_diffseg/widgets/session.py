@@ -18,7 +18,7 @@ from napari_diffseg.errors import DiffSegError
 from napari_diffseg.widgets import words
 
 if TYPE_CHECKING:
-    from napari_diffseg.core.segmentation import Segmentation
+    from napari_diffseg.core.result import Segmentation
     from napari_diffseg.core.training import Command, Iteration
 
     Steps = Generator[Iteration, Command | None, Segmentation]

@@ -7,9 +7,19 @@ from typing import TYPE_CHECKING
 from napari_diffseg.errors import DiffSegError
 
 if TYPE_CHECKING:
-    from napari_diffseg.core.segmentation import Segmentation
+    from napari_diffseg.core.result import Segmentation
     from napari_diffseg.core.training import Iteration
 
+BACK = "This is the result before; the strokes are as they were."
+FOLLOWING = "Following your strokes …"
+PAINT = (
+    "Paint a stroke on one kind of region with class 1, and one on another with class 2; then "
+    "press Segment, or tick Live and keep painting."
+)
+UNPAINTED = "Nothing is painted yet, so the scribbles do not count."
+SCRIBBLES_GONE = "The scribbles layer was removed; the result stays as it is."
+LATER = "These strokes are taken in when the run under way is over."
+ALL_PAINTED = "Every pixel goes to a class that you painted, so there is nothing to merge."
 HINT = "Press Segment: regions appear on the image as they form."
 STARTING = "Starting … the first run takes a few seconds longer."
 BUSY = "A segmentation is already running; stop it, then start again."
@@ -47,6 +57,13 @@ def result_in_words(segmentation: Segmentation) -> str:
     time = duration_in_words(segmentation.seconds)
     iterations = count_in_words(len(segmentation.history), "iteration")
     done = f"Done: {labels} in {time} ({iterations}: {segmentation.stop_reason.value})."
+    return " ".join([done, *segmentation.notes])
+
+
+def followed_in_words(segmentation: Segmentation) -> str:
+    """Return what a correction by strokes came to."""
+    labels = count_in_words(segmentation.n_labels, "label")
+    done = f"Strokes followed in {duration_in_words(segmentation.seconds)}: {labels}."
     return " ".join([done, *segmentation.notes])
 
 

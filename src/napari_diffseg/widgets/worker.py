@@ -1,35 +1,46 @@
 """A run in its own thread, as a napari worker.
 
-Three things are done here and nowhere else. Errors are shielded: a RuntimeError that
+Four things are done here and nowhere else. Errors are shielded: a RuntimeError that
 leaves the generator of a napari worker is swallowed, neither ``errored`` nor
 ``finished`` fires, and the window would wait for ever. Signals are thinned by time at
-the source, because they queue without bound. And torch is imported in the thread of
-the run, so that the window never waits for it.
+the source, because they queue without bound. Runs of one dock wait for each other, so
+that one that was cancelled has let go before the next computes. And torch is imported in
+the thread of the run, so that the window never waits for it.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from functools import partial
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from napari.qt.threading import create_worker
 
 from napari_diffseg.errors import OutOfMemoryError, TrainingError
 from napari_diffseg.params import RunOptions, SegmentationParams
-from napari_diffseg.widgets.session import RunListener, StepsMaker
+from napari_diffseg.widgets.session import Launcher, RunListener, StepsMaker
 
 if TYPE_CHECKING:
-    from napari_diffseg.core.segmentation import Segmentation
+    from numpy.typing import NDArray
+
+    from napari_diffseg.core.result import Segmentation
     from napari_diffseg.core.training import Iteration
+    from napari_diffseg.widgets.order import Order
     from napari_diffseg.widgets.planes import ImageSource
+    from napari_diffseg.widgets.scribbles import View
     from napari_diffseg.widgets.session import Steps
 
 STATUS_INTERVAL = 0.1
 """At least so many seconds lie between two signals to the window."""
+
+_LOOKS_UP = 0.02
+"""A run that waits for its turn looks so often whether it was cancelled."""
 
 
 @dataclass(slots=True)
@@ -48,7 +59,10 @@ class RunControl:
 
 
 def segmentation_steps(
-    source: ImageSource, params: SegmentationParams, options: RunOptions
+    source: ImageSource,
+    params: SegmentationParams,
+    options: RunOptions,
+    read_strokes: Callable[[], NDArray[Any]] | None = None,
 ) -> Steps:
     """Read the image and make the generator of its run; slow, and loads torch.
 
@@ -58,16 +72,75 @@ def segmentation_steps(
         Which pixels of which layers.
     params, options
         What the run is told; previews are always made.
+    read_strokes : callable, optional
+        Returns the scribbles ``(y, x)``; where nothing is painted, the run is one without.
     """
     from napari_diffseg.core.segmentation import segment_steps
 
+    strokes = read_strokes() if read_strokes is not None else None
     return segment_steps(
         source.read(),
+        scribbles=strokes if strokes is not None and strokes.any() else None,
         axes=source.axes,
         rgb=source.rgb,
         params=params,
-        options=replace(options, previews=True, threads=options.threads or _spare_one_core()),
+        options=_for_window(options),
     )
+
+
+def correction_steps(
+    segmentation: Segmentation,
+    strokes: NDArray[Any],
+    view: View | None,
+    params: SegmentationParams,
+    options: RunOptions,
+) -> Steps:
+    """Make the generator that lets a finished result follow new strokes.
+
+    Parameters
+    ----------
+    segmentation : Segmentation
+        Where it starts from.
+    strokes : ndarray of int, (y, x)
+        All of the scribbles.
+    view : tuple of slice, optional
+        Rows and columns that the person sees; they are answered first.
+    params : SegmentationParams
+        Those of the result, or the same with another number of labels.
+    options : RunOptions
+        What the run is told.
+    """
+    base = segmentation
+    if base.params != params:
+        base = replace(segmentation, params=params)
+    return base.correct_steps(strokes, view=view, options=_for_window(options))
+
+
+def steps_maker(
+    order: Order, base: Segmentation | None, strokes: NDArray[Any] | None
+) -> StepsMaker:
+    """Return what makes the generator of a run.
+
+    Parameters
+    ----------
+    order : Order
+        What the run is told.
+    base : Segmentation or None
+        A result to follow from; None for a run from the start.
+    strokes : ndarray of int, (y, x), or None
+        The scribbles; where None, a run from the start reads those of the order.
+    """
+    if base is not None and strokes is not None:
+        view = order.view()
+        return partial(correction_steps, base, strokes, view, order.params, order.options)
+    read = order.strokes.read if order.strokes is not None else None
+    if strokes is not None:
+        read = partial(np.asarray, strokes)
+    return partial(segmentation_steps, order.source, order.params, order.options, read)
+
+
+def _for_window(options: RunOptions) -> RunOptions:
+    return replace(options, previews=True, threads=options.threads or _spare_one_core())
 
 
 def _spare_one_core() -> int:
@@ -99,7 +172,7 @@ def shielded_errors() -> Iterator[None]:
 
 
 def relay_steps(
-    make_steps: StepsMaker, control: RunControl
+    make_steps: StepsMaker, control: RunControl, turn: Lock | None = None
 ) -> Generator[Iteration, None, Segmentation | None]:
     """Run the steps to their end and pass on a few of them.
 
@@ -109,18 +182,29 @@ def relay_steps(
         Makes the generator of the run.
     control : RunControl
         Read after every iteration.
+    turn : Lock, optional
+        Held by the run that computes; others wait for it.
 
     Yields
     ------
     Iteration
-        The facts, `STATUS_INTERVAL` apart at least. A preview comes along only once
-        the window has shown the one before.
+        The facts, `STATUS_INTERVAL` apart at least, but a preview at once. It comes along
+        only once the window has shown the one before.
 
     Returns
     -------
     Segmentation or None
         None where the run was cancelled.
     """
+    with _taken(turn, control) as is_taken:
+        if not is_taken:
+            return None
+        return (yield from _thinned(make_steps, control))
+
+
+def _thinned(
+    make_steps: StepsMaker, control: RunControl
+) -> Generator[Iteration, None, Segmentation | None]:
     last_sent = float("-inf")
     preview = None
     command = None
@@ -131,11 +215,13 @@ def relay_steps(
             except StopIteration as end:
                 result: Segmentation = end.value
                 return result
-            preview = facts.labels if facts.labels is not None else preview
+            is_new = facts.labels is not None
+            preview = facts.labels if is_new else preview
+            is_awaited = preview is not None and control.previews_shown == control.previews_sent
             now = time.perf_counter()
-            if now - last_sent >= STATUS_INTERVAL:
+            if now - last_sent >= STATUS_INTERVAL or (is_new and is_awaited):
                 last_sent = now
-                if preview is not None and control.previews_shown == control.previews_sent:
+                if is_awaited:
                     control.previews_sent += 1
                     facts, preview = replace(facts, labels=preview), None
                 else:
@@ -143,6 +229,22 @@ def relay_steps(
                 yield facts
             command = _finish_command() if control.finishing else None
     return None
+
+
+@contextmanager
+def _taken(turn: Lock | None, control: RunControl) -> Iterator[bool]:
+    """Wait for the turn; tell whether it came before the run was cancelled."""
+    if turn is None:
+        yield True
+        return
+    while not turn.acquire(timeout=_LOOKS_UP):
+        if control.cancelled:
+            yield False
+            return
+    try:
+        yield True
+    finally:
+        turn.release()
 
 
 def _finish_command() -> object:
@@ -160,9 +262,14 @@ class ThreadedRun:
         Makes the generator of the run, in the worker's thread.
     listener : RunListener
         Told what happens.
+    turn : Lock, optional
+        Shared by the runs that must not compute beside each other.
     """
 
-    def __init__(self, make_steps: StepsMaker, listener: RunListener) -> None:
+    def __init__(
+        self, make_steps: StepsMaker, listener: RunListener, turn: Lock | None = None
+    ) -> None:
+        self._turn = turn
         self._listener = listener
         self._control = RunControl()
         self._answered = False
@@ -186,7 +293,7 @@ class ThreadedRun:
         self._worker.quit()
 
     def _relayed(self, make_steps: StepsMaker) -> Generator[Iteration, None, Segmentation | None]:
-        self._relay = relay_steps(make_steps, self._control)
+        self._relay = relay_steps(make_steps, self._control, self._turn)
         return (yield from self._relay)
 
     def _on_yielded(self, facts: Iteration) -> None:
@@ -213,5 +320,12 @@ class ThreadedRun:
             self._listener.aborted()
 
 
-start_worker = ThreadedRun
-"""Starts a run in its own thread: the launcher of a real session."""
+def launcher(turn: Lock) -> Launcher:
+    """Return what starts a run in its own thread, for a real session.
+
+    Parameters
+    ----------
+    turn : Lock
+        Held by the run that computes.
+    """
+    return partial(ThreadedRun, turn=turn)

@@ -1,0 +1,20 @@
+"""What napari itself shows of a run: errors, as notifications.
+
+There is no bar in napari's list of activities: the wheel that turns beside it has the whole
+window drawn anew at each of its pictures, canvas included. Where there is no GPU, that takes
+more of the processor than the run itself.
+"""
+
+from __future__ import annotations
+
+from napari.utils.notifications import notification_manager, show_error
+
+from napari_diffseg.errors import DiffSegError
+
+
+def notify_of(error: Exception) -> None:
+    """Notify the person of an error: with its traceback, for a report, if it is not ours."""
+    if isinstance(error, DiffSegError):
+        show_error(str(error))
+    else:
+        notification_manager.receive_error(type(error), error, error.__traceback__)

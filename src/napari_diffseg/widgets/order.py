@@ -1,0 +1,44 @@
+"""What a run is told, taken down at the moment when it is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from napari_diffseg.widgets.scribbles import View, visible_part
+
+if TYPE_CHECKING:
+    from napari.layers import Labels
+
+    from napari_diffseg.params import RunOptions, SegmentationParams
+    from napari_diffseg.widgets.planes import ImageSource
+    from napari_diffseg.widgets.scribbles import StrokeSource
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a run is told.
+
+    Attributes
+    ----------
+    source : ImageSource
+        The pixels.
+    params : SegmentationParams
+        What changes the result.
+    options : RunOptions
+        What changes the machine.
+    scribbles : Labels or None
+        The layer that is painted on, for its colours and names.
+    strokes : StrokeSource or None
+        What of it belongs to the plane.
+    """
+
+    source: ImageSource
+    params: SegmentationParams
+    options: RunOptions
+    scribbles: Labels | None
+    strokes: StrokeSource | None
+
+    def view(self) -> View | None:
+        """Return the rows and columns of the plane that the window shows; None for all."""
+        return None if self.scribbles is None else visible_part(self.scribbles, self.source)

@@ -1,0 +1,94 @@
+"""Where a new layer stands in the world, so that it lies on the pixels it was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.utils.transforms import Affine
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    import napari
+    from napari.layers import Layer
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Shape and place of a layer.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Shape of the data: the image's axes, some of them of length 1.
+    transform : dict
+        Keywords for a new layer: scale, translate, rotate, shear, affine, units,
+        axis_labels.
+    """
+
+    shape: tuple[int, ...]
+    transform: dict[str, Any]
+
+    def to_world(self, point: ArrayLike) -> NDArray[np.float64]:
+        """Return where a point of the data lies in the world."""
+        names = ("scale", "translate", "rotate", "shear")
+        inner = Affine(**{name: self.transform[name] for name in names})
+        outer = Affine(affine_matrix=self.transform["affine"])
+        return np.asarray(outer(inner(np.asarray(point, dtype=np.float64))))
+
+
+def camera_of(viewer: napari.Viewer) -> Any:
+    """Return the viewer's camera, which napari 0.9 has moved to its scene."""
+    return getattr(viewer, "scene", viewer).camera
+
+
+def place(
+    layer: Layer,
+    shape: tuple[int, ...],
+    factors: NDArray[np.float64],
+    channel: int,
+    position: Mapping[int, int],
+) -> Placement:
+    """Put data made from a layer where that layer's pixels are.
+
+    Parameters
+    ----------
+    layer : Layer
+        Its first axes are those of the data.
+    shape : tuple of int
+        Shape of the array that was read: the layer's, or that of a coarser level.
+    factors : ndarray of float, (ndim,)
+        By how much each axis is shrunk in that array.
+    channel : int
+        The axis that one voxel spans as a whole; −1 for none.
+    position : mapping
+        Axes that have length 1, and the layer's pixel at which they stand.
+    """
+    factors, offset = factors.copy(), np.zeros(layer.ndim)
+    if channel >= 0:
+        factors[channel] = shape[channel]
+    for axis in range(layer.ndim):
+        if axis in position:
+            factors[axis], offset[axis] = 1, position[axis]
+        else:
+            # The middle of the first of the larger voxels.
+            offset[axis] = (factors[axis] - 1) / 2
+    scale, rotate, shear = (np.asarray(a) for a in (layer.scale, layer.rotate, layer.shear))
+    to_world = Affine(
+        scale=scale, translate=np.asarray(layer.translate), rotate=rotate, shear=shear
+    )
+    short = {*position, channel}
+    return Placement(
+        tuple(1 if a in short else int(shape[a]) for a in range(layer.ndim)),
+        {
+            "scale": scale * factors,
+            "translate": np.asarray(to_world(offset)),
+            "rotate": rotate,
+            "shear": shear,
+            "affine": np.asarray(layer.affine.affine_matrix),
+            "units": tuple(layer.units),
+            "axis_labels": tuple(layer.axis_labels),
+        },
+    )

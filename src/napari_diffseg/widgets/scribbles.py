@@ -1,0 +1,216 @@
+"""Labels layers → strokes: which pixels of which Labels layer belong to the plane of a run.
+
+As in `planes`, nothing is read before it is asked for, and no layer is touched.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Labels
+from numpy.typing import NDArray
+
+from napari_diffseg.errors import InputError
+from napari_diffseg.widgets.planes import ImageSource
+
+if TYPE_CHECKING:
+    import napari
+
+View = tuple[slice, slice]
+
+_BRUSH_ON_SCREEN = 12
+"""Width of a new brush, in pixels of the screen."""
+_BRUSHES_ACROSS = 25
+"""A new brush is no wider than this part of the shorter side of the image."""
+
+
+@dataclass(frozen=True, slots=True)
+class StrokeSource:
+    """The strokes on the plane of a run; nothing is read before `read`.
+
+    Attributes
+    ----------
+    layer_name : str
+        Name of the Labels layer.
+    array : array-like
+        Its data, at the finest level.
+    index : tuple of int or slice
+        The plane within it.
+    channel : int
+        The axis of what `array[index]` gives along which strokes count alike; −1 for none.
+    notes : tuple of str
+        What a person should know before the run.
+    """
+
+    layer_name: str
+    array: Any
+    index: tuple[int | slice, ...]
+    channel: int
+    notes: tuple[str, ...]
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether reading takes next to no time."""
+        return isinstance(self.array, np.ndarray)
+
+    def read(self) -> NDArray[Any]:
+        """Return a copy of the strokes ``(y, x)``; slow for data on disk."""
+        plane = np.array(self.array[self.index])
+        return plane if self.channel < 0 else plane.max(axis=self.channel)
+
+
+def scribble_layers(viewer: napari.Viewer) -> list[Labels]:
+    """Return the viewer's Labels layers, topmost first as in the layer list."""
+    return [layer for layer in reversed(viewer.layers) if isinstance(layer, Labels)]
+
+
+def describe_strokes(layer: Labels, source: ImageSource) -> StrokeSource:
+    """Find the strokes that belong to the plane of a run.
+
+    Parameters
+    ----------
+    layer : Labels
+        Of the shape of the image, of its plane, or of a stack of such planes.
+    source : ImageSource
+        What is segmented.
+
+    Raises
+    ------
+    InputError
+        The layer has another shape, or lies elsewhere.
+    """
+    array = layer.data[0] if layer.multiscale else layer.data
+    shape = tuple(int(n) for n in array.shape)
+    missing = len(source.canvas.shape) - len(shape)
+    index = _find_index(shape, missing, source)
+    if index is None:
+        wanted = " × ".join(str(n) for n in source.canvas.shape if n > 1)
+        raise InputError(
+            f"The scribbles {layer.name!r} are {' × '.join(map(str, shape))}, but the image "
+            f"{source.layer_names[0]!r} is {wanted}; choose others, or press New."
+        )
+    if not _lie_on_plane(layer, index, missing, source):
+        raise InputError(
+            f"The scribbles {layer.name!r} do not lie on {source.layer_names[0]!r}: their scale "
+            "or position is another; give them that of the image, or press New."
+        )
+    channel = source.channel - missing
+    is_stack = any(
+        not isinstance(where, slice) and shape[axis] > 1 for axis, where in enumerate(index)
+    )
+    return StrokeSource(
+        layer_name=str(layer.name),
+        array=array,
+        index=index,
+        channel=_axis_left(index, channel) if source.channel >= 0 and channel >= 0 else -1,
+        notes=("Of the scribbles, the strokes on this plane are used.",) if is_stack else (),
+    )
+
+
+def _find_index(
+    shape: tuple[int, ...], missing: int, source: ImageSource
+) -> tuple[int | slice, ...] | None:
+    """Return the plane within an array of scribbles; None where the shape does not fit."""
+    if missing < 0 or min(source.displayed) < missing:
+        return None
+    index: list[int | slice] = []
+    for axis, length in enumerate(shape):
+        of_image = axis + missing
+        whole = source.canvas.shape[of_image]
+        where = source.index[of_image]
+        if of_image == source.channel:
+            fits = length in (1, source.arrays[0].shape[of_image])
+            index.append(slice(None))
+        elif isinstance(where, slice):
+            fits = length == whole
+            index.append(slice(None))
+        else:
+            fits = length in (1, whole)
+            index.append(0 if length == 1 else where)
+        if not fits:
+            return None
+    return tuple(index)
+
+
+def _axis_left(index: tuple[int | slice, ...], axis: int) -> int:
+    """Return which axis of the plane an axis of the layer has become."""
+    return sum(isinstance(where, slice) for where in index[:axis])
+
+
+def _lie_on_plane(
+    layer: Labels, index: tuple[int | slice, ...], missing: int, source: ImageSource
+) -> bool:
+    """Whether two corners of the plane are in the same place of the world in both."""
+    compared = [a for a in range(missing, len(source.index)) if a != source.channel]
+    near = 0.3 * np.abs(source.placement.transform["scale"])[compared]
+    for corner in (0, 1):
+        on_plane = np.zeros(len(source.index))
+        for axis in source.displayed:
+            on_plane[axis] = corner * (source.placement.shape[axis] - 1)
+        on_scribbles = on_plane[missing:].copy()
+        for axis, where in enumerate(index):
+            if not isinstance(where, slice):
+                on_scribbles[axis] = where
+        there = np.asarray(layer.data_to_world(on_scribbles), dtype=np.float64)
+        here = source.placement.to_world(on_plane)
+        apart = np.abs(here[compared] - there[[axis - missing for axis in compared]])
+        # A scale of 0 would have no width; napari does not allow it.
+        if (apart > near).any():
+            return False
+    return True
+
+
+def strokes_checksum(strokes: NDArray[Any]) -> int:
+    """Return a number that changes with the strokes."""
+    return zlib.adler32(np.ascontiguousarray(strokes))
+
+
+def visible_part(layer: Labels, source: ImageSource) -> View | None:
+    """Return the rows and columns of the plane that the window shows.
+
+    Parameters
+    ----------
+    layer : Labels
+        A layer whose last axes are those of the plane, such as its scribbles.
+    source : ImageSource
+        Whose plane it is.
+
+    Returns
+    -------
+    tuple of slice, or None
+        None where all of it is in view, or nothing.
+    """
+    missing = len(source.index) - layer.ndim
+    first, last = np.asarray(layer.corner_pixels)
+    view = []
+    for axis in source.displayed:
+        length = source.placement.shape[axis]
+        start = max(int(first[axis - missing]), 0)
+        view.append(slice(start, min(int(last[axis - missing]) + 1, length)))
+    rows, columns = view
+    sizes = [side.stop - side.start for side in view]
+    whole = [source.placement.shape[axis] for axis in source.displayed]
+    # A layer that was never drawn is said to show its first pixel.
+    if min(sizes) <= 1 or sizes == whole:
+        return None
+    return rows, columns
+
+
+def sensible_brush(source: ImageSource, zoom: float) -> int:
+    """Return the width of a brush, in pixels of the image, that suits image and zoom.
+
+    Parameters
+    ----------
+    source : ImageSource
+        What is painted on.
+    zoom : float
+        Pixels of the screen for one unit of the world.
+    """
+    axes = list(source.displayed)
+    pixel = float(np.min(np.abs(source.placement.transform["scale"])[axes]))
+    shorter = min(source.placement.shape[axis] for axis in axes)
+    widest = max(shorter // _BRUSHES_ACROSS, 1)
+    return int(np.clip(round(_BRUSH_ON_SCREEN / max(zoom * pixel, 1e-9)), 1, widest))
