@@ -30,6 +30,7 @@ DECAY = 0.015
 """Weight of |W|², in units of the similarity loss."""
 
 _MOST_STEPS = 100
+_ENOUGH = 1e-5  # gain of a step, relative to the loss, below which the fit is done
 _LEAST_SPREAD = 1e-6
 
 
@@ -161,7 +162,11 @@ def fit_head(
     first = np.zeros(shape) if start is None else start.weights
     with _blas().limit(limits=1, user_api="blas"):
         found = minimize(
-            loss, first.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": _MOST_STEPS}
+            loss,
+            first.ravel(),
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": _MOST_STEPS, "ftol": _ENOUGH},
         )
     return ClassHead(found.x.reshape(shape), scaling, float(found.fun))
 

@@ -35,7 +35,7 @@ N_ROUNDS = 3
 CLAIM = 0.25
 """A cluster is claimed by a scribble that has this share of its pixels there."""
 
-MOST_PAINTED = 4000
+MOST_PAINTED = 1000
 """Painted pixels of each class that are learned from; an even choice of them."""
 
 _REGION_SHARE = 0.7  # of the region's answer in a pixel's
