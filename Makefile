@@ -19,7 +19,7 @@ WITH_DISPLAY := xvfb-run -a -s "-screen 0 1400x1000x24"
 endif
 
 .PHONY: help setup packages demo test lint types bench bench-accuracy bench-stability \
-  bench-crossvalidation bench-scribbles bench-scale clean
+  bench-crossvalidation bench-scribbles bench-scale bench-live clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS=$$'\t' read -r name text; do \
@@ -64,6 +64,9 @@ bench-scribbles: $(STAMP) ## scribbles against classical methods: make bench-scr
 
 bench-scale: $(STAMP) ## time and memory of large images, simulated ones
 	$(BIN)/python -m benchmarks.scale $(ARGS)
+
+bench-live: setup ## how soon the window follows a stroke
+	$(WITH_DISPLAY) $(BIN)/python -m benchmarks.live $(ARGS)
 
 clean: ## remove .venv, caches and demo-output/
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist demo-output
