@@ -384,7 +384,7 @@ BAD_SCRIBBLES: dict[str, tuple[Callable[[np.ndarray, Path], object], str]] = {
     "text": (lambda painted, path: path.write_text("1 2 3"), "no image of a known kind"),
     "colours": (
         lambda painted, path: Image.fromarray(colours_of(painted)).save(path),
-        "picture in colours, but one number for each pixel was expected",
+        "picture in colours, or has several planes, but one number for each pixel",
     ),
     "colours and alpha": (
         lambda painted, path: Image.fromarray(colours_of(painted)).convert("RGBA").save(path),

@@ -104,3 +104,10 @@ def test_steps_that_shrink_from_one_pixel_to_the_next():
     mine = ClusterHierarchy.build(ramp, np.ones(300, int)).at_most(9)
     theirs = fcluster(ward(ramp), 9, "maxclust")
     assert len(set(zip(mine.tolist(), theirs.tolist(), strict=True))) == 9
+
+
+@pytest.mark.parametrize("n", [4, 6, 24])
+def test_means_that_are_all_equally_far_apart_end_in_one(n):
+    hierarchy = ClusterHierarchy.build(np.eye(n), np.ones(n, int))
+    assert len(hierarchy.merges) == n - 1
+    assert len(np.unique(hierarchy.at_most(1))) == 1

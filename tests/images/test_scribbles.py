@@ -120,3 +120,9 @@ def test_a_thin_image_may_have_one_more_axis_too(shape):
     given[-1, -1] = 3
     for form in (given, given[None], given[..., None]):
         np.testing.assert_array_equal(read_scribbles(form, shape, None).painted, given)
+
+
+@pytest.mark.parametrize("form", [[[1, 2], [3]], None, "strokes.png"])
+def test_what_is_no_array_of_numbers_is_said_in_a_sentence(form):
+    with pytest.raises(InputError, match="whole numbers|different lengths"):
+        read_scribbles(form, SHAPE, None)

@@ -258,8 +258,8 @@ class Segmentation:
             if rest:
                 yield replace(facts, labels=self._with_windows(labels, seen, painted))
             label_windows(ground, classes, rest, labels)
-            classes = close_gaps(labels, classes, len(painted.classes))
             labels = tidy(labels, self.params.min_region_size, ground, painted)
+            classes = close_gaps(labels, classes, len(painted.classes))
             threads = torch.get_num_threads()
         return replace(
             self,

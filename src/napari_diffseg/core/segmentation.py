@@ -163,6 +163,7 @@ def segment_steps(
     corrected = yield from result.correct_steps(painted.painted, options=options)
     return replace(
         corrected,
+        scribbles=painted,
         notes=(*result.notes, *painted.notes),
         seconds=time.perf_counter() - start,
     )

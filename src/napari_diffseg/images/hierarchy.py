@@ -103,6 +103,12 @@ def _ward_merges(means: NDArray[np.float64], weights: Floats) -> NDArray[np.int6
     while len(alive) > 1:
         nearest[looking], cost[looking] = _nearest(means, mass, looking, alive)
         keeps = alive[(nearest[nearest[alive]] == alive) & (alive < nearest[alive])]
+        if keeps.size == 0:
+            # Equal costs, rounded differently from both sides, can choose in a circle.
+            first_of_all = alive[cost[alive].argmin()]
+            pair = sorted((int(first_of_all), int(nearest[first_of_all])))
+            keeps = np.array(pair[:1])
+            nearest[keeps] = pair[1]
         joins = nearest[keeps]
         # A union costs no less than its parts did, also where the sums are rounded.
         height = np.maximum(np.maximum(cost[keeps], heights[keeps]), heights[joins])

@@ -86,12 +86,12 @@ class LabelNumbers:
     """
 
     def __init__(self, n_clusters: int, given: Sequence[int] = ()) -> None:
-        self._numbers = np.zeros(n_clusters, dtype=np.uint16)
+        self._numbers = np.zeros(n_clusters, dtype=np.uint32)
         self._numbers[: len(given)] = given
         self._dtype = smallest_unsigned_dtype(n_clusters - len(given) + max(given, default=0))
 
     @property
-    def numbers(self) -> NDArray[np.uint16]:
+    def numbers(self) -> NDArray[np.uint32]:
         """Label of each cluster, (n_clusters,); 0 where none was given yet. A copy."""
         return self._numbers.copy()
 

@@ -60,7 +60,14 @@ def read_scribbles(scribbles: ArrayLike, shape: tuple[int, int], valid: Mask | N
     InputError
         The shape is another, the values are no class numbers, or nothing is painted.
     """
-    given = np.asarray(scribbles)
+    try:
+        given = np.asarray(scribbles)
+    except ValueError as error:
+        raise InputError(
+            "The scribbles have rows of different lengths; give an array of the image's height "
+            "and width."
+        ) from error
+    _require_numbers(given)
     only_longer = [length for length in given.shape if length != 1]
     is_plane = given.ndim >= 2 and only_longer == [length for length in shape if length != 1]
     painted = given.reshape(shape) if is_plane else given
@@ -89,12 +96,15 @@ def read_scribbles(scribbles: ArrayLike, shape: tuple[int, int], valid: Mask | N
     return Scribbles(numbers, tuple(found.tolist()), tuple(notes))
 
 
-def _class_numbers(painted: NDArray[Any]) -> NDArray[np.uint16]:
+def _require_numbers(painted: NDArray[Any]) -> None:
     if painted.dtype.kind not in "buif":
         raise InputError(
             f"The scribbles have the data type {painted.dtype}, but whole numbers were "
             "expected; use a Labels layer or an image of class numbers."
         )
+
+
+def _class_numbers(painted: NDArray[Any]) -> NDArray[np.uint16]:
     if painted.dtype.kind == "f" and not np.array_equal(painted, np.trunc(painted)):
         raise InputError(
             "The scribbles have values that are no whole numbers; 0 means unpainted, and a "

@@ -140,8 +140,9 @@ def read_class_numbers(path: str | PathLike[str]) -> ImageFile:
     file = _read(path, kind, indexed=True)
     if file.rgb:
         raise InputError(
-            f"{path} is a picture in colours, but one number for each pixel was expected; save "
-            "the class numbers (0 = unpainted) as a grayscale or indexed PNG or TIFF."
+            f"{path} is a picture in colours, or has several planes, but one number for each "
+            "pixel was expected; save the class numbers (0 = unpainted) as a grayscale or indexed "
+            "PNG or TIFF."
         )
     return file
 
@@ -163,7 +164,7 @@ def _sniff(path: Path) -> str:
         with path.open("rb") as file:
             start = file.read(8)
     except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist; check the name of the image file.") from error
+        raise InputError(f"{path} does not exist; check the name of the file.") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
     if not start:

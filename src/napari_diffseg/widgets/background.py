@@ -36,12 +36,14 @@ class LatestAnswer:
         self._work, self._show, self._fail = work, show, fail
         self._turn = turn or nullcontext()
         self._subject: Any = None
+        self._n_held = 0
         self._waiting: list[Any] = []
         self._is_busy = False
 
     def hold(self, subject: Any) -> None:
         """Take another subject; None for none. Of the one before nothing more is heard."""
         self._subject = subject
+        self._n_held += 1
         self._waiting.clear()
 
     def ask(self, question: Any) -> None:
@@ -55,23 +57,24 @@ class LatestAnswer:
     def _start(self) -> None:
         if not self._waiting:
             return
-        subject, question = self._subject, self._waiting.pop()
+        # A finished worker is kept by napari for a while, its subject must not be.
+        task = [(self._subject, self._waiting.pop())]
+        number = self._n_held
         self._is_busy = True
-        worker = create_worker(
-            self._answered, subject, question, _start_thread=False, _ignore_errors=True
-        )
-        worker.returned.connect(lambda answer: self._say(subject, self._show, answer))
-        worker.errored.connect(lambda error: self._say(subject, self._fail, error))
+        worker = create_worker(self._answered, task, _start_thread=False, _ignore_errors=True)
+        worker.returned.connect(lambda answer: self._say(number, self._show, answer))
+        worker.errored.connect(lambda error: self._say(number, self._fail, error))
         worker.finished.connect(self._on_finished)
         worker.start()
 
-    def _answered(self, subject: Any, question: Any) -> Any:
+    def _answered(self, task: list[tuple[Any, Any]]) -> Any:
+        subject, question = task.pop()
         with self._turn, shielded_errors():
             return self._work(subject, question)
 
-    def _say(self, subject: Any, say: Callable[[Any], None], what: Any) -> None:
+    def _say(self, number: int, say: Callable[[Any], None], what: Any) -> None:
         # A subject that has been replaced in the meantime has nothing to say any more.
-        if subject is self._subject:
+        if number == self._n_held:
             say(what)
 
     def _on_finished(self) -> None:

@@ -99,6 +99,8 @@ class StrokeFollower:
             can_follow=base is not None,
         )
         if answer is Answer.UNPAINTED:
+            if base is not None:
+                self._session.cancel()  # a correction under way follows strokes that are gone
             self._say(words.UNPAINTED)
         elif answer is Answer.LATER:
             self._say(words.LATER)

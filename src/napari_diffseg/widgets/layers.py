@@ -238,4 +238,4 @@ def _move_below(viewer: napari.Viewer, layer: Layer, other: Layer) -> None:
 
 
 def _checksum(labels: NDArray[Any]) -> int:
-    return zlib.adler32(np.ascontiguousarray(labels))
+    return zlib.crc32(np.ascontiguousarray(labels))

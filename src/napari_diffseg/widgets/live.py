@@ -7,6 +7,7 @@ layers what is to be done about strokes, and remembers which ones were answered.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -63,7 +64,9 @@ class StrokeWatch:
             return
         for emitter, slot in self._links():
             emitter.disconnect(slot)
-        self._timer.stop()
+        # At the end of the program Qt may have taken the timer away already.
+        with suppress(RuntimeError):
+            self._timer.stop()
         self._layer = layer
         for emitter, slot in self._links():
             emitter.connect(slot)
@@ -126,7 +129,8 @@ class LiveLoop:
     """
 
     def __init__(self) -> None:
-        self._asked: Asked | None = None
+        # By plane: to come back to a plane asks for nothing new.
+        self._asked: dict[str, Asked] = {}
         self._is_whole = False
         self.is_late = False
 
@@ -157,7 +161,8 @@ class LiveLoop:
         """
         self.is_late = False
         asked = Asked(source, params, strokes_checksum(strokes))
-        if self._asked is not None and self._asked.is_same(asked):
+        before = self._asked.get(str(source.index))
+        if before is not None and before.is_same(asked):
             return Answer.NOTHING
         if not strokes.any():
             return Answer.UNPAINTED
@@ -176,4 +181,8 @@ class LiveLoop:
     ) -> None:
         """Remember what a run was told; strokes are None where it reads them itself."""
         self._is_whole = is_whole
-        self._asked = None if strokes is None else Asked(source, params, strokes_checksum(strokes))
+        if strokes is None:
+            self._asked.pop(str(source.index), None)
+        else:
+            asked = Asked(source, params, strokes_checksum(strokes))
+            self._asked[str(source.index)] = asked

@@ -165,7 +165,7 @@ def _lie_on_plane(
 
 def strokes_checksum(strokes: NDArray[Any]) -> int:
     """Return a number that changes with the strokes."""
-    return zlib.adler32(np.ascontiguousarray(strokes))
+    return zlib.crc32(np.ascontiguousarray(strokes))
 
 
 def visible_part(layer: Labels, source: ImageSource) -> View | None:

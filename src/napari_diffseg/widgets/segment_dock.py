@@ -308,6 +308,14 @@ class SegmentDock(SegmentFace):
             if self._task is Answer.SEGMENT:
                 in_words = words.result_in_words
             self.say(in_words(segmentation))
+            self._follow_moved_knob(segmentation)
+
+    def _follow_moved_knob(self, segmentation: Segmentation) -> None:
+        """Merge anew where the knob was moved while the run was under way."""
+        wanted = self.params_form.values()["n_labels"]
+        is_moved = wanted != segmentation.params.n_labels
+        if is_moved and not segmentation.only_painted and not self.params_form.problems():
+            self._merger.ask(wanted)
 
     def _take_up_result(self) -> None:
         """Let the knob and the uncertainty be about the result on show."""
@@ -332,6 +340,7 @@ class SegmentDock(SegmentFace):
         """From now on the knob is for the next run only."""
         self.results.forget()
         self._merger.hold(None)
+        self._doubts.follow()
 
     def _on_failure(self, error: Exception) -> None:
         self._abandon()
