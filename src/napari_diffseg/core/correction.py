@@ -7,7 +7,7 @@ Stage by stage::
     regions           its answers spread over the regions, see `images.region_graph`
     classifier        fitted anew, with the regions' own labels as targets beside the
                       painted ones: what the paper's similarity loss does for pixels
-    regions           spread once more
+    regions           spread again; both a third time
     pixels            each mixes its region's answer with its own; a painted one is given
 
 Clusters that no scribble claims can stay: then each is one more class, learned from the
@@ -27,6 +27,7 @@ from napari_diffseg.core.class_head import ClassHead, Examples, fit_head
 from napari_diffseg.core.groundwork import Groundwork
 from napari_diffseg.core.inference import Window
 from napari_diffseg.images.labels import look_up, merge_small_regions, smallest_unsigned_dtype
+from napari_diffseg.images.regions import join_votes
 from napari_diffseg.images.scribbles import Scribbles
 
 N_ROUNDS = 3
@@ -139,9 +140,7 @@ def unclaimed(
     won : ndarray of int, (regions,)
         Place in `free` of the cluster that won the region's vote; −1 for a claimed one.
     """
-    together = np.zeros_like(ground.votes)
-    np.add.at(together.T, clusters, ground.votes.T)
-    elected = together.argmax(axis=1)
+    elected = join_votes(ground.votes, clusters).argmax(axis=1)
     areas = np.bincount(elected, ground.graph.areas, minlength=len(clusters))
     for number in scribbles.classes:
         met = elected[ground.regions[scribbles.painted == number]]
@@ -197,18 +196,6 @@ def tidy(
     if scribbles is not None:
         stamp(tidied, scribbles)
     return tidied
-
-
-def uncertainty(ground: Groundwork, classes: ClassMap) -> NDArray[np.float32]:
-    """Return 1 minus the margin between the two most probable classes, ``(y, x)``."""
-    unsure = np.zeros(ground.plane.shape, np.float32)
-    if len(classes.numbers) > 1:
-        for window in ground.windows:
-            best = np.partition(classes.window(ground, window), -2, axis=0)[-2:]
-            unsure[window] = 1 - (best[1] - best[0])
-    if ground.plane.valid is not None:
-        unsure[~ground.plane.valid] = 0
-    return unsure
 
 
 def _given(regions: Integers, scribbles: Scribbles) -> Integers:

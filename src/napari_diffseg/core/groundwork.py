@@ -49,7 +49,7 @@ class Groundwork:
     Parameters
     ----------
     network : FeatureClusteringNet
-        The trained one, on the CPU: its responses say where regions end.
+        The trained one, on the CPU: its responses are among the statistics.
     plane : Plane
         The image, with the first stage of the default.
     rgb : bool

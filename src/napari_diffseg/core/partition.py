@@ -18,6 +18,7 @@ from scipy.ndimage import gaussian_filter
 from napari_diffseg.core.inference import Window, response_map, tiles
 from napari_diffseg.core.network import FeatureClusteringNet
 from napari_diffseg.core.plane import Plane
+from napari_diffseg.core.steps import result_of
 from napari_diffseg.images.hierarchy import ClusterHierarchy
 from napari_diffseg.images.labels import look_up, merge_small_regions
 from napari_diffseg.images.local_statistics import DEVIATION_SCALES
@@ -71,13 +72,7 @@ class Partition:
         region_size: int,
     ) -> Self:
         """Run the network over a plane; see `find_steps`."""
-        steps = cls.find_steps(network, plane, device, region_size)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                partition: Self = end.value
-                return partition
+        return result_of(cls.find_steps(network, plane, device, region_size))
 
     @classmethod
     def find_steps(

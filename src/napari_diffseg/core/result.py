@@ -22,19 +22,19 @@ from napari_diffseg.core.correction import (
     learn,
     stamp,
     tidy,
-    uncertainty,
 )
 from napari_diffseg.core.device import readable_torch_errors, thread_limit
 from napari_diffseg.core.groundwork import Groundwork
 from napari_diffseg.core.inference import Window
 from napari_diffseg.core.model import Labels, Model
 from napari_diffseg.core.partition import Partition, merged_clusters
+from napari_diffseg.core.steps import result_of
 from napari_diffseg.core.training import Command, Iteration, StopReason
-from napari_diffseg.core.uncertainty import response_doubt, vote_doubt
+from napari_diffseg.core.uncertainty import class_doubt, response_doubt, vote_doubt
 from napari_diffseg.errors import InputError, ParameterError
 from napari_diffseg.images.axes import ImageAxes
 from napari_diffseg.images.hierarchy import ClusterHierarchy
-from napari_diffseg.images.labels import look_up, number_by_area
+from napari_diffseg.images.labels import look_up, number_by_area, smallest_unsigned_dtype
 from napari_diffseg.images.scribbles import Scribbles, read_scribbles
 from napari_diffseg.params import RunOptions, Scalar, SegmentationParams
 
@@ -134,7 +134,7 @@ class Segmentation:
         or, where there are no regions, with the highest softmax responses.
         """
         if self.classes is not None:
-            return uncertainty(self.ground, self.classes)
+            return class_doubt(self.ground, self.classes)
         representatives = self.model.hierarchy.at_most(self.params.n_labels)
         if self.partition.votes is not None:
             return vote_doubt(self.partition, representatives)
@@ -169,8 +169,7 @@ class Segmentation:
                     "The labels are the painted classes, which are never merged; "
                     "paint the classes that you want.",
                 )
-            base = replace(self, params=params)
-            return base.correct(self.scribbles.painted)
+            return result_of(replace(self, params=params).follow_steps(self.scribbles))
         labels, numbers = label_clusters(self.partition, self.model.hierarchy, params)
         return replace(
             self,
@@ -199,13 +198,7 @@ class Segmentation:
         InputError
             The scribbles cannot be used, or this result is not of the default's design.
         """
-        steps = self.correct_steps(scribbles, options=options)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                result: Segmentation = end.value
-                return result
+        return result_of(self.correct_steps(scribbles, options=options))
 
     def correct_steps(
         self,
@@ -234,15 +227,26 @@ class Segmentation:
         -------
         Segmentation
         """
-        start = time.perf_counter()
         if not self.can_be_corrected:
             raise InputError(
                 "Only results of the design 'multiscale' follow scribbles at once; run segment "
                 "with the scribbles instead."
             )
+        plane = self.ground.plane
+        painted = read_scribbles(scribbles, plane.shape, plane.valid)
+        return (yield from self.follow_steps(painted, view=view, options=options))
+
+    def follow_steps(
+        self,
+        painted: Scribbles,
+        *,
+        view: Window | None = None,
+        options: RunOptions | None = None,
+    ) -> Generator[Iteration, Command | None, Segmentation]:
+        """Do what `correct_steps` does, with scribbles that were checked already."""
+        start = time.perf_counter()
         options = options or RunOptions()
         ground = self.ground
-        painted = read_scribbles(scribbles, ground.plane.shape, ground.plane.valid)
         only_painted = goes_only_to_painted(self.params, painted)
         clusters = None if only_painted else self.model.hierarchy.at_most(self.params.n_labels)
         before = self.classes.head if self.classes is not None else None
@@ -342,8 +346,8 @@ def label_painted_clusters(
     numbers = np.empty(params.n_clusters, np.int64)
     numbers[:n_painted] = scribbles.classes
     numbers[n_painted + others] = max(scribbles.classes) + 1 + np.arange(len(others))
-    labels = empty_labels(clusters.shape, tuple(numbers[np.unique(clusters)].tolist()))
-    labels = look_up(numbers.astype(labels.dtype), clusters)
+    dtype = smallest_unsigned_dtype(int(numbers[np.unique(clusters)].max()))
+    labels: Labels = look_up(numbers.astype(dtype), clusters)
     if partition.valid is not None:
         labels[~partition.valid] = 0
     stamp(labels, scribbles)

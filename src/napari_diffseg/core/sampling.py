@@ -134,7 +134,7 @@ def training_windows(
                 field = variation[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
                 y, x = np.unravel_index(field.argmax(), field.shape)
                 middle = ((rows[0] + int(y)) * step, (columns[0] + int(x)) * step)
-                windows.append(_window_around(middle, size, (height, width)))
+                windows.append(window_around(middle, size, (height, width)))
     return windows
 
 
@@ -148,9 +148,8 @@ def _variation(pixels: NDArray[np.float32], size: tuple[int, int], step: int) ->
     return variance
 
 
-def _window_around(
-    middle: tuple[int, int], size: tuple[int, int], shape: tuple[int, int]
-) -> Window:
+def window_around(middle: tuple[int, int], size: tuple[int, int], shape: tuple[int, int]) -> Window:
+    """Return the window of a size around a pixel, moved so that it lies within the shape."""
     rows, columns = (
         slice(start, start + piece)
         for start, piece in (

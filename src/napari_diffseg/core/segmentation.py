@@ -36,6 +36,7 @@ from napari_diffseg.core.result import (
 )
 from napari_diffseg.core.sampling import Sample, training_windows
 from napari_diffseg.core.start import NEVER, start_at_centroids
+from napari_diffseg.core.steps import result_of
 from napari_diffseg.core.training import Command, Iteration, TrainingResult, train
 from napari_diffseg.errors import ParameterError
 from napari_diffseg.images.axes import ImageAxes, resolve_axes
@@ -98,15 +99,11 @@ def segment(
     >>> result.labels.shape
     (512, 512)
     """
-    steps = segment_steps(
-        image, scribbles=scribbles, axes=axes, rgb=rgb, params=params, options=options
+    return result_of(
+        segment_steps(
+            image, scribbles=scribbles, axes=axes, rgb=rgb, params=params, options=options
+        )
     )
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            result: Segmentation = end.value
-            return result
 
 
 def segment_steps(
@@ -160,13 +157,8 @@ def segment_steps(
             return (yield from run.with_scribbles(painted))
     if painted is None:
         return result
-    corrected = yield from result.correct_steps(painted.painted, options=options)
-    return replace(
-        corrected,
-        scribbles=painted,
-        notes=(*result.notes, *painted.notes),
-        seconds=time.perf_counter() - start,
-    )
+    corrected = yield from result.follow_steps(painted, options=options)
+    return replace(corrected, seconds=time.perf_counter() - start)
 
 
 @dataclass(frozen=True, eq=False, slots=True)

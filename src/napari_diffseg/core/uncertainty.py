@@ -9,17 +9,31 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
+from napari_diffseg.core.correction import ClassMap
+from napari_diffseg.core.groundwork import Groundwork
 from napari_diffseg.core.inference import Window, response_map, tiles
 from napari_diffseg.core.network import FeatureClusteringNet
 from napari_diffseg.core.partition import BLOCK, Partition
 from napari_diffseg.core.plane import Plane
+from napari_diffseg.core.sampling import window_around
 from napari_diffseg.images.labels import look_up
+from napari_diffseg.images.regions import join_votes
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.integer[Any]]
 
 _SMALLEST_VIEW = 32
 _VIEWS_ALONG = 8  # a region to look at is about this part of the image's longer side
+
+
+def class_doubt(ground: Groundwork, classes: ClassMap) -> NDArray[np.float32]:
+    """Return 1 minus the margin between the two most probable classes, ``(y, x)``."""
+    unsure = np.zeros(ground.plane.shape, np.float32)
+    if len(classes.numbers) > 1:
+        for window in ground.windows:
+            best = np.partition(classes.window(ground, window), -2, axis=0)[-2:]
+            unsure[window] = 1 - (best[1] - best[0])
+    return _masked(unsure, ground.plane.valid)
 
 
 def vote_doubt(partition: Partition, representatives: Integers) -> Floats:
@@ -34,8 +48,7 @@ def vote_doubt(partition: Partition, representatives: Integers) -> Floats:
     """
     if partition.regions is None or partition.votes is None:
         raise ValueError("a partition with regions was asked for")
-    votes = np.zeros(partition.votes.shape, np.float32)
-    np.add.at(votes.T, representatives, partition.votes.T)
+    votes = join_votes(partition.votes, representatives).astype(np.float32)
     best = np.partition(votes, -2, axis=1)[:, -2:]
     margin = (best[:, 1] - best[:, 0]) / np.maximum(votes.sum(axis=1), 1)
     doubt: Floats = look_up((1 - margin).astype(np.float32), partition.regions)
@@ -84,11 +97,4 @@ def most_uncertain_region(uncertainty: Floats, scribbles: Integers | None = None
     size = [min(side, length) for length in unsure.shape]
     mean = uniform_filter(unsure, size, mode="constant")
     middle = np.unravel_index(int(mean.argmax()), mean.shape)
-    rows, columns = (
-        slice(start, start + piece)
-        for start, piece in (
-            (min(max(int(at) - piece // 2, 0), length - piece), piece)
-            for at, piece, length in zip(middle, size, unsure.shape, strict=True)
-        )
-    )
-    return rows, columns
+    return window_around((int(middle[0]), int(middle[1])), (size[0], size[1]), unsure.shape)

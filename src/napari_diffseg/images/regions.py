@@ -1,9 +1,9 @@
 """Regions of an image by its boundaries, and the cluster that each of them votes for.
 
 A cluster says what a pixel looks like, not where a thing ends. So the image is cut into
-regions along the steps of colour and of response, and every region takes the cluster
+regions along the steps of colour, and every region takes the cluster
 that most of its pixels have: the majority vote of Kanezaki (2018), on regions that
-follow the network's own boundaries instead of on superpixels of one size.
+follow the image's own boundaries instead of on superpixels of one size.
 
 All arrays lie ``y x``; a *step* is the difference between two neighbouring pixels, along
 x ``(y, x − 1)`` or along y ``(y − 1, x)``.
@@ -198,3 +198,12 @@ def count_votes(
     counted = pair.ravel() if valid is None else pair[valid]
     counts = np.bincount(counted, minlength=n_regions * n_clusters)
     return counts.astype(np.int32).reshape(n_regions, n_clusters)
+
+
+def join_votes(
+    votes: NDArray[np.int32], representatives: NDArray[np.integer[Any]]
+) -> NDArray[np.int32]:
+    """Give each cluster's votes ``(regions, q)`` to the cluster that stands for it."""
+    together = np.zeros_like(votes)
+    np.add.at(together.T, representatives, votes.T)
+    return together
