@@ -7,25 +7,13 @@ that know nothing of the object; it is never taken for a size under the microsco
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree
 
-from napari_diffseg.errors import InputError
+from napari_diffseg.images.pixel_size import MICROMETRES, PixelSize, is_size
 
-MICROMETRES = {
-    "m": 1e6,
-    "cm": 1e4,
-    "mm": 1e3,
-    "µm": 1.0,
-    "nm": 1e-3,
-    "Å": 1e-4,
-    "pm": 1e-6,
-    "in": 25400.0,
-}
-"""Unit of length, as OME-XML spells it → micrometres."""
+__all__ = ["PixelSize", "from_imagej", "from_ome_xml", "from_resolution", "parse_unit"]
 
 _SPELLINGS = {
     "meter": "m",
@@ -55,49 +43,6 @@ _PRINT_DPI = (72, 90, 96, 100, 120, 144, 150, 180, 200, 220, 240, 300, 350, 400,
 """Resolutions that programs write by default or for a printer, in pixels per inch."""
 
 
-@dataclass(frozen=True, slots=True)
-class PixelSize:
-    """Size of a pixel in the object.
-
-    Attributes
-    ----------
-    y, x : float
-        Height and width of a pixel; positive.
-    unit : str
-        Unit of both: ``"m"``, ``"cm"``, ``"mm"``, ``"µm"``, ``"nm"``, ``"Å"``,
-        ``"pm"`` or ``"in"``.
-
-    Raises
-    ------
-    InputError
-        A size is not a positive number, or the unit is none of these.
-    """
-
-    y: float
-    x: float
-    unit: str
-
-    def __post_init__(self) -> None:
-        if self.unit not in MICROMETRES:
-            raise InputError(
-                f"The unit of the pixel size is {self.unit!r}, but must be one of "
-                f"{', '.join(MICROMETRES)}."
-            )
-        if not (_is_size(self.y) and _is_size(self.x)):
-            raise InputError(
-                f"The pixel size is {self.y} × {self.x} {self.unit}, but both must be positive."
-            )
-
-    @property
-    def per_metre(self) -> tuple[float, float]:
-        """Pixels per metre along y and x."""
-        unit = MICROMETRES[self.unit]
-        return 1e6 / (self.y * unit), 1e6 / (self.x * unit)
-
-    def __str__(self) -> str:
-        return f"{self.y:.6g} × {self.x:.6g} {self.unit}"
-
-
 def parse_unit(text: object) -> str | None:
     """Return the unit of length as OME-XML spells it, or None where `text` names none."""
     if not isinstance(text, str):
@@ -122,7 +67,7 @@ def from_resolution(per_y: float, per_x: float, unit: str) -> PixelSize | None:
         None for a resolution that says nothing of the object: zero, one pixel per
         unit, or what programs write for screens and printers.
     """
-    if not (_is_size(per_y) and _is_size(per_x)):
+    if not (is_size(per_y) and is_size(per_x)):
         return None
     length = MICROMETRES[unit]
     placeholder = per_y == per_x == 1
@@ -160,7 +105,7 @@ def from_imagej(metadata: Mapping[str, Any], per_y: float, per_x: float) -> Pixe
     """
     unit_x = parse_unit(metadata.get("unit"))
     unit_y = parse_unit(metadata.get("yunit", metadata.get("unit")))
-    if unit_x is None or unit_y is None or not (_is_size(per_y) and _is_size(per_x)):
+    if unit_x is None or unit_y is None or not (is_size(per_y) and is_size(per_x)):
         return None
     return _in_one_unit((1 / per_y, unit_y), (1 / per_x, unit_x))
 
@@ -180,11 +125,7 @@ def _number(text: str | None) -> float | None:
         value = float(text or "")
     except ValueError:
         return None
-    return value if _is_size(value) else None
-
-
-def _is_size(value: float) -> bool:
-    return math.isfinite(value) and value > 0
+    return value if is_size(value) else None
 
 
 def _is_for_print(per_unit: float, length: float) -> bool:
