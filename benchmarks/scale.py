@@ -25,9 +25,9 @@ from napari_diffseg import RunOptions, SegmentationParams, segment, segment_step
 from napari_diffseg.core.inference import calibrate, response_map
 from napari_diffseg.core.network import FeatureClusteringNet, build_network
 from napari_diffseg.core.partition import Partition
-from napari_diffseg.core.plane import Plane, read_for_training
+from napari_diffseg.core.plane import Plane
+from napari_diffseg.core.reading import Reference, read_for_training
 from napari_diffseg.core.start import start_at_centroids
-from napari_diffseg.images.axes import resolve_axes
 from napari_diffseg.sample_data.simulated import simulated_nuclei
 
 CPU = torch.device("cpu")
@@ -161,7 +161,8 @@ def inference_table(side: int, repeats: int) -> list[dict[str, Any]]:
 
 def ready(image: NDArray[Any], params: SegmentationParams) -> tuple[Plane, FeatureClusteringNet]:
     """Read an image and build the network of a preset, as it is before its first step."""
-    plane, _, sample = read_for_training(image, resolve_axes(image.shape, "YXC"), params, CPU)
+    reading = read_for_training([Reference(image)], "YXC", None, params, CPU)
+    plane, sample = reading.planes[0], reading.sample
     network = build_network(sample.inputs.shape[1], params, torch.Generator().manual_seed(0))
     if params.design == "multiscale":
         start_at_centroids(network, sample.inputs.movedim(1, -1).flatten(0, 2).numpy())

@@ -16,6 +16,8 @@ ROOT = Path(napari_diffseg.__file__).parent
 PACKAGE = ROOT.name
 FLOORS = {
     "errors": 0,
+    "parameters": 0,
+    "files": 0,
     "params": 0,
     "images": 1,
     "core": 2,
@@ -23,10 +25,9 @@ FLOORS = {
     "sample_data": 2,
     "io": 3,
     "metrics": 3,
-    "stack": 3,
-    "cli_options": 3,
-    "cli": 4,
-    "widgets": 4,
+    "stack": 4,
+    "cli": 5,
+    "widgets": 5,
 }
 WINDOW_LIBRARIES = ("napari", "qtpy", "magicgui", "superqt")
 FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")

@@ -13,6 +13,9 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "segment": "core.segmentation",
+    "train": "core.references",
+    "train_steps": "core.references",
+    "Reference": "core.reading",
     "segment_steps": "core.segmentation",
     "Segmentation": "core.result",
     "Model": "core.model",
@@ -20,11 +23,14 @@ _HOMES = {
     "Iteration": "core.training",
     "StopReason": "core.training",
     "SegmentationParams": "params",
+    "ApplyParams": "params",
     "RunOptions": "params",
     "DiffSegError": "errors",
     "InputError": "errors",
+    "ModelFileError": "errors",
     "OutputError": "errors",
     "ParameterError": "errors",
+    "ClusterError": "errors",
     "DeviceError": "errors",
     "OutOfMemoryError": "errors",
     "TrainingError": "errors",
@@ -34,19 +40,23 @@ __all__ = ["__version__", *_HOMES]
 
 if TYPE_CHECKING:
     from napari_diffseg.core.model import Model
+    from napari_diffseg.core.reading import Reference
+    from napari_diffseg.core.references import train, train_steps
     from napari_diffseg.core.result import Segmentation
     from napari_diffseg.core.segmentation import segment, segment_steps
     from napari_diffseg.core.training import Command, Iteration, StopReason
     from napari_diffseg.errors import (
+        ClusterError,
         DeviceError,
         DiffSegError,
         InputError,
+        ModelFileError,
         OutOfMemoryError,
         OutputError,
         ParameterError,
         TrainingError,
     )
-    from napari_diffseg.params import RunOptions, SegmentationParams
+    from napari_diffseg.params import ApplyParams, RunOptions, SegmentationParams
 
 
 def __getattr__(name: str) -> object:

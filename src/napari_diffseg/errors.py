@@ -16,8 +16,16 @@ class InputError(DiffSegError):
     """An image, its axes, or a file is not what was expected."""
 
 
+class ModelFileError(DiffSegError):
+    """A file is no model of this program, is damaged, or comes from a newer version."""
+
+
 class OutputError(DiffSegError):
     """A result cannot be written where it was asked for."""
+
+
+class ClusterError(DiffSegError):
+    """The workers that were asked for cannot be reached, or were lost."""
 
 
 class DeviceError(DiffSegError):

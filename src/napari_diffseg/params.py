@@ -12,138 +12,19 @@ The symbols are those of Kim, Kanezaki & Tanaka, IEEE TIP 29 (2020), arXiv 2007.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import Field, asdict, dataclass, field, fields
-from numbers import Integral, Real
-from typing import Any, Self
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
 
 from napari_diffseg.errors import ParameterError
-
-Scalar = bool | int | float | str
+from napari_diffseg.parameters import Scalar, SelfDescribing, param
 
 SMALLEST_PATCH = 8
 """Side in pixels below which a patch says nothing of its surroundings."""
 
 
-@dataclass(frozen=True, slots=True)
-class ParameterSpec:
-    """What a form, a command line or a manual needs to know of one field.
-
-    Attributes
-    ----------
-    name : str
-        Field name, e.g. ``"continuity_weight"``.
-    kind : type
-        ``int``, ``float``, ``bool`` or ``str``.
-    default : bool, int, float or str
-        Default of the class (the default preset).
-    title : str
-        Short human name, for a form.
-    help : str
-        One or two sentences for a tooltip.
-    symbol : str
-        The paper's symbol (``"μ"``), or ``""``.
-    low, high : float or None
-        Inclusive bounds; None for no bound.
-    choices : tuple of str
-        Allowed values of a text field; empty for numbers.
-    group : str
-        Heading under which the field stands.
-    unit : str
-        ``"px"``, ``"s"`` … or ``""``.
-    """
-
-    name: str
-    kind: type
-    default: Scalar
-    title: str
-    help: str
-    symbol: str = ""
-    low: float | None = None
-    high: float | None = None
-    choices: tuple[str, ...] = ()
-    group: str = ""
-    unit: str = ""
-
-    @property
-    def range_text(self) -> str:
-        """The allowed values in words, e.g. ``"1 to 10"`` or ``"'a' or 'b'"``."""
-        if self.choices:
-            return " or ".join(repr(choice) for choice in self.choices)
-        if self.low is not None and self.high is not None:
-            return f"{_plain(self.low)} to {_plain(self.high)}"
-        if self.low is not None:
-            return f"{_plain(self.low)} or more"
-        return self.kind.__name__
-
-    def check(self, value: object) -> None:
-        """Raise `ParameterError` unless `value` is of the kind and within bounds."""
-        wrong = f"{self.name} is {value!r}, but must be {self.range_text}"
-        if self.kind in (int, float):
-            number = Real if self.kind is float else Integral
-            if isinstance(value, bool) or not isinstance(value, number):
-                word = "a whole number" if self.kind is int else "a number"
-                raise ParameterError(self.name, f"{wrong} ({word}).")
-            # Written so that NaN, which compares false with everything, is refused too.
-            above = self.low is None or float(value) >= self.low
-            below = self.high is None or float(value) <= self.high
-            if not (above and below):
-                raise ParameterError(self.name, f"{wrong}.")
-        elif not isinstance(value, self.kind) or (self.choices and value not in self.choices):
-            raise ParameterError(self.name, f"{wrong}.")
-
-
-def _plain(number: float) -> str:
-    """Write a bound as a person would: 2147483647, 0.001, 1e-06."""
-    return str(int(number)) if number == int(number) else f"{number:g}"
-
-
-def _param(default: Scalar, title: str, help: str, **rest: Any) -> Any:
-    """Declare one field; its words and bounds travel in the field's metadata."""
-    return field(default=default, metadata={"title": title, "help": help, **rest})
-
-
-def _spec(entry: Field[Any]) -> ParameterSpec:
-    kind = {"int": int, "float": float, "str": str, "bool": bool}[str(entry.type)]
-    words: dict[str, Any] = {"default": entry.default, **entry.metadata}
-    return ParameterSpec(name=entry.name, kind=kind, **words)
-
-
-class _SelfDescribing:
-    """Shared by the two dataclasses below: specs, bounds check, dictionaries."""
-
-    __slots__ = ()
-
-    @classmethod
-    def specs(cls) -> Iterator[ParameterSpec]:
-        """Yield the description of every field, in order."""
-        for entry in fields(cls):  # type: ignore[arg-type]
-            yield _spec(entry)
-
-    def __post_init__(self) -> None:
-        for spec in self.specs():
-            value = getattr(self, spec.name)
-            spec.check(value)
-            # NumPy's numbers become Python's, which JSON can hold.
-            object.__setattr__(self, spec.name, spec.kind(value))
-
-    def to_dict(self) -> dict[str, Scalar]:
-        """Return the fields as a plain dictionary that JSON can hold."""
-        return asdict(self)  # type: ignore[call-overload, no-any-return]
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Scalar]) -> Self:
-        """Build from a dictionary; an unknown name raises `ParameterError`."""
-        known = {spec.name for spec in cls.specs()}
-        for name in values:
-            if name not in known:
-                names = ", ".join(sorted(known))
-                raise ParameterError(name, f"{name!r} is no parameter; those are {names}.")
-        return cls(**values)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SegmentationParams(_SelfDescribing):
+class SegmentationParams(SelfDescribing):
     """Parameters of a segmentation: they change the result and are saved with it.
 
     The defaults are the default preset, made for people who wait.
@@ -156,7 +37,7 @@ class SegmentationParams(_SelfDescribing):
         A value is of the wrong type or out of its bounds; `.field` names it.
     """
 
-    continuity_weight: float = _param(
+    continuity_weight: float = param(
         1.0,
         "Smoothness",
         "Weight of the spatial continuity loss. The longer the training, the more it counts: "
@@ -167,7 +48,7 @@ class SegmentationParams(_SelfDescribing):
         high=100.0,
         group="Regions",
     )
-    n_labels: int = _param(
+    n_labels: int = param(
         12,
         "Labels",
         "How many labels the result has at most: the most similar ones are merged after "
@@ -176,7 +57,7 @@ class SegmentationParams(_SelfDescribing):
         high=1024,
         group="Regions",
     )
-    region_size: int = _param(
+    region_size: int = param(
         400,
         "Region size",
         "The image is cut into regions of about this mean area along its boundaries, and "
@@ -186,7 +67,7 @@ class SegmentationParams(_SelfDescribing):
         unit="px",
         group="Regions",
     )
-    min_labels: int = _param(
+    min_labels: int = param(
         3,
         "Fewest labels",
         "Training stops once no more than this many labels are left. It is a floor, not a target.",
@@ -194,7 +75,7 @@ class SegmentationParams(_SelfDescribing):
         high=1000,
         group="Regions",
     )
-    min_region_size: int = _param(
+    min_region_size: int = param(
         20,
         "Smallest region",
         "Connected pieces with fewer pixels join the neighbour with the longest common "
@@ -204,7 +85,7 @@ class SegmentationParams(_SelfDescribing):
         unit="px",
         group="Regions",
     )
-    scribble_weight: float = _param(
+    scribble_weight: float = param(
         1.5,
         "Weight of scribbles",
         "Weight of the scribble loss: how much the painted pixels count beside the others.",
@@ -213,7 +94,7 @@ class SegmentationParams(_SelfDescribing):
         high=1000.0,
         group="Scribbles",
     )
-    only_painted: str = _param(
+    only_painted: str = param(
         "auto",
         "Only painted classes",
         "'yes': every pixel goes to a class that was painted. 'no': what no scribble claims "
@@ -221,7 +102,7 @@ class SegmentationParams(_SelfDescribing):
         choices=("auto", "yes", "no"),
         group="Scribbles",
     )
-    n_iterations: int = _param(
+    n_iterations: int = param(
         12,
         "Iterations",
         "Training stops after this many steps at the latest.",
@@ -230,7 +111,7 @@ class SegmentationParams(_SelfDescribing):
         high=100_000,
         group="Training",
     )
-    learning_rate: float = _param(
+    learning_rate: float = param(
         0.01,
         "Learning rate",
         "Step size of stochastic gradient descent. With the design 'multiscale' it falls to 0 "
@@ -239,7 +120,7 @@ class SegmentationParams(_SelfDescribing):
         high=10.0,
         group="Training",
     )
-    momentum: float = _param(
+    momentum: float = param(
         0.9,
         "Momentum",
         "Momentum of stochastic gradient descent.",
@@ -247,7 +128,7 @@ class SegmentationParams(_SelfDescribing):
         high=0.999,
         group="Training",
     )
-    patch_size: int = _param(
+    patch_size: int = param(
         32,
         "Patch size",
         "Side of the square patches that a training step sees, at least 8. 0 trains on the "
@@ -257,7 +138,7 @@ class SegmentationParams(_SelfDescribing):
         unit="px",
         group="Training",
     )
-    n_patches: int = _param(
+    n_patches: int = param(
         16,
         "Patches per step",
         "How many random patches a training step sees. Not used where the patch size is 0.",
@@ -266,7 +147,7 @@ class SegmentationParams(_SelfDescribing):
         high=64,
         group="Training",
     )
-    seed: int = _param(
+    seed: int = param(
         0,
         "Seed",
         "Start of the random numbers. The same seed on the same CPU gives the same result.",
@@ -274,7 +155,7 @@ class SegmentationParams(_SelfDescribing):
         high=2**31 - 1,
         group="Training",
     )
-    n_features: int = _param(
+    n_features: int = param(
         32,
         "Feature channels",
         "Channels of the feature map: the width of the network.",
@@ -283,7 +164,7 @@ class SegmentationParams(_SelfDescribing):
         high=1024,
         group="Network",
     )
-    n_clusters: int = _param(
+    n_clusters: int = param(
         32,
         "Clusters at start",
         "Channels of the response map: the most labels that a result can have.",
@@ -292,7 +173,7 @@ class SegmentationParams(_SelfDescribing):
         high=1024,
         group="Network",
     )
-    n_blocks: int = _param(
+    n_blocks: int = param(
         2,
         "Convolution blocks",
         "How many blocks of 3×3 convolution, ReLU and batch norm; each widens the view by 1 px.",
@@ -301,7 +182,7 @@ class SegmentationParams(_SelfDescribing):
         high=16,
         group="Network",
     )
-    design: str = _param(
+    design: str = param(
         "multiscale",
         "Design",
         "'published': the network sees the intensities and starts from random weights. "
@@ -310,7 +191,7 @@ class SegmentationParams(_SelfDescribing):
         choices=("multiscale", "published"),
         group="Network",
     )
-    intensity: str = _param(
+    intensity: str = param(
         "percentile",
         "Intensity range",
         "'percentile' stretches each channel (colours all alike) between its 0.1 and 99.9 "
@@ -319,7 +200,7 @@ class SegmentationParams(_SelfDescribing):
         choices=("percentile", "dtype"),
         group="Input",
     )
-    n_superpixels: int = _param(
+    n_superpixels: int = param(
         0,
         "Superpixels",
         "Refine the clusters by majority vote in about this many SLIC superpixels at every "
@@ -329,7 +210,7 @@ class SegmentationParams(_SelfDescribing):
         high=1_000_000,
         group="Superpixels",
     )
-    compactness: float = _param(
+    compactness: float = param(
         100.0,
         "Compactness",
         "Compactness of the SLIC superpixels: higher gives squarer ones.",
@@ -340,7 +221,7 @@ class SegmentationParams(_SelfDescribing):
 
     def __post_init__(self) -> None:
         # By name: a dataclass with slots is made anew, and `super()` would mean the old one.
-        _SelfDescribing.__post_init__(self)
+        SelfDescribing.__post_init__(self)
         if 0 < self.patch_size < SMALLEST_PATCH:
             raise ParameterError(
                 "patch_size",
@@ -385,7 +266,7 @@ class SegmentationParams(_SelfDescribing):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions(_SelfDescribing):
+class RunOptions(SelfDescribing):
     """Options of a run: they change the machine, not the science.
 
     Raises
@@ -394,20 +275,20 @@ class RunOptions(_SelfDescribing):
         A value is of the wrong type or out of its bounds; `.field` names it.
     """
 
-    device: str = _param(
+    device: str = param(
         "auto",
         "Device",
         "Where the network runs: 'auto' takes a GPU where there is one, else the processor; "
         "or 'cpu', 'cuda', 'cuda:1', 'mps'.",
     )
-    threads: int = _param(
+    threads: int = param(
         0,
         "Threads",
         "Processor threads for the computation. 0 takes all; in the window, all but one.",
         low=0,
         high=1024,
     )
-    preview_interval: float = _param(
+    preview_interval: float = param(
         0.5,
         "Preview interval",
         "Seconds between two previews. 0 makes one at every step.",
@@ -415,10 +296,41 @@ class RunOptions(_SelfDescribing):
         high=3600.0,
         unit="s",
     )
-    previews: bool = _param(
+    previews: bool = param(
         False,
         "Previews",
         "Make labels to look at while training goes on. Costs one pass over the image each.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyParams(SelfDescribing):
+    """How a trained model is applied to another image: they change the labels.
+
+    Raises
+    ------
+    ParameterError
+        A value is of the wrong type or out of its bounds; `.field` names it.
+    """
+
+    intensities: str = param(
+        "trained",
+        "Intensities",
+        "'trained': the range of intensities of the training images, so that the same value "
+        "means the same in every frame. 'frame': the range of the frame itself, for frames that "
+        "bleach or were exposed otherwise.",
+        choices=("trained", "frame"),
+        group="Apply",
+    )
+    adapt_steps: int = param(
+        0,
+        "Adapt",
+        "Steps of training on each frame, from the trained weights, before it is labelled; the "
+        "labels keep their numbers. 0 trains nothing.",
+        low=0,
+        high=1000,
+        unit="steps",
+        group="Apply",
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_diffseg.core.class_head import Examples, Scaling, fit_head
+from napari_diffseg.core.class_head import Examples, Scaling, fit_head, together
 
 PLAIN = Scaling.of(np.zeros(2), np.ones(2))
 
@@ -107,7 +107,7 @@ def test_one_row_of_each_class_is_enough():
 def test_more_examples_are_joined():
     rows, targets = two_groups(5, 5)
     own = Examples.painted(rows, targets, 1.0)
-    both = own.and_also(Examples(rows + 9, targets, np.full(10, 0.5)))
+    both = together([own, Examples(rows + 9, targets, np.full(10, 0.5))])
     assert len(both.rows) == len(both.targets) == len(both.weights) == 20
     np.testing.assert_array_equal(both.rows[10:], rows + 9)
     assert len(own.rows) == 10

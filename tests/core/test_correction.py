@@ -8,10 +8,10 @@ import pytest
 from napari_diffseg.core.correction import (
     CLAIM,
     N_ROUNDS,
+    Painted,
     empty_labels,
     label_windows,
     learn,
-    spread_head,
     tidy,
     unclaimed,
 )
@@ -42,7 +42,7 @@ def clusters_at(base, n_labels=0):
 
 
 def test_every_round_has_an_answer_for_every_region(ground, scribbles):
-    rounds = list(learn(ground, scribbles, None, 5.0))
+    rounds = list(learn(Painted(ground, scribbles), None, 5.0))
     assert len(rounds) == N_ROUNDS
     for classes in rounds:
         assert classes.numbers == (1, 4, 7)
@@ -52,7 +52,7 @@ def test_every_round_has_an_answer_for_every_region(ground, scribbles):
 
 
 def test_regions_with_one_painted_class_have_it_for_certain(ground, scribbles):
-    classes = last_of(learn(ground, scribbles, None, 5.0))
+    classes = last_of(learn(Painted(ground, scribbles), None, 5.0))
     for index, number in enumerate(scribbles.classes):
         met = np.unique(ground.regions[scribbles.painted == number])
         alone = [
@@ -64,7 +64,7 @@ def test_regions_with_one_painted_class_have_it_for_certain(ground, scribbles):
 
 
 def test_the_pixels_have_probabilities_too(ground, scribbles):
-    classes = last_of(learn(ground, scribbles, None, 5.0))
+    classes = last_of(learn(Painted(ground, scribbles), None, 5.0))
     (window,) = ground.windows
     pixels = classes.window(ground, window)
     assert pixels.shape == (3, *scribbles.painted.shape)
@@ -72,10 +72,10 @@ def test_the_pixels_have_probabilities_too(ground, scribbles):
 
 
 def test_where_the_classifier_starts_from_changes_no_label(ground, scribbles, scene):
-    cold = last_of(learn(ground, scribbles, None, 5.0))
+    cold = last_of(learn(Painted(ground, scribbles), None, 5.0))
     turned = scribbles_of(np.choose(scene.strokes % 5, [0, 4, 1, 0, 7]))  # other classes
-    start = last_of(learn(ground, turned, None, 5.0)).head
-    warm = last_of(learn(ground, scribbles, None, 5.0, start))
+    start = last_of(learn(Painted(ground, turned), None, 5.0)).head
+    warm = last_of(learn(Painted(ground, scribbles), None, 5.0, start))
     found = []
     for classes in (cold, warm):
         labels = empty_labels(ground.plane.shape, classes.numbers)
@@ -86,10 +86,11 @@ def test_where_the_classifier_starts_from_changes_no_label(ground, scribbles, sc
 
 def test_a_start_with_another_number_of_classes_is_left(ground, scribbles, scene):
     two = scribbles_of(np.where(scene.strokes == 7, 0, scene.strokes))
-    start = last_of(learn(ground, two, None, 5.0)).head
-    cold = last_of(learn(ground, scribbles, None, 5.0))
+    start = last_of(learn(Painted(ground, two), None, 5.0)).head
+    cold = last_of(learn(Painted(ground, scribbles), None, 5.0))
     np.testing.assert_array_equal(
-        last_of(learn(ground, scribbles, None, 5.0, start)).probabilities, cold.probabilities
+        last_of(learn(Painted(ground, scribbles), None, 5.0, start)).probabilities,
+        cold.probabilities,
     )
 
 
@@ -97,7 +98,7 @@ def test_many_painted_pixels_say_what_some_of_them_say(ground, scene, base, opti
     """Painting everything of a thing is allowed, and costs no more than a long stroke."""
     painted = np.where(scene.things == 0, 3, 0)
     painted[44:52, 28:36] = 8
-    classes = last_of(learn(ground, scribbles_of(painted), None, 5.0))
+    classes = last_of(learn(Painted(ground, scribbles_of(painted)), None, 5.0))
     labels = empty_labels(painted.shape, classes.numbers)
     label_windows(ground, classes, ground.windows, labels)
     assert (labels[scene.things == 0] == 3).mean() > 0.95
@@ -110,7 +111,7 @@ def test_many_painted_pixels_say_what_some_of_them_say(ground, scene, base, opti
 def test_a_scribble_claims_the_cluster_that_it_lies_in(base, ground, scene):
     clusters = clusters_at(base)
     stroke = scribbles_of(np.where(scene.strokes == 4, 4, 0))
-    free, won = unclaimed(ground, stroke, clusters)
+    free, won = unclaimed(Painted(ground, stroke), clusters)
     assert won.shape == (len(ground.rows),)
     met = np.unique(ground.regions[stroke.painted > 0])
     assert (won[met] == -1).any()
@@ -119,7 +120,7 @@ def test_a_scribble_claims_the_cluster_that_it_lies_in(base, ground, scene):
 
 def test_free_clusters_come_by_falling_area_and_each_has_won_some(base, ground, scene):
     stroke = scribbles_of(np.where(scene.strokes == 4, 4, 0))
-    free, won = unclaimed(ground, stroke, clusters_at(base))
+    free, won = unclaimed(Painted(ground, stroke), clusters_at(base))
     areas = np.bincount(won[won >= 0], ground.graph.areas[won >= 0], minlength=len(free))
     assert (areas > 0).all()
     assert (np.diff(areas) <= 0).all()
@@ -128,7 +129,7 @@ def test_free_clusters_come_by_falling_area_and_each_has_won_some(base, ground, 
 
 def test_painting_over_everything_claims_every_large_cluster(base, ground):
     everything = scribbles_of(np.ones(ground.plane.shape, int))
-    free, _ = unclaimed(ground, everything, clusters_at(base))
+    free, _ = unclaimed(Painted(ground, everything), clusters_at(base))
     shares = (
         np.bincount(base.partition.clusters.ravel(), minlength=base.params.n_clusters)
         / everything.painted.size
@@ -139,15 +140,15 @@ def test_painting_over_everything_claims_every_large_cluster(base, ground):
 def test_free_clusters_get_the_numbers_after_the_largest_painted(base, ground, scene):
     stroke = scribbles_of(np.where(scene.strokes == 4, 4, 0))
     clusters = clusters_at(base)
-    free, _ = unclaimed(ground, stroke, clusters)
-    classes = last_of(learn(ground, stroke, clusters, 5.0))
+    free, _ = unclaimed(Painted(ground, stroke), clusters)
+    classes = last_of(learn(Painted(ground, stroke), clusters, 5.0))
     assert classes.numbers == (4, *range(5, 5 + len(free)))
 
 
 def test_joined_clusters_are_one(base, ground, scene):
     stroke = scribbles_of(np.where(scene.strokes == 4, 4, 0))
     for n_labels in (1, 2, 3):
-        free, _ = unclaimed(ground, stroke, clusters_at(base, n_labels))
+        free, _ = unclaimed(Painted(ground, stroke), clusters_at(base, n_labels))
         assert len(free) < n_labels or n_labels == 1
         assert len(free) <= n_labels - 1
 
@@ -167,7 +168,7 @@ def test_labels_hold_their_numbers(numbers, dtype):
 
 def test_only_the_windows_that_are_asked_for_are_labelled(large_base, large_scene):
     ground = large_base.ground
-    classes = last_of(learn(ground, scribbles_of(large_scene.strokes), None, 5.0))
+    classes = last_of(learn(Painted(ground, scribbles_of(large_scene.strokes)), None, 5.0))
     labels = empty_labels(ground.plane.shape, classes.numbers)
     first = ground.windows[0]
     label_windows(ground, classes, [first], labels)
@@ -192,12 +193,35 @@ def test_small_pieces_join_and_painted_pixels_stay(ground):
     assert tidied.dtype == labels.dtype
 
 
-# --- a classifier without scribbles ---------------------------------------------------
+# --- several images -----------------------------------------------------------------
 
 
-def test_a_classifier_alone_gives_the_same_but_near_strokes(corrected, scene):
-    ground, classes = corrected.ground, corrected.classes
-    alone = spread_head(ground, classes.head, classes.numbers)
-    np.testing.assert_allclose(alone.probabilities.sum(axis=1), 1, atol=1e-3)
-    same = alone.probabilities.argmax(axis=1) == classes.probabilities.argmax(axis=1)
-    assert ground.graph.areas[same].sum() / ground.graph.areas.sum() > 0.98
+def halves(ground, scene):
+    """Scribbles of class 1 here, of the others on the reference."""
+    here = scribbles_of(np.where(scene.strokes == 1, 1, 0))
+    there = scribbles_of(np.where(scene.strokes > 1, scene.strokes, 0))
+    return Painted(ground, here), Painted(ground, there)
+
+
+def test_what_is_painted_on_a_reference_counts_here(ground, scene):
+    image, reference = halves(ground, scene)
+    classes = last_of(learn(image, None, 1.5, references=[reference]))
+    assert classes.numbers == (1, 4, 7)
+    labels = empty_labels(scene.image.shape, classes.numbers)
+    label_windows(ground, classes, ground.windows, labels)
+    assert (labels == scene.wanted).mean() > 0.9
+
+
+def test_a_reference_alone_can_be_painted(ground, scene, scribbles):
+    image = Painted(ground, type(scribbles).empty(scene.image.shape))
+    classes = last_of(learn(image, None, 1.5, references=[Painted(ground, scribbles)]))
+    labels = empty_labels(scene.image.shape, classes.numbers)
+    label_windows(ground, classes, ground.windows, labels)
+    assert (labels == scene.wanted).mean() > 0.9
+
+
+def test_a_scribble_on_a_reference_claims_its_cluster(base, ground, scene, scribbles):
+    image = Painted(ground, type(scribbles).empty(scene.image.shape))
+    alone, _ = unclaimed(image, clusters_at(base))
+    claimed, _ = unclaimed(image, clusters_at(base), [Painted(ground, scribbles)])
+    assert set(claimed) < set(alone)

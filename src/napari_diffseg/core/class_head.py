@@ -13,6 +13,7 @@ milliseconds, and the solution depends on no seed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -59,13 +60,18 @@ class Examples:
         shares = weight / (sizes[targets] * np.count_nonzero(sizes))
         return cls(rows, targets, shares)
 
-    def and_also(self, other: Examples) -> Examples:
-        """Return these and others."""
-        return Examples(
-            np.concatenate([self.rows, other.rows]),
-            np.concatenate([self.targets, other.targets]),
-            np.concatenate([self.weights, other.weights]),
-        )
+    def weighing(self, factor: float) -> Examples:
+        """Return the same, each counting so many times as much."""
+        return self if factor == 1 else Examples(self.rows, self.targets, self.weights * factor)
+
+
+def together(examples: Sequence[Examples]) -> Examples:
+    """Return several examples as one."""
+    return Examples(
+        np.concatenate([one.rows for one in examples]),
+        np.concatenate([one.targets for one in examples]),
+        np.concatenate([one.weights for one in examples]),
+    )
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -121,13 +127,20 @@ class ClassHead:
 
     def of_statistics(self, statistics: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the probabilities ``k y x`` of a window's statistics ``d y x``."""
+        probabilities: NDArray[np.float32] = softmax(self.responses(statistics), axis=0)
+        return probabilities
+
+    def responses(self, statistics: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what the probabilities are the softmax of, ``k y x``.
+
+        It is linear: the mean response of a region is the response of its mean statistics.
+        """
         folded = (self.weights[:-1] / self.scaling.spreads[:, None]).astype(np.float32)
         bias = self.weights[-1].astype(np.float32) - self.scaling.means @ folded
         d, height, width = statistics.shape
         with _blas().limit(limits=1, user_api="blas"):
-            response = folded.T @ statistics.reshape(d, -1) + bias[:, None]
-        probabilities: NDArray[np.float32] = softmax(response, axis=0)
-        return probabilities.reshape(-1, height, width)
+            response: NDArray[np.float32] = folded.T @ statistics.reshape(d, -1) + bias[:, None]
+        return response.reshape(-1, height, width)
 
 
 def fit_head(

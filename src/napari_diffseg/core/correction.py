@@ -16,19 +16,20 @@ regions that it has won.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_diffseg.core.class_head import ClassHead, Examples, fit_head
+from napari_diffseg.core.class_head import ClassHead, Examples, fit_head, together
 from napari_diffseg.core.groundwork import Groundwork
-from napari_diffseg.core.inference import Window
 from napari_diffseg.images.labels import look_up, merge_small_regions, smallest_unsigned_dtype
 from napari_diffseg.images.regions import join_votes
 from napari_diffseg.images.scribbles import Scribbles
+from napari_diffseg.images.windows import Window
 
 N_ROUNDS = 3
 """How often the classifier is fitted."""
@@ -39,7 +40,8 @@ CLAIM = 0.25
 MOST_PAINTED = 1000
 """Painted pixels of each class that are learned from; an even choice of them."""
 
-_REGION_SHARE = 0.7  # of the region's answer in a pixel's
+REGION_SHARE = 0.7
+"""Of the region's answer in a pixel's."""
 
 Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.integer[Any]]
@@ -67,33 +69,66 @@ class ClassMap:
         """Return the probabilities of the pixels of one window, ``k y x``."""
         own = self.head.of_statistics(ground.statistics(window))
         spread = self.probabilities.astype(np.float32)[ground.regions[window]]
-        mixed: NDArray[np.float32] = spread.transpose(2, 0, 1) * np.float32(_REGION_SHARE)
-        mixed += np.float32(1 - _REGION_SHARE) * own
+        mixed: NDArray[np.float32] = spread.transpose(2, 0, 1) * np.float32(REGION_SHARE)
+        mixed += np.float32(1 - REGION_SHARE) * own
         return mixed
 
 
-def spread_head(ground: Groundwork, head: ClassHead, numbers: tuple[int, ...]) -> ClassMap:
-    """Use a classifier on an image without scribbles."""
-    priors = head.of_rows(ground.rows)
-    nothing = np.full(len(priors), -1)
-    return ClassMap(head, numbers, ground.graph.spread(priors, nothing))
+@dataclass(frozen=True, eq=False)
+class Painted:
+    """One image, and what is painted on it; perhaps nothing.
+
+    Attributes
+    ----------
+    ground : Groundwork
+    scribbles : Scribbles
+    """
+
+    ground: Groundwork
+    scribbles: Scribbles
+
+    @cached_property
+    def pixels(self) -> Examples:
+        """Painted pixels with their class numbers; an even choice of them."""
+        places, numbers = [np.zeros((2, 0), np.intp)], [np.zeros(0, int)]
+        for number in self.scribbles.classes:
+            y, x = np.nonzero(self.scribbles.painted == number)
+            chosen = np.linspace(0, len(y) - 1, min(len(y), MOST_PAINTED)).astype(int)
+            places.append(np.stack([y[chosen], x[chosen]]))
+            numbers.append(np.full(len(chosen), number))
+        y, x = np.concatenate(places, axis=1)
+        classes = np.concatenate(numbers)
+        return Examples(self.ground.rows_at((y, x)), classes, np.ones(len(classes)))
+
+    def given(self, classes: tuple[int, ...]) -> Integers:
+        """Return the index of the class that most painted pixels of each region have; or −1."""
+        where = self.scribbles.painted > 0
+        regions = self.ground.regions
+        n_regions, n_classes = int(regions.max()) + 1, len(classes)
+        index = np.searchsorted(classes, self.scribbles.painted[where])
+        pairs = regions[where].astype(np.int64) * n_classes + index
+        counts = np.bincount(pairs, minlength=n_regions * n_classes).reshape(n_regions, n_classes)
+        return np.where(counts.any(axis=1), counts.argmax(axis=1), -1)
+
+
+def painted_classes(images: Iterable[Painted]) -> tuple[int, ...]:
+    """Return the classes that are painted on any of some images, ascending."""
+    return tuple(sorted({number for one in images for number in one.scribbles.classes}))
 
 
 def learn(
-    ground: Groundwork,
-    scribbles: Scribbles,
+    image: Painted,
     clusters: Integers | None,
     weight: float,
     start: ClassHead | None = None,
+    references: Sequence[Painted] = (),
 ) -> Iterator[ClassMap]:
     """Learn the classes of some scribbles, round by round.
 
     Parameters
     ----------
-    ground : Groundwork
-        Of the image.
-    scribbles : Scribbles
-        What was painted on it.
+    image : Painted
+        The image to label, and what was painted on it.
     clusters : ndarray of int, (q,), or None
         Which cluster stands for each cluster, where those that no scribble claims stay
         (see `unclaimed`); None where every pixel goes to a painted class.
@@ -101,18 +136,23 @@ def learn(
         Of the scribble loss (ν).
     start : ClassHead, optional
         Classifier to start from; used where it has as many classes.
+    references : sequence of Painted
+        More images to learn from, their statistics scaled as those of the first.
 
     Yields
     ------
     ClassMap
-        One a round, `N_ROUNDS` in all.
+        Of the image to label; one a round, `N_ROUNDS` in all.
     """
-    given = _given(ground.regions, scribbles)
-    painted = _painted_rows(ground, scribbles)
-    numbers = scribbles.classes
+    images = (image, *references)
+    numbers = painted_classes(images)
+    given = [one.given(numbers) for one in images]
+    painted = together([one.pixels for one in images])
+    painted = replace(painted, targets=np.searchsorted(numbers, painted.targets))
+    ground = image.ground
     if clusters is not None:
-        free, won = unclaimed(ground, scribbles, clusters)
-        painted = painted.and_also(_won_rows(ground, won, len(numbers)))
+        free, won = unclaimed(image, clusters, references)
+        painted = together([painted, _won_rows(ground, won, len(numbers))])
         numbers += tuple(range(max(numbers) + 1, max(numbers) + 1 + len(free)))
     n_classes = len(numbers)
     examples = Examples.painted(painted.rows, painted.targets, weight)
@@ -120,32 +160,41 @@ def learn(
     learned = examples
     for _ in range(N_ROUNDS):
         head = fit_head(learned, n_classes, ground.scaling, head)
-        answers = ground.graph.spread(head.of_rows(ground.rows), given)
-        yield ClassMap(head, numbers, answers)
-        learned = examples.and_also(_own_labels(ground, answers))
+        answers = [
+            one.ground.graph.spread(head.of_rows(one.ground.rows), known)
+            for one, known in zip(images, given, strict=True)
+        ]
+        yield ClassMap(head, numbers, answers[0])
+        own = [_own_labels(one.ground, a) for one, a in zip(images, answers, strict=True)]
+        # Together they weigh as much as one image does alone.
+        learned = together([examples, *(each.weighing(1 / len(own)) for each in own)])
 
 
 def unclaimed(
-    ground: Groundwork, scribbles: Scribbles, clusters: Integers
+    image: Painted, clusters: Integers, references: Sequence[Painted] = ()
 ) -> tuple[Integers, Integers]:
     """Find the clusters that no scribble claims, and the regions that each of them won.
 
     A scribble claims the cluster that most of its pixels lie in, and every other that has
-    `CLAIM` of them.
+    `CLAIM` of them; on the references too.
 
     Returns
     -------
     free : ndarray of int, (u,)
-        Clusters, by falling area.
+        Clusters, by falling area in the image.
     won : ndarray of int, (regions,)
-        Place in `free` of the cluster that won the region's vote; −1 for a claimed one.
+        Of the image: place in `free` of the cluster that won the region's vote; −1 for a
+        claimed one.
     """
+    ground = image.ground
     elected = join_votes(ground.votes, clusters).argmax(axis=1)
     areas = np.bincount(elected, ground.graph.areas, minlength=len(clusters))
-    for number in scribbles.classes:
-        met = elected[ground.regions[scribbles.painted == number]]
-        shares = np.bincount(met, minlength=len(clusters)) / len(met)
-        areas[(shares >= CLAIM) | (shares == shares.max())] = 0
+    for one in (image, *references):
+        winners = join_votes(one.ground.votes, clusters).argmax(axis=1)
+        for number in one.scribbles.classes:
+            met = winners[one.ground.regions[one.scribbles.painted == number]]
+            shares = np.bincount(met, minlength=len(clusters)) / len(met)
+            areas[(shares >= CLAIM) | (shares == shares.max())] = 0
     free = np.argsort(-areas, kind="stable")[: np.count_nonzero(areas)]
     place = np.full(len(clusters), -1)
     place[free] = np.arange(len(free))
@@ -196,28 +245,6 @@ def tidy(
     if scribbles is not None:
         stamp(tidied, scribbles)
     return tidied
-
-
-def _given(regions: Integers, scribbles: Scribbles) -> Integers:
-    """Return the class index that most painted pixels of each region have; −1 without any."""
-    where = scribbles.painted > 0
-    n_regions, n_classes = int(regions.max()) + 1, len(scribbles.classes)
-    index = np.searchsorted(scribbles.classes, scribbles.painted[where])
-    pairs = regions[where].astype(np.int64) * n_classes + index
-    counts = np.bincount(pairs, minlength=n_regions * n_classes).reshape(n_regions, n_classes)
-    return np.where(counts.any(axis=1), counts.argmax(axis=1), -1)
-
-
-def _painted_rows(ground: Groundwork, scribbles: Scribbles) -> Examples:
-    places, targets = [], []
-    for index, number in enumerate(scribbles.classes):
-        y, x = np.nonzero(scribbles.painted == number)
-        chosen = np.linspace(0, len(y) - 1, min(len(y), MOST_PAINTED)).astype(int)
-        places.append(np.stack([y[chosen], x[chosen]]))
-        targets.append(np.full(len(chosen), index))
-    y, x = np.concatenate(places, axis=1)
-    classes = np.concatenate(targets)
-    return Examples(ground.rows_at((y, x)), classes, np.ones(len(classes)))
 
 
 def _won_rows(ground: Groundwork, won: Integers, n_before: int) -> Examples:

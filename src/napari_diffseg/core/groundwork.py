@@ -9,24 +9,21 @@ on pixels.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 from napari_diffseg.core.class_head import Scaling
-from napari_diffseg.core.inference import Window, response_map, tiles
 from napari_diffseg.core.network import FeatureClusteringNet
 from napari_diffseg.core.partition import BLOCK, block_regions, count_valid
+from napari_diffseg.core.pixel_statistics import PixelStatistics
 from napari_diffseg.core.plane import Plane
-from napari_diffseg.images.region_graph import RegionGraph, Side
-from napari_diffseg.images.regions import Regions, count_votes, norm_steps
-from napari_diffseg.images.structure import STRUCTURE_RADIUS, structure_statistics
+from napari_diffseg.images.region_graph import RegionGraph
+from napari_diffseg.images.regions import Regions, count_votes
+from napari_diffseg.images.windows import Window, tiles, whole
 
 REGION_SIZE = 100
 """Mean area of the regions that strokes spread over, in pixels."""
@@ -36,9 +33,6 @@ _MOST_KEPT = 2**27
 
 _STRUCTURE_SHARE = 0.5  # of the wide statistics' spread: the local ones come first
 _RESPONSE_SHARE = 3.0  # of the responses, 0 … 1
-
-_BLUR = 0.7  # Gaussian σ of the colours before their steps are taken, in pixels
-_BLUR_RADIUS = 3
 
 Floats = NDArray[np.floating[Any]]
 
@@ -54,8 +48,9 @@ class Groundwork:
         The image, with the first stage of the default.
     rgb : bool
         Whether the image is red, green, blue.
-    scaling : Scaling, optional
-        Of the statistics; measured on this image where None.
+    like : Groundwork, optional
+        That of another image, whose scaling of the statistics counts here too; measured on
+        this image where None.
     """
 
     def __init__(
@@ -64,19 +59,19 @@ class Groundwork:
         plane: Plane,
         *,
         rgb: bool,
-        scaling: Scaling | None = None,
+        like: Groundwork | None = None,
     ) -> None:
         self.network = network
         self.plane = plane
         self.rgb = rgb
-        self._scaling = scaling
+        self._pixels = PixelStatistics(network, plane, rgb)
+        self._like = like
         self._kept: dict[tuple[int, int], NDArray[np.float32]] = {}
 
     @property
     def windows(self) -> list[Window]:
         """The blocks that the image is gone through in."""
-        height, width = self.plane.shape
-        return list(tiles((slice(0, height), slice(0, width)), BLOCK))
+        return list(tiles(whole(self.plane.shape), BLOCK))
 
     @property
     def regions(self) -> Regions:
@@ -91,7 +86,7 @@ class Groundwork:
     @property
     def scaling(self) -> Scaling:
         """Mean and spread of the statistics."""
-        return self._scaling or self._survey.scaling
+        return self._survey.scaling if self._like is None else self._like.scaling
 
     @cached_property
     def rows(self) -> Floats:
@@ -101,25 +96,15 @@ class Groundwork:
     @cached_property
     def graph(self) -> RegionGraph:
         """Regions and their neighbours."""
-        return RegionGraph.build(self._survey.areas, self._sides())
+        return RegionGraph.build(self._survey.areas, self._pixels.sides(self.regions, self.windows))
 
     def statistics(self, window: Window) -> NDArray[np.float32]:
         """Return the statistics of one of the `windows`, ``d y x``."""
         corner = (window[0].start, window[1].start)
         if corner in self._kept:
             return self._kept[corner]
+        statistics = self._pixels.of(window)
         height, width = self.plane.shape
-        near = _near(window, STRUCTURE_RADIUS, (height, width))
-        inside = _inside(window, near)
-        inputs = self.plane.inputs(*near)
-        structure = structure_statistics(
-            inputs[: self._n_colors], rgb=self.rgb, threads=torch.get_num_threads()
-        )
-        source = self.plane.around(window, self.network.radius)
-        response = response_map(self.network, source, window, torch.device("cpu"))
-        statistics = np.concatenate(
-            [inputs[:, *inside], structure[:, *inside], response.softmax(dim=0).numpy()]
-        )
         if len(statistics) * height * width <= _MOST_KEPT:
             self._kept[corner] = statistics
         return statistics
@@ -136,11 +121,6 @@ class Groundwork:
                 found[here] = self.statistics(window)[:, *place].T
         return self.scaling.scale(found)
 
-    @property
-    def _n_colors(self) -> int:
-        """How many of the inputs are the pixel's own perceptual channels; they come first."""
-        return int(self.plane.pixels.shape[0])
-
     @cached_property
     def _survey(self) -> _Survey:
         """Cut the image into regions and measure them; one pass over the image."""
@@ -153,7 +133,7 @@ class Groundwork:
             statistics = self.statistics(window)
             valid = None if self.plane.valid is None else self.plane.valid[window]
             n_regions = max(count_valid(self.plane.valid, window) // REGION_SIZE, 1)
-            block = block_regions(statistics[:n_inputs], self._n_colors, n_regions)
+            block = block_regions(statistics[:n_inputs], self._pixels.n_colors, n_regions)
             clusters = statistics[-n_clusters:].argmax(axis=0)
             votes.append(count_votes(block, clusters, n_clusters, valid))
             areas.append(votes[-1].sum(axis=1))
@@ -185,24 +165,6 @@ class Groundwork:
         means[-n_responses:] = 0
         return Scaling.of(means, spreads)
 
-    def _sides(self) -> Iterator[Side]:
-        """Yield, block by block, the regions on both sides of every step, and the step."""
-        shape = self.plane.shape
-        for window in self.windows:
-            rows, columns = window
-            # One row and one column more, for the steps across the seams.
-            wider = (slice(rows.start, rows.stop + 1), slice(columns.start, columns.stop + 1))
-            near = _near(window, _BLUR_RADIUS + 1, shape)
-            colors = self.plane.inputs(*near)[: self._n_colors]
-            smooth = gaussian_filter(colors, _BLUR, axes=(1, 2), radius=_BLUR_RADIUS)
-            top, left = rows.start - near[0].start, columns.start - near[1].start
-            height, width = rows.stop - rows.start, columns.stop - columns.start
-            cut = smooth[:, top : top + height + 1, left : left + width + 1]
-            along_x, along_y = norm_steps(cut)
-            regions = self.regions[wider]
-            yield regions[:height, :-1], regions[:height, 1:], along_x[:height]
-            yield regions[:-1, :width], regions[1:, :width], along_y[:, :width]
-
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Survey:
@@ -213,19 +175,3 @@ class _Survey:
     areas: Floats
     means: Floats
     scaling: Scaling
-
-
-def _near(window: Window, margin: int, shape: tuple[int, int]) -> Window:
-    rows, columns = (
-        slice(max(side.start - margin, 0), min(side.stop + margin, length))
-        for side, length in zip(window, shape, strict=True)
-    )
-    return rows, columns
-
-
-def _inside(window: Window, near: Window) -> Window:
-    rows, columns = (
-        slice(side.start - around.start, side.stop - around.start)
-        for side, around in zip(window, near, strict=True)
-    )
-    return rows, columns

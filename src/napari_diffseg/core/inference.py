@@ -7,7 +7,6 @@ network's radius and on nothing else: not on the tile, nor on the frame.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Protocol
 
 import numpy as np
@@ -16,8 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from napari_diffseg.core.network import FeatureClusteringNet
-
-Window = tuple[slice, slice]
+from napari_diffseg.images.windows import Window, tiles
 
 LEAST_READ = 64
 """Pixels along an axis that are read at the least: of a narrower strip torch computes the
@@ -137,17 +135,6 @@ def _reach(side: slice, halo: int, limits: slice) -> slice:
 
 def _within(side: slice, start: int) -> slice:
     return slice(side.start - start, side.stop - start)
-
-
-def tiles(window: Window, side: int) -> Iterator[Window]:
-    """Cut a window into squares of a side; those at the end are smaller."""
-    rows, columns = window
-    for top in range(rows.start, rows.stop, side):
-        for left in range(columns.start, columns.stop, side):
-            yield (
-                slice(top, min(top + side, rows.stop)),
-                slice(left, min(left + side, columns.stop)),
-            )
 
 
 def _tile_side(device: torch.device) -> int:

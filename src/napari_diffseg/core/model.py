@@ -2,27 +2,113 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import copy
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from os import PathLike
+from typing import Any, Self
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 
+from napari_diffseg.core.application import (
+    MARGIN,
+    Labelled,
+    Labels,
+    label_by_classes,
+    label_by_clusters,
+    windows_of,
+)
 from napari_diffseg.core.class_head import ClassHead
-from napari_diffseg.core.correction import empty_labels, label_windows, spread_head, tidy
 from napari_diffseg.core.device import choose_device, readable_torch_errors, thread_limit
-from napari_diffseg.core.groundwork import Groundwork
 from napari_diffseg.core.network import FeatureClusteringNet
-from napari_diffseg.core.partition import Partition, merged_clusters
+from napari_diffseg.core.pixel_statistics import PixelStatistics
 from napari_diffseg.core.plane import Plane
 from napari_diffseg.errors import InputError
-from napari_diffseg.images.axes import resolve_axes
+from napari_diffseg.images.axes import ImageAxes, channels_first, resolve_axes
 from napari_diffseg.images.hierarchy import ClusterHierarchy
-from napari_diffseg.images.intensity import IntensityRange
+from napari_diffseg.images.intensity import IntensityRange, finite_mask, measure_range
 from napari_diffseg.images.labels import smallest_unsigned_dtype
 from napari_diffseg.images.local_statistics import LocalStatistics
-from napari_diffseg.params import RunOptions, SegmentationParams
+from napari_diffseg.images.pixel_size import PixelSize
+from napari_diffseg.images.windows import grow, inside
+from napari_diffseg.params import ApplyParams, RunOptions, SegmentationParams
 
-Labels = NDArray[np.unsignedinteger]
+Color = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What a person should know of a model; none of it changes a label.
+
+    Attributes
+    ----------
+    axes : str
+        Axes of the image that it was trained on, e.g. ``"YX"``, ``"YXC"``.
+    rgb : bool
+        Whether the channels are red, green, blue.
+    dtype : str
+        Data type of that image.
+    pixel_size : PixelSize or None
+        Size of its pixels, where that is known.
+    class_names : mapping of int to str
+        Name of labels that have one.
+    class_colors : mapping of int to (float, float, float, float)
+        Red, green, blue, alpha, 0 … 1, of labels that have a colour.
+    provenance : mapping
+        How it came about, in values that JSON can hold.
+    """
+
+    axes: str
+    rgb: bool
+    dtype: str
+    pixel_size: PixelSize | None = None
+    class_names: Mapping[int, str] = field(default_factory=dict)
+    class_colors: Mapping[int, Color] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class AppliedWindow:
+    """Labels of one window of an image.
+
+    Attributes
+    ----------
+    rows, columns : slice
+        Where it lies.
+    labels : ndarray of unsigned int, (y, x)
+        0 where the image is not finite.
+    areas : dict of int to int
+        Pixels of each label that occurs, 0 among them.
+    confidence : float
+        Mean margin between the two best answers, 0 … 1.
+    """
+
+    rows: slice
+    columns: slice
+    labels: Labels
+    areas: dict[int, int]
+    confidence: float
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class AppliedFrame:
+    """Labels of a whole plane, and facts of them.
+
+    Attributes
+    ----------
+    labels : ndarray of unsigned int, (y, x)
+    areas : dict of int to int
+        Pixels of each label that occurs, 0 among them.
+    confidence : float
+        Mean margin between the two best answers, 0 … 1.
+    """
+
+    labels: Labels
+    areas: dict[int, int]
+    confidence: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,13 +124,15 @@ class Model:
     ranges : IntensityRange
         Intensities that become 0 and 1, per channel.
     stage : LocalStatistics or None
-        First stage of the default, as measured on the training image.
+        First stage of the default, as measured on the training images.
     hierarchy : ClusterHierarchy
         In which order clusters join when fewer labels are wanted.
     numbers : ndarray of int, (q,)
         Label of each cluster, from 1; those that were joined have the same.
+    facts : ModelFacts
+        What a person should know of it.
     classes : (ClassHead, tuple of int) or None
-        After a correction: the classifier of painted classes, and the label of each.
+        With scribbles: the classifier of painted classes, and the label of each.
     """
 
     network: FeatureClusteringNet
@@ -53,6 +141,7 @@ class Model:
     stage: LocalStatistics | None
     hierarchy: ClusterHierarchy
     numbers: NDArray[np.integer]
+    facts: ModelFacts
     classes: tuple[ClassHead, tuple[int, ...]] | None = None
 
     @property
@@ -60,27 +149,56 @@ class Model:
         """Channels that an image must have (c)."""
         return len(self.ranges.low)
 
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """All labels that can come out, ascending; 0 is not among them."""
+        if self.classes is not None:
+            return tuple(sorted(self.classes[1]))
+        standing = np.unique(self.hierarchy.at_most(self.params.n_labels))
+        return tuple(sorted({int(number) for number in self.numbers[standing]}))
+
+    @property
+    def label_dtype(self) -> np.dtype[Any]:
+        """The smallest unsigned data type that holds all labels."""
+        return smallest_unsigned_dtype(self.labels[-1])
+
+    @cached_property
+    def checksum(self) -> str:
+        """SHA-256 of all that makes the labels, as 64 hexadecimal digits."""
+        from napari_diffseg.core.model_file import checksum_of
+
+        return checksum_of(self)
+
+    def with_facts(self, **changes: Any) -> Self:
+        """Return the same model with other facts, such as ``class_names={1: "nucleus"}``."""
+        return replace(self, facts=replace(self.facts, **changes))
+
+    # --- use on other images ----------------------------------------------------------
+
     def apply(
         self,
         image: ArrayLike,
         *,
         axes: str | None = None,
         rgb: bool | None = None,
+        params: ApplyParams | None = None,
         options: RunOptions | None = None,
     ) -> Labels:
-        """Segment an image without training.
+        """Segment an image without training (Kim et al. 2020, Sec. III-D).
 
-        The intensities are scaled as those of the training image, and the statistics
-        are fixed: the same surroundings give a pixel the same label in every image.
+        The statistics are fixed, and by default the intensities are scaled as those of the
+        training images: the same surroundings give a pixel the same label in every image.
 
         Parameters
         ----------
         image : array_like
-            One plane with the channels of the training image.
+            One plane with the channels of the training images; numpy, dask, zarr.
         axes : str, optional
             One letter per array axis, e.g. ``"CYX"``; guessed where None.
         rgb : bool, optional
             Whether the channels are red, green, blue (and alpha), where that is known.
+        params : ApplyParams, optional
+            Intensities of the frame itself, or steps of adaptation to it.
         options : RunOptions, optional
             Device and threads.
 
@@ -96,34 +214,166 @@ class Model:
         DeviceError, OutOfMemoryError, TrainingError
             The machine cannot do it.
         """
-        options = options or RunOptions()
-        image_axes = resolve_axes(np.shape(image), axes, rgb=rgb)
-        if image_axes.n_channels != self.n_channels:
-            raise InputError(
-                f"The image has {image_axes.n_channels} channel(s), but the model was trained "
-                f"on {self.n_channels}; give it an image with the same channels."
-            )
-        plane = Plane.read(image, image_axes, self.ranges, self.stage)
+        return self.apply_frame(image, axes=axes, rgb=rgb, params=params, options=options).labels
+
+    def apply_frame(
+        self,
+        image: ArrayLike,
+        *,
+        axes: str | None = None,
+        rgb: bool | None = None,
+        params: ApplyParams | None = None,
+        options: RunOptions | None = None,
+    ) -> AppliedFrame:
+        """Do what `apply` does; the labels come with their areas and how sure they are."""
+        shape = resolve_axes(np.shape(image), axes, rgb=rgb).plane_shape
+        labels = np.zeros(shape, self.label_dtype)
+        areas: dict[int, int] = {}
+        confidence = 0.0
+        for part in self.apply_windows(image, axes=axes, rgb=rgb, params=params, options=options):
+            labels[part.rows, part.columns] = part.labels
+            for number, area in part.areas.items():
+                areas[number] = areas.get(number, 0) + area
+            confidence += part.confidence * part.labels.size / labels.size
+        return AppliedFrame(labels, dict(sorted(areas.items())), confidence)
+
+    def apply_windows(
+        self,
+        image: ArrayLike,
+        *,
+        axes: str | None = None,
+        rgb: bool | None = None,
+        params: ApplyParams | None = None,
+        options: RunOptions | None = None,
+    ) -> Iterator[AppliedWindow]:
+        """Do what `apply` does, window by window, so that the memory is bounded.
+
+        Only a window and what is around it is read at a time; but with the intensities of
+        the frame, or adaptation to it, the whole plane is.
+
+        Yields
+        ------
+        AppliedWindow
+            Windows of `core.application.WINDOW` pixels, row by row.
+        """
+        params, options = params or ApplyParams(), options or RunOptions()
+        image = image if hasattr(image, "shape") else np.asarray(image)
+        image_axes = resolve_axes(image.shape, axes, rgb=rgb)
+        self._check_channels(image_axes)
         with readable_torch_errors(), thread_limit(options.threads):
             device = choose_device(options.device)
-            if self.classes is not None:
-                return self._apply_classes(plane, *self.classes)
-            try:
-                partition = Partition.find(
-                    self.network.to(device), plane, device, self.params.region_size
-                )
-            finally:
-                self.network.to("cpu")
-        clusters = merged_clusters(partition, self.hierarchy, self.params)
-        labels: Labels = self.numbers.astype(smallest_unsigned_dtype(self.numbers.max()))[clusters]
-        if plane.valid is not None:
-            labels[~plane.valid] = 0
-        return labels
+            model = self._fitted(image, image_axes, params, device)
+            network = model.network
+            if device.type != "cpu":
+                network = copy.deepcopy(network).to(device)
+        for window in windows_of(image_axes.plane_shape):
+            with readable_torch_errors(), thread_limit(options.threads):
+                around = grow(window, MARGIN, image_axes.plane_shape)
+                plane = Plane.read(image, image_axes, model.ranges, model.stage, around)
+                labelled = model._label(network, plane, inside(window, around), device)
+            values, counts = np.unique(labelled.labels, return_counts=True)
+            areas = dict(zip(values.tolist(), counts.tolist(), strict=True))
+            yield AppliedWindow(*window, labelled.labels, areas, labelled.confidence)
 
-    def _apply_classes(self, plane: Plane, head: ClassHead, numbers: tuple[int, ...]) -> Labels:
-        """Label a plane by the classes of a correction."""
-        rgb = self.stage is not None and self.stage.rgb
-        ground = Groundwork(self.network, plane, rgb=rgb, scaling=head.scaling)
-        labels = empty_labels(plane.shape, numbers)
-        label_windows(ground, spread_head(ground, head, numbers), ground.windows, labels)
-        return tidy(labels, self.params.min_region_size, ground, None)
+    # --- files ------------------------------------------------------------------------
+
+    def save(self, path: str | PathLike[str], *, force: bool = False) -> None:
+        """Write the model to a safetensors file, whole or not at all.
+
+        Parameters
+        ----------
+        path : path-like
+            Its name must end in ``.safetensors``.
+        force : bool
+            Whether a file that is there may be replaced.
+
+        Raises
+        ------
+        OutputError
+            It cannot be written there, or a file is there already.
+        """
+        from napari_diffseg.core.model_file import save_model
+
+        save_model(self, path, force=force)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Model:
+        """Read a model from a file.
+
+        Raises
+        ------
+        ModelFileError
+            The file is missing, no model of this program, truncated, altered, or of a
+            newer version.
+        """
+        from napari_diffseg.core.model_file import load_model
+
+        return load_model(path)
+
+    def to_bytes(self) -> bytes:
+        """Return what `save` would write."""
+        from napari_diffseg.core.model_file import model_to_bytes
+
+        return model_to_bytes(self)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, name: str = "The model") -> Model:
+        """Build from what `to_bytes` returned; raises `ModelFileError` as `load` does."""
+        from napari_diffseg.core.model_file import model_from_bytes
+
+        return model_from_bytes(data, name)
+
+    def card(self) -> str:
+        """Return a model card in Markdown: what it was trained on, and how to use it."""
+        from napari_diffseg.core.model_card import model_card
+
+        return model_card(self)
+
+    # --- pieces of the above -----------------------------------------------------------
+
+    def _check_channels(self, axes: ImageAxes) -> None:
+        if axes.n_channels != self.n_channels:
+            raise InputError(
+                f"The image has {axes.n_channels} channel(s), but the model was trained "
+                f"on {self.n_channels}; give it an image with the same channels."
+            )
+        if axes.rgb != self.facts.rgb:
+            mine, theirs = ("colours", "intensities") if axes.rgb else ("intensities", "colours")
+            raise InputError(
+                f"The channels of the image are {mine}, but the model was trained on {theirs}; "
+                "give it an image of the same kind, or state its axes (such as YXC or CYX)."
+            )
+
+    def _fitted(
+        self, image: Any, axes: ImageAxes, params: ApplyParams, device: torch.device
+    ) -> Model:
+        """Return the model with the intensities of the frame, or adapted to it, as asked."""
+        model = self
+        if params.intensities == "frame":
+            raw = channels_first(image, axes)
+            valid = finite_mask(raw)
+            ranges = measure_range(raw, valid, self.params.intensity, rgb=axes.rgb)
+            model = replace(model, ranges=ranges)
+        if params.adapt_steps > 0:
+            from napari_diffseg.core.adaptation import adapted_network
+
+            plane = Plane.read(image, axes, model.ranges, model.stage)
+            network = adapted_network(
+                model.network, plane, self.params, params, device, rgb=axes.rgb
+            )
+            model = replace(model, network=network)
+        return model
+
+    def _label(
+        self,
+        network: FeatureClusteringNet,
+        plane: Plane,
+        area: tuple[slice, slice],
+        device: torch.device,
+    ) -> Labelled:
+        if self.classes is not None:
+            pixels = PixelStatistics(network, plane, self.facts.rgb, device)
+            min_size = self.params.min_region_size
+            return label_by_classes(pixels, area, *self.classes, self.label_dtype, min_size)
+        numbers = self.numbers.astype(self.label_dtype)
+        return label_by_clusters(network, plane, area, device, self.hierarchy, numbers, self.params)

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from napari_diffseg.core.inference import Window, response_map, tiles
+from napari_diffseg.core.inference import response_map
 from napari_diffseg.core.network import FeatureClusteringNet
 from napari_diffseg.core.plane import Plane
 from napari_diffseg.core.steps import result_of
@@ -26,9 +26,11 @@ from napari_diffseg.images.regions import (
     Regions,
     count_votes,
     cut_into_regions,
+    join_votes,
     norm_steps,
     unit_steps,
 )
+from napari_diffseg.images.windows import Window, inside, size, tiles, whole
 from napari_diffseg.params import SegmentationParams
 
 BLOCK = 512
@@ -36,6 +38,7 @@ BLOCK = 512
 
 _CONTRAST_WEIGHT = 0.7  # of the local deviations beside the colours, where regions merge
 _BLUR = 1.3  # Gaussian σ of the colours before their steps are taken, in pixels
+_MARGIN_STEP = 8  # pixels; how sure a whole image is can be told from a few of them
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -56,12 +59,15 @@ class Partition:
         Connected regions, from 0; None where every pixel stands for itself.
     votes : ndarray of int32, (regions, q), or None
         Pixels of each region by cluster.
+    margin : float or None
+        Without regions: mean difference between the two highest softmax responses.
     """
 
     clusters: Clusters
     valid: Mask | None
     regions: Regions | None = None
     votes: NDArray[np.int32] | None = None
+    margin: float | None = None
 
     @classmethod
     def find(
@@ -70,9 +76,10 @@ class Partition:
         plane: Plane,
         device: torch.device,
         region_size: int,
+        area: Window | None = None,
     ) -> Self:
         """Run the network over a plane; see `find_steps`."""
-        return result_of(cls.find_steps(network, plane, device, region_size))
+        return result_of(cls.find_steps(network, plane, device, region_size, area))
 
     @classmethod
     def find_steps(
@@ -81,6 +88,7 @@ class Partition:
         plane: Plane,
         device: torch.device,
         region_size: int,
+        area: Window | None = None,
     ) -> Generator[float, None, Self]:
         """Run the network over a plane, block by block.
 
@@ -92,38 +100,62 @@ class Partition:
         device : torch.device
         region_size : int
             Mean area of a region in pixels; 0 for no regions.
+        area : (slice, slice), optional
+            The window of the plane that is wanted; the whole plane where None.
 
         Yields
         ------
         float
-            Share of the plane that is done, between two blocks.
+            Share of the area that is done, between two blocks.
 
         Returns
         -------
         Partition
+            Of the area; ``y x`` are its rows and columns.
         """
-        height, width = plane.shape
-        clusters = np.empty((height, width), np.int16)
-        regions = np.empty((height, width), np.int32) if region_size else None
+        area = whole(plane.shape) if area is None else area
+        clusters = np.empty(size(area), np.int16)
+        regions = np.empty(size(area), np.int32) if region_size else None
         votes: list[NDArray[np.int32]] = []
+        margins: list[NDArray[np.float32]] = []
         n_before = 0
-        blocks = list(tiles((slice(0, height), slice(0, width)), BLOCK))
+        blocks = list(tiles(area, BLOCK))
         for number, window in enumerate(blocks):
             if number > 0:
                 yield number / len(blocks)
             source = plane.around(window, network.radius)
             response = response_map(network, source, window, device)
-            clusters[window] = response.argmax(dim=0).to(torch.int16).cpu().numpy()
+            place = inside(window, area)
+            clusters[place] = response.argmax(dim=0).to(torch.int16).cpu().numpy()
             if regions is None:
+                margins.append(_margins(response))
                 continue
             n_regions = max(count_valid(plane.valid, window) // region_size, 1)
             n_colors = plane.pixels.shape[0]
             block = block_regions(source.inputs(*window), n_colors, n_regions)
             valid = None if plane.valid is None else plane.valid[window]
-            votes.append(count_votes(block, clusters[window], network.n_clusters, valid))
-            regions[window] = block + n_before
+            votes.append(count_votes(block, clusters[place], network.n_clusters, valid))
+            regions[place] = block + n_before
             n_before += len(votes[-1])
-        return cls(clusters, plane.valid, regions, np.concatenate(votes) if votes else None)
+        valid = None if plane.valid is None else plane.valid[area]
+        if regions is None:
+            return cls(clusters, valid, margin=float(np.concatenate(margins).mean()))
+        return cls(clusters, valid, regions, np.concatenate(votes))
+
+    def mean_margin(self, representatives: NDArray[np.int64]) -> float:
+        """Return how sure the clusters are: the mean margin of the votes, or of the responses.
+
+        Parameters
+        ----------
+        representatives : ndarray of int, (q,)
+            The cluster that stands for each cluster.
+        """
+        if self.votes is None:
+            return self.margin or 0.0
+        votes = join_votes(self.votes, representatives)
+        best = np.partition(votes, -2, axis=1)[:, -2:]
+        n_pixels = int(votes.sum())
+        return float((best[:, 1] - best[:, 0]).sum() / n_pixels) if n_pixels else 0.0
 
     def clusters_for(self, representatives: NDArray[np.int64], min_region_size: int) -> Clusters:
         """Return the clusters ``(y, x)`` after merging, voting and tidying up.
@@ -145,6 +177,14 @@ class Partition:
         return merge_small_regions(merged, min_region_size, self.valid)
 
 
+def _margins(response: torch.Tensor) -> NDArray[np.float32]:
+    """Return the margins between the two highest responses, of every so manieth pixel."""
+    few = response[:, ::_MARGIN_STEP, ::_MARGIN_STEP].softmax(dim=0)
+    best = few.topk(2, dim=0).values
+    margins: NDArray[np.float32] = (best[0] - best[1]).flatten().cpu().numpy()
+    return margins
+
+
 def merged_clusters(
     partition: Partition, hierarchy: ClusterHierarchy, params: SegmentationParams
 ) -> Clusters:
@@ -155,10 +195,9 @@ def merged_clusters(
 
 def count_valid(valid: Mask | None, window: Window) -> int:
     """Count the valid pixels of a window."""
-    rows, columns = window
     if valid is None:
-        n_pixels: int = (rows.stop - rows.start) * (columns.stop - columns.start)
-        return n_pixels
+        height, width = size(window)
+        return height * width
     return int(np.count_nonzero(valid[window]))
 
 

@@ -1,8 +1,7 @@
-"""The image of a run, read once at the door: scaled pixels, mask, first stage, sample."""
+"""One plane, ready for the network: scaled pixels, mask, first stage."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -10,9 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from napari_diffseg.core.inference import Window, reach
-from napari_diffseg.core.sampling import Sample, training_windows
-from napari_diffseg.errors import InputError
+from napari_diffseg.core.inference import reach
 from napari_diffseg.images.axes import ImageAxes, channels_first
 from napari_diffseg.images.hierarchy import ClusterHierarchy
 from napari_diffseg.images.intensity import (
@@ -20,11 +17,9 @@ from napari_diffseg.images.intensity import (
     Pixels,
     ScaledPixels,
     finite_mask,
-    measure_range,
 )
 from napari_diffseg.images.local_statistics import LocalStatistics
-from napari_diffseg.images.superpixels import slic_superpixels
-from napari_diffseg.params import SegmentationParams
+from napari_diffseg.images.windows import Window
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -58,9 +53,10 @@ class Plane:
         axes: ImageAxes,
         ranges: IntensityRange,
         stage: LocalStatistics | None,
+        window: Window | None = None,
     ) -> Self:
-        """Read an image with the intensities and the first stage of another one."""
-        raw = channels_first(image, axes)
+        """Read an image, or a window of it, with the intensities and first stage of another."""
+        raw = channels_first(image, axes, window)
         valid = finite_mask(raw)
         return cls(ScaledPixels.measure(raw, valid, ranges), valid, stage)
 
@@ -127,66 +123,3 @@ class HeldInputs:
         return self.values[
             :, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
         ]
-
-
-def read_for_training(
-    image: ArrayLike, axes: ImageAxes, params: SegmentationParams, device: torch.device
-) -> tuple[Plane, IntensityRange, Sample]:
-    """Read an image, measure its intensities, and cut out what training sees of it.
-
-    Returns
-    -------
-    plane : Plane
-    ranges : IntensityRange
-        The intensities that became 0 and 1.
-    sample : Sample
-        On the device.
-
-    Raises
-    ------
-    InputError
-        No pixel is finite, or every channel is constant.
-    """
-    raw = channels_first(image, axes)
-    valid = finite_mask(raw)
-    ranges = measure_range(raw, valid, params.intensity, rgb=axes.rgb)
-    pixels = ScaledPixels.measure(raw, valid, ranges)
-    windows = training_windows(pixels, valid, params.patch_size)
-    if valid is not None and not any(valid[window].any() for window in windows):
-        raise InputError(
-            f"Only {int(valid.sum())} pixels of the image are finite, too few to learn from; "
-            "crop the image to where they lie."
-        )
-    if params.design == "multiscale":
-        stage, inputs = LocalStatistics.measure(
-            pixels, valid, windows, rgb=axes.rgb, threads=torch.get_num_threads()
-        )
-    else:
-        stage, inputs = None, np.stack([pixels[:, *window] for window in windows])
-    known = inputs[0] if len(windows) == 1 else None
-    plane = Plane(pixels, valid, stage, known)
-    return plane, ranges, sample_windows(plane, inputs, windows, params, axes.rgb, device)
-
-
-def sample_windows(
-    plane: Plane,
-    inputs: Floats,
-    windows: Sequence[Window],
-    params: SegmentationParams,
-    rgb: bool,
-    device: torch.device,
-) -> Sample:
-    """Put the inputs of some windows, ``b d y x``, on the device, with what is known of them."""
-    masks = superpixels = None
-    n_superpixels = 0
-    if plane.valid is not None:
-        masks = torch.from_numpy(np.stack([plane.valid[window] for window in windows])).to(device)
-    if params.n_superpixels > 0:
-        whole = slic_superpixels(
-            plane.pixels[:, :, :], params.n_superpixels, params.compactness, rgb=rgb
-        )
-        n_superpixels = int(whole.max()) + 1
-        if plane.valid is not None:
-            whole[~plane.valid] = -1
-        superpixels = torch.from_numpy(np.stack([whole[window] for window in windows])).to(device)
-    return Sample(torch.from_numpy(inputs).to(device), masks, superpixels, n_superpixels)

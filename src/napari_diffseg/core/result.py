@@ -13,20 +13,22 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 import napari_diffseg
+from napari_diffseg.core.application import Labels
 from napari_diffseg.core.correction import (
     N_ROUNDS,
     ClassMap,
+    Painted,
     close_gaps,
     empty_labels,
     label_windows,
     learn,
+    painted_classes,
     stamp,
     tidy,
 )
 from napari_diffseg.core.device import readable_torch_errors, thread_limit
 from napari_diffseg.core.groundwork import Groundwork
-from napari_diffseg.core.inference import Window
-from napari_diffseg.core.model import Labels, Model
+from napari_diffseg.core.model import Model
 from napari_diffseg.core.partition import Partition, merged_clusters
 from napari_diffseg.core.steps import result_of
 from napari_diffseg.core.training import Command, Iteration, StopReason
@@ -36,7 +38,12 @@ from napari_diffseg.images.axes import ImageAxes
 from napari_diffseg.images.hierarchy import ClusterHierarchy
 from napari_diffseg.images.labels import look_up, number_by_area, smallest_unsigned_dtype
 from napari_diffseg.images.scribbles import Scribbles, read_scribbles
-from napari_diffseg.params import RunOptions, Scalar, SegmentationParams
+from napari_diffseg.images.windows import Window
+from napari_diffseg.parameters import Scalar
+from napari_diffseg.params import RunOptions, SegmentationParams
+
+_FLEETING = ("seconds", "params", "axes", "rgb")
+"""Facts of a run that its model has elsewhere, or that no two runs share."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +80,9 @@ class Segmentation:
     ground : Groundwork
         The image, as corrections use it.
     scribbles : Scribbles or None
-        What was painted.
+        What was painted on the image; empty where it was painted on references only.
+    references : tuple of Painted
+        More images that were learned from, and what is painted on them.
     classes : ClassMap or None
         Probabilities of the classes; None without scribbles, and where the network itself
         was trained with them (the published design).
@@ -93,7 +102,15 @@ class Segmentation:
     previewed: tuple[int, ...]
     ground: Groundwork
     scribbles: Scribbles | None = None
+    references: tuple[Painted, ...] = ()
     classes: ClassMap | None = None
+
+    @property
+    def painted_classes(self) -> tuple[int, ...]:
+        """Numbers of the classes that are painted, here or on a reference; ascending."""
+        if self.scribbles is None:
+            return ()
+        return painted_classes([Painted(self.ground, self.scribbles), *self.references])
 
     @property
     def n_labels(self) -> int:
@@ -123,7 +140,8 @@ class Segmentation:
     @property
     def only_painted(self) -> bool:
         """Whether every pixel goes to a painted class."""
-        return self.scribbles is not None and goes_only_to_painted(self.params, self.scribbles)
+        painted = self.painted_classes
+        return bool(painted) and goes_only_to_painted(self.params, painted)
 
     @cached_property
     def uncertainty(self) -> NDArray[np.float32]:
@@ -169,14 +187,12 @@ class Segmentation:
                     "The labels are the painted classes, which are never merged; "
                     "paint the classes that you want.",
                 )
-            return result_of(replace(self, params=params).follow_steps(self.scribbles))
+            model = replace(self.model, params=params)
+            merged = replace(self, params=params, model=model)
+            return result_of(merged.follow_steps(self.scribbles))
         labels, numbers = label_clusters(self.partition, self.model.hierarchy, params)
-        return replace(
-            self,
-            labels=labels,
-            params=params,
-            model=replace(self.model, params=params, numbers=numbers),
-        )
+        model = replace(self.model, params=params, numbers=numbers)
+        return replace(self, labels=labels, params=params, model=model).with_provenance()
 
     def correct(self, scribbles: ArrayLike, *, options: RunOptions | None = None) -> Segmentation:
         """Follow scribbles from this result: the network stays, the classes are learned.
@@ -184,7 +200,8 @@ class Segmentation:
         Parameters
         ----------
         scribbles : array_like of int, (y, x)
-            0 = unpainted; class *k* comes out as label *k*.
+            0 = unpainted; class *k* comes out as label *k*. What is painted on the
+            references counts as before.
         options : RunOptions, optional
             Threads.
 
@@ -233,7 +250,10 @@ class Segmentation:
                 "with the scribbles instead."
             )
         plane = self.ground.plane
-        painted = read_scribbles(scribbles, plane.shape, plane.valid)
+        if painted_classes(self.references) and not np.any(scribbles):
+            painted = Scribbles.empty(plane.shape)
+        else:
+            painted = read_scribbles(scribbles, plane.shape, plane.valid)
         return (yield from self.follow_steps(painted, view=view, options=options))
 
     def follow_steps(
@@ -247,11 +267,14 @@ class Segmentation:
         start = time.perf_counter()
         options = options or RunOptions()
         ground = self.ground
-        only_painted = goes_only_to_painted(self.params, painted)
+        image = Painted(ground, painted)
+        numbers = painted_classes([image, *self.references])
+        only_painted = goes_only_to_painted(self.params, numbers)
         clusters = None if only_painted else self.model.hierarchy.at_most(self.params.n_labels)
         before = self.classes.head if self.classes is not None else None
         with readable_torch_errors(), thread_limit(options.threads):
-            rounds = learn(ground, painted, clusters, self.params.scribble_weight, before)
+            weight = self.params.scribble_weight
+            rounds = learn(image, clusters, weight, before, self.references)
             for index, classes in enumerate(rounds, start=1):
                 seconds = time.perf_counter() - start
                 facts = _facts(index, classes, seconds)
@@ -263,9 +286,9 @@ class Segmentation:
                 yield replace(facts, labels=self._with_windows(labels, seen, painted))
             label_windows(ground, classes, rest, labels)
             labels = tidy(labels, self.params.min_region_size, ground, painted)
-            classes = close_gaps(labels, classes, len(painted.classes))
+            classes = close_gaps(labels, classes, len(numbers))
             threads = torch.get_num_threads()
-        return replace(
+        followed = replace(
             self,
             labels=labels,
             model=replace(self.model, classes=(classes.head, classes.numbers)),
@@ -275,10 +298,24 @@ class Segmentation:
             scribbles=painted,
             classes=classes,
         )
+        return followed.with_provenance()
+
+    def with_provenance(self) -> Segmentation:
+        """Return the same; its model knows how it came about."""
+        facts = {name: value for name, value in self.provenance().items() if name not in _FLEETING}
+        return replace(self, model=self.model.with_facts(provenance=facts))
 
     def provenance(self) -> dict[str, Scalar | dict[str, Scalar]]:
         """Return what is needed to do the run again, as values that JSON can hold."""
-        painted = {} if self.scribbles is None else _painted_facts(self.scribbles)
+        painted: dict[str, Scalar] = {}
+        if self.scribbles is not None:
+            images = [Painted(self.ground, self.scribbles), *self.references]
+            painted["painted_classes"] = " ".join(map(str, self.painted_classes))
+            painted["painted_pixels"] = sum(
+                int(np.count_nonzero(one.scribbles.painted)) for one in images
+            )
+        if self.references:
+            painted["reference_images"] = 1 + len(self.references)
         return {
             "program": "napari-diffseg",
             "version": napari_diffseg.__version__,
@@ -306,7 +343,7 @@ class Segmentation:
         return mixed
 
 
-def goes_only_to_painted(params: SegmentationParams, scribbles: Scribbles) -> bool:
+def goes_only_to_painted(params: SegmentationParams, classes: tuple[int, ...]) -> bool:
     """Say whether every pixel goes to a painted class.
 
     Raises
@@ -314,10 +351,10 @@ def goes_only_to_painted(params: SegmentationParams, scribbles: Scribbles) -> bo
     InputError
         It should, but one class alone is painted.
     """
-    n_classes = len(scribbles.classes)
+    n_classes = len(classes)
     if params.only_painted == "yes" and n_classes == 1:
         raise InputError(
-            f"Only class {scribbles.classes[0]} is painted, and every pixel would get it; paint "
+            f"Only class {classes[0]} is painted, and every pixel would get it; paint "
             "a second class, or set only_painted to 'auto'."
         )
     return n_classes > 1 and params.only_painted != "no"
@@ -337,15 +374,16 @@ def label_painted_clusters(
     hierarchy: ClusterHierarchy,
     params: SegmentationParams,
     scribbles: Scribbles,
+    classes: tuple[int, ...],
 ) -> tuple[Labels, NDArray[np.integer]]:
     """Do the same where the first clusters are painted classes and keep their numbers."""
     clusters = merged_clusters(partition, hierarchy, params)
-    n_painted = len(scribbles.classes)
+    n_painted = len(classes)
     _, by_area = number_by_area(clusters, params.n_clusters, partition.valid)
     others = np.argsort(by_area[n_painted:], kind="stable")
     numbers = np.empty(params.n_clusters, np.int64)
-    numbers[:n_painted] = scribbles.classes
-    numbers[n_painted + others] = max(scribbles.classes) + 1 + np.arange(len(others))
+    numbers[:n_painted] = classes
+    numbers[n_painted + others] = max(classes) + 1 + np.arange(len(others))
     dtype = smallest_unsigned_dtype(int(numbers[np.unique(clusters)].max()))
     labels: Labels = look_up(numbers.astype(dtype), clusters)
     if partition.valid is not None:
@@ -383,10 +421,3 @@ def _without(notes: tuple[str, ...], scribbles: Scribbles | None) -> tuple[str, 
     """Return the notes but for those of earlier scribbles."""
     old = () if scribbles is None else scribbles.notes
     return tuple(note for note in notes if note not in old)
-
-
-def _painted_facts(scribbles: Scribbles) -> dict[str, Scalar]:
-    return {
-        "painted_classes": " ".join(map(str, scribbles.classes)),
-        "painted_pixels": int(np.count_nonzero(scribbles.painted)),
-    }

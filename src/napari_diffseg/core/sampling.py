@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 from torch import Tensor
 
-from napari_diffseg.core.inference import Window
 from napari_diffseg.core.losses import IGNORED
 from napari_diffseg.images.hierarchy import ClusterHierarchy
 from napari_diffseg.images.intensity import Pixels
+from napari_diffseg.images.windows import Window
 from napari_diffseg.params import SegmentationParams
 
 MOST_PIXELS = 512 * 512
@@ -92,6 +92,9 @@ def training_windows(
     valid: NDArray[np.bool_] | None,
     patch_size: int,
     strokes: NDArray[np.bool_] | None = None,
+    *,
+    most_pixels: int = MOST_PIXELS,
+    largest: tuple[int, int] | None = None,
 ) -> list[Window]:
     """Choose the windows of an image that training sees, all of one size.
 
@@ -102,6 +105,11 @@ def training_windows(
     patch_size : int
     strokes : ndarray of bool, (y, x), optional
         Painted pixels: they count more than all variation.
+    most_pixels : int
+        Pixels of all windows together, about; an image with no more is taken whole.
+    largest : tuple of int, optional
+        Height and width that no window may exceed, for images of several sizes: none is
+        taken whole then.
 
     Returns
     -------
@@ -112,11 +120,12 @@ def training_windows(
         grow with the image, and no field with something in it is missed.
     """
     _, height, width = pixels.shape
-    if patch_size == 0 or height * width <= MOST_PIXELS:
+    if patch_size == 0 or (largest is None and height * width <= most_pixels):
         return [(slice(0, height), slice(0, width))]
     side = max(patch_size, _SMALLEST_WINDOW)
-    size = (min(side, height), min(side, width))
-    n_fields = max(int(MOST_PIXELS**0.5) // side, 1)
+    limits = largest or (height, width)
+    size = (min(side, limits[0]), min(side, limits[1]))
+    n_fields = max(int(most_pixels**0.5) // side, 1)
     step = max(round((height * width / _MOST_LOOKED_AT) ** 0.5), 1)
     variation = _variation(pixels[:, ::step, ::step], size, step)
     if strokes is not None:

@@ -13,37 +13,37 @@ Stage by stage (axes, units)::
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from napari_diffseg.core.application import Labels
+from napari_diffseg.core.correction import Painted
 from napari_diffseg.core.device import choose_device, readable_torch_errors, thread_limit
 from napari_diffseg.core.groundwork import Groundwork
 from napari_diffseg.core.inference import calibrate
-from napari_diffseg.core.losses import IGNORED
-from napari_diffseg.core.model import Labels, Model
+from napari_diffseg.core.model import Model, ModelFacts
 from napari_diffseg.core.network import FeatureClusteringNet, build_network
 from napari_diffseg.core.partition import Partition, merged_clusters
-from napari_diffseg.core.plane import Plane, read_for_training, sample_windows
+from napari_diffseg.core.plane import Plane
+from napari_diffseg.core.reading import Reading, Reference, read_for_training
 from napari_diffseg.core.result import (
     Segmentation,
     goes_only_to_painted,
     label_clusters,
     label_painted_clusters,
 )
-from napari_diffseg.core.sampling import Sample, training_windows
+from napari_diffseg.core.sampling import Sample
 from napari_diffseg.core.start import NEVER, start_at_centroids
 from napari_diffseg.core.steps import result_of
 from napari_diffseg.core.training import Command, Iteration, TrainingResult, train
 from napari_diffseg.errors import ParameterError
-from napari_diffseg.images.axes import ImageAxes, resolve_axes
+from napari_diffseg.images.axes import ImageAxes
 from napari_diffseg.images.hierarchy import ClusterHierarchy
-from napari_diffseg.images.intensity import IntensityRange
 from napari_diffseg.images.labels import LabelNumbers
-from napari_diffseg.images.scribbles import Scribbles, read_scribbles
 from napari_diffseg.params import RunOptions, SegmentationParams
 
 PREVIEW_SIDE = 256
@@ -54,6 +54,7 @@ def segment(
     image: ArrayLike,
     *,
     scribbles: ArrayLike | None = None,
+    references: Sequence[Reference] = (),
     axes: str | None = None,
     rgb: bool | None = None,
     params: SegmentationParams | None = None,
@@ -70,6 +71,10 @@ def segment(
     scribbles : array_like of int, (y, x), optional
         What a person painted: 0 = unpainted; class *k* comes out as label *k*, and a painted
         pixel keeps its class.
+    references : sequence of Reference, optional
+        More images of the same kind to learn from, with or without scribbles of the same
+        classes: network and classes are learned from all of them together (Sec. III-D).
+        The labels are those of `image`.
     axes : str, optional
         One letter per array axis, e.g. ``"YX"``, ``"YXC"``, ``"CYX"``; guessed where
         None, and the guess is in the result's notes.
@@ -101,7 +106,13 @@ def segment(
     """
     return result_of(
         segment_steps(
-            image, scribbles=scribbles, axes=axes, rgb=rgb, params=params, options=options
+            image,
+            scribbles=scribbles,
+            references=references,
+            axes=axes,
+            rgb=rgb,
+            params=params,
+            options=options,
         )
     )
 
@@ -110,6 +121,7 @@ def segment_steps(
     image: ArrayLike,
     *,
     scribbles: ArrayLike | None = None,
+    references: Sequence[Reference] = (),
     axes: str | None = None,
     rgb: bool | None = None,
     params: SegmentationParams | None = None,
@@ -119,7 +131,7 @@ def segment_steps(
 
     Parameters
     ----------
-    image, scribbles, axes, rgb, params, options
+    image, scribbles, references, axes, rgb, params, options
         As for `segment`. With ``options.previews`` labels come along.
 
     Yields
@@ -142,22 +154,21 @@ def segment_steps(
     start = time.perf_counter()
     params = params or SegmentationParams()
     options = options or RunOptions()
-    image_axes = resolve_axes(np.shape(image), axes, rgb=rgb)
+    images = [Reference(image, scribbles), *references]
     with readable_torch_errors(), thread_limit(options.threads):
         device = choose_device(options.device)
-        plane, ranges, sample = read_for_training(image, image_axes, params, device)
-        painted = None
-        if scribbles is not None:
-            painted = read_scribbles(scribbles, plane.shape, plane.valid)
-            goes_only_to_painted(params, painted)
-        run = _Run(image_axes, params, options, device, plane, ranges, sample, start)
-        if painted is None or params.design == "multiscale":
+        reading = read_for_training(images, axes, rgb, params, device)
+        classes = reading.classes
+        if classes:
+            goes_only_to_painted(params, classes)
+        run = _Run(reading, params, options, device, start)
+        if not classes or params.design == "multiscale":
             result = yield from run.unsupervised()
         else:
-            return (yield from run.with_scribbles(painted))
-    if painted is None:
+            return (yield from run.with_scribbles(classes))
+    if not classes:
         return result
-    corrected = yield from result.follow_steps(painted, options=options)
+    corrected = yield from result.follow_steps(reading.painted[0], options=options)
     return replace(corrected, seconds=time.perf_counter() - start)
 
 
@@ -165,18 +176,20 @@ def segment_steps(
 class _Run:
     """What is known of a run once its image is read."""
 
-    axes: ImageAxes
+    reading: Reading
     params: SegmentationParams
     options: RunOptions
     device: torch.device
-    plane: Plane
-    ranges: IntensityRange
-    sample: Sample
     start: float
+
+    @property
+    def plane(self) -> Plane:
+        """The image to label."""
+        return self.reading.planes[0]
 
     def unsupervised(self) -> Generator[Iteration, Command | None, Segmentation]:
         """Train without scribbles, label, and merge."""
-        params, sample = self.params, self.sample
+        params, sample = self.params, self.reading.sample
         network, generator = self._build()
         if params.design == "multiscale":
             start_at_centroids(network, _valid_rows(sample))
@@ -187,14 +200,15 @@ class _Run:
         )
         partition = yield from self._find(network, trained.history[-1])
         labels, label_numbers = label_clusters(partition, hierarchy, params)
-        model = Model(network, params, self.ranges, self.plane.stage, hierarchy, label_numbers)
+        model = self._model(network, hierarchy, label_numbers)
         return self._result(labels, trained, model, partition, numbers)
 
     def with_scribbles(
-        self, scribbles: Scribbles
+        self, classes: tuple[int, ...]
     ) -> Generator[Iteration, Command | None, Segmentation]:
         """Train with the scribble loss (Sec. III-C): cluster i is the i-th painted class."""
-        params, n_painted = self.params, len(scribbles.classes)
+        params, sample, n_painted = self.params, self.reading.sample, len(classes)
+        scribbles = self.reading.painted[0]
         if n_painted > params.n_clusters:
             raise ParameterError(
                 "n_clusters",
@@ -204,35 +218,43 @@ class _Run:
         network, generator = self._build()
         # As in the published program: no fewer labels than there are painted classes.
         floor = replace(params, min_labels=n_painted)
-        numbers = LabelNumbers(params.n_clusters, given=scribbles.classes)
-        sample = self._painted_sample(scribbles)
+        numbers = LabelNumbers(params.n_clusters, given=classes)
         trained = yield from self._train(network, floor, sample, generator, numbers)
         calibrate(network, sample.inputs, sample.valid)
-        if goes_only_to_painted(params, scribbles):
+        if goes_only_to_painted(params, classes):
             _silence(network, n_painted)
         # Painted classes are never merged.
         hierarchy = ClusterHierarchy(params.n_clusters, np.zeros((0, 2), np.int64))
         partition = yield from self._find(network, trained.history[-1])
-        labels, label_numbers = label_painted_clusters(partition, hierarchy, params, scribbles)
-        model = Model(network, params, self.ranges, self.plane.stage, hierarchy, label_numbers)
+        labels, label_numbers = label_painted_clusters(
+            partition, hierarchy, params, scribbles, classes
+        )
+        model = self._model(network, hierarchy, label_numbers)
         result = self._result(labels, trained, model, partition, numbers)
-        return replace(result, scribbles=scribbles, notes=(*result.notes, *scribbles.notes))
+        notes = (*result.notes, *scribbles.notes)
+        return replace(result, scribbles=scribbles, notes=notes).with_provenance()
 
     def _build(self) -> tuple[FeatureClusteringNet, torch.Generator]:
         generator = torch.Generator().manual_seed(self.params.seed)
-        return build_network(self.sample.inputs.shape[1], self.params, generator), generator
+        return build_network(self.reading.sample.inputs.shape[1], self.params, generator), generator
 
-    def _painted_sample(self, scribbles: Scribbles) -> Sample:
-        """Return the sample with what is painted; its windows lie where the strokes are."""
-        index = np.searchsorted(scribbles.classes, scribbles.painted).astype(np.int64)
-        index[scribbles.painted == 0] = IGNORED
-        plane, params = self.plane, self.params
-        strokes = scribbles.painted > 0
-        windows = training_windows(plane.pixels, plane.valid, params.patch_size, strokes)
-        inputs = np.stack([plane.inputs(*window) for window in windows])
-        sample = sample_windows(plane, inputs, windows, params, self.axes.rgb, self.device)
-        painted = np.stack([index[window] for window in windows])
-        return replace(sample, painted=torch.from_numpy(painted).to(self.device))
+    def _model(
+        self,
+        network: FeatureClusteringNet,
+        hierarchy: ClusterHierarchy,
+        numbers: NDArray[np.integer],
+    ) -> Model:
+        axes, dtype = self.reading.axes, self.reading.dtype
+        letters = "".join(letter for letter in axes.axes if letter in "CYX")
+        return Model(
+            network=network,
+            params=self.params,
+            ranges=self.reading.ranges,
+            stage=self.plane.stage,
+            hierarchy=hierarchy,
+            numbers=numbers,
+            facts=ModelFacts(letters, axes.rgb, dtype),
+        )
 
     def _train(
         self,
@@ -278,21 +300,29 @@ class _Run:
         partition: Partition,
         numbers: LabelNumbers,
     ) -> Segmentation:
-        return Segmentation(
+        first, *others = self.reading.planes
+        rgb = self.reading.axes.rgb
+        ground = Groundwork(model.network, first, rgb=rgb)
+        grounds = [Groundwork(model.network, other, rgb=rgb, like=ground) for other in others]
+        result = Segmentation(
             labels=labels,
             history=trained.history,
             params=self.params,
             stop_reason=trained.stop_reason,
             model=model,
-            axes=self.axes,
-            notes=_notes(self.axes, self.plane),
+            axes=self.reading.axes,
+            notes=_notes(self.reading.axes, first),
             seconds=time.perf_counter() - self.start,
             device=str(self.device),
             threads=torch.get_num_threads(),
             partition=partition,
             previewed=tuple(numbers.numbers.tolist()),
-            ground=Groundwork(model.network, self.plane, rgb=self.axes.rgb),
+            ground=ground,
+            references=tuple(
+                Painted(*both) for both in zip(grounds, self.reading.painted[1:], strict=True)
+            ),
         )
+        return result.with_provenance()
 
 
 @torch.no_grad()

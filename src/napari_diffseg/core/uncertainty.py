@@ -11,13 +11,14 @@ from scipy.ndimage import uniform_filter
 
 from napari_diffseg.core.correction import ClassMap
 from napari_diffseg.core.groundwork import Groundwork
-from napari_diffseg.core.inference import Window, response_map, tiles
+from napari_diffseg.core.inference import response_map
 from napari_diffseg.core.network import FeatureClusteringNet
 from napari_diffseg.core.partition import BLOCK, Partition
 from napari_diffseg.core.plane import Plane
 from napari_diffseg.core.sampling import window_around
 from napari_diffseg.images.labels import look_up
 from napari_diffseg.images.regions import join_votes
+from napari_diffseg.images.windows import Window, tiles
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.integer[Any]]

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_diffseg.errors import InputError
+from napari_diffseg.images.windows import Window
 
 _LETTERS = "TCZYX"
 
@@ -62,6 +63,11 @@ class ImageAxes:
         if "C" not in self.axes:
             return 1
         return self._length("C") - int(self.has_alpha)
+
+    @property
+    def plane_shape(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self._length("Y"), self._length("X")
 
     def describe(self) -> str:
         """Say the axes in words, e.g. ``"Y 512 · X 512 · 3 channels (RGB)"``."""
@@ -124,7 +130,7 @@ def resolve_axes(
     return _read_stated(lengths, axes, rgb)
 
 
-def channels_first(array: Any, axes: ImageAxes) -> NDArray[Any]:
+def channels_first(array: Any, axes: ImageAxes, window: Window | None = None) -> NDArray[Any]:
     """Bring an image into the order ``c y x``; alpha is dropped.
 
     Parameters
@@ -134,6 +140,8 @@ def channels_first(array: Any, axes: ImageAxes) -> NDArray[Any]:
         Of a lazy array only what is needed is loaded.
     axes : ImageAxes
         From `resolve_axes`.
+    window : (slice, slice), optional
+        Rows and columns that are wanted; all where None.
 
     Returns
     -------
@@ -152,10 +160,9 @@ def channels_first(array: Any, axes: ImageAxes) -> NDArray[Any]:
             f"The image has the shape {tuple(source.shape)}, but its axes {axes.axes} were "
             f"read for the shape {axes.shape}; read the axes of this image again."
         )
-    index = tuple(
-        slice(0, axes.n_channels) if letter == "C" else slice(None) if letter in "YX" else 0
-        for letter in axes.axes
-    )
+    rows, columns = window or (slice(None), slice(None))
+    wanted = {"C": slice(0, axes.n_channels), "Y": rows, "X": columns}
+    index = tuple(wanted.get(letter, 0) for letter in axes.axes)
     pixels = np.asarray(source[index])
     if pixels.dtype.kind not in "buif":
         raise InputError(

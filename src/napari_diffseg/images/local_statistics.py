@@ -23,6 +23,9 @@ from napari_diffseg.images.intensity import Pixels
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
+Source = tuple[Pixels, Mask | None, Sequence[tuple[slice, slice]]]
+"""Scaled pixels of an image, which of them count, and the windows that are looked at."""
+
 MEAN_SCALES = (2.0, 4.0)
 """Gaussian σ of the local means, in pixels; the pixel's own value comes first."""
 
@@ -96,26 +99,62 @@ class LocalStatistics:
         statistics : ndarray of float32, (b, d, y, x)
             What the stage makes of the windows.
         """
-        around = [_perceptual(pixels[:, *_near(*window)], rgb) for window in windows]
-        seen = np.stack(
-            [whole[:, *_inner(*window)] for whole, window in zip(around, windows, strict=True)],
+        stage, (statistics,) = cls.measure_all([(pixels, valid, windows)], rgb=rgb, threads=threads)
+        return stage, statistics
+
+    @classmethod
+    def measure_all(
+        cls, sources: Sequence[Source], *, rgb: bool, threads: int = 1
+    ) -> tuple[Self, list[Floats]]:
+        """Measure the stage on windows of several images, all of which count alike.
+
+        Parameters
+        ----------
+        sources : sequence of (pixels, valid, windows)
+            For each image what `measure` is told.
+        rgb, threads
+            As for `measure`.
+
+        Returns
+        -------
+        stage : LocalStatistics
+        statistics : list of ndarray of float32, (b, d, y, x)
+            For each image what the stage makes of its windows.
+        """
+        around = [
+            [_perceptual(pixels[:, *_near(*window)], rgb) for window in windows]
+            for pixels, _, windows in sources
+        ]
+        rows = np.concatenate(
+            [
+                _counted(wide[:, *_inner(*window)], None if valid is None else valid[window])
+                for (_, valid, windows), wides in zip(sources, around, strict=True)
+                for window, wide in zip(windows, wides, strict=True)
+            ],
             axis=1,
         )
-        counted = None if valid is None else np.stack([valid[window] for window in windows])
-        rows = _counted(seen, counted)
         means = rows.mean(axis=1, dtype=np.float64)
         spread = float(np.sqrt(rows.var(axis=1, dtype=np.float64).mean())) or 1.0
         n_statistics = len(means) * (1 + len(MEAN_SCALES)) + len(DEVIATION_SCALES)
         stage = cls(rgb, tuple(means.tolist()), spread, (0.0,) * n_statistics)
-        statistics = np.stack(
-            [
-                stage._of_perceptual(whole, valid, window, threads)
-                for whole, window in zip(around, windows, strict=True)
-            ]
-        )
-        centres = _counted(statistics.swapaxes(0, 1), counted).mean(axis=1, dtype=np.float64)
-        statistics -= centres.astype(np.float32)[:, None, None]
-        return replace(stage, centres=tuple(centres.tolist())), statistics
+        found = [
+            np.stack(
+                [
+                    stage._of_perceptual(wide, valid, window, threads)
+                    for window, wide in zip(windows, wides, strict=True)
+                ]
+            )
+            for (_, valid, windows), wides in zip(sources, around, strict=True)
+        ]
+        counted = [
+            _counted(one, None if valid is None else valid[window])
+            for (_, valid, windows), statistics in zip(sources, found, strict=True)
+            for window, one in zip(windows, statistics, strict=True)
+        ]
+        centres = np.concatenate(counted, axis=1).mean(axis=1, dtype=np.float64)
+        for statistics in found:
+            statistics -= centres.astype(np.float32)[:, None, None]
+        return replace(stage, centres=tuple(centres.tolist())), found
 
     def window(
         self, pixels: Pixels, valid: Mask | None, rows: slice, columns: slice, threads: int = 1

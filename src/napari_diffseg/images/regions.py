@@ -67,9 +67,8 @@ def cut_into_regions(features: Floats, steps: Steps, n_regions: int) -> Regions:
         Regions, each connected, from 0.
     """
     leaves = _watershed_leaves(steps)
-    merges = _merge_order(leaves, features, steps)
     n_leaves = int(leaves.max()) + 1
-    done = merges[: max(n_leaves - n_regions, 0)]
+    done = _first_merges(leaves, features, steps, max(n_leaves - n_regions, 0))
     links = (np.ones(len(done), np.int8), (done[:, 0], done[:, 1]))
     graph = coo_array(links, shape=(n_leaves, n_leaves))
     regions: Regions = connected_components(graph, directed=False)[1].astype(np.int32)[leaves]
@@ -89,11 +88,14 @@ def _watershed_leaves(steps: Steps) -> Regions:
     return np.unique(leaves, return_inverse=True)[1].reshape(leaves.shape).astype(np.int32)
 
 
-def _merge_order(leaves: Regions, features: Floats, steps: Steps) -> NDArray[np.int64]:
-    """Return pairs of leaves in the order in which their regions join, (m, 2).
+def _first_merges(
+    leaves: Regions, features: Floats, steps: Steps, n_wanted: int
+) -> NDArray[np.int64]:
+    """Return the first pairs of leaves whose regions join, in that order, (m, 2).
 
     In each round every pair of regions that prefer each other to all their other
-    neighbours joins, which gives what joining one pair at a time would give.
+    neighbours joins, which gives what joining one pair at a time would give. As no union
+    costs less than what is left does, the rounds end once enough cheaper ones are known.
     """
     n = int(leaves.max()) + 1
     flat = leaves.ravel()
@@ -106,6 +108,8 @@ def _merge_order(leaves: Regions, features: Floats, steps: Steps) -> NDArray[np.
     while edges[0].size:
         first, second, strength, border = edges
         cost = _merge_cost(means, sizes, edges)
+        if _are_enough(costs, n_wanted, float(cost.min())):
+            break
         chosen = _mutual_choice(first, second, cost, n)
         keeps, joins = first[chosen], second[chosen]
         # A union costs no less than its parts did, so that the order is one of nesting.
@@ -122,7 +126,12 @@ def _merge_order(leaves: Regions, features: Floats, steps: Steps) -> NDArray[np.
         stands_for[joins] = keeps
         edges = _sum_edges(stands_for[first], stands_for[second], strength, border, n)
     order = np.argsort(np.concatenate(costs), kind="stable")
-    return np.concatenate(merges)[order]
+    return np.concatenate(merges)[order[:n_wanted]]
+
+
+def _are_enough(costs: list[NDArray[np.float64]], n_wanted: int, least: float) -> bool:
+    """Whether so many unions are known that cost no more than any that is to come."""
+    return sum(int(np.count_nonzero(cost <= least)) for cost in costs) >= n_wanted
 
 
 # first region, second region, sum of the steps across their border, length of the border

@@ -6,7 +6,7 @@ A scribble has the number of its class; 0 is unpainted. Numbers may have gaps.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -36,6 +36,11 @@ class Scribbles:
     painted: NDArray[np.uint16]
     classes: tuple[int, ...]
     notes: tuple[str, ...] = ()
+
+    @classmethod
+    def empty(cls, shape: tuple[int, int]) -> Self:
+        """Return those of an image of this height and width that nothing is painted on."""
+        return cls(np.zeros(shape, np.uint16), ())
 
 
 def read_scribbles(scribbles: ArrayLike, shape: tuple[int, int], valid: Mask | None) -> Scribbles:

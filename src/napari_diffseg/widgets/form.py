@@ -15,7 +15,8 @@ from qtpy.QtCore import QEvent, QObject, QSignalBlocker, Qt
 from qtpy.QtWidgets import QAbstractSpinBox, QFormLayout, QLabel, QSizePolicy, QWidget
 
 from napari_diffseg.errors import ParameterError
-from napari_diffseg.params import ParameterSpec, RunOptions, Scalar, SegmentationParams
+from napari_diffseg.parameters import ParameterSpec, Scalar
+from napari_diffseg.params import RunOptions, SegmentationParams
 
 _WRONG = "background-color: #7a2e2e; color: white; border: 1px solid #e5534b;"
 # Wide enough to type a number that is out of any bounds.

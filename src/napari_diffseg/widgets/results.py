@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from napari_diffseg.core.result import Segmentation
     from napari_diffseg.params import SegmentationParams
+    from napari_diffseg.widgets.apply_layer import AppliedLayer
 
 
 class Results:
@@ -49,7 +50,7 @@ class Results:
 
     def __init__(self, viewer: napari.Viewer) -> None:
         self._viewer = viewer
-        self._layers: list[ResultLayer] = []
+        self._layers: list[ResultLayer | AppliedLayer] = []
         self._scribbles: Labels | None = None
         self.running: ResultLayer | None = None
         self.finished: ResultLayer | None = None
@@ -152,6 +153,10 @@ class Results:
 
     # --- layers ---------------------------------------------------------------------
 
+    def adopt(self, layer: AppliedLayer) -> None:
+        """Own a layer that another part of the dock writes to."""
+        self._layers.append(layer)
+
     def owns(self, layer: object) -> bool:
         """Whether this is the layer of a result."""
         return any(one.is_layer(layer) for one in self._layers)
@@ -181,7 +186,7 @@ class Results:
             return
         scribbles = self._scribbles
         if scribbles is not None and segmentation.scribbles is not None:
-            layer.color_classes(_colors(scribbles, segmentation.scribbles.classes))
+            layer.color_classes(_colors(scribbles, segmentation.painted_classes))
         layer.complete(segmentation)
         if scribbles is not None:
             layer.name_classes(names_in(scribbles.features))

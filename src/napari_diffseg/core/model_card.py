@@ -1,0 +1,90 @@
+"""A model in words: what it was trained on, what comes out, how to use it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari_diffseg.params import SegmentationParams
+
+if TYPE_CHECKING:
+    from napari_diffseg.core.model import Model
+
+
+def model_card(model: Model) -> str:
+    """Return a model card in Markdown; see `Model.card`."""
+    facts = model.facts
+    channels = "colours (RGB)" if facts.rgb else f"{model.n_channels} channel(s)"
+    lines = [
+        "# Model for napari-diffseg",
+        "",
+        "Differentiable feature clustering (Kim, Kanezaki & Tanaka, IEEE TIP 2020): a small",
+        "network trained on the images themselves.",
+        "",
+        "## Images",
+        "",
+        f"- Axes `{facts.axes}`, {channels}, `{facts.dtype}`",
+        f"- Pixel size: {facts.pixel_size or 'not known'}",
+        *(
+            f"- Channel {index}: intensities {low:g} to {high:g} became 0 to 1"
+            for index, (low, high) in enumerate(
+                zip(model.ranges.low, model.ranges.high, strict=True)
+            )
+        ),
+        "",
+        "Images with other channels are refused; with another magnification, staining or",
+        "exposure look at the result before you trust it.",
+        "",
+        "## Labels",
+        "",
+        *_labels(model),
+        "",
+        "## Parameters",
+        "",
+        "| parameter | value | default |",
+        "|---|---|---|",
+        *_changed(model.params),
+        "",
+        "## Where it comes from",
+        "",
+        *(f"- {name.replace('_', ' ')}: {_shown(value)}" for name, value in _known(model)),
+        f"- weights: {sum(weight.numel() for weight in model.network.parameters())}",
+        f"- checksum: `{model.checksum}`",
+        "",
+        "## Use",
+        "",
+        "```python",
+        "from napari_diffseg import Model",
+        'labels = Model.load("model.safetensors").apply(image)',
+        "```",
+        "",
+        "```sh",
+        "napari-diffseg apply model.safetensors images/ -o labels/",
+        "```",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _labels(model: Model) -> list[str]:
+    names = model.facts.class_names
+    if model.classes is None:
+        return [
+            f"{len(model.labels)} labels that nobody painted, {model.labels[0]} to "
+            f"{model.labels[-1]}."
+        ]
+    return [f"- {number}: {names.get(number, 'without a name')}" for number in model.labels]
+
+
+def _changed(params: SegmentationParams) -> list[str]:
+    default = SegmentationParams().to_dict()
+    mine = params.to_dict()
+    rows = [f"| {k} | {mine[k]} | {default[k]} |" for k in mine if mine[k] != default[k]]
+    return rows or ["| all as the default | | |"]
+
+
+def _known(model: Model) -> list[tuple[str, Any]]:
+    return [(k, v) for k, v in model.facts.provenance.items() if k != "params"]
+
+
+def _shown(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

@@ -1,0 +1,275 @@
+"""Models as files: safetensors, with what is no array as JSON beside the arrays.
+
+Nothing in such a file is ever executed. Two digests stand in it: that of all that makes
+the labels (`checksum_of`), by which runs know each other, and that of the whole, by which
+a file that was altered is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import asdict
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from napari_diffseg.core.class_head import ClassHead, Scaling
+from napari_diffseg.core.network import FeatureClusteringNet
+from napari_diffseg.errors import DiffSegError, ModelFileError, OutputError
+from napari_diffseg.files import written_whole
+from napari_diffseg.images.hierarchy import ClusterHierarchy
+from napari_diffseg.images.intensity import IntensityRange
+from napari_diffseg.images.local_statistics import LocalStatistics
+from napari_diffseg.images.pixel_size import PixelSize
+from napari_diffseg.params import SegmentationParams
+
+if TYPE_CHECKING:
+    from napari_diffseg.core.model import Model, ModelFacts
+
+SUFFIX = ".safetensors"
+"""Ending of a model file."""
+
+FORMAT = 1
+"""Number of the format; a file with a higher one comes from a newer version."""
+
+_FORMAT, _MODEL, _FACTS, _DIGEST = "napari-diffseg", "model", "facts", "sha256"
+_NETWORK = "network."
+_LARGEST = 1 << 30  # bytes; a model has some hundred thousand
+
+Arrays = dict[str, NDArray[Any]]
+
+_NONSENSE = (SafetensorError, KeyError, TypeError, ValueError, LookupError, AttributeError)
+"""What reading raises where the bytes are no model, or other numbers than a model has."""
+
+
+def save_model(model: Model, path: str | PathLike[str], *, force: bool = False) -> None:
+    """Write a model; see `Model.save`."""
+    path = Path(path)
+    if path.suffix.lower() != SUFFIX:
+        raise OutputError(f"{path} has another ending than {SUFFIX}; name the model so.")
+    with written_whole(path, force=force) as file:
+        file.write(model_to_bytes(model))
+
+
+def load_model(path: str | PathLike[str]) -> Model:
+    """Read a model; see `Model.load`."""
+    path = Path(path)
+    try:
+        if path.is_dir():
+            raise ModelFileError(f"{path} is a folder, but a model file was expected.")
+        if path.stat().st_size > _LARGEST:
+            raise ModelFileError(f"{path} is too large for a model of this program; choose one.")
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise ModelFileError(f"{path} does not exist; check the name of the model.") from error
+    except OSError as error:
+        raise ModelFileError(f"{path} cannot be read: {error.strerror or error}.") from error
+    return model_from_bytes(data, str(path))
+
+
+def checksum_of(model: Model) -> str:
+    """Return the SHA-256 of all that makes the labels; see `Model.checksum`."""
+    return _digest(_arrays(model), _json(_science(model)))
+
+
+def model_to_bytes(model: Model) -> bytes:
+    """Return a model as the bytes of its file; the same model gives the same bytes."""
+    arrays, science, facts = _arrays(model), _json(_science(model)), _json(_facts(model.facts))
+    metadata = {
+        _FORMAT: str(FORMAT),
+        _MODEL: science,
+        _FACTS: facts,
+        _DIGEST: _digest(arrays, science, facts),
+    }
+    return _sorted_header(save(arrays, metadata))
+
+
+def model_from_bytes(data: bytes, name: str) -> Model:
+    """Build a model from the bytes of its file.
+
+    Parameters
+    ----------
+    data : bytes
+    name : str
+        How errors call it.
+
+    Raises
+    ------
+    ModelFileError
+        They are no model, or not all of one, or were altered.
+    """
+    metadata = _metadata(data, name)
+    try:
+        arrays = load(data)
+        said = metadata[_DIGEST]
+        model, facts = metadata[_MODEL], metadata[_FACTS]
+        if said != _digest(arrays, model, facts):
+            raise ModelFileError(
+                f"{name} was altered after it was saved, or is damaged; copy or save it again."
+            )
+        return _build(arrays, json.loads(model), json.loads(facts))
+    except ModelFileError:
+        raise
+    except (*_NONSENSE, RuntimeError, DiffSegError) as error:
+        # RuntimeError: torch says so of weights of other shapes.
+        raise ModelFileError(
+            f"{name} is truncated or no whole model; copy or save it again."
+        ) from error
+
+
+def _metadata(data: bytes, name: str) -> dict[str, str]:
+    """Read the text beside the arrays: eight bytes say how long the header is."""
+    foreign = ModelFileError(
+        f"{name} is no model of this program; choose a file that napari-diffseg has saved."
+    )
+    try:
+        (length,) = struct.unpack("<Q", data[:8])
+        metadata = json.loads(data[8 : 8 + length])["__metadata__"]
+        number = int(metadata[_FORMAT])
+    except (*_NONSENSE, struct.error, RecursionError) as error:
+        raise foreign from error
+    if number > FORMAT:
+        raise ModelFileError(
+            f"{name} comes from a newer version of napari-diffseg (format {number}, where "
+            f"{FORMAT} is known); update napari-diffseg."
+        )
+    found: dict[str, str] = metadata
+    return found
+
+
+def _sorted_header(data: bytes) -> bytes:
+    """Write the header of a file with its names in order: a mapping of Rust has none."""
+    (length,) = struct.unpack("<Q", data[:8])
+    header = json.loads(data[8 : 8 + length])
+    text = json.dumps(header, sort_keys=True, ensure_ascii=True, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text + data[8 + length :]
+
+
+def _arrays(model: Model) -> Arrays:
+    weights = model.network.state_dict()
+    arrays = {_NETWORK + name: value.cpu().numpy() for name, value in weights.items()}
+    arrays["merges"] = model.hierarchy.merges.astype(np.int64)
+    arrays["numbers"] = model.numbers.astype(np.int64)
+    if model.classes is not None:
+        head, _ = model.classes
+        arrays["head.weights"] = head.weights.astype(np.float64)
+        arrays["head.means"] = head.scaling.means
+        arrays["head.spreads"] = head.scaling.spreads
+    return {name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}
+
+
+def _science(model: Model) -> dict[str, Any]:
+    return {
+        "params": model.params.to_dict(),
+        "ranges": asdict(model.ranges),
+        "stage": None if model.stage is None else asdict(model.stage),
+        "rgb": model.facts.rgb,
+        "classes": None if model.classes is None else list(model.classes[1]),
+        "head_loss": None if model.classes is None else model.classes[0].loss,
+    }
+
+
+def _facts(facts: ModelFacts) -> dict[str, Any]:
+    size = facts.pixel_size
+    return {
+        "axes": facts.axes,
+        "dtype": facts.dtype,
+        "pixel_size": None if size is None else asdict(size),
+        "class_names": {str(number): name for number, name in facts.class_names.items()},
+        "class_colors": {str(number): list(c) for number, c in facts.class_colors.items()},
+        "provenance": dict(facts.provenance),
+    }
+
+
+def _build(arrays: Arrays, model: Mapping[str, Any], facts: Mapping[str, Any]) -> Model:
+    from napari_diffseg.core.model import Model, ModelFacts
+
+    params = SegmentationParams.from_dict(model["params"])
+    ranges = IntensityRange(*(tuple(map(float, model["ranges"][end])) for end in ("low", "high")))
+    stage = model["stage"]
+    if stage is not None:
+        stage = LocalStatistics(
+            bool(stage["rgb"]), tuple(stage["means"]), stage["spread"], tuple(stage["centres"])
+        )
+    numbers, merges = arrays["numbers"], arrays["merges"]
+    if numbers.shape != (params.n_clusters,) or merges.shape[1:] != (2,):
+        raise ValueError("numbers of labels")
+    size = facts["pixel_size"]
+    return Model(
+        network=_network(arrays, params, len(stage.centres) if stage else len(ranges.low)),
+        params=params,
+        ranges=ranges,
+        stage=stage,
+        hierarchy=ClusterHierarchy(params.n_clusters, merges),
+        numbers=numbers,
+        facts=ModelFacts(
+            axes=str(facts["axes"]),
+            rgb=bool(model["rgb"]),
+            dtype=str(facts["dtype"]),
+            pixel_size=None if size is None else PixelSize(size["y"], size["x"], size["unit"]),
+            class_names={int(k): str(v) for k, v in facts["class_names"].items()},
+            class_colors={int(k): _color(v) for k, v in facts["class_colors"].items()},
+            provenance=dict(facts["provenance"]),
+        ),
+        classes=_classes(arrays, model),
+    )
+
+
+def _network(arrays: Arrays, params: SegmentationParams, n_inputs: int) -> FeatureClusteringNet:
+    with torch.random.fork_rng(devices=()):  # torch fills new layers from the caller's numbers
+        network = FeatureClusteringNet(
+            n_inputs,
+            params.n_features,
+            params.n_clusters,
+            params.n_blocks,
+            shortcut=params.design == "multiscale",
+        )
+    weights = {
+        name.removeprefix(_NETWORK): torch.from_numpy(np.array(value))
+        for name, value in arrays.items()
+        if name.startswith(_NETWORK)
+    }
+    network.load_state_dict(weights)
+    return network.eval()
+
+
+def _classes(arrays: Arrays, model: Mapping[str, Any]) -> tuple[ClassHead, tuple[int, ...]] | None:
+    if model["classes"] is None:
+        return None
+    numbers = tuple(int(number) for number in model["classes"])
+    weights = arrays["head.weights"]
+    scaling = Scaling(arrays["head.means"], arrays["head.spreads"])
+    n_statistics = len(weights) - 1
+    if weights.shape[1] != len(numbers) or scaling.means.shape != (n_statistics,):
+        raise ValueError("classes")
+    return ClassHead(weights, scaling, float(model["head_loss"])), numbers
+
+
+def _color(values: Any) -> tuple[float, float, float, float]:
+    red, green, blue, alpha = (float(value) for value in values)
+    return red, green, blue, alpha
+
+
+def _json(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, sort_keys=True, ensure_ascii=False, allow_nan=False)
+
+
+def _digest(arrays: Arrays, *texts: str) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape};".encode())
+        digest.update(array.tobytes())
+    for text in texts:
+        digest.update(text.encode())
+    return digest.hexdigest()

@@ -1,0 +1,103 @@
+"""What the classifier of painted classes is shown of each pixel, window by window.
+
+Three kinds, one after the other: what the network sees (`images.local_statistics`), wider
+and sharper statistics (`images.structure`), and what the network makes of it, the softmax
+of its responses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from napari_diffseg.core.inference import LEAST_READ, response_map
+from napari_diffseg.core.network import FeatureClusteringNet
+from napari_diffseg.core.plane import HeldInputs, Plane
+from napari_diffseg.images.region_graph import Side
+from napari_diffseg.images.regions import Regions, norm_steps
+from napari_diffseg.images.structure import STRUCTURE_RADIUS, structure_statistics
+from napari_diffseg.images.windows import Window, grow, inside
+
+REACH = max(STRUCTURE_RADIUS, LEAST_READ)
+"""How far, in pixels, a statistic depends on the inputs around: those of the network too."""
+
+_BLUR = 0.7  # Gaussian σ of the colours before their steps are taken, in pixels
+_BLUR_RADIUS = 3
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class PixelStatistics:
+    """Computes the statistics of the windows of a plane.
+
+    Attributes
+    ----------
+    network : FeatureClusteringNet
+        The trained one, on the device.
+    plane : Plane
+        The image, with the first stage of the default.
+    rgb : bool
+        Whether the image is red, green, blue.
+    device : torch.device
+        Where the network is.
+    """
+
+    network: FeatureClusteringNet
+    plane: Plane
+    rgb: bool
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    @property
+    def n_colors(self) -> int:
+        """How many of the inputs are the pixel's own perceptual channels; they come first."""
+        return int(self.plane.pixels.shape[0])
+
+    def of(self, window: Window) -> Floats:
+        """Return the statistics of a window, ``d y x``."""
+        near = grow(window, REACH, self.plane.shape)
+        inputs = self.plane.inputs(*near)
+        place = inside(window, near)
+        # No further than they depend on it: the filters cost by the pixel.
+        close = grow(window, STRUCTURE_RADIUS, self.plane.shape)
+        structure = structure_statistics(
+            inputs[: self.n_colors, *inside(close, near)],
+            rgb=self.rgb,
+            threads=torch.get_num_threads(),
+        )
+        source = HeldInputs(self.plane.shape, (near[0].start, near[1].start), inputs)
+        response = response_map(self.network, source, window, self.device)
+        # In memory the clusters of a pixel lie side by side: several times faster so.
+        shares = response.permute(1, 2, 0).softmax(dim=-1).permute(2, 0, 1).cpu().numpy()
+        return np.concatenate([inputs[:, *place], structure[:, *inside(window, close)], shares])
+
+    def sides(self, regions: Regions, windows: Iterable[Window]) -> Iterator[Side]:
+        """Yield, window by window, the regions on both sides of every step, and the step.
+
+        Parameters
+        ----------
+        regions : ndarray of int, (y, x)
+            Of the plane; −1 for pixels that are in none.
+        windows : iterable of (slice, slice)
+            They hold all regions.
+        """
+        shape = self.plane.shape
+        for window in windows:
+            rows, columns = window
+            # One row and one column more, for the steps across the seams.
+            wider = (slice(rows.start, rows.stop + 1), slice(columns.start, columns.stop + 1))
+            near = grow(window, _BLUR_RADIUS + 1, shape)
+            colors = self.plane.inputs(*near)[: self.n_colors]
+            smooth = gaussian_filter(colors, _BLUR, axes=(1, 2), radius=_BLUR_RADIUS)
+            top, left = rows.start - near[0].start, columns.start - near[1].start
+            height, width = rows.stop - rows.start, columns.stop - columns.start
+            cut = smooth[:, top : top + height + 1, left : left + width + 1]
+            along_x, along_y = norm_steps(cut)
+            here = regions[wider]
+            yield here[:height, :-1], here[:height, 1:], along_x[:height]
+            yield here[:-1, :width], here[1:, :width], along_y[:, :width]

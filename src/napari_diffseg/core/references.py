@@ -1,0 +1,101 @@
+"""Train on a few images, to label others without training (Kim et al. 2020, Sec. III-D)."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+
+from numpy.typing import ArrayLike
+
+from napari_diffseg.core.model import Model
+from napari_diffseg.core.reading import Reference
+from napari_diffseg.core.segmentation import segment_steps
+from napari_diffseg.core.steps import result_of
+from napari_diffseg.core.training import Command, Iteration
+from napari_diffseg.errors import InputError
+from napari_diffseg.params import RunOptions, SegmentationParams
+
+
+def train(
+    images: Sequence[ArrayLike],
+    *,
+    scribbles: Sequence[ArrayLike | None] | None = None,
+    axes: str | None = None,
+    rgb: bool | None = None,
+    params: SegmentationParams | None = None,
+    options: RunOptions | None = None,
+) -> Model:
+    """Train a model on one or several reference images, frames or planes.
+
+    Parameters
+    ----------
+    images : sequence of array_like
+        Planes of one kind; their sizes may differ.
+    scribbles : sequence of (array_like of int, (y, x), or None), optional
+        One for each image, None where nothing is painted: 0 = unpainted; class *k* comes
+        out as label *k*. The same number means the same class in all of them.
+    axes, rgb, params, options
+        As for `napari_diffseg.segment`; they hold for all images.
+
+    Returns
+    -------
+    Model
+        Without scribbles the labels are numbered by their area in the first image.
+
+    Raises
+    ------
+    InputError
+        The images or scribbles cannot be used, or not together.
+    DeviceError, OutOfMemoryError, TrainingError
+        The machine cannot do it.
+
+    Examples
+    --------
+    >>> from skimage.data import cell
+    >>> model = train([cell()[:300], cell()[300:]])
+    >>> model.apply(cell()).shape
+    (660, 550)
+    """
+    return result_of(
+        train_steps(images, scribbles=scribbles, axes=axes, rgb=rgb, params=params, options=options)
+    )
+
+
+def train_steps(
+    images: Sequence[ArrayLike],
+    *,
+    scribbles: Sequence[ArrayLike | None] | None = None,
+    axes: str | None = None,
+    rgb: bool | None = None,
+    params: SegmentationParams | None = None,
+    options: RunOptions | None = None,
+) -> Generator[Iteration, Command | None, Model]:
+    """Do what `train` does, step by step; see `napari_diffseg.segment_steps`.
+
+    Yields
+    ------
+    Iteration
+        Facts of each iteration.
+
+    Returns
+    -------
+    Model
+    """
+    if len(images) == 0:
+        raise InputError("There is no image to learn from; give one at least.")
+    painted = [None] * len(images) if scribbles is None else list(scribbles)
+    if len(painted) != len(images):
+        raise InputError(
+            f"There are {len(images)} images, but {len(painted)} scribbles; give one for each "
+            "image, and None for an image that nothing is painted on."
+        )
+    first, *others = [Reference(*both) for both in zip(images, painted, strict=True)]
+    result = yield from segment_steps(
+        first.image,
+        scribbles=first.scribbles,
+        references=others,
+        axes=axes,
+        rgb=rgb,
+        params=params,
+        options=options,
+    )
+    return result.model

@@ -1,0 +1,77 @@
+"""Files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from napari_diffseg.errors import OutputError
+
+
+def check_place(path: Path, *, force: bool = False) -> None:
+    """Find out whether a file can be written.
+
+    Parameters
+    ----------
+    path : Path
+        Where it is to stand.
+    force : bool
+        Whether a file that is there may be replaced.
+
+    Raises
+    ------
+    OutputError
+        The folder is missing or cannot be written to, or there is a file or folder already.
+    """
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; name a file to write to.")
+    if not path.parent.is_dir():
+        raise OutputError(f"The folder {path.parent} does not exist; create it first.")
+    if path.exists() and not force:
+        raise OutputError(f"{path} exists already; choose another name, or overwrite it (--force).")
+    try:
+        # A try tells more than permission bits, which mean little on network drives.
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise OutputError(
+            f"The folder {path.parent} cannot be written to ({error.strerror or error}); "
+            "choose another."
+        ) from error
+
+
+@contextmanager
+def written_whole(path: Path, *, force: bool = False) -> Iterator[BinaryIO]:
+    """Open a file to write to; it gets its name once all is written, and else vanishes.
+
+    Parameters
+    ----------
+    path : Path
+        Where it is to stand.
+    force : bool
+        Whether a file that is there may be replaced.
+
+    Raises
+    ------
+    OutputError
+        As for `check_place`; or the disk is full.
+    """
+    check_place(path, force=force)
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        with part.open("x+b") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        # Again, because another program may have put a file there in the meantime.
+        check_place(path, force=force)
+        part.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror or error}.") from error
+    finally:
+        part.unlink(missing_ok=True)
