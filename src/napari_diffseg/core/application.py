@@ -128,12 +128,11 @@ def label_by_classes(
         Smaller connected pieces join a neighbour, pixels.
     """
     plane = pixels.plane
-    regions = np.full(plane.shape, -1, np.int32)
+    regions = np.empty(size(area), np.int32)
     own = np.empty((head.n_classes, *size(area)), np.float32)
     areas, means = [], []
     n_before = 0
-    blocks = list(tiles(area, BLOCK))
-    for block in blocks:
+    for block in tiles(area, BLOCK):
         statistics = pixels.of(block)
         responses = head.responses(statistics)
         own[:, *inside(block, area)] = softmax(responses, axis=0)
@@ -144,12 +143,12 @@ def label_by_classes(
         counts, mean = _region_means(cut, responses, valid)
         areas.append(counts)
         means.append(mean)
-        regions[block] = cut + n_before
+        regions[inside(block, area)] = cut + n_before
         n_before += len(counts)
-    graph = RegionGraph.build(np.concatenate(areas), pixels.sides(regions, blocks))
+    graph = RegionGraph.build(np.concatenate(areas), pixels.sides(regions, area, BLOCK))
     priors = softmax(np.concatenate(means), axis=1)
     spread = graph.spread(priors, np.full(n_before, -1))
-    mixed = spread.astype(np.float32)[regions[area]].transpose(2, 0, 1) * np.float32(REGION_SHARE)
+    mixed = spread.astype(np.float32)[regions].transpose(2, 0, 1) * np.float32(REGION_SHARE)
     mixed += np.float32(1 - REGION_SHARE) * own
     valid = None if plane.valid is None else plane.valid[area]
     labels: Labels = look_up(np.array(numbers, dtype), mixed.argmax(axis=0))

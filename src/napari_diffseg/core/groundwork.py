@@ -96,7 +96,9 @@ class Groundwork:
     @cached_property
     def graph(self) -> RegionGraph:
         """Regions and their neighbours."""
-        return RegionGraph.build(self._survey.areas, self._pixels.sides(self.regions, self.windows))
+        return RegionGraph.build(
+            self._survey.areas, self._pixels.sides(self.regions, whole(self.plane.shape), BLOCK)
+        )
 
     def statistics(self, window: Window) -> NDArray[np.float32]:
         """Return the statistics of one of the `windows`, ``d y x``."""

@@ -7,7 +7,7 @@ of its responses.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,7 +21,7 @@ from napari_diffseg.core.plane import HeldInputs, Plane
 from napari_diffseg.images.region_graph import Side
 from napari_diffseg.images.regions import Regions, norm_steps
 from napari_diffseg.images.structure import STRUCTURE_RADIUS, structure_statistics
-from napari_diffseg.images.windows import Window, grow, inside
+from napari_diffseg.images.windows import Window, grow, inside, size, tiles
 
 REACH = max(STRUCTURE_RADIUS, LEAST_READ)
 """How far, in pixels, a statistic depends on the inputs around: those of the network too."""
@@ -76,28 +76,30 @@ class PixelStatistics:
         shares = response.permute(1, 2, 0).softmax(dim=-1).permute(2, 0, 1).cpu().numpy()
         return np.concatenate([inputs[:, *place], structure[:, *inside(window, close)], shares])
 
-    def sides(self, regions: Regions, windows: Iterable[Window]) -> Iterator[Side]:
-        """Yield, window by window, the regions on both sides of every step, and the step.
+    def sides(self, regions: Regions, area: Window, side: int) -> Iterator[Side]:
+        """Yield, block by block, the regions on both sides of every step, and the step.
 
         Parameters
         ----------
         regions : ndarray of int, (y, x)
-            Of the plane; −1 for pixels that are in none.
-        windows : iterable of (slice, slice)
-            They hold all regions.
+            Of the area.
+        area : (slice, slice)
+            Rows and columns of the plane.
+        side : int
+            Of a block, pixels.
         """
-        shape = self.plane.shape
-        for window in windows:
+        for window in tiles(area, side):
             rows, columns = window
             # One row and one column more, for the steps across the seams.
-            wider = (slice(rows.start, rows.stop + 1), slice(columns.start, columns.stop + 1))
-            near = grow(window, _BLUR_RADIUS + 1, shape)
+            wider = (
+                slice(rows.start, min(rows.stop + 1, area[0].stop)),
+                slice(columns.start, min(columns.stop + 1, area[1].stop)),
+            )
+            near = grow(window, _BLUR_RADIUS + 1, self.plane.shape)
             colors = self.plane.inputs(*near)[: self.n_colors]
             smooth = gaussian_filter(colors, _BLUR, axes=(1, 2), radius=_BLUR_RADIUS)
-            top, left = rows.start - near[0].start, columns.start - near[1].start
-            height, width = rows.stop - rows.start, columns.stop - columns.start
-            cut = smooth[:, top : top + height + 1, left : left + width + 1]
-            along_x, along_y = norm_steps(cut)
-            here = regions[wider]
+            height, width = size(window)
+            along_x, along_y = norm_steps(smooth[:, *inside(wider, near)])
+            here = regions[inside(wider, area)]
             yield here[:height, :-1], here[:height, 1:], along_x[:height]
             yield here[:-1, :width], here[1:, :width], along_y[:, :width]

@@ -1,0 +1,173 @@
+"""A model on images that it has not seen: the same label for the same pixel, however it lies."""
+
+from __future__ import annotations
+
+import dask.array as da
+import numpy as np
+import pytest
+
+from napari_diffseg import ApplyParams, InputError, SegmentationParams, segment
+from napari_diffseg.core import application
+from napari_diffseg.core.application import MARGIN
+
+
+@pytest.fixture(params=["classes", "clusters", "published"])
+def model(request, corrected, base, scene, options):
+    if request.param == "classes":
+        return corrected.model
+    if request.param == "clusters":
+        return base.model
+    params = SegmentationParams.paper(n_iterations=2, n_features=6, n_clusters=6)
+    return segment(scene.image, axes="YX", params=params, options=options).model
+
+
+class Watched:
+    """A lazy image that tells what was read of it."""
+
+    def __init__(self, array):
+        self.array, self.shape, self.dtype, self.ndim = array, array.shape, array.dtype, array.ndim
+        self.read = []
+
+    def __getitem__(self, index):
+        part = self.array[index]
+        self.read.append(part.size)
+        return part
+
+
+def test_the_windows_are_the_image_and_read_no_more_than_their_surroundings(
+    model, large_scene, options, monkeypatch
+):
+    monkeypatch.setattr(application, "WINDOW", 256)
+    lazy = Watched(large_scene.image)
+    labels = np.zeros(lazy.shape, model.label_dtype)
+    times = np.zeros(lazy.shape, int)
+    for part in model.apply_windows(lazy, axes="YX", options=options):
+        labels[part.rows, part.columns] = part.labels
+        times[part.rows, part.columns] += 1
+        assert sum(part.areas.values()) == part.labels.size
+        assert 0 <= part.confidence <= 1
+    assert (times == 1).all()
+    assert len(lazy.read) == 9
+    assert max(lazy.read) <= (256 + 2 * MARGIN) ** 2
+    whole = model.apply(large_scene.image, axes="YX", options=options)
+    np.testing.assert_array_equal(labels, whole)
+
+
+def test_the_labels_do_not_depend_on_how_the_image_is_stored(model, scene, options):
+    image = scene.image
+    expected = model.apply(image, axes="YX", options=options)
+    stored = (
+        (da.from_array(image, chunks=(17, 31)), "YX"),
+        (np.asfortranarray(image), "YX"),
+        (image.T, "XY"),
+        (image[None, None], "TZYX"),
+        (image.astype(">f4"), "YX"),
+    )
+    for array, axes in stored:
+        labels = model.apply(array, axes=axes, options=options)
+        np.testing.assert_array_equal(labels, expected, err_msg=axes)
+
+
+def test_surroundings_beyond_the_margin_change_no_label(model, large_scene, options, monkeypatch):
+    monkeypatch.setattr(application, "WINDOW", 256)
+    image = large_scene.image.copy()
+    before = model.apply(image, axes="YX", options=options)
+    image[256 + MARGIN :] = 7.0
+    after = model.apply(image, axes="YX", options=options)
+    np.testing.assert_array_equal(after[:256], before[:256])
+
+
+def test_a_frame_comes_with_its_areas_and_how_sure_it_is(model, scene, options):
+    image = scene.image.copy()
+    image[:7, :9] = np.nan
+    frame = model.apply_frame(image, axes="YX", options=options)
+    values, counts = np.unique(frame.labels, return_counts=True)
+    assert frame.areas == dict(zip(values.tolist(), counts.tolist(), strict=True))
+    assert frame.areas[0] == 63
+    assert list(frame.areas) == sorted(frame.areas)
+    assert set(frame.areas) <= {0, *model.labels}
+    assert 0.05 < frame.confidence <= 1
+
+
+def test_noise_is_less_sure_than_the_scene(corrected, scene, options):
+    noise = np.random.default_rng(1).random(scene.image.shape, np.float32)
+    sure = corrected.model.apply_frame(scene.image, axes="YX", options=options).confidence
+    unsure = corrected.model.apply_frame(noise, axes="YX", options=options).confidence
+    assert unsure < sure
+
+
+# --- the intensities of the frame ------------------------------------------------------
+
+
+def test_a_bleached_frame_is_read_by_its_own_intensities(corrected, scene, options):
+    bleached = (scene.image * 0.3 + 0.05).astype(np.float32)
+    share = {
+        how: (
+            corrected.model.apply(
+                bleached, axes="YX", params=ApplyParams(intensities=how), options=options
+            )
+            == scene.wanted
+        ).mean()
+        for how in ("trained", "frame")
+    }
+    assert share["trained"] < 0.8
+    assert share["frame"] > 0.95
+
+
+def test_on_the_training_image_its_own_intensities_are_those_of_the_training(model, scene, options):
+    own = ApplyParams(intensities="frame")
+    np.testing.assert_array_equal(
+        model.apply(scene.image, axes="YX", params=own, options=options),
+        model.apply(scene.image, axes="YX", options=options),
+    )
+
+
+# --- adaptation ------------------------------------------------------------------------
+
+
+def test_adapting_keeps_the_numbers_and_leaves_the_model_as_it_was(model, scene, options):
+    before = model.to_bytes()
+    expected = model.apply(scene.image, axes="YX", options=options)
+    adapted = ApplyParams(adapt_steps=3)
+    labels = model.apply(scene.image, axes="YX", params=adapted, options=options)
+    again = model.apply(scene.image, axes="YX", params=adapted, options=options)
+    np.testing.assert_array_equal(labels, again)
+    assert model.to_bytes() == before
+    if model.stage is not None:
+        assert (labels == expected).mean() > 0.9
+
+
+def test_adapting_does_train(base, scene, options):
+    steps = ApplyParams(adapt_steps=3)
+    fitted = base.model._fitted(
+        scene.image, base.axes, steps, next(base.model.network.parameters()).device
+    )
+    mine, theirs = (
+        next(iter(one.network.parameters())).detach().numpy() for one in (base.model, fitted)
+    )
+    assert not np.array_equal(mine, theirs)
+
+
+# --- bad input -------------------------------------------------------------------------
+
+
+def test_colours_and_channels_are_not_mixed_up(options):
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 255, (40, 50, 3), np.uint8)
+    params = SegmentationParams(n_iterations=1, n_features=4, n_clusters=4)
+    model = segment(picture, params=params, options=options).model
+    with pytest.raises(InputError, match="trained on colours"):
+        model.apply(picture.transpose(2, 0, 1), axes="CYX", options=options)
+    with pytest.raises(InputError, match="trained on 3"):
+        model.apply(picture[..., 0], options=options)
+
+
+def test_a_stack_is_no_plane(corrected, scene, options):
+    with pytest.raises(InputError, match="choose one plane"):
+        corrected.model.apply(np.stack([scene.image] * 3), axes="TYX", options=options)
+
+
+def test_a_frame_that_is_constant_is_labelled_all_the_same(model, scene, options):
+    flat = np.full(scene.image.shape, 0.5, np.float32)
+    labels = model.apply(flat, axes="YX", options=options)
+    assert labels.min() > 0

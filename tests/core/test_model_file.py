@@ -1,0 +1,187 @@
+"""Models as files: what comes back, and what is refused."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_diffseg import Model, ModelFileError, OutputError, SegmentationParams, segment
+from napari_diffseg.images.pixel_size import PixelSize
+
+
+@pytest.fixture(scope="module")
+def named(corrected):
+    return corrected.model.with_facts(
+        class_names={1: "ground", 4: "Zellkern µ"},
+        class_colors={1: (0.0, 0.5, 1.0, 1.0)},
+        pixel_size=PixelSize(0.2, 0.3, "µm"),
+    )
+
+
+@pytest.fixture
+def file(named, tmp_path) -> Path:
+    path = tmp_path / "m.safetensors"
+    named.save(path)
+    return path
+
+
+def test_what_is_loaded_gives_the_same_labels_and_knows_the_same(named, file, scene, options):
+    loaded = Model.load(file)
+    apply = {"axes": "YX", "options": options}
+    np.testing.assert_array_equal(
+        loaded.apply(scene.image, **apply), named.apply(scene.image, **apply)
+    )
+    assert loaded.facts == named.facts
+    assert loaded.params == named.params
+    assert loaded.labels == (1, 4, 7)
+    assert loaded.checksum == named.checksum
+    assert loaded.to_bytes() == file.read_bytes() == named.to_bytes()
+
+
+def test_models_without_classes_and_of_the_published_design(base, scene, options):
+    params = SegmentationParams.paper(n_iterations=2, n_features=6, n_clusters=6)
+    published = segment(scene.image, axes="YX", params=params, options=options)
+    for result in (base, published):
+        loaded = Model.from_bytes(result.model.to_bytes())
+        labels = loaded.apply(scene.image, axes="YX", options=options)
+        np.testing.assert_array_equal(labels, result.labels)
+        assert set(np.unique(labels)) <= set(loaded.labels)
+
+
+def test_the_default_network_takes_less_than_a_megabyte(scene, options):
+    params = SegmentationParams(n_iterations=1)
+    model = segment(scene.image, axes="YX", params=params, options=options).model
+    assert len(model.to_bytes()) < 1_000_000
+
+
+def test_names_do_not_change_the_checksum_and_labels_do(named, base, corrected):
+    assert named.checksum == corrected.model.checksum
+    assert named.to_bytes() != corrected.model.to_bytes()
+    assert base.model.checksum != corrected.model.checksum
+    assert base.with_n_labels(2).model.checksum != base.model.checksum
+
+
+def test_no_file_is_overwritten_unless_it_is_said(named, file):
+    before = file.read_bytes()
+    with pytest.raises(OutputError, match="exists already"):
+        named.with_facts(class_names={}).save(file)
+    assert file.read_bytes() == before
+    named.with_facts(class_names={}).save(file, force=True)
+    assert Model.load(file).facts.class_names == {}
+
+
+def test_other_endings_and_missing_folders_are_refused(named, tmp_path):
+    with pytest.raises(OutputError, match=r"\.safetensors"):
+        named.save(tmp_path / "m.pt")
+    with pytest.raises(OutputError, match="does not exist"):
+        named.save(tmp_path / "nowhere" / "m.safetensors")
+
+
+def test_a_full_disk_leaves_nothing(named, tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match="No space left"):
+        named.save(tmp_path / "m.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- files that are refused ------------------------------------------------------------
+
+
+def test_files_that_are_no_models_are_refused(tmp_path):
+    for content in (b"", b"abc", b"\x89PNG\r\n\x1a\n" + bytes(100), bytes(5000)):
+        other = tmp_path / "other.safetensors"
+        other.write_bytes(content)
+        with pytest.raises(ModelFileError, match="no model of this program"):
+            Model.load(other)
+    with pytest.raises(ModelFileError, match="does not exist"):
+        Model.load(tmp_path / "none.safetensors")
+    with pytest.raises(ModelFileError, match="folder"):
+        Model.load(tmp_path)
+
+
+def test_safetensors_of_other_programs_are_refused(tmp_path):
+    from safetensors.numpy import save
+
+    for metadata in (None, {"format": "pt"}):
+        other = tmp_path / "other.safetensors"
+        other.write_bytes(save({"weight": np.zeros(3)}, metadata))
+        with pytest.raises(ModelFileError, match="no model of this program"):
+            Model.load(other)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
+def test_a_truncated_file_is_refused(file, share):
+    data = file.read_bytes()
+    file.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(ModelFileError):
+        Model.load(file)
+
+
+def test_a_file_with_one_altered_byte_is_refused(file):
+    data = bytearray(file.read_bytes())
+    (length,) = struct.unpack("<Q", data[:8])
+    for place in (8 + length + 1000, len(data) - 3):
+        changed = data.copy()
+        changed[place] ^= 1
+        file.write_bytes(changed)
+        with pytest.raises(ModelFileError, match="altered"):
+            Model.load(file)
+
+
+def rewrite(path: Path, change) -> None:
+    """Change the text beside the arrays."""
+    data = path.read_bytes()
+    (length,) = struct.unpack("<Q", data[:8])
+    header = json.loads(data[8 : 8 + length])
+    change(header["__metadata__"])
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data[8 + length :])
+
+
+def test_an_altered_number_of_labels_is_refused(file):
+    def more(metadata):
+        metadata["model"] = metadata["model"].replace('"n_labels": 12', '"n_labels": 13')
+
+    rewrite(file, more)
+    with pytest.raises(ModelFileError, match="altered"):
+        Model.load(file)
+
+
+def test_a_file_of_a_newer_version_is_refused(file):
+    rewrite(file, lambda metadata: metadata.update({"napari-diffseg": "2"}))
+    with pytest.raises(ModelFileError, match="newer version"):
+        Model.load(file)
+
+
+def test_weights_that_are_not_those_of_the_parameters_are_refused(file):
+    """With its digests right: somebody has made it so."""
+    from napari_diffseg.core import model_file
+
+    def other(metadata):
+        metadata["model"] = metadata["model"].replace('"n_features": 8', '"n_features": 9')
+        arrays = model_file.load(file.read_bytes())
+        metadata["sha256"] = model_file._digest(arrays, metadata["model"], metadata["facts"])
+
+    rewrite(file, other)
+    with pytest.raises(ModelFileError, match="no whole model"):
+        Model.load(file)
+
+
+# --- the card --------------------------------------------------------------------------
+
+
+def test_the_card_tells_names_size_and_origin(named):
+    card = named.card()
+    for words in ("4: Zellkern µ", "7: without a name", "0.2 × 0.3 µm", named.checksum, "YX"):
+        assert words in card
+    assert "| n_features | 8 | 32 |" in card
+    assert "painted classes: 1 4 7" in card
