@@ -131,7 +131,8 @@ def _first_merges(
 
 def _are_enough(costs: list[NDArray[np.float64]], n_wanted: int, least: float) -> bool:
     """Whether so many unions are known that cost no more than any that is to come."""
-    return sum(int(np.count_nonzero(cost <= least)) for cost in costs) >= n_wanted
+    known = np.concatenate(costs)
+    return known.size >= n_wanted and int(np.count_nonzero(known <= least)) >= n_wanted
 
 
 # first region, second region, sum of the steps across their border, length of the border
@@ -181,12 +182,16 @@ def _mutual_choice(
     first: NDArray[np.integer[Any]], second: NDArray[np.integer[Any]], cost: Floats, n: int
 ) -> NDArray[np.bool_]:
     """Mark the edges that are the cheapest of both their regions; there is always one."""
-    rank = np.empty(cost.size, np.int64)
-    rank[np.argsort(cost, kind="stable")] = np.arange(cost.size)
+    cheapest = np.full(n, np.inf)
+    np.minimum.at(cheapest, first, cost)
+    np.minimum.at(cheapest, second, cost)
+    # Of several equally cheap ones the first counts, for all of them alike.
     best = np.full(n, cost.size)
-    np.minimum.at(best, first, rank)
-    np.minimum.at(best, second, rank)
-    mutual: NDArray[np.bool_] = (best[first] == rank) & (best[second] == rank)
+    for side in (first, second):
+        edges = np.flatnonzero(cost == cheapest[side])
+        np.minimum.at(best, side[edges], edges)
+    place = np.arange(cost.size)
+    mutual: NDArray[np.bool_] = (best[first] == place) & (best[second] == place)
     return mutual
 
 
