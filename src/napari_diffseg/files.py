@@ -7,6 +7,7 @@ import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from typing import BinaryIO
 
@@ -45,6 +46,13 @@ def check_place(path: Path, *, force: bool = False) -> None:
         ) from error
 
 
+def cannot_write(path: Path, error: OSError) -> OutputError:
+    """Say that something cannot be written, and what to do where the disk is full."""
+    if error.errno in (ENOSPC, EDQUOT):
+        return OutputError(f"{path} cannot be written: the disk is full; free some space.")
+    return OutputError(f"{path} cannot be written: {error.strerror or error}.")
+
+
 @contextmanager
 def written_whole(path: Path, *, force: bool = False) -> Iterator[BinaryIO]:
     """Open a file to write to; it gets its name once all is written, and else vanishes.
@@ -72,6 +80,6 @@ def written_whole(path: Path, *, force: bool = False) -> Iterator[BinaryIO]:
         check_place(path, force=force)
         part.replace(path)
     except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror or error}.") from error
+        raise cannot_write(path, error) from error
     finally:
         part.unlink(missing_ok=True)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from errno import ENOSPC
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -12,11 +14,13 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
+from napari_diffseg import files
 from napari_diffseg.errors import InputError, OutputError
 from napari_diffseg.io import writing
+from napari_diffseg.io.frames import open_frames
 from napari_diffseg.io.pixel_size import PixelSize
 from napari_diffseg.io.reading import read_image
-from napari_diffseg.io.writing import SUFFIXES, check_output, write_labels
+from napari_diffseg.io.writing import SUFFIXES, check_output, write_label_stack, write_labels
 
 LABELS = (np.arange(20 * 30) % 7).astype(np.uint8).reshape(20, 30)
 SIZE = PixelSize(y=0.5, x=0.25, unit="µm")
@@ -166,7 +170,7 @@ def test_folder_that_cannot_be_written_to(tmp_path: Path, monkeypatch: pytest.Mo
     def refuse(*args: object, **kwargs: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(writing.tempfile, "TemporaryFile", refuse)
+    monkeypatch.setattr(files.tempfile, "TemporaryFile", refuse)
     with pytest.raises(OutputError, match="Permission denied"):
         check_output(tmp_path / "labels.tif")
 
@@ -205,5 +209,136 @@ def test_a_file_that_appears_during_the_write_is_kept(
     monkeypatch.setattr(writing.tifffile, "imwrite", write_beside)
     with pytest.raises(OutputError, match="exists already"):
         write_labels(path, LABELS)
+    assert path.read_bytes() == b"precious"
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+# --- many frames -------------------------------------------------------------------
+
+STACK = (np.arange(3 * 2 * 20 * 30) % 11).astype(np.uint8).reshape(3, 2, 20, 30)
+FRAMES = STACK.reshape(-1, 20, 30)
+
+
+def write_stack(path: Path, frames: Any = FRAMES, **changes: Any) -> None:
+    options: dict[str, Any] = {
+        "shape": STACK.shape,
+        "axes": "TZYX",
+        "dtype": np.uint8,
+        "pixel_size": SIZE,
+        "z_step": 2.0,
+        "t_step": 30.0,
+        "provenance": PROVENANCE,
+    }
+    write_label_stack(path, frames, **(options | changes))
+
+
+def test_a_stack_reads_back(tmp_path: Path) -> None:
+    path = tmp_path / "labels.ome.tif"
+    write_stack(path, iter(FRAMES))
+    stack = open_frames(path)
+    assert (stack.axes, stack.shape, stack.dtype) == ("TZYX", STACK.shape, np.uint8)
+    assert stack.pixel_size == SIZE
+    assert (stack.z_step, stack.t_step) == (2.0, 30.0)
+    np.testing.assert_array_equal(read_image(path).pixels, STACK)
+    with tifffile.TiffFile(path) as tif:
+        assert tif.ome_metadata is not None
+        description = ElementTree.fromstring(tif.ome_metadata).findtext(".//{*}Description")
+    assert json.loads(description or "") == PROVENANCE
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+def test_labels_of_a_smaller_type_fit(tmp_path: Path) -> None:
+    path = tmp_path / "labels.tif"
+    write_stack(path, dtype=np.uint16, pixel_size=None, z_step=None, t_step=None, provenance=None)
+    image = read_image(path)
+    assert (image.pixels.dtype, image.pixel_size) == (np.uint16, None)
+    np.testing.assert_array_equal(image.pixels, STACK)
+
+
+def test_one_frame_is_held_at_a_time(tmp_path: Path) -> None:
+    alive = [0]
+
+    class Frame(np.ndarray):
+        def __del__(self) -> None:
+            alive[0] -= 1
+
+    def frames() -> Iterator[NDArray[Any]]:
+        for plane in np.tile(FRAMES, (20, 1, 1)):
+            frame = np.ndarray.__new__(Frame, plane.shape, plane.dtype)
+            frame[...] = plane
+            alive[0] += 1
+            assert alive[0] <= 3
+            yield frame
+
+    write_stack(tmp_path / "labels.tif", frames(), shape=(60, 2, 20, 30))
+
+
+@pytest.mark.parametrize("name", ["labels.ome.tif", "labels.png"])
+def test_the_same_labels_are_the_same_bytes(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a").mkdir()
+    for path in (tmp_path / name, tmp_path / "a" / name):
+        write_labels(path, LABELS, pixel_size=SIZE, provenance=PROVENANCE)
+    assert (tmp_path / name).read_bytes() == (tmp_path / "a" / name).read_bytes()
+
+
+def test_the_same_stack_is_the_same_bytes(tmp_path: Path) -> None:
+    first, second, other = (tmp_path / f"{name}.tif" for name in "abc")
+    write_stack(first)
+    write_stack(second)
+    write_stack(other, provenance=PROVENANCE | {"seed": 1})
+    assert first.read_bytes() == second.read_bytes()
+    uuids = set()
+    for path in (first, other):
+        with tifffile.TiffFile(path) as tif:
+            uuids.add(ElementTree.fromstring(tif.ome_metadata or "").get("UUID"))
+    assert len(uuids) == 2
+
+
+@pytest.mark.parametrize(
+    ("frames", "changes", "match"),
+    [
+        (FRAMES[:5], {}, "There are 5 frames"),
+        (np.tile(FRAMES, (2, 1, 1)), {}, "more than 6 frames"),
+        ([STACK[0, 0]] * 5 + [STACK[0, 0, 1:]], {}, "Frame 5 has the shape"),
+        ([STACK[0, 0].astype(np.uint16)] * 6, {}, "uint16"),
+        ([], {"axes": "TYX"}, "'TYX'"),
+        ([], {"axes": "YXTZ"}, "'YXTZ'"),
+        ([], {"dtype": np.int16}, "int16"),
+        ([], {"shape": (0, 2, 20, 30)}, "0, 2"),
+    ],
+)
+def test_frames_that_do_not_fit(
+    tmp_path: Path, frames: Any, changes: dict[str, Any], match: str
+) -> None:
+    with pytest.raises(InputError, match=match):
+        write_stack(tmp_path / "labels.tif", frames, **changes)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_stack_goes_where_it_may(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"\.ome\.tif"):
+        write_stack(tmp_path / "labels.png")
+    write_stack(tmp_path / "labels.tif")
+    with pytest.raises(OutputError, match="exists already"):
+        write_stack(tmp_path / "labels.tif")
+    write_stack(tmp_path / "labels.tif", force=True)
+
+
+@pytest.mark.parametrize("error", [OSError(ENOSPC, os.strerror(ENOSPC)), KeyboardInterrupt()])
+def test_a_stack_that_fails_leaves_everything_as_it_was(
+    tmp_path: Path, error: BaseException
+) -> None:
+    path = tmp_path / "labels.tif"
+    path.write_bytes(b"precious")
+
+    def frames() -> Iterator[NDArray[Any]]:
+        yield STACK[0, 0]
+        raise error
+
+    expected = OutputError if isinstance(error, OSError) else KeyboardInterrupt
+    with pytest.raises(expected) as caught:
+        write_stack(path, frames(), force=True)
+    if isinstance(error, OSError):
+        assert str(caught.value) == f"{path} cannot be written: the disk is full; free some space."
     assert path.read_bytes() == b"precious"
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]

@@ -62,20 +62,21 @@ def structure_statistics(channels: Floats, *, rgb: bool, threads: int = 1) -> Fl
     wanted: list[_Wanted] = [
         (_mean, channel, scale) for scale in WIDE_SCALES for channel in channels
     ]
-    wanted.append((_deviation, brightness, WIDE_SCALES[-1]))
+    wanted.append((_mean, brightness**2, WIDE_SCALES[-1]))
     wanted += [(_hessian_eigenvalues, brightness, scale) for scale in HESSIAN_SCALES]
     with ThreadPoolExecutor(threads) as pool:  # scipy's filters leave Python free
-        groups = pool.map(lambda one: one[0](*one[1:]), wanted)
-        return np.stack(list(chain.from_iterable(groups)))
+        groups = list(pool.map(lambda one: one[0](*one[1:]), wanted))
+    n_means = len(WIDE_SCALES) * len(channels)
+    means, (square,), *eigenvalues = [one for (one,) in groups[:n_means]], *groups[n_means:]
+    # The mean of the channels' means is the mean of the brightness.
+    widest = means[-len(channels) :]
+    mean = widest[0] if rgb else np.mean(widest, axis=0)
+    deviation = np.sqrt(np.maximum(square - mean**2, 0))
+    return np.stack([*means, deviation, *chain.from_iterable(eigenvalues)])
 
 
 def _mean(channel: Floats, scale: float) -> list[Floats]:
     return [gaussian_filter(channel, scale, truncate=_TRUNCATE)]
-
-
-def _deviation(channel: Floats, scale: float) -> list[Floats]:
-    mean, square = _mean(channel, scale)[0], _mean(channel**2, scale)[0]
-    return [np.sqrt(np.maximum(square - mean**2, 0))]
 
 
 def _hessian_eigenvalues(channel: Floats, scale: float) -> list[Floats]:

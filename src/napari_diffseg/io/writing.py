@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import sha256
+from itertools import islice
+from math import prod
 from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO
+from uuid import UUID
 
 import numpy as np
 import tifffile
@@ -17,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image, PngImagePlugin
 
 from napari_diffseg.errors import InputError, OutputError
+from napari_diffseg.files import check_place, written_whole
 from napari_diffseg.io.pixel_size import PixelSize
 
 SUFFIXES = (".ome.tif", ".ome.tiff", ".tif", ".tiff", ".png")
@@ -24,6 +26,9 @@ SUFFIXES = (".ome.tif", ".ome.tiff", ".tif", ".tiff", ".png")
 
 PROVENANCE_KEY = "napari-diffseg"
 """Keyword of the text in a PNG file that holds the provenance as JSON."""
+
+# From here on a TIFF file needs 64-bit offsets; it may well grow by its compression.
+_MOST_TIFF_BYTES = 2**31
 
 
 def check_output(path: str | PathLike[str], *, force: bool = False) -> None:
@@ -47,21 +52,7 @@ def check_output(path: str | PathLike[str], *, force: bool = False) -> None:
         raise OutputError(
             f"{path} has no ending that can be written; name it with one of {', '.join(SUFFIXES)}."
         )
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder; name a file to write to.")
-    if not path.parent.is_dir():
-        raise OutputError(f"The folder {path.parent} does not exist; create it first.")
-    if path.exists() and not force:
-        raise OutputError(f"{path} exists already; choose another name, or overwrite it (--force).")
-    try:
-        # A try tells more than permission bits, which mean little on network drives.
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        raise OutputError(
-            f"The folder {path.parent} cannot be written to ({error.strerror or error}); "
-            "choose another."
-        ) from error
+    check_place(path, force=force)
 
 
 def write_labels(
@@ -108,22 +99,110 @@ def write_labels(
         raise OutputError(
             f"{path} cannot hold label {labels.max()}: PNG ends at 65535; write an .ome.tif file."
         )
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        with part.open("x+b") as file:
-            if path.suffix.lower() == ".png":
-                _write_png(file, labels, pixel_size, text)
-            else:
-                _write_ome_tiff(file, labels, pixel_size, text)
-            file.flush()
-            os.fsync(file.fileno())
-        # Again, because another program may have put a file there in the meantime.
-        check_output(path, force=force)
-        part.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror or error}.") from error
-    finally:
-        part.unlink(missing_ok=True)
+    with written_whole(path, force=force) as file:
+        if path.suffix.lower() == ".png":
+            _write_png(file, labels, pixel_size, text)
+        else:
+            metadata = _ome_metadata("YX", pixel_size, text, sha256(labels.tobytes()).digest())
+            _write_ome_tiff(file, labels, metadata, pixel_size)
+
+
+def write_label_stack(
+    path: str | PathLike[str],
+    frames: Iterable[ArrayLike],
+    *,
+    shape: Sequence[int],
+    axes: str,
+    dtype: Any,
+    pixel_size: PixelSize | None = None,
+    z_step: float | None = None,
+    t_step: float | None = None,
+    provenance: Mapping[str, Any] | None = None,
+    force: bool = False,
+) -> None:
+    """Write the labels of many frames to an OME-TIFF file, one after the other.
+
+    Not more than a frame is held in memory. The file is written whole or not at all, as by
+    `write_labels`; its bytes depend on nothing but what is given here.
+
+    Parameters
+    ----------
+    path : path-like
+        Its ending is one of those for OME-TIFF in `SUFFIXES`.
+    frames : iterable of array_like of unsigned int, each (y, x)
+        In C order over the axes before Y and X.
+    shape : sequence of int
+        Of all labels.
+    axes : str
+        One letter for each axis: T and Z where there are frames, then ``YX``.
+    dtype : dtype
+        Unsigned; all labels fit into it.
+    pixel_size : PixelSize, optional
+        As for `write_labels`.
+    z_step, t_step : float, optional
+        Distance of planes in the unit of `pixel_size`, and of frames in seconds.
+    provenance : mapping, optional
+        As for `write_labels`.
+    force : bool
+        Whether a file that is there may be replaced.
+
+    Raises
+    ------
+    OutputError
+        As for `check_output`; the disk is full; or the ending is that of a PNG file.
+    InputError
+        The frames are not as many as `shape` says, or not of that shape and type.
+    """
+    path, lengths, kind = Path(path), tuple(int(n) for n in shape), np.dtype(dtype)
+    if len(axes) != len(lengths) or axes[-2:] != "YX" or min(lengths) < 1 or kind.kind != "u":
+        raise InputError(
+            f"Labels of the shape {lengths}, the axes {axes!r} and the type {kind} cannot be "
+            "written; the axes end with 'YX', and the type is unsigned."
+        )
+    if path.suffix.lower() == ".png":
+        raise OutputError(f"{path} cannot hold several frames; write an .ome.tif file.")
+    text = None if provenance is None else json.dumps(dict(provenance), ensure_ascii=False)
+    check_output(path, force=force)
+    # The labels themselves are not yet known when their name is written.
+    content = json.dumps([text, lengths, axes, kind.str]).encode()
+    metadata = _ome_metadata(axes, pixel_size, text, sha256(content).digest())
+    if pixel_size is not None and z_step is not None and "Z" in axes:
+        metadata |= {"PhysicalSizeZ": z_step, "PhysicalSizeZUnit": pixel_size.unit}
+    if t_step is not None and "T" in axes:
+        metadata |= {"TimeIncrement": t_step, "TimeIncrementUnit": "s"}
+    planes = _planes(frames, lengths, kind)
+    with written_whole(path, force=force) as file:
+        _write_ome_tiff(
+            file,
+            islice(planes, prod(lengths[:-2])),
+            metadata,
+            pixel_size,
+            shape=lengths,
+            dtype=kind,
+            bigtiff=prod(lengths) * kind.itemsize >= _MOST_TIFF_BYTES,
+        )
+        # tifffile asks for no more frames than the shape has: a look for what is left over.
+        next(planes, None)
+
+
+def _planes(
+    frames: Iterable[ArrayLike], shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> Iterator[NDArray[np.unsignedinteger]]:
+    """Check frames on their way into a file."""
+    n_frames, expected = 0, prod(shape[:-2])
+    for frame in frames:
+        if n_frames == expected:
+            raise InputError(f"There are more than {expected} frames, which the shape {shape} has.")
+        array = np.asarray(frame)
+        if array.shape != shape[-2:] or not np.can_cast(array.dtype, dtype):
+            raise InputError(
+                f"Frame {n_frames} has the shape {array.shape} and the type {array.dtype}, but "
+                f"{shape[-2:]} and {dtype} are expected."
+            )
+        n_frames += 1
+        yield np.ascontiguousarray(array, dtype)
+    if n_frames < expected:
+        raise InputError(f"There are {n_frames} frames, but the shape {shape} has more.")
 
 
 def _checked(labels: ArrayLike) -> NDArray[np.unsignedinteger]:
@@ -136,23 +215,34 @@ def _checked(labels: ArrayLike) -> NDArray[np.unsignedinteger]:
     return np.ascontiguousarray(array)
 
 
-def _write_ome_tiff(
-    file: BinaryIO,
-    labels: NDArray[np.unsignedinteger],
-    pixel_size: PixelSize | None,
-    text: str | None,
-) -> None:
-    metadata: dict[str, Any] = {"axes": "YX", "Name": "labels"}
-    resolution: dict[str, Any] = {}
+def _ome_metadata(
+    axes: str, pixel_size: PixelSize | None, text: str | None, content: bytes
+) -> dict[str, Any]:
+    """Return what goes into the OME-XML; `content` stands for all else that is in the file."""
+    metadata: dict[str, Any] = {"axes": axes, "Name": "labels"}
     if text is not None:
         metadata["Description"] = text
     if pixel_size is not None:
         for axis, size in (("Y", pixel_size.y), ("X", pixel_size.x)):
             metadata[f"PhysicalSize{axis}"] = size
             metadata[f"PhysicalSize{axis}Unit"] = pixel_size.unit
+    # Made from the content, so that the same labels are the same bytes.
+    known = json.dumps(metadata, ensure_ascii=False).encode()
+    metadata["UUID"] = str(UUID(bytes=sha256(known + content).digest()[:16], version=4))
+    return metadata
+
+
+def _write_ome_tiff(
+    file: BinaryIO,
+    labels: NDArray[np.unsignedinteger] | Iterator[NDArray[np.unsignedinteger]],
+    metadata: dict[str, Any],
+    pixel_size: PixelSize | None,
+    **options: Any,
+) -> None:
+    if pixel_size is not None:
         # For programs that do not read OME-XML; tifffile wants x first.
         per_y, per_x = pixel_size.per_metre
-        resolution = {"resolution": (per_x / 100, per_y / 100), "resolutionunit": "CENTIMETER"}
+        options |= {"resolution": (per_x / 100, per_y / 100), "resolutionunit": "CENTIMETER"}
     tifffile.imwrite(
         file,
         labels,
@@ -160,7 +250,7 @@ def _write_ome_tiff(
         photometric="minisblack",
         compression="zlib",
         metadata=metadata,
-        **resolution,
+        **options,
     )
 
 

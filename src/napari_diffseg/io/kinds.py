@@ -1,0 +1,93 @@
+"""What a file is by its first bytes, and how to say that it is broken."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+from napari_diffseg.errors import InputError, OutOfMemoryError
+
+_SIGNATURES = {
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"\xff\xd8\xff": "JPEG",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"II+\0": "TIFF",  # BigTIFF
+    b"MM\0+": "TIFF",
+}
+
+ZARR_FILES = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
+"""Files at the top of a zarr group or array; .zattrs stands with one of the others."""
+
+DAMAGE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    SyntaxError,  # pillow, of PNG chunks that are broken
+    TypeError,
+    ValueError,  # tifffile.TiffFileError and zarr's own are ValueErrors
+    struct.error,
+    zlib.error,
+)
+"""What tifffile, pillow, zarr and their decoders raise on bytes that make no sense."""
+
+
+def is_zarr(path: Path) -> bool:
+    """Whether a folder holds a zarr group or array."""
+    return any((path / name).is_file() for name in ZARR_FILES)
+
+
+def kind_of(path: Path) -> str:
+    """Tell the kind of a file by its first bytes: ``"TIFF"``, ``"PNG"`` or ``"JPEG"``.
+
+    Raises
+    ------
+    InputError
+        The file is missing, a folder, empty, or of another kind.
+    """
+    if path.is_dir():
+        raise InputError(f"{path} is a folder, but an image file was expected; name a file in it.")
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist; check the name of the file.") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+    if not start:
+        raise InputError(f"{path} is empty (0 bytes); copy or save the image again.")
+    for signature, kind in _SIGNATURES.items():
+        if start.startswith(signature):
+            return kind
+    raise InputError(
+        f"{path} is no image of a known kind, whatever its name says; save it as TIFF, PNG or JPEG."
+    )
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, or its name."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def damaged(path: Path, error: Exception) -> InputError:
+    """Say that a file is broken, or that a package is missing to read it."""
+    if "imagecodecs" in str(error):
+        return InputError(
+            f"{path} is compressed in a way that needs one more package; run "
+            "'pip install imagecodecs', or save the image without compression."
+        )
+    return InputError(
+        f"{path} is truncated or damaged ({first_line(error)}); copy or save the image again."
+    )
+
+
+def too_large(path: Path) -> OutOfMemoryError:
+    """Say that an image does not fit into memory."""
+    return OutOfMemoryError(
+        f"{path} needs more memory than there is; crop the image or save one plane of it."
+    )

@@ -1,0 +1,165 @@
+"""PNG and JPEG files, with pillow: never cut short, and by threads one after the other."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from PIL import ImageFile as PillowFile
+
+from napari_diffseg.errors import InputError
+from napari_diffseg.io.facts import ImageFacts
+from napari_diffseg.io.kinds import DAMAGE, damaged
+from napari_diffseg.io.pixel_size import from_resolution
+from napari_diffseg.io.sources import Index
+
+# The switches of pillow and of warnings hold for all threads.
+_ONE_AT_A_TIME = Lock()
+
+
+def read_picture(
+    path: Path, kind: str, *, indexed: bool = False
+) -> tuple[NDArray[Any], ImageFacts]:
+    """Read a PNG or JPEG file.
+
+    Parameters
+    ----------
+    path : Path
+        Of the file.
+    kind : str
+        ``"PNG"`` or ``"JPEG"``.
+    indexed : bool
+        Whether a palette gives its indices instead of colours.
+
+    Returns
+    -------
+    pixels : ndarray, (y, x) or (y, x, c)
+        Gray, RGB or RGBA.
+    facts : ImageFacts
+
+    Raises
+    ------
+    InputError
+        The file is truncated or damaged, or the picture too large for its kind.
+    """
+    with _opened(path, kind) as image:
+        notes = _notes(image)
+        image.load()
+        pixels = np.array(_plain(image, indexed))
+        return pixels, _facts(image, pixels.shape, pixels.dtype, notes)
+
+
+def picture_facts(path: Path, kind: str) -> ImageFacts:
+    """Return what the start of a PNG or JPEG file says, without its pixels.
+
+    Raises
+    ------
+    InputError
+        As for `read_picture`, as far as the start of the file tells.
+    """
+    with _opened(path, kind) as image:
+        # One pixel goes the way of all, and shows the channels and the type.
+        pixel = Image.new(image.mode, (1, 1))
+        pixel.info = dict(image.info)
+        sample = np.array(_plain(pixel, indexed=False))
+        shape = (image.height, image.width, *sample.shape[2:])
+        return _facts(image, shape, sample.dtype, _notes(image))
+
+
+@contextmanager
+def _opened(path: Path, kind: str) -> Iterator[Image.Image]:
+    try:
+        with _strict_pillow(), Image.open(path, formats=[kind]) as image:
+            yield image
+    except Image.DecompressionBombError as error:
+        raise InputError(
+            f"{path} has too many pixels for a {kind} file; save it as TIFF, or crop it."
+        ) from error
+    except DAMAGE as error:
+        raise damaged(path, error) from error
+
+
+@contextmanager
+def _strict_pillow() -> Iterator[None]:
+    """Have pillow refuse truncated files, whatever other packages set, and accept large ones."""
+    with _ONE_AT_A_TIME:
+        before = PillowFile.LOAD_TRUNCATED_IMAGES
+        PillowFile.LOAD_TRUNCATED_IMAGES = False
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+                yield
+        finally:
+            PillowFile.LOAD_TRUNCATED_IMAGES = before
+
+
+def _plain(image: Image.Image, indexed: bool) -> Image.Image:
+    """Bring a picture to gray, RGB or RGBA; one with a palette to its indices if wanted."""
+    if image.mode == "LA":
+        return image.getchannel("L")
+    if image.mode == "P" and not indexed:
+        return image.convert("RGBA" if "transparency" in image.info else "RGB")
+    if image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
+        return image.convert("RGB")
+    return image
+
+
+def _facts(
+    image: Image.Image, shape: tuple[int, ...], dtype: np.dtype[Any], notes: tuple[str, ...]
+) -> ImageFacts:
+    rgb = len(shape) == 3
+    per_x, per_y = image.info.get("dpi", (0, 0))
+    size = from_resolution(float(per_y), float(per_x), "in")
+    native = dtype.newbyteorder("=")
+    return ImageFacts("YXC" if rgb else "YX", shape, native, rgb, size, notes=notes)
+
+
+def _notes(image: Image.Image) -> tuple[str, ...]:
+    notes = []
+    if image.mode == "LA":
+        notes.append("The alpha channel was dropped.")
+    # Known only before the pixels are loaded: how they lie in the file.
+    deep = any("16B" in str(tile.args) for tile in getattr(image, "tile", ()))
+    if deep and image.mode in ("RGB", "RGBA"):
+        notes.append("Colours of 16 bits were read with 8 bits; a TIFF file keeps them whole.")
+    n_frames = getattr(image, "n_frames", 1)
+    if n_frames > 1:
+        notes.append(f"The file holds {n_frames} frames; the first one was read.")
+    return tuple(notes)
+
+
+class PictureSource:
+    """A PNG or JPEG file, which is always read as a whole.
+
+    Parameters
+    ----------
+    path : Path
+        Of the file.
+    kind : str
+        ``"PNG"`` or ``"JPEG"``.
+
+    Raises
+    ------
+    InputError
+        As for `picture_facts`.
+    """
+
+    def __init__(self, path: Path, kind: str) -> None:
+        self._path, self._kind = path, kind
+        self.facts = picture_facts(path, kind)
+
+    def reads_whole(self, spatial: tuple[int, int]) -> bool:
+        """Whether a part of a plane costs as much as all of it: always."""
+        return True
+
+    def read(self, index: Index) -> NDArray[Any]:
+        """Read a part of the picture."""
+        pixels, facts = read_picture(self._path, self._kind)
+        return pixels.astype(facts.dtype, copy=False)[index]

@@ -1,0 +1,73 @@
+"""Files that pixels are read from in parts; a few of them stay open."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from os import getpid
+from pathlib import Path
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from napari_diffseg.errors import InputError
+from napari_diffseg.io.facts import ImageFacts
+from napari_diffseg.io.kinds import ZARR_FILES, is_zarr, kind_of, too_large
+
+Index = tuple[int | slice, ...]
+"""A number, or a slice of step 1, for each axis of a file."""
+
+_OPEN_FILES = 16
+
+
+class Source(Protocol):
+    """A file that pixels are read from."""
+
+    facts: ImageFacts
+
+    def reads_whole(self, spatial: tuple[int, int]) -> bool:
+        """Whether a part of a plane costs as much as all of it, for these two axes."""
+
+    def read(self, index: Index) -> NDArray[Any]:
+        """Read a part: a number, or a slice of step 1, for each axis of the file."""
+
+
+def open_source(path: Path) -> Source:
+    """Open a file, or return it if this process has it open already.
+
+    Raises
+    ------
+    InputError
+        The file is missing, of another kind, truncated or damaged.
+    OutOfMemoryError
+        Not even its metadata fit into memory.
+    """
+    # Of a folder, the files at its top tell whether it was written anew.
+    told_by = [path, *(path / name for name in ZARR_FILES)] if path.is_dir() else [path]
+    try:
+        stats = [file.stat() for file in told_by if file.exists()]
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+    if not stats:
+        raise InputError(f"{path} does not exist; check the name of the file.")
+    # A file written anew is opened anew; an open file is not shared with a forked process.
+    stamp = tuple((stat.st_mtime_ns, stat.st_size) for stat in stats)
+    return _opened(path, stamp, getpid())
+
+
+@lru_cache(maxsize=_OPEN_FILES)
+def _opened(path: Path, stamp: tuple[tuple[int, int], ...], process: int) -> Source:
+    try:
+        if path.is_dir() and is_zarr(path):
+            from napari_diffseg.io.zarr_images import ZarrSource
+
+            return ZarrSource(path)
+        kind = kind_of(path)
+        if kind == "TIFF":
+            from napari_diffseg.io.tiff_frames import TiffSource
+
+            return TiffSource(path)
+        from napari_diffseg.io.pictures import PictureSource
+
+        return PictureSource(path, kind)
+    except MemoryError as error:
+        raise too_large(path) from error

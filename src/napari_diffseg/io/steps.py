@@ -1,0 +1,81 @@
+"""How far planes are apart, and how much time lies between frames, as files say it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from xml.etree import ElementTree
+
+from napari_diffseg.images.pixel_size import MICROMETRES, PixelSize, is_size
+from napari_diffseg.io.pixel_size import parse_unit
+
+_SECONDS = {
+    "day": 86400.0,
+    "d": 86400.0,
+    "hour": 3600.0,
+    "h": 3600.0,
+    "minute": 60.0,
+    "min": 60.0,
+    "second": 1.0,
+    "s": 1.0,
+    "sec": 1.0,
+    "millisecond": 1e-3,
+    "ms": 1e-3,
+    "microsecond": 1e-6,
+    "µs": 1e-6,
+    "us": 1e-6,
+    "nanosecond": 1e-9,
+    "ns": 1e-9,
+}
+
+
+def seconds(value: object, unit: object) -> float | None:
+    """Return a time in seconds; None where it is no positive number or has no known unit."""
+    number = positive(value)
+    length = _SECONDS.get(unit.strip().lower()) if isinstance(unit, str) else None
+    return None if number is None or length is None else number * length
+
+
+def distance(value: object, unit: object, pixel_size: PixelSize | None) -> float | None:
+    """Return a length in the unit of a pixel size; None where one of them is not known."""
+    number, known = positive(value), parse_unit(unit)
+    if number is None or known is None or pixel_size is None:
+        return None
+    if known == pixel_size.unit:
+        return number
+    return number * MICROMETRES[known] / MICROMETRES[pixel_size.unit]
+
+
+def positive(value: object) -> float | None:
+    """Return a positive number, or the one that a text holds; None for everything else."""
+    if not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if is_size(number) else None
+
+
+def from_ome_xml(xml: str, pixel_size: PixelSize | None) -> tuple[float | None, float | None]:
+    """Read PhysicalSizeZ and TimeIncrement (in s) of the first image in OME-XML."""
+    try:
+        pixels = ElementTree.fromstring(xml).find(".//{*}Pixels")
+    except ElementTree.ParseError:
+        return None, None
+    if pixels is None:
+        return None, None
+    return (
+        distance(pixels.get("PhysicalSizeZ"), pixels.get("PhysicalSizeZUnit", "µm"), pixel_size),
+        seconds(pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s")),
+    )
+
+
+def from_imagej(
+    metadata: Mapping[str, Any], pixel_size: PixelSize | None
+) -> tuple[float | None, float | None]:
+    """Read the spacing of planes and the interval of frames (in s) of an ImageJ TIFF."""
+    return (
+        distance(metadata.get("spacing"), metadata.get("unit"), pixel_size),
+        seconds(metadata.get("finterval"), metadata.get("tunit", "s")),
+    )

@@ -1,0 +1,167 @@
+"""Images in OME-Zarr and in plain zarr arrays, read as lazily as their chunks allow."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from math import prod
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_diffseg.errors import InputError
+from napari_diffseg.io.facts import ImageFacts
+from napari_diffseg.io.kinds import DAMAGE, damaged
+from napari_diffseg.io.ngff import ome_attributes, read_multiscale
+from napari_diffseg.io.sources import Index
+
+if TYPE_CHECKING:
+    import zarr
+
+# Frames that lie together in chunks are read together where they take no more than this ...
+_MOST_BLOCK_BYTES = 64 * 2**20
+# ... and so many blocks are kept, because two workers may be at either side of a border.
+_BLOCKS = 2
+
+
+class ZarrSource:
+    """A zarr array that is read in parts.
+
+    Parameters
+    ----------
+    path : Path
+        A folder: an OME-Zarr image, or a zarr array.
+
+    Raises
+    ------
+    InputError
+        There is no image in the folder, or its metadata make no sense.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._array, self.facts = open_zarr_image(path)
+        self._blocks = _Blocks(self._array)
+
+    def reads_whole(self, spatial: tuple[int, int]) -> bool:
+        """Whether a part of a plane costs as much as all of it, for these two axes."""
+        return all(self._array.chunks[axis] >= self._array.shape[axis] for axis in spatial)
+
+    def read(self, index: Index) -> NDArray[Any]:
+        """Read a part of the array."""
+        block = self._blocks.read(index)
+        return np.asarray(self._array[index]) if block is None else block
+
+
+class _Blocks:
+    """The frames read last, where many of them share their chunks.
+
+    To read one frame of such an array, all that are in its chunks must be decoded; the
+    next one is then at hand.
+    """
+
+    def __init__(self, array: zarr.Array[Any]) -> None:
+        self._array = array
+        self._kept: OrderedDict[tuple[int, ...], NDArray[Any]] = OrderedDict()
+        self._lock = Lock()
+
+    def read(self, index: Index) -> NDArray[Any] | None:
+        """Read a part by way of a block; None where that would save nothing."""
+        shape, chunks = self._array.shape, self._array.chunks
+        numbers = [axis for axis, where in enumerate(index) if isinstance(where, int)]
+        lengths = [min(chunks[axis], shape[axis]) for axis in numbers]
+        rest = prod(shape[axis] for axis in range(len(shape)) if axis not in numbers)
+        size = prod(lengths) * rest * self._array.dtype.itemsize
+        if prod(lengths) == 1 or size > _MOST_BLOCK_BYTES:
+            return None
+        place = list(index)
+        block: list[slice] = [slice(None)] * len(index)
+        for axis in numbers:
+            where = int(index[axis])  # type: ignore[arg-type]
+            start = where - where % chunks[axis]
+            block[axis] = slice(start, min(start + chunks[axis], shape[axis]))
+            place[axis] = where - start
+        return self._block(tuple(block), tuple(block[axis].start for axis in numbers))[tuple(place)]
+
+    def _block(self, where: tuple[slice, ...], key: tuple[int, ...]) -> NDArray[Any]:
+        # Another worker that wants the same block waits for it instead of reading it too.
+        with self._lock:
+            if key not in self._kept:
+                while len(self._kept) >= _BLOCKS:
+                    self._kept.popitem(last=False)
+                self._kept[key] = np.asarray(self._array[where])
+            self._kept.move_to_end(key)
+            return self._kept[key]
+
+
+def open_zarr_image(path: Path) -> tuple[zarr.Array[Any], ImageFacts]:
+    """Open the image of a folder at full resolution, and say what is known of it.
+
+    Raises
+    ------
+    InputError
+        There is no image in the folder, or its metadata make no sense.
+    """
+    import zarr
+
+    try:
+        node = zarr.open(path, mode="r")
+    except DAMAGE as error:
+        raise damaged(path, error) from error
+    if isinstance(node, zarr.Array):
+        return node, _plain_facts(node)
+    attributes = ome_attributes(node.attrs.asdict())
+    notes: tuple[str, ...] = ()
+    if "bioformats2raw.layout" in attributes and "0" in node:
+        first = node["0"]
+        if isinstance(first, zarr.Group):
+            node, attributes = first, ome_attributes(first.attrs.asdict())
+            notes = ("The file can hold several images; the first one was read.",)
+    if "multiscales" not in attributes:
+        raise InputError(
+            f"{path} holds no OME-Zarr image at its top; name the image or the array in it, for "
+            f"example {path / '0'}."
+        )
+    found = read_multiscale(attributes, str(path))
+    try:
+        array = node.get(found.array)
+    except DAMAGE as error:
+        raise damaged(path / found.array, error) from error
+    if not isinstance(array, zarr.Array):
+        raise InputError(
+            f"{path} says that its pixels are in {found.array!r}, but there is no array of that "
+            "name; copy or write the image again."
+        )
+    if array.ndim != len(found.axes):
+        raise InputError(
+            f"{path} names the axes {found.axes}, but its array has {array.ndim} (its shape is "
+            f"{array.shape}); write the image again, or name the array in it and its axes."
+        )
+    return array, ImageFacts(
+        found.axes,
+        array.shape,
+        _dtype(array),
+        None,
+        found.pixel_size,
+        found.z_step,
+        found.t_step,
+        notes,
+    )
+
+
+def _plain_facts(array: zarr.Array[Any]) -> ImageFacts:
+    """Return what a plain array says: the names of its axes, if they are such as we know."""
+    names = getattr(array.metadata, "dimension_names", None)
+    if names is None:
+        names = array.attrs.asdict().get("_ARRAY_DIMENSIONS")  # as xarray writes them
+    axes = None
+    if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
+        letters = "".join(name.upper() for name in names)
+        known = set(letters) <= set("TCZYX") and len(set(letters)) == len(letters) == array.ndim
+        axes = letters if known and {"Y", "X"} <= set(letters) else None
+    return ImageFacts(axes, array.shape, _dtype(array), None)
+
+
+def _dtype(array: zarr.Array[Any]) -> np.dtype[Any]:
+    return np.dtype(array.dtype).newbyteorder("=")

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+
+from napari_diffseg.errors import InputError
+from napari_diffseg.io.frames import open_frames
+from napari_diffseg.io.ngff import image_label, multiscales, read_multiscale
+from napari_diffseg.io.pixel_size import PixelSize
+
+PIXELS = np.random.default_rng(0).integers(0, 4000, (3, 2, 16, 12)).astype(np.uint16)
+AXES = [
+    {"name": "t", "type": "time", "unit": "millisecond"},
+    {"name": "c", "type": "channel"},
+    {"name": "y", "type": "space", "unit": "micrometer"},
+    {"name": "x", "type": "space", "unit": "nanometer"},
+]
+SCALE = {"type": "scale", "scale": [500, 1, 0.5, 250]}
+IMAGE = {
+    "axes": AXES,
+    "datasets": [
+        {"path": "full", "coordinateTransformations": [SCALE]},
+        {"path": "half", "coordinateTransformations": [SCALE]},
+    ],
+}
+
+
+def write(path: Path, version: str, image: Any) -> Path:
+    """Write an image as other programs do: 0.4 in zarr 2, 0.5 in zarr 3."""
+    new = version == "0.5"
+    group = zarr.create_group(path, zarr_format=3 if new else 2)
+    ome = {"version": version, "multiscales": [image]}
+    group.update_attributes(
+        {"ome": ome} if new else {"multiscales": [image | {"version": version}]}
+    )
+    group.create_array("full", data=PIXELS, chunks=(1, 1, 16, 12))
+    group.create_array("half", data=PIXELS[..., ::2, ::2])
+    return path
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_images_of_other_programs(tmp_path: Path, version: str) -> None:
+    stack = open_frames(write(tmp_path / "a.ome.zarr", version, IMAGE))
+    assert (stack.axes, stack.shape, stack.frame_axes) == ("TCYX", PIXELS.shape, "CYX")
+    assert stack.pixel_size == PixelSize(500, 250, "nm")
+    assert (stack.z_step, stack.t_step) == (None, 0.5)
+    np.testing.assert_array_equal(np.asarray(stack.frame(2)), PIXELS[2])
+    # The array itself is an image too.
+    array = open_frames(tmp_path / "a.ome.zarr" / "half", "TCYX")
+    np.testing.assert_array_equal(np.asarray(array.frame(1)), PIXELS[1, :, ::2, ::2])
+
+
+def test_depth_and_a_scale_of_all_levels() -> None:
+    image: dict[str, Any] = {
+        "axes": [{"name": letter, "unit": "micrometer"} for letter in "zyx"],
+        "datasets": [
+            {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [4, 1, 1]}]}
+        ],
+        "coordinateTransformations": [{"type": "scale", "scale": [0.5, 0.25, 0.25]}],
+    }
+    found = read_multiscale({"multiscales": [image]}, "a.zarr")
+    assert found == ("0", "ZYX", PixelSize(0.25, 0.25, "µm"), 2.0, None)
+    image["datasets"][0].pop("coordinateTransformations")
+    assert read_multiscale({"multiscales": [image]}, "a.zarr").z_step == 0.5
+
+
+@pytest.mark.parametrize("unit", [None, "pixel", "parsec", 5])
+def test_without_a_known_unit_there_is_no_size(unit: object) -> None:
+    image = {
+        "axes": [{"name": letter, "unit": unit} for letter in "yx"],
+        "datasets": [
+            {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [4, 1]}]}
+        ],
+    }
+    assert read_multiscale({"multiscales": [image]}, "a.zarr") == ("0", "YX", None, None, None)
+
+
+def test_axes_of_older_versions() -> None:
+    image: dict[str, Any] = {"datasets": [{"path": "0"}]}
+    assert read_multiscale({"multiscales": [image]}, "a.zarr").axes == "TCZYX"
+    image["axes"] = ["z", "y", "x"]
+    assert read_multiscale({"multiscales": [image]}, "a.zarr").axes == "ZYX"
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        pytest.param({"axes": "tcyx"}, "no list", id="axes as text"),
+        pytest.param({"axes": []}, "no list", id="no axes"),
+        pytest.param({"axes": [{"name": "t"}, {"name": 5}]}, "5 is no axis", id="axis as number"),
+        pytest.param({"axes": [{"name": "y"}, {"name": "y"}]}, "twice", id="axis twice"),
+        pytest.param({"axes": [{"name": "t"}, {"name": "y"}]}, "no X", id="no x"),
+        pytest.param({"axes": AXES[1:]}, "scale", id="fewer axes than the scale has"),
+        pytest.param({"datasets": []}, "pixels", id="no datasets"),
+        pytest.param({"datasets": [{"path": 5}]}, "pixels", id="path as number"),
+        pytest.param({"datasets": {"path": "full"}}, "pixels", id="datasets as mapping"),
+        pytest.param({"datasets": [{"path": "nowhere"}]}, "no array", id="no such array"),
+        pytest.param({"datasets": [{"path": "../full"}]}, "damaged", id="a path that leads out"),
+        pytest.param(
+            {"axes": AXES[2:], "datasets": [{"path": "full"}]}, "has 4", id="axes of another array"
+        ),
+        pytest.param({"coordinateTransformations": 5}, "no list", id="transformations as number"),
+        pytest.param({"coordinateTransformations": [5]}, "else", id="a transformation as number"),
+        *(
+            pytest.param(
+                {"coordinateTransformations": [{"type": "scale", "scale": scale}]},
+                "scale",
+                id=f"scale {scale}",
+            )
+            for scale in (5, [1, 1], [1, 1, 0, 1], [1, 1, -1, 1], [1, 1, "1", 1], [1, 1, None, 1])
+        ),
+    ],
+)
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_metadata_that_make_no_sense(
+    tmp_path: Path, version: str, change: dict[str, Any], match: str
+) -> None:
+    path = write(tmp_path / "a.ome.zarr", version, deepcopy(IMAGE) | change)
+    with pytest.raises(InputError, match=match) as caught:
+        open_frames(path)
+    message = str(caught.value)
+    assert "a.ome.zarr" in message
+    assert message.endswith(".")
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("multiscales", [5, [], [5], {}, "text"])
+def test_multiscales_that_list_no_image(multiscales: object) -> None:
+    with pytest.raises(InputError, match="lists no image"):
+        read_multiscale({"multiscales": multiscales}, "a.zarr")
+
+
+def test_groups_without_an_image(tmp_path: Path) -> None:
+    zarr.create_group(tmp_path / "a.zarr").create_array("0", data=PIXELS)
+    with pytest.raises(InputError, match="no OME-Zarr image at its top"):
+        open_frames(tmp_path / "a.zarr")
+    (tmp_path / "b.zarr").mkdir()
+    (tmp_path / "b.zarr" / "zarr.json").write_text("{")
+    with pytest.raises(InputError, match=r"b\.zarr is truncated or damaged"):
+        open_frames(tmp_path / "b.zarr")
+
+
+def test_the_first_of_several_images(tmp_path: Path) -> None:
+    group = zarr.create_group(tmp_path / "a.zarr", zarr_format=2)
+    group.update_attributes({"bioformats2raw.layout": 3})
+    write(tmp_path / "a.zarr" / "0", "0.4", IMAGE)
+    stack = open_frames(tmp_path / "a.zarr")
+    assert stack.axes == "TCYX"
+    assert stack.notes == ("The file can hold several images; the first one was read.",)
+
+
+@pytest.mark.parametrize("size", [None, PixelSize(0.5, 250, "nm"), PixelSize(1, 2, "Å")])
+def test_what_is_written_is_read_back(size: PixelSize | None) -> None:
+    written = multiscales("TZYX", ["0", "1"], name="a", pixel_size=size, z_step=3, t_step=0.1)
+    found = read_multiscale({"multiscales": written}, "a.zarr")
+    assert found == ("0", "TZYX", size, 3 if size else None, 0.1)
+    first, second = (
+        dataset["coordinateTransformations"][0]["scale"] for dataset in written[0]["datasets"]
+    )
+    assert second == [first[0], first[1], 2 * first[2], 2 * first[3]]
+
+
+def test_names_and_colours_are_of_the_same_labels() -> None:
+    described = image_label({2: "cell", 1: "ground"}, {2: (1, 0.5, 0, 1), 3: (0, 0, 1, 0)})
+    colors = {entry["label-value"]: entry["rgba"] for entry in described["colors"]}
+    names = {entry["label-value"]: entry.get("name") for entry in described["properties"]}
+    assert colors == {1: [128, 128, 128, 255], 2: [255, 128, 0, 255], 3: [0, 0, 255, 0]}
+    assert names == {1: "ground", 2: "cell", 3: None}
+    assert set(image_label({}, {})) == {"source"}
+    for wrong in ((1, 0, 0), (2, 0, 0, 1), (float("nan"), 0, 0, 1)):
+        with pytest.raises(InputError, match="colour"):
+            image_label({}, {1: wrong})
