@@ -171,3 +171,23 @@ def test_a_frame_that_is_constant_is_labelled_all_the_same(model, scene, options
     flat = np.full(scene.image.shape, 0.5, np.float32)
     labels = model.apply(flat, axes="YX", options=options)
     assert labels.min() > 0
+
+
+def as_dtype(image, dtype):
+    top = np.iinfo(dtype).max
+    return (image.clip(0, 1) * top).astype(dtype)
+
+
+def test_another_data_type_with_other_values_is_refused_but_its_own_range_helps(
+    scene, quick, options
+):
+    told = {"axes": "YX", "options": options}
+    small, large = as_dtype(scene.image, np.uint8), as_dtype(scene.image, np.uint16)
+    for known, other in ((small, large), (large + np.uint16(2000), small)):
+        model = segment(known, params=quick, **told).model
+        with pytest.raises(InputError, match=f"was trained on {known.dtype}"):
+            model.apply(other, **told)
+        own = model.apply(other, params=ApplyParams(intensities="frame"), **told)
+        assert len(np.unique(own)) > 2
+        same = model.apply(known.astype(np.float32), **told)
+        np.testing.assert_array_equal(same, model.apply(known, **told))

@@ -29,7 +29,12 @@ from napari_diffseg.core.plane import Plane
 from napari_diffseg.errors import InputError
 from napari_diffseg.images.axes import ImageAxes, channels_first, resolve_axes
 from napari_diffseg.images.hierarchy import ClusterHierarchy
-from napari_diffseg.images.intensity import IntensityRange, finite_mask, measure_range
+from napari_diffseg.images.intensity import (
+    IntensityRange,
+    check_known_range,
+    finite_mask,
+    measure_range,
+)
 from napari_diffseg.images.labels import smallest_unsigned_dtype
 from napari_diffseg.images.local_statistics import LocalStatistics
 from napari_diffseg.images.pixel_size import PixelSize
@@ -270,6 +275,8 @@ class Model:
             with readable_torch_errors(), thread_limit(options.threads):
                 around = grow(window, MARGIN, image_axes.plane_shape)
                 plane = Plane.read(image, image_axes, model.ranges, model.stage, around)
+                if params.intensities == "trained":
+                    check_known_range(plane.raw, model.ranges, model.facts.dtype)
                 labelled = model._label(network, plane, inside(window, around), device)
             values, counts = np.unique(labelled.labels, return_counts=True)
             areas = dict(zip(values.tolist(), counts.tolist(), strict=True))

@@ -23,6 +23,10 @@ _MOST_SAMPLES = 1 << 20
 # Pixels scaled at a time: bounds the float64 copies that normalizing needs.
 _BLOCK_PIXELS = 1 << 18
 
+_MOST_LOOKED_AT = 1 << 16  # pixels by which the range of another image is told
+_NEARLY_ALL = 0.9
+_LEAST_SHARE = 0.1  # of the known range, that a data type must hold
+
 # Tails beyond the percentiles are kept, but one hot pixel must not dominate a convolution.
 _LOWEST, _HIGHEST = -1.0, 2.0
 
@@ -117,6 +121,40 @@ def measure_range(
         real = [r for r, (low, high) in zip(ranges, extrema, strict=True) if low < high]
         ranges = [(min(low for low, _ in real), max(high for _, high in real))] * len(ranges)
     return IntensityRange(tuple(low for low, _ in ranges), tuple(high for _, high in ranges))
+
+
+def check_known_range(pixels: NDArray[Any], ranges: IntensityRange, known_dtype: str) -> None:
+    """Refuse an image of another data type whose values are far from those that are known.
+
+    Parameters
+    ----------
+    pixels : ndarray, (c, y, x)
+        Of the image, or of a part of it.
+    ranges : IntensityRange
+        The intensities that became 0 and 1 in the training images.
+    known_dtype : str
+        Data type of those. Of the same type nothing is refused: a frame may be dark.
+
+    Raises
+    ------
+    InputError
+        Nearly all values lie far above the range, or the type cannot hold those in it.
+    """
+    dtype = pixels.dtype
+    if dtype.name == known_dtype:
+        return
+    step = -(-pixels[0].size // _MOST_LOOKED_AT)
+    for channel, low, high in zip(pixels, ranges.low, ranges.high, strict=True):
+        values = channel.reshape(-1)[:: step | 1]
+        reach = high + (high - low)
+        is_above = np.count_nonzero(values > reach) > _NEARLY_ALL * values.size
+        largest = np.iinfo(dtype).max if dtype.kind in "iu" else np.inf
+        if is_above or largest < low + _LEAST_SHARE * (high - low):
+            raise InputError(
+                f"The image is {dtype.name} with values up to {np.nanmax(values):g}, but the model "
+                f"was trained on {known_dtype} from {low:g} to {high:g}; apply it with the "
+                "intensities of the frame ('frame'), or convert the image."
+            )
 
 
 @dataclass(frozen=True, eq=False, slots=True)
