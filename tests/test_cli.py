@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 import napari_diffseg
 from napari_diffseg import cli
+from napari_diffseg.cli import machine, options
 from napari_diffseg.core import segmentation
 from napari_diffseg.core.training import Command, Iteration
 from napari_diffseg.io.reading import read_image
@@ -126,11 +127,11 @@ def test_progress_shows_iteration_clusters_and_loss_on_a_terminal(
 
 @pytest.mark.parametrize("preset", list(PRESETS))
 def test_presets_are_changed_only_by_what_is_given(preset: str) -> None:
-    args = cli._parser().parse_args(
+    args = cli.parser().parse_args(
         ["segment", "in.png", "-o", "out.png", "--preset", preset, "--seed", "7"]
     )
     expected = {**PRESETS[preset]().to_dict(), "seed": 7}  # type: ignore[operator]
-    assert cli.read_parameters(args).to_dict() == expected
+    assert options.read_parameters(args).to_dict() == expected
 
 
 def test_every_parameter_is_an_option_with_symbol_bounds_and_default(
@@ -552,7 +553,7 @@ def test_second_interrupt_writes_nothing(
 
 
 def test_info(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(cli, "_PACKAGES", ("numpy", "no-such-package"))
+    monkeypatch.setattr(machine, "_PACKAGES", ("numpy", "no-such-package"))
     assert cli.main(["info"]) == 0
     shown = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
     assert shown["napari-diffseg"] == napari_diffseg.__version__
@@ -600,10 +601,10 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         calls.append(command)
         return 5
 
-    monkeypatch.setattr(cli.subprocess, "call", call)
+    monkeypatch.setattr(machine.subprocess, "call", call)
     monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setattr(cli, "find_spec", lambda name: object())
-    monkeypatch.setattr(cli.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(machine, "find_spec", lambda name: object())
+    monkeypatch.setattr(machine.shutil, "which", lambda name: f"/usr/bin/{name}")
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     return calls
@@ -631,7 +632,7 @@ def test_demo_uses_the_display_that_is_there(
 def test_demo_without_display(
     called: list[list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli.shutil, "which", lambda name: None)
+    monkeypatch.setattr(machine.shutil, "which", lambda name: None)
     assert cli.main(["demo"]) == 1
     assert "xvfb" in error_line(capsys)
     assert called == []
@@ -640,7 +641,7 @@ def test_demo_without_display(
 def test_demo_without_napari(
     called: list[list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli, "find_spec", lambda name: None)
+    monkeypatch.setattr(machine, "find_spec", lambda name: None)
     assert cli.main(["demo"]) == 1
     assert "pip install 'napari-diffseg[all]'" in error_line(capsys)
     assert called == []

@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Iterable
 from typing import Any
 
-from napari_diffseg.params import PRESETS, ParameterSpec, RunOptions, Scalar, SegmentationParams
+from napari_diffseg.parameters import ParameterSpec, Scalar
+from napari_diffseg.params import PRESETS, ApplyParams, RunOptions, SegmentationParams
 
 OPTIONS_SHOWN = ("device", "threads")
 """The fields of `RunOptions` that mean something without a window."""
@@ -32,6 +33,29 @@ def add_options(parser: argparse.ArgumentParser) -> None:
             _add_spec(group, spec, f"default {spec.default}")
 
 
+def add_apply_parameters(parser: argparse.ArgumentParser) -> None:
+    """Add one option for each parameter of applying a model."""
+    group = parser.add_argument_group("Model")
+    for spec in ApplyParams.specs():
+        _add_spec(group, spec, f"{spec.range_text}; default {spec.default}")
+
+
+def frame_slice(text: str) -> slice:
+    """Read ``"7"``, ``"0:100"`` or ``"0:5000:10"``; argparse names what was wrong."""
+    numbers = [int(part) if part else None for part in text.split(":")]
+    if len(numbers) == 1 and numbers[0] is not None:
+        start = numbers[0]
+        return slice(start, start + 1 if start != -1 else None)
+    if len(numbers) not in (2, 3) or 0 in numbers[2:]:
+        raise ValueError(text)
+    return slice(*numbers)
+
+
+def frame_numbers(text: str) -> list[int]:
+    """Read ``"0,150,299"``; argparse names what was wrong."""
+    return [int(part) for part in text.split(",")]
+
+
 def read_parameters(args: argparse.Namespace) -> SegmentationParams:
     """Build the parameters: those of the preset, changed by what was given.
 
@@ -44,6 +68,11 @@ def read_parameters(args: argparse.Namespace) -> SegmentationParams:
     preset: Any = PRESETS[args.preset]
     params: SegmentationParams = preset(**_given(args, names))
     return params
+
+
+def read_apply_parameters(args: argparse.Namespace) -> ApplyParams:
+    """Build the parameters of applying a model; raises as `read_parameters` does."""
+    return ApplyParams.from_dict(_given(args, (spec.name for spec in ApplyParams.specs())))
 
 
 def read_options(args: argparse.Namespace) -> RunOptions:

@@ -1,0 +1,64 @@
+"""The command line: ``napari-diffseg segment``, ``train``, ``apply``, ``card``, ``info``, ``demo``.
+
+Exit codes: 0 done; 1 an error, told in one line; 2 wrong usage; 3 done but for some frames,
+which are named; 130 interrupted. Neither torch nor napari is loaded before a command needs
+it, and napari never: the demonstration runs in a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from io import TextIOWrapper
+
+from napari_diffseg import __version__
+from napari_diffseg.cli import apply, card, machine, segment, train
+from napari_diffseg.cli.terminal import INTERRUPTED, say
+from napari_diffseg.errors import DiffSegError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments without the program's name; those of the process where None.
+
+    Raises
+    ------
+    SystemExit
+        After ``--help`` and ``--version`` (0), or for wrong usage (2).
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A terminal that cannot show μ or × gets a question mark, not an error.
+            stream.reconfigure(errors="replace")
+    args = parser().parse_args(argv)
+    # tifffile logs what it dislikes in a file; what matters of it comes as an error.
+    logging.getLogger("tifffile").addHandler(logging.NullHandler())
+    try:
+        code: int = args.command(args)
+    except DiffSegError as error:
+        say(f"error: {error}")
+        return 1
+    except KeyboardInterrupt:
+        say("cancelled.")
+        return INTERRUPTED
+    return code
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    whole = argparse.ArgumentParser(
+        prog="napari-diffseg",
+        description="Segment images without training data, by differentiable feature clustering.",
+        allow_abbrev=False,
+    )
+    whole.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = whole.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for part in (segment, train, apply, card, machine):
+        part.add_to(commands)
+    return whole

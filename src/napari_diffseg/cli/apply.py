@@ -1,0 +1,186 @@
+"""The command ``napari-diffseg apply``: a trained model on many frames or files."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_diffseg.cli.options import (
+    add_apply_parameters,
+    add_options,
+    frame_slice,
+    read_apply_parameters,
+    read_options,
+)
+from napari_diffseg.cli.terminal import INTERRUPTED, Commands, say
+
+if TYPE_CHECKING:
+    from napari_diffseg.stack.run import StackProgress, StackReport
+
+SOME_FAILED = 3
+"""Exit code where the output is whole, but some frames could not be segmented."""
+
+_MOST_NAMED = 20
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command to the parser."""
+    apply = commands.add_parser(
+        "apply",
+        help="segment many frames or files with a model",
+        description="Segment many frames or files with a model that 'train' has written. Stopped "
+        "or killed at any moment, the run is finished by the same command with --resume.",
+        allow_abbrev=False,
+    )
+    apply.add_argument("model", type=Path, metavar="MODEL", help="file that 'train' has written")
+    apply.add_argument(
+        "inputs",
+        type=Path,
+        nargs="+",
+        metavar="IN",
+        help="TIFF, OME-TIFF, OME-Zarr, PNG or JPEG, or folders of these",
+    )
+    _add_output(apply)
+    _add_machine(apply)
+    add_options(apply)
+    add_apply_parameters(apply)
+    apply.set_defaults(command=_apply)
+
+
+def _add_output(apply: argparse.ArgumentParser) -> None:
+    apply.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="OUT",
+        help=".ome.zarr, .ome.tif or .png: one result, several IN are then the frames of one "
+        "series; any other name: a folder, in which each IN has a file of its own name",
+    )
+    apply.add_argument(
+        "--frames",
+        type=frame_slice,
+        metavar="START:STOP:STEP",
+        help="which frames, counted from 0 along time (or depth, where there is no time), such as "
+        "0:5000:10 (default: all)",
+    )
+    apply.add_argument(
+        "--axes",
+        metavar="LETTERS",
+        help="one letter of T C Z Y X for each axis of an input, such as TYX "
+        "(default: what the file says, else a guess)",
+    )
+    apply.add_argument(
+        "--table",
+        type=Path,
+        metavar="FILE",
+        help="CSV file for the area of each label in each frame",
+    )
+    apply.add_argument(
+        "--resume", action="store_true", help="finish an earlier run that was cut short"
+    )
+    apply.add_argument(
+        "--force",
+        action="store_true",
+        help="overwrite OUT; begin anew where an earlier run was cut short",
+    )
+    apply.add_argument("--quiet", action="store_true", help="print nothing but errors")
+
+
+def _add_machine(apply: argparse.ArgumentParser) -> None:
+    apply.add_argument(
+        "--scheduler",
+        default="threads",
+        metavar="threads|processes|ADDRESS",
+        help="where the frames are done: on threads, in processes of this machine, or by the dask "
+        "workers of a scheduler such as tcp://host:8786 (default: %(default)s)",
+    )
+    apply.add_argument(
+        "--workers",
+        type=int,
+        default=0,
+        metavar="N",
+        help="how many threads or processes; 0 takes one for each processor, or one for a GPU "
+        "(default: %(default)s)",
+    )
+
+
+def _apply(args: argparse.Namespace) -> int:
+    params, options = read_apply_parameters(args), read_options(args)
+
+    from napari_diffseg.core.model import Model
+    from napari_diffseg.stack.run import apply_stack
+
+    progress = apply_stack(
+        Model.load(args.model),
+        args.inputs,
+        args.output,
+        frames=args.frames,
+        params=params,
+        options=options,
+        scheduler=args.scheduler,
+        workers=args.workers,
+        resume=args.resume,
+        force=args.force,
+        axes=args.axes,
+        table=args.table,
+    )
+    report = _drain(progress, quiet=args.quiet)
+    if report is None:
+        say("stopped; the frames that are done are kept: run again with --resume.")
+        return INTERRUPTED
+    _tell_failures(report)
+    return SOME_FAILED if report.failed else 0
+
+
+def _drain(
+    steps: Generator[StackProgress, None, StackReport], *, quiet: bool
+) -> StackReport | None:
+    """Drain a run into a progress bar; None if Ctrl-C stopped it once it had begun."""
+    from tqdm import tqdm
+
+    step: StackProgress | None = None
+    n_before = 0
+    # Without a terminal (None) there is no bar either: it would fill a log file.
+    with tqdm(unit=" frames", disable=True if quiet else None, leave=False) as bar:
+        try:
+            while True:
+                last, step = step, next(steps)
+                if last is None:
+                    n_before = bar.initial = bar.n = step.done
+                    bar.reset(total=step.total)
+                    bar.update(n_before)
+                bar.update(step.done - bar.n)
+        except StopIteration as end:
+            report: StackReport = end.value
+        except KeyboardInterrupt:
+            if step is None:
+                raise
+            return None
+        finally:
+            steps.close()
+    if not quiet:
+        _tell(report, step, n_before)
+    return report
+
+
+def _tell(report: StackReport, step: StackProgress | None, n_before: int) -> None:
+    for note in report.notes:
+        say(note)
+    if step is None:
+        return
+    done = f"{report.done} frame{'' if report.done == 1 else 's'}"
+    if n_before:
+        done += f", {n_before} of them by an earlier run"
+    rate = (step.done - n_before) / step.seconds if step.seconds else 0.0
+    say(f"{done}, {step.seconds:.1f} s, {rate:.1f} frames a second: written to {report.output}")
+
+
+def _tell_failures(report: StackReport) -> None:
+    for name, reason in report.failed[:_MOST_NAMED]:
+        say(f"error: {name} was not segmented: {reason}")
+    more = len(report.failed) - _MOST_NAMED
+    if more > 0:
+        say(f"error: {more} more were not segmented.")

@@ -1,0 +1,22 @@
+"""The command ``napari-diffseg card``: what a model is, for people who did not train it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from napari_diffseg.cli.terminal import Commands
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command to the parser."""
+    card = commands.add_parser("card", help="print what is known of a model, as Markdown")
+    card.add_argument("model", type=Path, metavar="MODEL", help="file that 'train' has written")
+    card.set_defaults(command=_card)
+
+
+def _card(args: argparse.Namespace) -> int:
+    from napari_diffseg.core.model import Model
+
+    print(Model.load(args.model).card(), end="")
+    return 0

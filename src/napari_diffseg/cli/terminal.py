@@ -1,0 +1,87 @@
+"""What the commands say to the person at the terminal, and hear from them."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from napari_diffseg.core.training import Command, Iteration
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as a shell expects it."""
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+Result = TypeVar("Result")
+
+
+def say(text: str) -> None:
+    """Print a line to stderr, with the program's name."""
+    print(f"napari-diffseg: {text}", file=sys.stderr)
+
+
+@dataclass
+class Interrupt:
+    """Whether Ctrl-C was pressed."""
+
+    met: bool = False
+
+
+@contextmanager
+def first_interrupt_finishes() -> Iterator[Interrupt]:
+    """Note the first Ctrl-C, and raise KeyboardInterrupt only at the second."""
+    interrupt = Interrupt()
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if interrupt.met:
+            raise KeyboardInterrupt
+        interrupt.met = True
+        say("keeping what there is; press Ctrl-C again to cancel.")
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield interrupt
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def drain_training(
+    steps: Generator[Iteration, Command | None, Result],
+    interrupt: Interrupt,
+    *,
+    n_iterations: int,
+    quiet: bool,
+) -> Result:
+    """Drain a training generator into a progress bar; an interrupt finishes it."""
+    from tqdm import tqdm
+
+    from napari_diffseg.core.training import Command
+
+    command: Command | None = None
+    # Without a terminal (None) there is no bar either: it would fill a log file.
+    with tqdm(total=n_iterations, unit="it", disable=True if quiet else None, leave=False) as bar:
+        try:
+            while True:
+                _show(bar, steps.send(command))
+                command = Command.FINISH if interrupt.met else None
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+        finally:
+            steps.close()
+
+
+def _show(bar: Any, step: Iteration) -> None:
+    bar.set_postfix(clusters=step.n_clusters, loss=f"{step.loss:.3f}", refresh=False)
+    if step.labelled:
+        bar.set_description(f"labelling {step.labelled:.0%}")
+    else:
+        # Scribbles are followed in rounds that count from 1 again.
+        bar.total = step.n_iterations
+        bar.update(step.index - bar.n)

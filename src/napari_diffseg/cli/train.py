@@ -1,0 +1,129 @@
+"""The command ``napari-diffseg train``: learn from a few images, and keep the model."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+from napari_diffseg.cli.options import (
+    add_options,
+    add_parameters,
+    frame_numbers,
+    read_options,
+    read_parameters,
+)
+from napari_diffseg.cli.references import NONE, References, read_references
+from napari_diffseg.cli.terminal import Commands, drain_training, first_interrupt_finishes, say
+from napari_diffseg.errors import InputError, OutputError
+
+_ENDING = ".safetensors"
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command to the parser."""
+    train = commands.add_parser(
+        "train",
+        help="learn from a few images or frames, and write a model",
+        description="Learn from a few images or frames, and write a model for 'apply'. The first "
+        "Ctrl-C ends the training and keeps what there is; the second cancels.",
+        allow_abbrev=False,
+    )
+    train.add_argument(
+        "references",
+        type=Path,
+        nargs="+",
+        metavar="REF",
+        help="images of one kind, or stacks of frames: TIFF, OME-TIFF, OME-Zarr, PNG or JPEG",
+    )
+    train.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="MODEL",
+        help=f"file for the model, with the ending {_ENDING}",
+    )
+    train.add_argument(
+        "--scribbles",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="what was painted, one TIFF or PNG for each REF in the same order, or - where nothing "
+        "is: 0 = unpainted, else the number of a class, the same in all",
+    )
+    train.add_argument(
+        "--frames",
+        type=frame_numbers,
+        metavar="N,N,…",
+        help="which frames of each stack to learn from, counted from 0 (default: those with "
+        "scribbles, else the first, the middle and the last)",
+    )
+    train.add_argument(
+        "--axes",
+        metavar="LETTERS",
+        help="one letter of T C Z Y X for each axis of a file, such as TYX "
+        "(default: what the file says, else a guess)",
+    )
+    train.add_argument("--force", action="store_true", help="overwrite MODEL")
+    train.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    add_options(train)
+    add_parameters(train)
+    train.set_defaults(command=_train)
+
+
+def _train(args: argparse.Namespace) -> int:
+    params, options = read_parameters(args), read_options(args)
+    began = time.monotonic()
+
+    from napari_diffseg.core.references import train_steps
+    from napari_diffseg.files import check_place
+
+    if args.output.suffix.lower() != _ENDING:
+        raise OutputError(f"{args.output} has another ending than {_ENDING}; name the model so.")
+    check_place(args.output, force=args.force)
+    scribbles = _scribbles(args)
+    found = read_references(args.references, scribbles, args.frames, args.axes)
+    with first_interrupt_finishes() as interrupt:
+        steps = train_steps(
+            found.images,
+            scribbles=found.scribbles,
+            axes=found.axes,
+            rgb=found.rgb,
+            params=params,
+            options=options,
+        )
+        model = drain_training(steps, interrupt, n_iterations=params.n_iterations, quiet=args.quiet)
+        names = _names(found, scribbles)
+        provenance = {**names, **model.facts.provenance}
+        model = model.with_facts(pixel_size=found.pixel_size, provenance=provenance)
+        model.save(args.output, force=args.force)
+    if not args.quiet:
+        for note in dict.fromkeys(found.notes):
+            say(note)
+        count = len(found.images)
+        say(
+            f"{len(model.labels)} labels, from {count} image{'' if count == 1 else 's'}, "
+            f"{time.monotonic() - began:.1f} s: written to {args.output}"
+        )
+    return 0
+
+
+def _scribbles(args: argparse.Namespace) -> list[Path | None]:
+    """Return the file of scribbles of each reference."""
+    if args.scribbles is None:
+        return [None] * len(args.references)
+    if len(args.scribbles) != len(args.references):
+        raise InputError(
+            f"There are {len(args.references)} references, but {len(args.scribbles)} files of "
+            f"scribbles; give one for each, and {NONE} where nothing is painted."
+        )
+    return [None if str(path) == NONE else path for path in args.scribbles]
+
+
+def _names(found: References, scribbles: list[Path | None]) -> dict[str, object]:
+    """Say what the model learned from."""
+    names: dict[str, object] = {"images": found.names}
+    if any(scribbles):
+        names["scribbles"] = [path.name for path in scribbles if path is not None]
+    return names

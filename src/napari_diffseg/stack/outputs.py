@@ -1,0 +1,158 @@
+"""Outputs: begun as a store of labels in the journal, whole at the end, then moved to their place.
+
+The labels of every output are first collected in an OME-Zarr, one chunk for each window. That
+is the output itself, or a TIFF or PNG file is made of it once all frames are there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_diffseg import __version__
+from napari_diffseg.errors import OutputError
+from napari_diffseg.params import ApplyParams
+from napari_diffseg.stack.journal import Journal, cannot_write, check_replaceable
+from napari_diffseg.stack.plan import Target, output_kind
+
+if TYPE_CHECKING:
+    from napari_diffseg.core.model import Model
+    from napari_diffseg.io.label_store import LabelStore
+
+_MOST_NAMES = 100
+"""How many inputs the provenance names; of more, the first and the last."""
+
+
+def begin(target: Target, journal: Journal, model: Model, params: ApplyParams) -> None:
+    """Make the store of an output; it is there whole or not at all."""
+    from napari_diffseg.io.label_store import LabelStore
+
+    LabelStore.create(
+        journal.store(target.number),
+        axes=target.axes,
+        shape=target.shape,
+        dtype=model.label_dtype,
+        pixel_size=target.pixel_size,
+        z_step=target.z_step,
+        t_step=target.t_step,
+        names=model.facts.class_names,
+        colors=model.facts.class_colors,
+        provenance=_provenance(target, model, params),
+    )
+
+
+def finish(target: Target, journal: Journal, model: Model, params: ApplyParams) -> None:
+    """Make an output of its store, and move it to its place.
+
+    Can be called again after it was cut short anywhere.
+
+    Raises
+    ------
+    OutputError
+        The disk is full; or something was put in the output's place in the meantime.
+    """
+    from napari_diffseg.io.label_store import LabelStore
+
+    result, placing = journal.result(target.number), journal.placing(target.number)
+    store = journal.store(target.number)
+    if not result.exists():
+        if output_kind(target.output) == "zarr":
+            LabelStore.open(store).sweep()
+            store.replace(result)
+        else:
+            _write_file(target, store, result, model, params)
+    # Once this note is there, whatever is in the output's place came from here.
+    if not placing.exists():
+        _check_place(target.output, force=journal.force)
+    try:
+        placing.touch()
+        _move(result, target.output, journal)
+    except OSError as error:
+        raise cannot_write(target.output, error) from error
+    journal.discard(store)
+
+
+def drop(target: Target, journal: Journal) -> None:
+    """Give an output up, of which there is nothing."""
+    journal.discard(journal.store(target.number))
+
+
+def _write_file(
+    target: Target, store: Path, result: Path, model: Model, params: ApplyParams
+) -> None:
+    from napari_diffseg.io.label_store import LabelStore
+    from napari_diffseg.io.writing import write_label_stack, write_labels
+
+    labels = LabelStore.open(store)
+    provenance = _provenance(target, model, params)
+    # The writers tell the format by the ending.
+    part = result.with_name(f"{target.number}.part{target.output.suffix.lower()}")
+    if output_kind(target.output) == "png":
+        write_labels(
+            part,
+            labels.read(0),
+            pixel_size=target.pixel_size,
+            provenance=provenance,
+            force=True,
+        )
+    else:
+        write_label_stack(
+            part,
+            _frames(labels, len(target.frames)),
+            shape=target.shape,
+            axes=target.axes,
+            dtype=model.label_dtype,
+            pixel_size=target.pixel_size,
+            z_step=target.z_step,
+            t_step=target.t_step,
+            provenance=provenance,
+            force=True,
+        )
+    part.replace(result)
+
+
+def _frames(labels: LabelStore, n: int) -> Iterator[NDArray[np.unsignedinteger[Any]]]:
+    for position in range(n):
+        yield labels.read(position)
+
+
+def _check_place(output: Path, *, force: bool) -> None:
+    if not output.exists():
+        return
+    if not force:
+        raise OutputError(
+            f"{output} was put there by another program in the meantime; move it, and run again "
+            "with --resume."
+        )
+    check_replaceable(output)
+
+
+def _move(result: Path, output: Path, journal: Journal) -> None:
+    """Move a result to its place; a folder that is there goes out of the way first."""
+    if output.is_dir() or (output.exists() and result.is_dir()):
+        journal.discard(output)
+    result.replace(output)
+
+
+def _provenance(target: Target, model: Model, params: ApplyParams) -> dict[str, Any]:
+    """Say how an output came about; the same plan says the same, whenever and wherever."""
+    names = [path.name for path in target.paths]
+    if len(names) > _MOST_NAMES:
+        names = [names[0], "…", names[-1]]
+    facts = {
+        "software": f"napari-diffseg {__version__}",
+        "images": names,
+        "model": model.checksum,
+        "apply": params.to_dict(),
+        "params": model.params.to_dict(),
+        "training": dict(model.facts.provenance),
+        "class_names": {str(label): name for label, name in model.facts.class_names.items()},
+    }
+    # A model that was read from a file has its facts in another order.
+    said: dict[str, Any] = json.loads(json.dumps(facts, sort_keys=True))
+    return said

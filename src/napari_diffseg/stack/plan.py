@@ -1,0 +1,172 @@
+"""What is to be done: which frames of which files go where, by which model.
+
+Two runs with the same plan write the same bytes. The plan is kept beside the output, so
+that a run that was cut short is only ever finished with what it was begun with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from napari_diffseg.images.pixel_size import PixelSize
+
+ZARR = (".ome.zarr", ".zarr")
+TIFF = (".ome.tif", ".ome.tiff", ".tif", ".tiff")
+PNG = (".png",)
+PICTURES = (*PNG, ".jpg", ".jpeg")
+"""Endings of files; those of `PICTURES` that lose pixels are read, never written."""
+
+JOURNAL_NAME = ".napari-diffseg"
+"""Where the journal of a folder lies, within it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One frame to be labelled.
+
+    Attributes
+    ----------
+    index : int
+        Its number in the plan.
+    target, position : int
+        Which output it goes to, and as which frame.
+    path : Path
+        File that it lies in.
+    frame : int
+        Which frame of the file.
+    shape : tuple of int
+        What it must have, as stored.
+    """
+
+    index: int
+    target: int
+    position: int
+    path: Path
+    frame: int
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Target:
+    """One output, and the frames that go into it.
+
+    Attributes
+    ----------
+    number : int
+        Its place in the plan.
+    output : Path
+        Where it goes.
+    paths : tuple of Path
+        A file, or the files of a series.
+    frames : sequence of int
+        Frames of these, counted through, in the order of the output.
+    per_path : int
+        Frames in each file.
+    frame_shape : tuple of int
+        Of the input, with its channels.
+    axes : str
+        Of the labels, e.g. ``"TYX"``.
+    shape : tuple of int
+        Of the labels.
+    pixel_size : PixelSize or None
+    z_step, t_step : float or None
+        Distance of planes in the unit of `pixel_size`, of frames in seconds.
+    notes : tuple of str
+        Sentences that the person should read.
+    """
+
+    number: int
+    output: Path
+    paths: tuple[Path, ...]
+    frames: Sequence[int]
+    per_path: int
+    frame_shape: tuple[int, ...]
+    axes: str
+    shape: tuple[int, ...]
+    pixel_size: PixelSize | None = None
+    z_step: float | None = None
+    t_step: float | None = None
+    notes: tuple[str, ...] = ()
+
+    def source(self, position: int) -> tuple[Path, int]:
+        """Return the file that a frame of the output comes from, and which frame of it."""
+        file, frame = divmod(self.frames[position], self.per_path)
+        return self.paths[file], frame
+
+    def name(self, position: int) -> str:
+        """Name a frame for a person."""
+        path, frame = self.source(position)
+        return path.name if self.per_path == 1 else f"frame {frame} of {path.name}"
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Plan:
+    """What a run is to do.
+
+    Attributes
+    ----------
+    output : Path
+        File or folder, as asked for.
+    targets : tuple of Target
+        One, or one for each readable file of a folder.
+    unreadable : tuple of (str, str)
+        Files that cannot be segmented at all, and why.
+    facts : dict
+        All that makes the labels, in values that JSON can hold.
+    """
+
+    output: Path
+    targets: tuple[Target, ...]
+    unreadable: tuple[tuple[str, str], ...]
+    facts: dict[str, Any]
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether each input has an output of its own."""
+        return output_kind(self.output) is None
+
+    @property
+    def journal(self) -> Path:
+        """Folder in which the work is done until the output is whole."""
+        if self.is_folder:
+            return self.output / JOURNAL_NAME
+        return self.output.with_name(f".{self.output.name}.part")
+
+    @property
+    def n_units(self) -> int:
+        """Frames in all."""
+        return sum(len(target.frames) for target in self.targets)
+
+    def units(self) -> Iterator[Unit]:
+        """Yield the frames, target by target."""
+        index = 0
+        for target in self.targets:
+            for position in range(len(target.frames)):
+                path, frame = target.source(position)
+                yield Unit(index, target.number, position, path, frame, target.frame_shape)
+                index += 1
+
+
+def output_kind(path: Path) -> str | None:
+    """Return ``"zarr"``, ``"tiff"`` or ``"png"`` by the ending of a name, or None for a folder."""
+    name = path.name.lower()
+    for kind, endings in (("zarr", ZARR), ("tiff", TIFF), ("png", PNG)):
+        if name.endswith(endings):
+            return kind
+    return None
+
+
+def differences(mine: dict[str, Any], stored: dict[str, Any]) -> list[str]:
+    """Say in words what differs between the facts of two plans."""
+    words = {
+        "version": "the version of napari-diffseg",
+        "model": "the model",
+        "inputs": "the inputs",
+        "frames": "the choice of frames",
+        "axes": "the axes",
+        "params": "how the model is applied",
+    }
+    return [word for key, word in words.items() if mine.get(key) != stored.get(key)]

@@ -1,0 +1,251 @@
+"""How a plan is made: what the inputs are, and what becomes of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from hashlib import sha256
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_diffseg import __version__
+from napari_diffseg.errors import DiffSegError, InputError, OutputError
+from napari_diffseg.params import ApplyParams
+from napari_diffseg.stack.plan import PICTURES, PNG, TIFF, ZARR, Plan, Target, output_kind
+
+if TYPE_CHECKING:
+    from napari_diffseg.core.model import Model
+    from napari_diffseg.io.frames import FrameStack
+
+Paths = str | PathLike[str] | Sequence[str | PathLike[str]]
+
+
+def make_plan(
+    model: Model,
+    inputs: Paths,
+    output: str | PathLike[str],
+    *,
+    frames: slice | range | None = None,
+    params: ApplyParams | None = None,
+    axes: str | None = None,
+) -> Plan:
+    """Find out what is to be done; reads what the files say of themselves, no pixels.
+
+    Parameters
+    ----------
+    model : Model
+        Known again by what it is saved as.
+    inputs : path-like or sequence of path-like
+        Files, or folders of files.
+    output : path-like
+        Ends with one of `ZARR`, `TIFF` or `PNG`: one result; several inputs are then the
+        frames of one series. Else a folder: each input has an output of the same name.
+    frames : slice or range, optional
+        Which frames, along the first of the axes T and Z; all where None.
+    params : ApplyParams, optional
+        How the model is applied.
+    axes : str, optional
+        One letter per axis of the inputs; what the files say, else a guess, where None.
+
+    Raises
+    ------
+    InputError
+        There is no input, it cannot be read, has other channels than the model, or has
+        no such frames. In a folder, only if this holds for all files.
+    OutputError
+        The output has an ending that cannot be written, is one of the inputs, or two
+        inputs would have the same name in it.
+    """
+    output = Path(output).absolute()
+    files = _files(inputs)
+    _check_ending(output)
+    plan = Plan(output, (), (), _facts(model, files, output, frames, params, axes))
+    if plan.is_folder:
+        targets, unreadable = _folder_targets(files, output, model, frames, axes)
+    else:
+        targets, unreadable = [_one_target(files, output, model, frames, axes)], []
+    _check_not_an_input(files, [target.output for target in targets])
+    return Plan(output, tuple(targets), tuple(unreadable), plan.facts)
+
+
+def _facts(
+    model: Model,
+    files: Sequence[Path],
+    output: Path,
+    frames: slice | range | None,
+    params: ApplyParams | None,
+    axes: str | None,
+) -> dict[str, Any]:
+    return {
+        "version": __version__,
+        # Not its checksum, for names and colours go into the output too.
+        "model": sha256(model.to_bytes()).hexdigest(),
+        "params": (params or ApplyParams()).to_dict(),
+        "frames": None if frames is None else [frames.start, frames.stop, frames.step],
+        "axes": axes,
+        "inputs": [_stamp(path) for path in files],
+        "output": str(output),
+    }
+
+
+def _stamp(path: Path) -> list[str | int]:
+    """Return what changes when a file is written anew; a folder only has its name."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+    return [str(path)] if path.is_dir() else [str(path), status.st_size, status.st_mtime_ns]
+
+
+def _files(inputs: Paths) -> list[Path]:
+    from napari_diffseg.io.frames import list_inputs
+
+    given = [inputs] if isinstance(inputs, str | PathLike) else list(inputs)
+    files = [file.absolute() for path in given for file in list_inputs(Path(path))]
+    if not files:
+        raise InputError("There is no image to segment; name files, or a folder that has some.")
+    return files
+
+
+def _check_ending(output: Path) -> None:
+    name = output.name.lower()
+    if output_kind(output) is None and name.endswith(PICTURES):
+        raise OutputError(
+            f"{output} has an ending that cannot be written; name a file with one of "
+            f"{', '.join((*ZARR, *TIFF, *PNG))}, or a folder."
+        )
+
+
+def _one_target(
+    files: Sequence[Path],
+    output: Path,
+    model: Model,
+    frames: slice | range | None,
+    axes: str | None,
+) -> Target:
+    from napari_diffseg.io.frames import open_frames, open_series
+
+    stack = open_frames(files[0], axes) if len(files) == 1 else open_series(files, axes)
+    target = _target(0, stack, tuple(files), output, model, frames, axes)
+    if output_kind(output) == "png" and len(target.frames) > 1:
+        raise OutputError(
+            f"{output} cannot hold {len(target.frames)} frames, PNG holds one; name an .ome.zarr "
+            "or .ome.tif file, or a folder."
+        )
+    return target
+
+
+def _folder_targets(
+    files: Sequence[Path],
+    output: Path,
+    model: Model,
+    frames: slice | range | None,
+    axes: str | None,
+) -> tuple[list[Target], list[tuple[str, str]]]:
+    from napari_diffseg.io.frames import open_frames
+
+    targets: list[Target] = []
+    unreadable: list[tuple[str, str]] = []
+    homes: dict[Path, Path] = {}
+    for file in files:
+        home = output / _output_name(file)
+        if home in homes:
+            raise OutputError(
+                f"{homes[home]} and {file} would both become {home}; apply the model to them one "
+                "by one, or give them other names."
+            )
+        homes[home] = file
+        try:
+            stack = open_frames(file, axes)
+            targets.append(_target(len(targets), stack, (file,), home, model, frames, axes))
+        except DiffSegError as error:
+            unreadable.append((file.name, str(error)))
+    if not targets:
+        name, reason = unreadable[0]
+        raise InputError(f"None of the {len(files)} files can be segmented; {name}: {reason}")
+    return targets, unreadable
+
+
+def _target(
+    number: int,
+    stack: FrameStack,
+    files: tuple[Path, ...],
+    output: Path,
+    model: Model,
+    frames: slice | range | None,
+    axes: str | None,
+) -> Target:
+    from napari_diffseg.images.axes import resolve_axes
+
+    # Whether channels are colours is known of the file's own axes only.
+    rgb = stack.rgb if axes is None else None
+    found = resolve_axes(stack.frame_shape, stack.frame_axes, rgb=rgb)
+    if (found.n_channels, found.rgb) != (model.n_channels, model.facts.rgb):
+        raise InputError(
+            f"{files[0]} has {_channels(found.n_channels, found.rgb)}, but the model was trained "
+            f"on {_channels(model.n_channels, model.facts.rgb)}; give it images of that kind, or "
+            "say which axes they have (such as YXC or CYX)."
+        )
+    chosen = _chosen(frames, stack.leading_shape[0] if stack.leading else 1, files[0])
+    inner = math.prod(stack.leading_shape[1:])
+    size = stack.pixel_size
+    # Files lie with y before x; where it is said otherwise the labels lie turned.
+    if size and axes and stack.frame_axes.index("X") < stack.frame_axes.index("Y"):
+        size = replace(size, y=size.x, x=size.y)
+    step = frames.step or 1 if frames is not None and stack.leading[:1] == "T" else 1
+    return Target(
+        number=number,
+        output=output,
+        paths=files,
+        frames=[first * inner + rest for first in chosen for rest in range(inner)],
+        per_path=stack.n_frames // len(files),
+        frame_shape=tuple(stack.frame_shape),
+        axes=stack.leading + "YX",
+        shape=(
+            *((len(chosen), *stack.leading_shape[1:]) if stack.leading else ()),
+            *(stack.frame_shape[stack.frame_axes.index(axis)] for axis in "YX"),
+        ),
+        pixel_size=size,
+        z_step=stack.z_step,
+        t_step=None if stack.t_step is None else stack.t_step * abs(step),
+        notes=stack.notes,
+    )
+
+
+def _chosen(frames: slice | range | None, n: int, file: Path) -> range:
+    """Return which of n frames are meant."""
+    if frames is None:
+        return range(n)
+    chosen = range(*frames.indices(n)) if isinstance(frames, slice) else frames
+    if not chosen or not all(0 <= end < n for end in (chosen[0], chosen[-1])):
+        raise InputError(
+            f"{file} has {n} frame(s), counted from 0, but of the frames that were asked for "
+            "there are none, or not all; choose others."
+        )
+    return chosen
+
+
+def _channels(n: int, rgb: bool) -> str:
+    return "colours (RGB)" if rgb else f"{n} channel{'' if n == 1 else 's'}"
+
+
+def _output_name(file: Path) -> str:
+    """Return the name of the labels of a file."""
+    name = file.name
+    lower = name.lower()
+    for endings, ending in ((ZARR, ".ome.zarr"), (PICTURES, ".png")):
+        for own in endings:
+            if lower.endswith(own):
+                return name[: -len(own)] + ending
+    return name if lower.endswith(TIFF) else f"{file.stem}.ome.tif"
+
+
+def _check_not_an_input(files: Sequence[Path], outputs: Sequence[Path]) -> None:
+    sources = {file.resolve() for file in files}
+    for output in outputs:
+        if output.resolve() in sources:
+            raise OutputError(
+                f"{output} is the image itself; choose another name or folder for the labels."
+            )

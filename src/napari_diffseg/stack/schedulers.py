@@ -1,0 +1,245 @@
+"""Where units of work are done: on threads, in processes of this machine, or on a cluster.
+
+Only so many units are handed out at a time that every worker has one at hand and one to
+come; memory therefore does not grow with their number. dask is loaded only where it is used.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from importlib.util import find_spec
+from itertools import islice
+from threading import Event
+from typing import Any, TypeVar
+
+from napari_diffseg.errors import ClusterError, ParameterError
+
+THREADS, PROCESSES = "threads", "processes"
+
+PATIENCE = 8
+"""Seconds to wait for the answer of a scheduler elsewhere."""
+
+DEATHS = 10
+"""How many workers may die over one unit before it is given up."""
+
+_IN_HAND = 2
+"""Units handed out for each worker."""
+
+_IGNORE_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
+"""Ctrl-C in a terminal reaches every process; the one that hands out the units answers it."""
+
+Unit = TypeVar("Unit")
+Result = TypeVar("Result")
+
+
+def check_scheduler(scheduler: str) -> None:
+    """Find out before a run whether a scheduler's name means something, and dask is there.
+
+    Raises
+    ------
+    ParameterError
+        It is not ``"threads"``, ``"processes"`` or an address.
+    ClusterError
+        dask is needed, and is not installed.
+    """
+    if scheduler == THREADS:
+        return
+    if scheduler != PROCESSES and "://" not in scheduler:
+        raise ParameterError(
+            "scheduler",
+            f"scheduler is {scheduler!r}, but must be '{THREADS}', '{PROCESSES}' or the address of "
+            "a dask scheduler such as 'tcp://host:8786'.",
+        )
+    if find_spec("distributed") is None:
+        raise ClusterError(
+            f"The scheduler {scheduler!r} needs dask, which is not installed; run "
+            "pip install 'napari-diffseg[cluster]'."
+        )
+
+
+def processors() -> int:
+    """Return how many processors this program may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def run_units(
+    units: Iterable[Unit],
+    work: Callable[..., Result],
+    scheduler: str = THREADS,
+    n_workers: int = 1,
+) -> Generator[Result, None, None]:
+    """Do units of work, and yield each result as it comes.
+
+    Parameters
+    ----------
+    units : iterable
+        Asked for one after the other, no sooner than they can be handed out. For other
+        schedulers than threads they can be pickled.
+    work : callable
+        Called with a unit; on threads also with ``stopped=``, a function that says whether
+        the run has been closed, so that a long unit can be left. May be called a second
+        time with the same unit, where a worker was lost.
+    scheduler : str
+        ``"threads"``; ``"processes"`` (of one thread each); or the address of a dask
+        scheduler, such as ``"tcp://host:8786"``.
+    n_workers : int
+        How many threads or processes; not used with an address.
+
+    Yields
+    ------
+    object
+        What `work` returned, in the order in which it was done.
+
+    Raises
+    ------
+    ParameterError, ClusterError
+        As for `check_scheduler`; the scheduler does not answer, or was lost.
+    """
+    check_scheduler(scheduler)
+    if scheduler == THREADS:
+        yield from _on_threads(units, work, n_workers)
+    elif scheduler == PROCESSES:
+        with _local_client(n_workers) as client:
+            yield from _on_client(units, work, client, scheduler)
+    else:
+        with _client_of(scheduler) as client:
+            yield from _on_client(units, work, client, scheduler)
+
+
+def _on_threads(
+    units: Iterable[Unit], work: Callable[..., Result], n_workers: int
+) -> Iterator[Result]:
+    closed, units = Event(), iter(units)
+    waiting: set[Future[Result]] = set()
+    with ThreadPoolExecutor(n_workers, "napari-diffseg") as pool:
+        try:
+            while True:
+                for unit in islice(units, _IN_HAND * n_workers - len(waiting)):
+                    waiting.add(pool.submit(work, unit, stopped=closed.is_set))
+                if not waiting:
+                    return
+                # Not for ever: on some systems Ctrl-C is not heard while a thread waits.
+                done, waiting = wait(waiting, timeout=1, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield future.result()
+        finally:
+            closed.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+# --- dask --------------------------------------------------------------------------
+
+
+@contextmanager
+def _local_client(n_workers: int) -> Iterator[Any]:
+    """Give a client of workers on this machine, which end with it."""
+    import dask
+    from distributed import Client, LocalCluster
+
+    # How much memory a unit takes is known to be little; dask's own watch over it would
+    # only kill workers on a machine that is short of memory for other reasons.
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": DEATHS}),
+        LocalCluster(
+            n_workers=n_workers,
+            threads_per_worker=1,
+            processes=True,
+            memory_limit=0,
+            dashboard_address=":0",
+            silence_logs=logging.CRITICAL,
+            preload=_IGNORE_CTRL_C,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+@contextmanager
+def _client_of(address: str) -> Iterator[Any]:
+    from distributed import Client
+
+    # dask logs at length what comes here as one sentence.
+    log = logging.getLogger("distributed")
+    level = log.level
+    log.setLevel(logging.CRITICAL + 1)
+    try:
+        client = Client(address, timeout=PATIENCE)
+    except (OSError, ValueError) as error:
+        log.setLevel(level)
+        raise ClusterError(
+            f"The scheduler {address} cannot be reached; check the address, and that dask's "
+            "scheduler runs there."
+        ) from error
+    try:
+        with client:
+            yield client
+    finally:
+        log.setLevel(level)
+
+
+def _on_client(
+    units: Iterable[Unit], work: Callable[..., Result], client: Any, scheduler: str
+) -> Iterator[Result]:
+    from distributed import as_completed
+
+    units, waiting, finished = iter(units), set[Any](), as_completed()
+    try:
+        while True:
+            room = _IN_HAND * _n_threads(client, scheduler) - len(waiting)
+            for unit in islice(units, max(0, room)):
+                future = client.submit(work, unit, pure=False)
+                waiting.add(future)
+                finished.add(future)
+            if not waiting:
+                return
+            future = next(finished)
+            result = _result_of(future, scheduler)
+            waiting.discard(future)
+            future.release()
+            yield result
+    finally:
+        if client.status == "running":
+            client.cancel(list(waiting))
+
+
+def _n_threads(client: Any, scheduler: str) -> int:
+    """Ask for the threads of all workers; each time anew, for those of a cluster come and go."""
+    try:
+        threads: dict[str, int] = client.nthreads()
+    except OSError as error:
+        raise _lost(scheduler) from error
+    return max(1, sum(threads.values()))
+
+
+def _result_of(future: Any, scheduler: str) -> Any:
+    from concurrent.futures import CancelledError
+
+    from distributed import KilledWorker
+
+    try:
+        return future.result()
+    except KilledWorker as error:
+        raise ClusterError(
+            "A frame was given up because every worker that had it died; give the workers more "
+            "memory, and run again with --resume."
+        ) from error
+    except CancelledError as error:
+        raise _lost(scheduler) from error
+    except ImportError as error:
+        raise ClusterError(
+            f"A worker of {scheduler} has no complete napari-diffseg ({error}); install the same "
+            "version there as here."
+        ) from error
+
+
+def _lost(scheduler: str) -> ClusterError:
+    return ClusterError(
+        f"The connection to the scheduler {scheduler} was lost; frames that are done are kept: "
+        "run again with --resume."
+    )

@@ -1,0 +1,87 @@
+"""The facts of all frames as a table: one row for each label of each frame."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_diffseg.files import check_place, written_whole
+from napari_diffseg.images.pixel_size import MICROMETRES, PixelSize
+from napari_diffseg.stack.journal import FrameFacts
+
+COLUMNS = ("file", "frame", "label", "name", "area_px", "area_um2", "confidence")
+"""Name of the file; frame of it, from 0; label and name of the class; area in pixels and in
+µm², where the file says how large a pixel is; mean confidence of the frame, 0 … 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRecord:
+    """A frame that was done.
+
+    Attributes
+    ----------
+    file : str
+        Name of the file that it comes from.
+    frame : int
+        Which frame of it, from 0.
+    facts : FrameFacts
+        Areas and confidence, or why it failed.
+    pixel_size : PixelSize or None
+    """
+
+    file: str
+    frame: int
+    facts: FrameFacts
+    pixel_size: PixelSize | None = None
+
+
+def check_table(path: Path, *, force: bool) -> None:
+    """Find out before a run whether a table can be written; raises OutputError if not."""
+    check_place(path, force=force)
+
+
+def write_table(
+    path: Path, records: Iterable[FrameRecord], names: Mapping[int, str], labels: Iterable[int]
+) -> None:
+    """Write the table as CSV; a file that is there is replaced.
+
+    Parameters
+    ----------
+    path : Path
+    records : iterable of FrameRecord
+        Those that failed are left out.
+    names : mapping of int to str
+        Names of the classes that have one.
+    labels : iterable of int
+        Labels that a frame can have; one that it has not got a row too, with an area of 0.
+    """
+    labels = sorted(labels)
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(COLUMNS)
+    for record in records:
+        if record.facts.failed is None:
+            rows.writerows(_rows(record, names, labels))
+    with written_whole(path, force=True) as file:
+        file.write(text.getvalue().encode())
+
+
+def _rows(
+    record: FrameRecord, names: Mapping[int, str], labels: Iterable[int]
+) -> Iterable[tuple[object, ...]]:
+    size = record.pixel_size
+    pixel = None if size is None else size.y * size.x * MICROMETRES[size.unit] ** 2
+    for label in labels:
+        area = record.facts.areas.get(label, 0)
+        yield (
+            record.file,
+            record.frame,
+            label,
+            names.get(label, ""),
+            area,
+            "" if pixel is None else f"{area * pixel:.10g}",
+            f"{record.facts.confidence:.6f}",
+        )
