@@ -133,3 +133,12 @@ def test_the_number_of_threads_changes_nothing(valid):
     three = LocalStatistics.measure(pixels, valid, WINDOWS[1:2], rgb=True, threads=3)
     assert three[0] == one[0]
     np.testing.assert_array_equal(three[1], one[1])
+
+
+@pytest.mark.parametrize("rgb", [False, True])
+def test_the_colours_alone_are_the_first_statistics(rgb):
+    pixels = noise(3)
+    stage, _ = LocalStatistics.measure(pixels, None, [WHOLE], rgb=rgb)
+    rows, columns = slice(5, 30), slice(7, 40)
+    statistics = stage.window(pixels, None, rows, columns)
+    np.testing.assert_array_equal(stage.colors(pixels, rows, columns), statistics[:3])

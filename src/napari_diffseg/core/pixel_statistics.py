@@ -74,7 +74,12 @@ class PixelStatistics:
         response = response_map(self.network, source, window, self.device)
         # In memory the clusters of a pixel lie side by side: several times faster so.
         shares = response.permute(1, 2, 0).softmax(dim=-1).permute(2, 0, 1).cpu().numpy()
-        return np.concatenate([inputs[:, *place], structure[:, *inside(window, close)], shares])
+        n_inputs, n_shares = len(inputs), len(shares)
+        statistics = np.empty((n_inputs + len(structure) + n_shares, *size(window)), np.float32)
+        statistics[:n_inputs] = inputs[:, *place]
+        statistics[n_inputs:-n_shares] = structure[:, *inside(window, close)]
+        statistics[-n_shares:] = shares
+        return statistics
 
     def sides(self, regions: Regions, area: Window, side: int) -> Iterator[Side]:
         """Yield, block by block, the regions on both sides of every step, and the step.
@@ -96,8 +101,9 @@ class PixelStatistics:
                 slice(columns.start, min(columns.stop + 1, area[1].stop)),
             )
             near = grow(window, _BLUR_RADIUS + 1, self.plane.shape)
-            colors = self.plane.inputs(*near)[: self.n_colors]
-            smooth = gaussian_filter(colors, _BLUR, axes=(1, 2), radius=_BLUR_RADIUS)
+            smooth = gaussian_filter(
+                self.plane.colors(*near), _BLUR, axes=(1, 2), radius=_BLUR_RADIUS
+            )
             height, width = size(window)
             along_x, along_y = norm_steps(smooth[:, *inside(wider, near)])
             here = regions[inside(wider, area)]

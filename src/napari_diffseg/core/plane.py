@@ -80,6 +80,12 @@ class Plane:
         threads = torch.get_num_threads()
         return self.stage.window(self.pixels, self.valid, rows, columns, threads)
 
+    def colors(self, rows: slice, columns: slice) -> Floats:
+        """Return the pixel's own channels among the inputs of a window, ``c y x``."""
+        if self.stage is None or self.known_inputs is not None:
+            return self.inputs(rows, columns)[: self.pixels.shape[0]]
+        return self.stage.colors(self.pixels, rows, columns)
+
     def around(self, window: Window, halo: int) -> HeldInputs:
         """Compute the inputs of a window and its halo, once for all tiles of the window."""
         height, width = self.shape

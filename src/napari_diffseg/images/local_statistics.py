@@ -180,12 +180,23 @@ class LocalStatistics:
         around = _perceptual(pixels[:, *_near(rows, columns)], self.rgb)
         return self._of_perceptual(around, valid, (rows, columns), threads)
 
+    def colors(self, pixels: Pixels, rows: slice, columns: slice) -> Floats:
+        """Return the pixels' own channels only, ``c y x``: the first statistics of `window`."""
+        scaled = self._scaled(_perceptual(pixels[:, rows, columns], self.rgb))
+        centres = np.array(self.centres[: len(scaled)], dtype=np.float32)[:, None, None]
+        centred: Floats = scaled - centres
+        return centred
+
+    def _scaled(self, perceptual: Floats) -> Floats:
+        means = np.array(self.means)[:, None, None]
+        scaled: Floats = ((perceptual - means) / self.spread).astype(np.float32)
+        return scaled
+
     def _of_perceptual(
         self, around: Floats, valid: Mask | None, window: tuple[slice, slice], threads: int
     ) -> Floats:
         """Return the statistics of a window from the perceptual channels around it."""
-        means = np.array(self.means)[:, None, None]
-        scaled = ((around - means) / self.spread).astype(np.float32)
+        scaled = self._scaled(around)
         known = None if valid is None else valid[_near(*window)]
         inner = _statistics(scaled, known, threads)[:, *_inner(*window)]
         centred: Floats = inner - np.array(self.centres, dtype=np.float32)[:, None, None]
