@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
+import time
 from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ import pytest
 os.environ["NAPARI_CONFIG"] = os.path.join(tempfile.mkdtemp(prefix="napari-config-"), "s.yaml")
 
 from napari_diffseg.core.training import Command, Iteration, StopReason
+from napari_diffseg.errors import InputError
 from napari_diffseg.params import SegmentationParams
 
 
@@ -30,47 +32,121 @@ def facts(index=1, n_iterations=5, labels=None):
     )
 
 
-def segmentation(shape, reason=StopReason.ITERATIONS, n_steps=5, params=None):
-    """Return what stands for a Segmentation: three labels, of which 2 and 3 can be merged."""
+class FakeModel:
+    """A model in place of the core's: label 2 where the image is bright, 1 elsewhere.
 
-    def with_n_labels(n_labels):
-        merged = SimpleNamespace(**vars(done))
-        merged.params = replace(done.params, n_labels=n_labels)
+    Each frame comes as two windows; it stands still before the second where it is told.
+    """
+
+    def __init__(self, n_channels=1, rgb=False):
+        self.n_channels = n_channels
+        self.labels = (1, 2, 3)
+        self.label_dtype = np.dtype(np.uint8)
+        self.checksum = "0123"
+        self.facts = SimpleNamespace(rgb=rgb, class_names={}, class_colors={}, pixel_size=None)
+        self.applied = []
+        self.saved = []
+        self.stands_at = None
+        self.stands = threading.Event()
+        self.go_on = threading.Event()
+        self.refuses = ()
+        self.slowness = 0.0
+
+    def apply_windows(self, image, *, axes=None, rgb=None, params=None, options=None):
+        number = len(self.applied)
+        self.applied.append((np.array(image), axes, params))
+        if number in self.refuses:
+            raise InputError(f"Frame {number} has no content.")
+        gray = image.max(axis=axes.index("C")) if "C" in axes else image
+        labels = np.where(gray > 100, 2, 1).astype(np.uint8)
+        height, width = labels.shape
+        for index, rows in enumerate((slice(0, height // 2), slice(height // 2, height))):
+            if index == 1 and number == self.stands_at:
+                self.stands.set()
+                # Not for ever: a test that fails must not leave a thread behind.
+                self.go_on.wait(60)
+            time.sleep(self.slowness)
+            part = labels[rows]
+            values, counts = np.unique(part, return_counts=True)
+            areas = dict(zip(values.tolist(), counts.tolist(), strict=True))
+            yield SimpleNamespace(
+                rows=rows, columns=slice(0, width), labels=part, areas=areas, confidence=0.75
+            )
+
+    def with_facts(self, **changes):
+        self.facts = SimpleNamespace(**{**vars(self.facts), **changes})
+        return self
+
+    def save(self, path, *, force=False):
+        self.saved.append((path, force))
+
+    def card(self):
+        return "# Card"
+
+
+@dataclass
+class FakeSegmentation:
+    """A result in place of the core's: three labels, of which 2 and 3 can be merged."""
+
+    labels: np.ndarray
+    n_labels: int = 3
+    history: tuple = ()
+    stop_reason: StopReason = StopReason.ITERATIONS
+    notes: tuple = ("A note.",)
+    seconds: float = 1.0
+    params: SegmentationParams = field(default_factory=SegmentationParams)
+    model: FakeModel = field(default_factory=FakeModel)
+    scribbles: object = None
+    references: tuple = ()
+    only_painted: bool = False
+    can_be_corrected: bool = True
+    # As it was before any stroke.
+    bare: FakeSegmentation | None = None
+
+    @property
+    def painted_classes(self):
+        painted = [one for one in (self.scribbles, *self.references) if one is not None]
+        return tuple(sorted({number for one in painted for number in one.classes}))
+
+    @property
+    def uncertainty(self):
+        labels = self.labels
+        return np.linspace(0, 1, labels.size, dtype=np.float32).reshape(labels.shape)
+
+    def provenance(self):
+        return {"program": "napari-diffseg", "stop_reason": self.stop_reason.value}
+
+    def with_n_labels(self, n_labels):
+        merged = replace(self, params=replace(self.params, n_labels=n_labels))
         if 0 < n_labels < 3:
-            merged.labels, merged.n_labels = np.minimum(labels, 2), 2
+            merged = replace(merged, labels=np.minimum(self.labels, 2), n_labels=2)
         return merged
 
+
+def segmentation(shape, reason=StopReason.ITERATIONS, n_steps=5, params=None):
+    """Return what stands for a Segmentation without scribbles."""
     labels = np.ones(shape, dtype=np.uint8)
     labels[: shape[0] // 2] = 2
     labels[0, 0] = 3
-    done = SimpleNamespace(
-        labels=labels,
-        n_labels=3,
+    return FakeSegmentation(
+        labels,
         history=tuple(facts(i + 1) for i in range(n_steps)),
         stop_reason=reason,
-        notes=("A note.",),
-        seconds=1.0,
-        provenance=lambda: {"program": "napari-diffseg", "stop_reason": reason.value},
         params=params or SegmentationParams(),
-        with_n_labels=with_n_labels,
-        scribbles=None,
-        only_painted=False,
-        can_be_corrected=True,
-        uncertainty=np.linspace(0, 1, labels.size, dtype=np.float32).reshape(shape),
     )
-    return done
 
 
 def corrected(before, strokes):
     """Return what stands for a Segmentation by scribbles: unpainted pixels get the last class."""
-    classes = tuple(np.unique(strokes[strokes > 0]).tolist())
-    after = SimpleNamespace(**vars(before))
-    after.labels = np.where(strokes > 0, strokes, classes[-1]).astype(strokes.dtype)
-    after.n_labels = len(classes)
-    after.scribbles = SimpleNamespace(classes=classes, painted=strokes)
-    after.only_painted = len(classes) > 1
-    after.notes = ()
-    return after
+    bare = before.bare or before
+    here = tuple(np.unique(strokes[strokes > 0]).tolist())
+    painted = SimpleNamespace(classes=here, painted=strokes)
+    after = replace(before, bare=bare, scribbles=painted, notes=())
+    classes = after.painted_classes
+    if not classes:
+        return bare
+    labels = np.where(strokes > 0, strokes, classes[-1]).astype(strokes.dtype)
+    return replace(after, labels=labels, n_labels=len(classes), only_painted=len(classes) > 1)
 
 
 @dataclass
@@ -85,6 +161,8 @@ class FakeRun:
     stands: threading.Event = field(default_factory=threading.Event)
     closed: threading.Event = field(default_factory=threading.Event)
     sources: list = field(default_factory=list)
+    # Of each run from the start: the other planes, and what is painted on them.
+    others: list = field(default_factory=list)
     starts: int = 0
     # Strokes and views that a finished result was to follow; where it stands still, or breaks.
     followed: list = field(default_factory=list)
@@ -94,19 +172,24 @@ class FakeRun:
     follow_error: Exception | None = None
     n_cancelled: int = 0
 
-    def steps(self, source, params, options, read_strokes=None) -> Generator:
+    def steps(self, source, params, options, read_strokes=None, read_others=None) -> Generator:
         self.starts += 1
         self.sources.append(source)
         image = source.read()
         y, x = source.axes.index("Y"), source.axes.index("X")
         shape = (image.shape[y], image.shape[x])
-        strokes = None if read_strokes is None else read_strokes()
-        return self._answered(self._steps(shape), strokes, params)
+        strokes = np.zeros(shape, np.uint8) if read_strokes is None else read_strokes()
+        others = [] if read_others is None else read_others()
+        self.others.append(others)
+        return self._answered(self._steps(shape), strokes, others, params)
 
-    def _answered(self, steps, strokes, params):
+    def _answered(self, steps, strokes, others, params):
         done = yield from steps
-        done.params = params
-        return corrected(done, strokes) if strokes is not None and strokes.any() else done
+        painted = [np.zeros(1, int) if one is None else one for _, one in others]
+        references = tuple(
+            SimpleNamespace(classes=tuple(np.unique(one[one > 0]).tolist())) for one in painted
+        )
+        return corrected(replace(done, params=params, references=references), strokes)
 
     def follow(self, before, strokes, view, params, options) -> Generator:
         self.followed.append(strokes)
@@ -183,3 +266,12 @@ LONG = 120_000
 @pytest.fixture
 def wait_for(qtbot):
     return lambda condition: qtbot.waitUntil(condition, timeout=LONG)
+
+
+@pytest.fixture
+def model(monkeypatch):
+    """A fake model, which every model file holds."""
+    fake = FakeModel()
+    monkeypatch.setattr("napari_diffseg.core.model.Model.load", lambda path: fake)
+    yield fake
+    fake.go_on.set()

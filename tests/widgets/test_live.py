@@ -28,6 +28,16 @@ def source():
 
 
 @pytest.mark.parametrize(
+    ("can_follow", "answer"), [(True, Answer.FOLLOW), (False, Answer.UNPAINTED)]
+)
+def test_the_last_stroke_is_erased(source, can_follow, answer):
+    loop = LiveLoop()
+    loop.started(source, PARAMS, STROKES, is_whole=False)
+    facts = {"is_busy": False, "can_follow": can_follow, "is_painted": True}
+    assert loop.answer(source, PARAMS, STROKES * 0, **facts) is answer
+
+
+@pytest.mark.parametrize(
     ("strokes", "is_busy", "is_whole", "can_follow", "answer"),
     [
         (STROKES * 2, False, False, True, Answer.FOLLOW),

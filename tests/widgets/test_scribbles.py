@@ -54,10 +54,32 @@ def test_the_strokes_of_the_displayed_plane(image, axes, strokes, plane, wrap):
     assert found.is_in_memory == (wrap is np.asarray)
 
 
-def test_a_stack_of_scribbles_is_said_to_count_on_this_plane_only():
+@pytest.mark.parametrize("wrap", [np.asarray, da.from_array], ids=["numpy", "dask"])
+def test_the_painted_planes_of_a_stack(wrap):
     source = source_of(Image(np.zeros((5, 20, 30))), z=3)
-    assert "this plane" in describe_strokes(Labels(painted(5, 20, 30)), source).notes[0]
-    assert describe_strokes(Labels(painted(20, 30)), source).notes == ()
+    strokes = np.zeros((5, 20, 30), np.uint8)
+    strokes[1, 2, 3:9], strokes[3, 4, 5], strokes[3, 9, 9] = 4, 2, 7
+    found = describe_strokes(Labels(wrap(strokes)), source)
+    assert found.position == (3,)
+    planes = found.find_painted()
+    assert {at: plane.classes for at, plane in planes.items()} == {(1,): (4,), (3,): (2, 7)}
+    np.testing.assert_array_equal(found.at((1,)).read(), strokes[1])
+    assert planes[3,].checksum == strokes_checksum(strokes[3])
+
+
+def test_a_plane_of_scribbles_is_no_stack():
+    source = source_of(Image(np.zeros((5, 20, 30))), z=3)
+    found = describe_strokes(Labels(painted(20, 30)), source)
+    assert (found.stack, found.position, found.missing) == ((), (), 1)
+
+
+def test_planes_of_one_stack_span_the_same():
+    layer = Labels(painted(5, 20, 30))
+    image = Image(np.zeros((5, 20, 30)))
+    one, two = (describe_strokes(layer, source_of(image, z=z)) for z in (1, 4))
+    assert one.spans_the_same(two)
+    other = describe_strokes(Labels(painted(5, 20, 30)), source_of(image, z=1))
+    assert not one.spans_the_same(other)
 
 
 def test_of_multiscale_labels_the_finest_level_counts():

@@ -135,22 +135,6 @@ def test_scribbles_that_do_not_fit_are_one_sentence(viewer, dock, image, is_mult
     assert dock.segment_button.isEnabled()
 
 
-def test_in_a_stack_it_is_said_that_this_planes_strokes_count(viewer, dock, run, wait_for):
-    viewer.add_image(np.random.default_rng(0).random((5, 24, 32)), name="stack")
-    dock.scribbles.new_button.click()
-    assert "this plane" in dock.scribble_notes.text()
-    layer = dock.section.layer
-    layer.data[2, 3, 4:9] = 1
-    layer.data[2, 9, 4:9] = 2
-    layer.data[4, 3, 4:9] = 9
-    viewer.dims.set_current_step(0, 2)
-    dock.segment_button.click()
-    wait_for(lambda: is_at_rest(dock))
-    (result,) = results_in(viewer)
-    assert set(np.unique(result.data)) == {1, 2}
-    assert result.translate[0] == 2
-
-
 # --- live -----------------------------------------------------------------------------------
 
 
@@ -298,11 +282,36 @@ def test_when_a_correction_fails_the_result_is_as_before(
     wait_for(lambda: set(np.unique(layer.data)) == {1, 2, 3})
 
 
-def test_all_is_erased_and_the_result_stays(viewer, live, scribbles, wait_for):
-    before = results_in(viewer)[0].data.copy()
+def test_all_is_erased_and_the_result_is_as_without_strokes(viewer, live, scribbles, run, wait_for):
+    (layer,) = results_in(viewer)
+    painted = layer.data.copy()
     scribbles.undo()
-    wait_for(lambda: words.UNPAINTED in live.status.text())
-    np.testing.assert_array_equal(results_in(viewer)[0].data, before)
+    wait_for(lambda: len(run.followed) == 1 and is_at_rest(live))
+    assert set(np.unique(layer.data)) == {1, 2, 3}
+    assert "Strokes are gone" in live.status.text()
+    assert live.labels.isEnabled()
+    live.previous_button.click()
+    np.testing.assert_array_equal(layer.data, painted)
+    scribbles.redo()
+    wait_for(lambda: len(run.followed) == 2 and is_at_rest(live))
+    assert results_in(viewer) == [layer]
+    assert run.starts == 1
+
+
+def test_the_only_stroke_is_undone_before_it_was_followed(viewer, dock, scribbles, run, wait_for):
+    dock.segment_button.click()
+    wait_for(lambda: is_at_rest(dock))
+    (layer,) = results_in(viewer)
+    before = layer.data.copy()
+    dock.live_box.setChecked(True)
+    run.follow_stands = True
+    stroke(scribbles, 1)
+    wait_for(lambda: len(run.followed) == 1)
+    scribbles.undo()
+    wait_for(lambda: words.UNPAINTED in dock.status.text())
+    wait_for(lambda: run.n_cancelled == 1)
+    np.testing.assert_array_equal(layer.data, before)
+    assert len(run.followed) == 1
 
 
 # --- things that happen in mid-run -------------------------------------------------------------

@@ -626,7 +626,7 @@ def test_typed_axes_outlast_other_layers_and_the_run(viewer, dock, run, wait_for
     dock.segment_button.click()
     wait_for(lambda: dock.session.state is SessionState.DONE)
     assert dock.axes_edit.text() == "CYX"
-    assert dock.source().axes == "CYX"
+    assert dock.choice.source().axes == "CYX"
     viewer.add_image(np.zeros((3, 20, 20)), name="another")
     dock.images.combo.setCurrentText("another")
     assert dock.axes_edit.text() == "ZYX"

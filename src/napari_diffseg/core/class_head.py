@@ -144,7 +144,11 @@ class ClassHead:
 
 
 def fit_head(
-    examples: Examples, n_classes: int, scaling: Scaling, start: ClassHead | None = None
+    examples: Examples,
+    n_classes: int,
+    scaling: Scaling,
+    start: ClassHead | None = None,
+    decay: float = DECAY,
 ) -> ClassHead:
     """Fit the classifier.
 
@@ -158,6 +162,8 @@ def fit_head(
         Kept in the result.
     start : ClassHead, optional
         Weights to start from, of the same classes; found sooner, and the same.
+    decay : float
+        Weight of |W|².
     """
     rows = np.column_stack([examples.rows, np.ones(len(examples.rows))])
     shape = (rows.shape[1], n_classes)
@@ -169,8 +175,8 @@ def fit_head(
         response = rows @ weights
         surprise = -(share * wanted * log_softmax(response, axis=1)).sum()
         slope = rows.T @ (share * (softmax(response, axis=1) - wanted))
-        slope[:-1] += 2 * DECAY * weights[:-1]
-        return float(surprise + DECAY * (weights[:-1] ** 2).sum()), slope.ravel()
+        slope[:-1] += 2 * decay * weights[:-1]
+        return float(surprise + decay * (weights[:-1] ** 2).sum()), slope.ravel()
 
     first = np.zeros(shape) if start is None else start.weights
     with _blas().limit(limits=1, user_api="blas"):

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_diffseg.core.class_head import ClassHead, Examples, fit_head, together
+from napari_diffseg.core.class_head import DECAY, ClassHead, Examples, fit_head, together
 from napari_diffseg.core.groundwork import Groundwork
 from napari_diffseg.images.labels import look_up, merge_small_regions, smallest_unsigned_dtype
 from napari_diffseg.images.regions import join_votes
@@ -100,6 +100,11 @@ class Painted:
         classes = np.concatenate(numbers)
         return Examples(self.ground.rows_at((y, x)), classes, np.ones(len(classes)))
 
+    def settle(self) -> None:
+        """Compute what a reference is asked for in every round, and free the memory it took."""
+        _ = self.pixels, self.ground.rows, self.ground.graph
+        self.ground.forget_statistics()
+
     def given(self, classes: tuple[int, ...]) -> Integers:
         """Return the index of the class that most painted pixels of each region have; or −1."""
         where = self.scribbles.painted > 0
@@ -146,8 +151,14 @@ def learn(
     """
     images = (image, *references)
     numbers = painted_classes(images)
-    given = [one.given(numbers) for one in images]
+    given = []
+    for one in images:
+        given.append(one.given(numbers))
+        if one is not image:
+            one.settle()
     painted = together([one.pixels for one in images])
+    # What is painted on several images says more, and needs to be held back less.
+    decay = DECAY / max(sum(bool(one.scribbles.classes) for one in images), 1)
     painted = replace(painted, targets=np.searchsorted(numbers, painted.targets))
     ground = image.ground
     if clusters is not None:
@@ -159,7 +170,7 @@ def learn(
     head = start if start is not None and start.n_classes == n_classes else None
     learned = examples
     for _ in range(N_ROUNDS):
-        head = fit_head(learned, n_classes, ground.scaling, head)
+        head = fit_head(learned, n_classes, ground.scaling, head, decay)
         answers = [
             one.ground.graph.spread(head.of_rows(one.ground.rows), known)
             for one, known in zip(images, given, strict=True)

@@ -111,6 +111,10 @@ class Groundwork:
             self._kept[corner] = statistics
         return statistics
 
+    def forget_statistics(self) -> None:
+        """Free the memory that the statistics of pixels take; they are computed anew if asked."""
+        self._kept.clear()
+
     def rows_at(self, places: tuple[NDArray[np.intp], NDArray[np.intp]]) -> Floats:
         """Return the standardised statistics of some pixels, ``(n, d)``."""
         y, x = places

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 MUTED = "color: #8f959e;"
 
+_TALLEST = (1 << 24) - 1
+"""The height that Qt gives to widgets that may have any."""
+
 
 def folded(title: str, content: QWidget) -> QCollapsible:
     """Return a section that opens and closes with a click on its title."""
@@ -45,6 +48,8 @@ def folded(title: str, content: QWidget) -> QCollapsible:
     layout.addWidget(content)
     section.setContent(box)
     section.collapse(animate=False)
+    # It would keep the height that it was opened with, whatever is shown in it later.
+    section.toggled.connect(lambda is_open: is_open and box.setMaximumHeight(_TALLEST))
     return section
 
 

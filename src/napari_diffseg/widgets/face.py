@@ -22,9 +22,12 @@ from qtpy.QtWidgets import (
 )
 
 from napari_diffseg.errors import ParameterError
-from napari_diffseg.params import PRESETS, RunOptions, Scalar, SegmentationParams
+from napari_diffseg.parameters import Scalar
+from napari_diffseg.params import PRESETS, RunOptions, SegmentationParams
+from napari_diffseg.widgets.apply_form import ApplyForm, ModelForm
 from napari_diffseg.widgets.controls import MUTED, ImageChooser, LabelsSlider, folded, narrow_combo
 from napari_diffseg.widgets.form import ParameterForm
+from napari_diffseg.widgets.learn_from import LearnFromChooser
 from napari_diffseg.widgets.scribbles_form import ScribblesForm
 
 RED = "color: #e5605a;"
@@ -50,6 +53,7 @@ class SegmentFace(QWidget):
         self.notes = _text(AMBER)
         self.scribbles = ScribblesForm()
         self.scribble_notes = _text(AMBER)
+        self.learn_from = LearnFromChooser()
         self.segment_button = QPushButton("Segment")
         self.stop_button = QPushButton("Stop")
         self.live_box = QCheckBox("Live: the result follows each stroke")
@@ -65,6 +69,10 @@ class SegmentFace(QWidget):
         self.preset = narrow_combo()
         self.params_form = ParameterForm(SegmentationParams)
         self.options_form = ParameterForm(RunOptions, skip=("device", "previews"))
+        self.apply_form = ApplyForm()
+        self.apply_fold = folded("Apply to other frames", self.apply_form)
+        self.model_form = ModelForm()
+        self.model_fold = folded("Model", self.model_form)
         self.advanced = folded("Advanced", self._make_advanced())
         self._lay_out()
         self._dress()
@@ -220,6 +228,7 @@ class SegmentFace(QWidget):
         layout.addWidget(QLabel("<b>Scribbles</b>"))
         layout.addWidget(self.scribbles)
         layout.addWidget(self.scribble_notes)
+        layout.addWidget(self.learn_from)
         layout.addSpacing(8)
         layout.addLayout(buttons)
         layout.addWidget(self.live_box)
@@ -231,7 +240,8 @@ class SegmentFace(QWidget):
         layout.addSpacing(8)
         layout.addLayout(knobs)
         layout.addSpacing(4)
-        layout.addWidget(self.advanced)
+        for section in (self.apply_fold, self.model_fold, self.advanced):
+            layout.addWidget(section)
         layout.addStretch(1)
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)

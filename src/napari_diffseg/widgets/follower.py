@@ -84,6 +84,7 @@ class StrokeFollower:
             return
         if order.strokes is None or not (self.is_live or order.strokes.is_in_memory):
             return
+        self._section.survey.look(order.strokes)
         strokes = order.strokes.read()
         self._section.note_classes(strokes)
         if self.is_live:
@@ -91,17 +92,20 @@ class StrokeFollower:
 
     def _answer(self, order: Order, strokes: NDArray[Any]) -> None:
         base = follows(self._results, order.source, order.params)
+        # Strokes on other planes are part of a result; it does not follow other ones.
+        is_same_lesson = order.lesson == self._results.lesson or not strokes.any()
         answer = self._loop.answer(
             order.source,
             order.params,
             strokes,
             is_busy=self._session.is_busy,
-            can_follow=base is not None,
+            can_follow=base is not None and is_same_lesson,
+            is_painted=base is not None and base.scribbles is not None,
         )
         if answer is Answer.UNPAINTED:
             if base is not None:
                 self._session.cancel()  # a correction under way follows strokes that are gone
-            self._say(words.UNPAINTED)
+            self._say(words.UNPAINTED_HERE if order.lesson.elsewhere else words.UNPAINTED)
         elif answer is Answer.LATER:
             self._say(words.LATER)
         elif answer is not Answer.NOTHING:

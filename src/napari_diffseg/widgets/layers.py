@@ -1,4 +1,4 @@
-"""Arrays → layers: the only file that adds or edits layers.
+"""Arrays → layers: with `apply_layer`, the only file that adds or edits layers.
 
 A `ResultLayer` holds on to the one Labels layer of a run, never to its name. Layers are
 compared by ``==``, not ``is``: napari hands its plugins proxies of them.
@@ -7,7 +7,7 @@ compared by ``==``, not ``is``: napari hands its plugins proxies of them.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,11 +67,17 @@ class ResultLayer:
             **source.placement.transform,
         )
         if scribbles is not None:
-            _move_below(viewer, self._layer, scribbles)
+            move_below(viewer, self._layer, scribbles)
         if was_active:
             selection.active = scribbles
         self._checksum = 0
+        self._result: NDArray[Any] | None = None
         self.lock()
+
+    @property
+    def has_result(self) -> bool:
+        """Whether a run has ended here."""
+        return self._result is not None
 
     @property
     def was_edited(self) -> bool:
@@ -86,6 +92,10 @@ class ResultLayer:
     def is_layer(self, layer: object) -> bool:
         """Whether this is the layer of the run."""
         return bool(self._layer == layer)
+
+    def colors(self, numbers: Iterable[int]) -> dict[int, NDArray[Any]]:
+        """Return the colours of labels."""
+        return {number: self._layer.get_color(number) for number in numbers}
 
     def lock(self) -> None:
         """Let nobody paint on the layer while a run writes to it."""
@@ -119,9 +129,14 @@ class ResultLayer:
             "image_layers": list(self.source.layer_names),
             "notes": [*self.source.notes, *segmentation.notes],
         }
-        self._layer.editable = True
-        self._is_locked = False
-        self._checksum = _checksum(self._layer.data)
+        self._result = self._layer.data
+        self._unlock()
+
+    def restore(self) -> None:
+        """Show the newest result again, in place of the previews of a run that was given up."""
+        if self._result is not None:
+            self._layer.data = self._result
+            self._unlock()
 
     def point_in_world(self, row: float, column: float) -> NDArray[np.float64]:
         """Return where a point of the plane lies in the world."""
@@ -134,6 +149,11 @@ class ResultLayer:
         first, last = np.asarray(self._layer.corner_pixels)
         height, width = (int(last[a] - first[a]) + 1 for a in self.source.displayed)
         return height, width
+
+    def _unlock(self) -> None:
+        self._layer.editable = True
+        self._is_locked = False
+        self._checksum = _checksum(self._layer.data)
 
     def discard(self) -> None:
         """Take the layer out of the viewer again, which is then as it was before."""
@@ -221,7 +241,7 @@ class UncertaintyLayer:
         )
         self._viewer.add_layer(self._layer)
         if above is not None and above in self._viewer.layers:
-            _move_below(self._viewer, self._layer, above)
+            move_below(self._viewer, self._layer, above)
         self._viewer.layers.selection.active = active
 
     def forget(self) -> None:
@@ -231,7 +251,8 @@ class UncertaintyLayer:
             self._viewer.layers.remove(layer)
 
 
-def _move_below(viewer: napari.Viewer, layer: Layer, other: Layer) -> None:
+def move_below(viewer: napari.Viewer, layer: Layer, other: Layer) -> None:
+    """Move a layer below another one, where it lies above."""
     layers = viewer.layers
     if other in layers and layers.index(layer) > layers.index(other):
         layers.move(layers.index(layer), layers.index(other))

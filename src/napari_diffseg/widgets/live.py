@@ -142,6 +142,7 @@ class LiveLoop:
         *,
         is_busy: bool,
         can_follow: bool,
+        is_painted: bool = False,
     ) -> Answer:
         """Say what is to be done about strokes.
 
@@ -158,13 +159,16 @@ class LiveLoop:
             Whether a run is under way.
         can_follow : bool
             Whether there is a finished result to follow from.
+        is_painted : bool
+            Whether that result follows strokes; when the last one is erased it goes back to
+            what it was without.
         """
         self.is_late = False
         asked = Asked(source, params, strokes_checksum(strokes))
         before = self._asked.get(str(source.index))
         if before is not None and before.is_same(asked):
             return Answer.NOTHING
-        if not strokes.any():
+        if not strokes.any() and not (can_follow and is_painted):
             return Answer.UNPAINTED
         if is_busy and self._is_whole:
             self.is_late = True

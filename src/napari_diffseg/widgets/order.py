@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from napari.layers import Labels
 
     from napari_diffseg.params import RunOptions, SegmentationParams
+    from napari_diffseg.widgets.other_planes import Lesson, OtherPlanes
     from napari_diffseg.widgets.planes import ImageSource
     from napari_diffseg.widgets.scribbles import StrokeSource
 
@@ -31,6 +32,10 @@ class Order:
         The layer that is painted on, for its colours and names.
     strokes : StrokeSource or None
         What of it belongs to the plane.
+    others : OtherPlanes
+        What a run from the start learns from besides the plane.
+    lesson : Lesson
+        What is known of those.
     """
 
     source: ImageSource
@@ -38,6 +43,8 @@ class Order:
     options: RunOptions
     scribbles: Labels | None
     strokes: StrokeSource | None
+    others: OtherPlanes
+    lesson: Lesson
 
     def view(self) -> View | None:
         """Return the rows and columns of the plane that the window shows; None for all."""

@@ -6,8 +6,9 @@ holds references only: nothing is read, and no layer is touched.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -85,6 +86,26 @@ class ImageSource:
             for axis, where in enumerate(self.index)
             if isinstance(where, slice) and axis != self.channel
         )
+
+    @property
+    def stack(self) -> tuple[int, ...]:
+        """The axes of the layers along which there are further planes."""
+        return tuple(a for a, where in enumerate(self.index) if not isinstance(where, slice))
+
+    @property
+    def position(self) -> tuple[int, ...]:
+        """Where the plane stands along these axes."""
+        return tuple(where for where in self.index if not isinstance(where, slice))
+
+    @property
+    def n_planes(self) -> int:
+        """How many planes the stack has; 1 for a single one."""
+        return math.prod(self.canvas.shape[axis] for axis in self.stack)
+
+    def at(self, position: tuple[int, ...]) -> ImageSource:
+        """Return another plane of the stack to read; what else is told stays that of this one."""
+        where = dict(zip(self.stack, position, strict=True))
+        return replace(self, index=tuple(where.get(a, old) for a, old in enumerate(self.index)))
 
     def shows_the_same(self, other: ImageSource) -> bool:
         """Whether both are the same pixels of the same arrays."""

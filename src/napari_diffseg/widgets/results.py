@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from napari_diffseg.widgets.class_names import names_in
+from napari_diffseg.widgets.frames import pixel_size_of
 from napari_diffseg.widgets.history import ResultHistory
 from napari_diffseg.widgets.layers import ResultLayer
 from napari_diffseg.widgets.planes import ImageSource
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from napari_diffseg.core.result import Segmentation
     from napari_diffseg.params import SegmentationParams
     from napari_diffseg.widgets.apply_layer import AppliedLayer
+    from napari_diffseg.widgets.order import Order
+    from napari_diffseg.widgets.other_planes import Lesson
 
 
 class Results:
@@ -44,6 +47,8 @@ class Results:
         The newest result itself; strokes follow from it even when its layer is gone.
     source : ImageSource or None
         What it was made from.
+    lesson : Lesson or None
+        What it was learned from besides its own plane.
     history : ResultHistory
         The results that the finished layer has shown before.
     """
@@ -56,39 +61,37 @@ class Results:
         self.finished: ResultLayer | None = None
         self.segmentation: Segmentation | None = None
         self.source: ImageSource | None = None
+        self.lesson: Lesson | None = None
         self.history = ResultHistory()
+        self._begun: Lesson | None = None
+        self._names: dict[int, str] = {}
 
     # --- a run ----------------------------------------------------------------------
 
-    def begin(
-        self,
-        source: ImageSource,
-        n_clusters: int,
-        scribbles: Labels | None,
-        *,
-        in_place: bool,
-    ) -> None:
+    def begin(self, order: Order, *, in_place: bool, follows: bool) -> None:
         """Make ready the layer of a run.
 
         Parameters
         ----------
-        source : ImageSource
-            What is segmented.
-        n_clusters : int
-            The most labels that there can be.
-        scribbles : Labels, optional
-            The layer whose strokes the run is told.
+        order : Order
+            What the run is told.
         in_place : bool
-            Whether it may be the layer of the finished run, where that shows the same.
+            Whether it may be the newest layer that shows the same plane.
+        follows : bool
+            Whether the run corrects the finished result, and learns from what that did.
         """
-        self._scribbles = scribbles
+        self._scribbles = order.scribbles
+        self._begun = self.lesson if follows else order.lesson
         standing = self.running or self.finished
-        if in_place and standing is not None and standing.source.lies_as(source):
+        if not in_place or standing is None or not standing.source.lies_as(order.source):
+            self.abandon()
+            standing = self._layer_of(order.source) if in_place else None
+        if standing is not None:
             self.running = standing
             standing.lock()
             return
-        self.abandon()
-        self.running = ResultLayer(self._viewer, source, n_clusters, scribbles)
+        n_clusters = order.params.n_clusters
+        self.running = ResultLayer(self._viewer, order.source, n_clusters, order.scribbles)
         self._layers.append(self.running)
 
     def color_classes(self, classes: tuple[int, ...]) -> None:
@@ -105,7 +108,7 @@ class Results:
             self.history.clear()
         elif self.segmentation is not None:
             self.history.push(self.segmentation)
-        self.finished, self.source = layer, layer.source
+        self.finished, self.source, self.lesson = layer, layer.source, self._begun
         self._show(segmentation)
 
     def abandon(self) -> None:
@@ -113,8 +116,8 @@ class Results:
         layer, self.running = self.running, None
         if layer is None:
             return
-        if layer is self.finished and self.segmentation is not None:
-            layer.complete(self.segmentation)
+        if layer.has_result:
+            layer.restore()
         else:
             self._layers.remove(layer)
             layer.discard()
@@ -134,9 +137,12 @@ class Results:
         return True
 
     def name_classes(self, names: Mapping[int, str]) -> None:
-        """Let the status bar say the names of the classes."""
+        """Let the status bar say the names of the classes, and the model know them."""
+        self._names = dict(names)
         if self.finished is not None:
             self.finished.name_classes(names)
+        if self.segmentation is not None:
+            self.segmentation = self._with_facts(self.segmentation)
 
     def let_go_of_edited(self) -> bool:
         """Let go of a finished layer that a person has edited; return whether it was one."""
@@ -148,7 +154,7 @@ class Results:
 
     def forget(self) -> None:
         """Let go of the finished result; its layer stays as it is."""
-        self.finished = self.segmentation = self.source = None
+        self.finished = self.segmentation = self.source = self.lesson = None
         self.history.clear()
 
     # --- layers ---------------------------------------------------------------------
@@ -179,6 +185,28 @@ class Results:
             self.history.clear()
         return was_running, was_finished
 
+    def _layer_of(self, source: ImageSource) -> ResultLayer | None:
+        """Return the newest layer that shows a plane, unless a person has edited it."""
+        layers = [one for one in self._layers if isinstance(one, ResultLayer)]
+        newest = next((one for one in reversed(layers) if one.source.lies_as(source)), None)
+        return None if newest is None or newest.was_edited else newest
+
+    def _with_facts(self, segmentation: Segmentation) -> Segmentation:
+        """Return the result with a model that knows its classes, and the size of a pixel."""
+        layer, labels = self.finished, segmentation.model.labels
+        names = {one: self._names[one] for one in labels if one in self._names}
+        changes: dict[str, Any] = {"class_names": names}
+        if layer is not None:
+            changes["class_colors"] = {
+                number: tuple(float(part) for part in color)
+                for number, color in layer.colors(labels).items()
+            }
+            changes["pixel_size"] = pixel_size_of(layer.source)
+        facts = segmentation.model.facts
+        if all(getattr(facts, name) == value for name, value in changes.items()):
+            return segmentation
+        return replace(segmentation, model=segmentation.model.with_facts(**changes))
+
     def _show(self, segmentation: Segmentation) -> None:
         self.segmentation = segmentation
         layer = self.finished
@@ -189,7 +217,9 @@ class Results:
             layer.color_classes(_colors(scribbles, segmentation.painted_classes))
         layer.complete(segmentation)
         if scribbles is not None:
-            layer.name_classes(names_in(scribbles.features))
+            self._names = names_in(scribbles.features)
+            layer.name_classes(self._names)
+        self.segmentation = self._with_facts(segmentation)
 
 
 def follows(

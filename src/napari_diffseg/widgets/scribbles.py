@@ -6,7 +6,7 @@ As in `planes`, nothing is read before it is asked for, and no layer is touched.
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +28,22 @@ _BRUSHES_ACROSS = 25
 
 
 @dataclass(frozen=True, slots=True)
+class PaintedPlane:
+    """What is painted on one plane.
+
+    Attributes
+    ----------
+    checksum : int
+        Changes with the strokes.
+    classes : tuple of int
+        The numbers that are painted, ascending.
+    """
+
+    checksum: int
+    classes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StrokeSource:
     """The strokes on the plane of a run; nothing is read before `read`.
 
@@ -41,20 +57,53 @@ class StrokeSource:
         The plane within it.
     channel : int
         The axis of what `array[index]` gives along which strokes count alike; −1 for none.
-    notes : tuple of str
-        What a person should know before the run.
+    stack : tuple of int
+        The axes of the array along which further planes can be painted.
+    missing : int
+        How many of the image's first axes the array does not have.
     """
 
     layer_name: str
     array: Any
     index: tuple[int | slice, ...]
     channel: int
-    notes: tuple[str, ...]
+    stack: tuple[int, ...]
+    missing: int
 
     @property
     def is_in_memory(self) -> bool:
         """Whether reading takes next to no time."""
         return isinstance(self.array, np.ndarray)
+
+    @property
+    def position(self) -> tuple[int, ...]:
+        """Where the plane stands along the axes of the stack."""
+        return tuple(int(self.index[axis]) for axis in self.stack)
+
+    def at(self, position: tuple[int, ...]) -> StrokeSource:
+        """Return the strokes on another plane of the stack."""
+        where = dict(zip(self.stack, position, strict=True))
+        return replace(self, index=tuple(where.get(a, old) for a, old in enumerate(self.index)))
+
+    def spans_the_same(self, other: StrokeSource) -> bool:
+        """Whether both are planes of the same stack."""
+        start = (0,) * len(self.stack)
+        return (
+            self.array is other.array
+            and (self.stack, self.channel) == (other.stack, other.channel)
+            and self.at(start).index == other.at(start).index
+        )
+
+    def find_painted(self) -> dict[tuple[int, ...], PaintedPlane]:
+        """Return where in the stack something is painted, and what; slow for much data."""
+        found = {}
+        for at in np.ndindex(*(int(self.array.shape[axis]) for axis in self.stack)):
+            plane = self.at(at)
+            # Not a copy, as `read` makes: most planes are empty.
+            if np.asarray(plane.array[plane.index]).any():
+                strokes = plane.read()
+                found[at] = PaintedPlane(strokes_checksum(strokes), painted_classes(strokes))
+        return found
 
     def read(self) -> NDArray[Any]:
         """Return a copy of the strokes ``(y, x)``; slow for data on disk."""
@@ -98,15 +147,16 @@ def describe_strokes(layer: Labels, source: ImageSource) -> StrokeSource:
             "or position is another; give them that of the image, or press New."
         )
     channel = source.channel - missing
-    is_stack = any(
-        not isinstance(where, slice) and shape[axis] > 1 for axis, where in enumerate(index)
+    stack = tuple(
+        axis for axis, where in enumerate(index) if not isinstance(where, slice) and shape[axis] > 1
     )
     return StrokeSource(
         layer_name=str(layer.name),
         array=array,
         index=index,
         channel=_axis_left(index, channel) if source.channel >= 0 and channel >= 0 else -1,
-        notes=("Of the scribbles, the strokes on this plane are used.",) if is_stack else (),
+        stack=stack,
+        missing=missing,
     )
 
 
@@ -161,6 +211,11 @@ def _lie_on_plane(
         if (apart > near).any():
             return False
     return True
+
+
+def painted_classes(strokes: NDArray[Any]) -> tuple[int, ...]:
+    """Return the numbers that are painted, ascending."""
+    return tuple(int(number) for number in np.unique(strokes[strokes > 0]))
 
 
 def strokes_checksum(strokes: NDArray[Any]) -> int:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 from psygnal import Signal
 
@@ -15,9 +15,11 @@ from napari_diffseg.widgets.placement import camera_of
 from napari_diffseg.widgets.scribbles import (
     StrokeSource,
     describe_strokes,
+    painted_classes,
     scribble_layers,
     sensible_brush,
 )
+from napari_diffseg.widgets.survey import PlaneSurvey
 
 if TYPE_CHECKING:
     import napari
@@ -41,16 +43,31 @@ class ScribblesSection:
         Shows them.
     results : Results
         Layers that are not to be painted on; their classes have the same names.
+    fail : callable
+        Called with an exception.
+
+    Attributes
+    ----------
+    survey : PlaneSurvey
+        Knows which planes of a stack are painted.
     """
 
     changed = Signal()
-    """Emitted when another layer is chosen, or when it may lie elsewhere."""
+    """Emitted when another layer is chosen, may lie elsewhere, or has other painted planes."""
     painted = Signal()
     """Emitted a moment after strokes may have changed."""
 
-    def __init__(self, viewer: napari.Viewer, form: ScribblesForm, results: Results) -> None:
+    def __init__(
+        self,
+        viewer: napari.Viewer,
+        form: ScribblesForm,
+        results: Results,
+        fail: Callable[[Exception], None],
+    ) -> None:
         self._viewer, self._form, self._results = viewer, form, results
         self._painted: tuple[int, ...] = ()
+        self.survey = PlaneSurvey(fail)
+        self.survey.changed.connect(self._on_survey)
         self._watch = StrokeWatch(self.painted.emit, self.changed.emit, self.show_classes)
         form.changed.connect(self._on_chosen)
         form.classes.picked.connect(self.pick)
@@ -129,27 +146,30 @@ class ScribblesSection:
     def close(self) -> None:
         """Hear of nothing any more."""
         self._watch.watch(None)
+        self.survey.close()
         self.changed.disconnect()
         self.painted.disconnect()
+
+    def _on_survey(self) -> None:
+        self.show_classes()
+        self.changed.emit()
 
     def _listed(self) -> list[int]:
         layer = self.layer
         if layer is None:
             return []
         selected = int(layer.selected_label)
-        numbers = {*_ALWAYS_LISTED, *self._painted, *names_in(layer.features), selected}
+        painted = {*self._painted, *self.survey.classes}
+        numbers = {*_ALWAYS_LISTED, *painted, *names_in(layer.features), selected}
         return sorted(number for number in numbers if number > 0)
 
     def _on_chosen(self) -> None:
         layer = self.layer
         self._watch.watch(layer)
         self._painted = ()
+        if layer is None:
+            self.survey.watch(None)
         self.show_classes()
         if layer is not None:
             self.look()
         self.changed.emit()
-
-
-def painted_classes(strokes: NDArray[Any]) -> tuple[int, ...]:
-    """Return the numbers that are painted, ascending."""
-    return tuple(int(number) for number in np.unique(strokes[strokes > 0]))

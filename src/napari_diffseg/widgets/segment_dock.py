@@ -15,22 +15,25 @@ from qtpy.QtWidgets import QWidget
 
 from napari_diffseg.errors import DiffSegError, InputError
 from napari_diffseg.widgets import words
+from napari_diffseg.widgets.apply_section import ApplySection
+from napari_diffseg.widgets.choice import Choice
 from napari_diffseg.widgets.face import SegmentFace
 from napari_diffseg.widgets.follower import StrokeFollower
 from napari_diffseg.widgets.live import Answer
+from napari_diffseg.widgets.model_section import ModelSection
 from napari_diffseg.widgets.notices import notify_of
 from napari_diffseg.widgets.order import Order
-from napari_diffseg.widgets.planes import ImageSource, describe_source, guess_axes, image_layers
+from napari_diffseg.widgets.planes import image_layers
 from napari_diffseg.widgets.relabel import LabelMerger
 from napari_diffseg.widgets.results import Results
-from napari_diffseg.widgets.scribbles_section import ScribblesSection, painted_classes
+from napari_diffseg.widgets.scribbles import painted_classes
+from napari_diffseg.widgets.scribbles_section import ScribblesSection
 from napari_diffseg.widgets.session import SegmentationSession, SessionState
 from napari_diffseg.widgets.uncertainty import UncertaintyView
 from napari_diffseg.widgets.worker import launcher, steps_maker
 
 if TYPE_CHECKING:
     import napari.viewer
-    from napari.layers import Image
 
     from napari_diffseg.core.result import Segmentation
     from napari_diffseg.core.training import Iteration
@@ -48,19 +51,29 @@ class SegmentDock(SegmentFace):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self._viewer = viewer
-        self._guessed_for: Image | None = None
         self._was_docked = False
         self._task = Answer.SEGMENT
         self.results = Results(viewer)
         turn = Lock()
         self.session = SegmentationSession(launcher(turn))
-        self.section = ScribblesSection(viewer, self.scribbles, self.results)
+        self.section = ScribblesSection(viewer, self.scribbles, self.results, self._show_failure)
+        self.choice = Choice(viewer, self, self.section)
         self._merger = LabelMerger(self._on_merged, self._show_failure, turn)
         self._doubts = UncertaintyView(
             viewer, self.results, lambda: self.section.layer, self._show_failure, turn
         )
+        self.modelling = ModelSection(self.model_form, self.results, lambda: self.section.layer)
+        self.applying = ApplySection(
+            viewer,
+            self.apply_form,
+            self.modelling,
+            self.results,
+            self.choice.frames,
+            self.options,
+            turn,
+        )
         self._follower = StrokeFollower(
-            self.section, self.session, self.results, self.order, self._follow, self.say
+            self.section, self.session, self.results, self.choice.order, self._follow, self.say
         )
         self._connect_controls()
         self._links = [
@@ -72,8 +85,8 @@ class SegmentDock(SegmentFace):
         ]
         for emitter, slot in self._links:
             emitter.connect(slot)
-        parts = (self.section, self._doubts)
-        self.destroyed.connect(partial(_release, self.session, self._links, parts))
+        self._parts = (self.section, self._doubts, self.modelling, self.applying)
+        self.destroyed.connect(partial(_release, self.session, self._links, self._parts))
         self._on_layers()
         active = viewer.layers.selection.active
         if active in image_layers(viewer):
@@ -96,34 +109,10 @@ class SegmentDock(SegmentFace):
         self.images.changed.connect(self._on_image_chosen)
         self.axes_edit.textEdited.connect(self._refresh)
         self.preset.activated.connect(self.fill_in_preset)
+        self.learn_from.changed.connect(self._refresh)
         self.labels.moved.connect(self._on_labels)
         self.params_form.changed.connect(self._refresh)
         self.options_form.changed.connect(self._refresh)
-
-    # --- what a run is told ---------------------------------------------------------
-
-    def source(self) -> ImageSource:
-        """Return what Segment would segment now.
-
-        Raises
-        ------
-        InputError
-            Nothing that could be segmented.
-        """
-        axes = self.axes_edit.text() if self.axes_row.isVisibleTo(self) else None
-        return describe_source(self.images.chosen(), self._viewer.dims, axes)
-
-    def order(self) -> Order:
-        """Return what a run would be told now.
-
-        Raises
-        ------
-        DiffSegError
-            Nothing can be run.
-        """
-        source = self.source()
-        strokes = self.section.strokes(source)
-        return Order(source, self.params(), self.options(), self.section.layer, strokes)
 
     # --- what a person does ---------------------------------------------------------
 
@@ -133,7 +122,7 @@ class SegmentDock(SegmentFace):
             self.say(words.BUSY, wrong=True)
             return
         try:
-            order = self.order()
+            order = self.choice.order()
         except DiffSegError as error:
             self.say(str(error), wrong=True)
             return
@@ -145,7 +134,7 @@ class SegmentDock(SegmentFace):
     def add_scribbles(self) -> None:
         """Make a layer to paint on."""
         try:
-            self.section.add(self.source(), self.params().n_clusters)
+            self.section.add(self.choice.source(), self.params().n_clusters)
         except DiffSegError as error:
             self.say(str(error), wrong=True)
             return
@@ -169,11 +158,11 @@ class SegmentDock(SegmentFace):
         self, order: Order, task: Answer, strokes: NDArray[Any] | None, *, in_place: bool
     ) -> None:
         """Start a run; strokes that are None are read by the run itself, if there are any."""
-        results, source = self.results, order.source
+        results = self.results
         self._task = task
         self._follower.is_starting = True
         try:
-            results.begin(source, order.params.n_clusters, order.scribbles, in_place=in_place)
+            results.begin(order, in_place=in_place, follows=task is Answer.FOLLOW)
             layer = results.running
             self.segment_button.setEnabled(False)
             self._on_layers()
@@ -196,18 +185,7 @@ class SegmentDock(SegmentFace):
             self._merger.ask(n_labels)
 
     def _on_image_chosen(self) -> None:
-        layers = self.images.chosen()
-        image = layers[0] if layers else None
-        # What a person typed stays for as long as the image is the same one; layers are
-        # compared by ==, because napari hands out proxies of them.
-        if image is None or self._guessed_for is None or image != self._guessed_for:
-            self._guessed_for = image
-            try:
-                self.axes_edit.setText(guess_axes(image) if image is not None else "")
-            except InputError:
-                self.axes_edit.setText("")
-        # With two axes there is nothing to choose.
-        self.axes_row.setVisible(bool(layers) and layers[0].ndim > 2)
+        self.choice.guess_axes()
         self._refresh()
 
     # --- what the viewer does -------------------------------------------------------
@@ -230,6 +208,7 @@ class SegmentDock(SegmentFace):
             self.uncertainty_box.setChecked(False)
         if self.section.layer is not None and self.section.layer == layer:
             self.say(words.SCRIBBLES_GONE)
+        self.applying.on_layer_removed(layer)
         self._on_layers()
 
     def _refresh(self, event: Any = None) -> None:
@@ -241,6 +220,7 @@ class SegmentDock(SegmentFace):
         self.segment_button.setEnabled(not reason and not busy)
         self.segment_button.setToolTip(reason or words.HINT)
         self._show_what_can_be_done()
+        self.applying.refresh()
 
     def _show_what_can_be_done(self) -> None:
         """Switch on what makes sense with the result and the scribbles that there are."""
@@ -258,20 +238,23 @@ class SegmentDock(SegmentFace):
     def _show_source(self) -> str:
         """Show what would be segmented; return why nothing can be, or an empty text."""
         try:
-            source = self.source()
+            source = self.choice.source()
         except InputError as error:
             self.show_image("", ())
             self.show_scribble_notes(())
             self.mark_axes(wrong=bool(self.images.chosen()))
+            self.learn_from.setVisible(False)
             return str(error)
         self.show_image(source.description, source.notes)
         self.mark_axes(wrong=False)
+        self.learn_from.setVisible(source.n_planes > 1)
         try:
             strokes = self.section.strokes(source)
         except InputError as error:
             self.show_scribble_notes(())
             return str(error)
-        self.show_scribble_notes(() if strokes is None else strokes.notes)
+        self.section.survey.watch(strokes)
+        self.show_scribble_notes(self.choice.stroke_notes(source, strokes))
         return ""
 
     # --- what the run says ----------------------------------------------------------
@@ -321,12 +304,14 @@ class SegmentDock(SegmentFace):
         """Let the knob and the uncertainty be about the result on show."""
         self._merger.hold(self.results.segmentation)
         self._doubts.follow()
+        self.modelling.follow()
 
     def _on_merged(self, segmentation: Segmentation) -> None:
         # Asked again: a person may have painted while the labels were merged.
         if self._may_change_result():
             self.results.replace(segmentation)
             self._doubts.follow()
+            self.modelling.follow()
             self.say(words.merged_in_words(segmentation))
 
     def _may_change_result(self) -> bool:
@@ -367,7 +352,7 @@ class SegmentDock(SegmentFace):
 
     def close_down(self) -> None:
         """Cancel the run, leave things as they were, and delete the widget."""
-        _release(self.session, self._links, (self.section, self._doubts))
+        _release(self.session, self._links, self._parts)
         self._forget_finished()
         self._abandon()
         self.deleteLater()
@@ -376,7 +361,7 @@ class SegmentDock(SegmentFace):
 def _release(
     session: SegmentationSession,
     links: list[tuple[Any, Any]],
-    parts: tuple[ScribblesSection, UncertaintyView],
+    parts: tuple[Any, ...],
     destroyed: QWidget | None = None,
 ) -> None:
     """Cut every line into the widget, so that nothing calls it when it is gone."""

@@ -17,7 +17,11 @@ PAINT = (
     "press Segment, or tick Live and keep painting."
 )
 UNPAINTED = "Nothing is painted yet, so the scribbles do not count."
+UNPAINTED_HERE = (
+    "Nothing is painted on this plane; press Segment to label it by the strokes on the others."
+)
 SCRIBBLES_GONE = "The scribbles layer was removed; the result stays as it is."
+ONLY_HERE = "Of the scribbles, the strokes on this plane are used."
 LATER = "These strokes are taken in when the run under way is over."
 ALL_PAINTED = "Every pixel goes to a class that you painted, so there is nothing to merge."
 HINT = "Press Segment: regions appear on the image as they form."
@@ -41,6 +45,34 @@ def count_in_words(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def planes_in_words(n_elsewhere: int | None, most: int, *, is_painted: bool) -> str:
+    """Return which strokes of a stack count, and where.
+
+    Parameters
+    ----------
+    n_elsewhere : int or None
+        Painted planes besides the one shown; None where that is not known.
+    most : int
+        So many of them are used at most.
+    is_painted : bool
+        Whether something is painted on the plane shown.
+    """
+    if n_elsewhere is None:
+        return "Strokes on all planes are learned from together."
+    if not n_elsewhere:
+        return "You can paint on several planes: all strokes are learned from together."
+    if n_elsewhere > most:
+        here = "this one and " if is_painted else ""
+        return (
+            f"Of {n_elsewhere + is_painted} painted planes, {here}the {most} nearest are "
+            "learned from together."
+        )
+    if is_painted:
+        return f"Strokes on {n_elsewhere + 1} planes are learned from together."
+    painted = count_in_words(n_elsewhere, "other plane")
+    return f"This plane has no strokes; it is labelled by those on {painted}."
+
+
 def progress_in_words(facts: Iteration) -> str:
     """Return iteration, clusters and time, e.g. for the status line."""
     if facts.labelled:
@@ -56,13 +88,17 @@ def result_in_words(segmentation: Segmentation) -> str:
     labels = count_in_words(segmentation.n_labels, "label")
     time = duration_in_words(segmentation.seconds)
     iterations = count_in_words(len(segmentation.history), "iteration")
-    done = f"Done: {labels} in {time} ({iterations}: {segmentation.stop_reason.value})."
+    n_others = len(segmentation.references)
+    planes = f", learned from {n_others + 1} planes" if n_others else ""
+    done = f"Done: {labels} in {time} ({iterations}{planes}: {segmentation.stop_reason.value})."
     return " ".join([done, *segmentation.notes])
 
 
 def followed_in_words(segmentation: Segmentation) -> str:
     """Return what a correction by strokes came to."""
     labels = count_in_words(segmentation.n_labels, "label")
+    if segmentation.scribbles is None:
+        return f"Strokes are gone: {labels}, as without strokes."
     done = f"Strokes followed in {duration_in_words(segmentation.seconds)}: {labels}."
     return " ".join([done, *segmentation.notes])
 

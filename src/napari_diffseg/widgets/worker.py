@@ -63,8 +63,9 @@ def segmentation_steps(
     params: SegmentationParams,
     options: RunOptions,
     read_strokes: Callable[[], NDArray[Any]] | None = None,
+    read_others: Callable[[], list[tuple[NDArray[Any], NDArray[Any] | None]]] | None = None,
 ) -> Steps:
-    """Read the image and make the generator of its run; slow, and loads torch.
+    """Read the images and make the generator of their run; slow, and loads torch.
 
     Parameters
     ----------
@@ -74,13 +75,18 @@ def segmentation_steps(
         What the run is told; previews are always made.
     read_strokes : callable, optional
         Returns the scribbles ``(y, x)``; where nothing is painted, the run is one without.
+    read_others : callable, optional
+        Returns other planes to learn from, and what is painted on each.
     """
+    from napari_diffseg.core.reading import Reference
     from napari_diffseg.core.segmentation import segment_steps
 
+    others = read_others() if read_others is not None else []
     strokes = read_strokes() if read_strokes is not None else None
     return segment_steps(
         source.read(),
         scribbles=strokes if strokes is not None and strokes.any() else None,
+        references=[Reference(*other) for other in others],
         axes=source.axes,
         rgb=source.rgb,
         params=params,
@@ -102,7 +108,8 @@ def correction_steps(
     segmentation : Segmentation
         Where it starts from.
     strokes : ndarray of int, (y, x)
-        All of the scribbles.
+        All of the scribbles on its plane; where there are none any more, and none on other
+        planes that it was learned from, the result is that of the network by itself.
     view : tuple of slice, optional
         Rows and columns that the person sees; they are answered first.
     params : SegmentationParams
@@ -113,7 +120,16 @@ def correction_steps(
     base = segmentation
     if base.params != params:
         base = replace(segmentation, params=params)
+    if not strokes.any() and not any(one.scribbles.classes for one in base.references):
+        return _unpainted_steps(base)
     return base.correct_steps(strokes, view=view, options=_for_window(options))
+
+
+def _unpainted_steps(segmentation: Segmentation) -> Steps:
+    from napari_diffseg.core.unpainted import without_scribbles
+
+    yield from ()
+    return without_scribbles(segmentation)
 
 
 def steps_maker(
@@ -136,14 +152,16 @@ def steps_maker(
     read = order.strokes.read if order.strokes is not None else None
     if strokes is not None:
         read = partial(np.asarray, strokes)
-    return partial(segmentation_steps, order.source, order.params, order.options, read)
+    return partial(
+        segmentation_steps, order.source, order.params, order.options, read, order.others.read
+    )
 
 
 def _for_window(options: RunOptions) -> RunOptions:
-    return replace(options, previews=True, threads=options.threads or _spare_one_core())
+    return replace(options, previews=True, threads=options.threads or spare_one_core())
 
 
-def _spare_one_core() -> int:
+def spare_one_core() -> int:
     """Leave a core to the window: threads that wait for each other stall when it draws."""
     return max((os.cpu_count() or 2) - 1, 1)
 

@@ -1,0 +1,50 @@
+"""A model file that is dropped on napari: the dock opens, and takes the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import napari
+
+from napari_diffseg.errors import InputError
+
+_SUFFIX = ".safetensors"
+
+Reader = Callable[[str], list[tuple[None]]]
+
+
+def get_reader(path: str | list[str]) -> Reader | None:
+    """Return what reads this file; None where it is not one model.
+
+    Parameters
+    ----------
+    path : str or list of str
+        What was dropped or opened.
+    """
+    is_one = isinstance(path, str) and path.lower().endswith(_SUFFIX)
+    return read_model if is_one else None
+
+
+def read_model(path: str) -> list[tuple[None]]:
+    """Let the dock of the current viewer load a model; no layer is added.
+
+    Parameters
+    ----------
+    path : str
+        A model file. What is wrong with it, the dock says.
+
+    Raises
+    ------
+    InputError
+        There is no viewer.
+    """
+    viewer: Any = napari.current_viewer()
+    if viewer is None:
+        raise InputError(
+            f"{path} is a model, not an image; open it in a napari window, or read it with "
+            "napari_diffseg.Model.load."
+        )
+    _, dock = viewer.window.add_plugin_dock_widget("napari-diffseg", "Segment")
+    dock.modelling.load(path)
+    return [(None,)]
