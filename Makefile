@@ -19,7 +19,8 @@ WITH_DISPLAY := xvfb-run -a -s "-screen 0 1400x1000x24"
 endif
 
 .PHONY: help setup packages demo test lint types bench bench-accuracy bench-stability \
-  bench-crossvalidation bench-scribbles bench-scale bench-live clean
+  bench-crossvalidation bench-scribbles bench-scale bench-live bench-apply bench-throughput \
+  bench-memory bench-faults clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS=$$'\t' read -r name text; do \
@@ -68,6 +69,18 @@ bench-scale: $(STAMP) ## time and memory of large images, simulated ones
 
 bench-live: setup ## how soon the window follows a stroke
 	$(WITH_DISPLAY) $(BIN)/python -m benchmarks.live $(ARGS)
+
+bench-apply: $(STAMP) ## a model of three frames on the others, against a forest: DATA=DIR
+	$(BIN)/python -m benchmarks.apply --data '$(DATA)' $(ARGS)
+
+bench-throughput: $(STAMP) ## how fast a model is applied; threads and processes
+	$(BIN)/python -m benchmarks.throughput $(ARGS)
+
+bench-memory: $(STAMP) ## memory against the number of frames: ARGS='--frames 2000'
+	$(BIN)/python -m benchmarks.memory $(ARGS)
+
+bench-faults: $(STAMP) ## killed runs, killed workers, full disks (as root, Linux)
+	$(BIN)/python -m benchmarks.faults $(ARGS)
 
 clean: ## remove .venv, caches and demo-output/
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist demo-output

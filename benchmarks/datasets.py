@@ -50,6 +50,15 @@ class ScribbledPhoto:
     truth: NDArray[np.uint8]
 
 
+@dataclass(frozen=True)
+class FrameSequence:
+    """Frames over time, and the foreground of each, both ``(t, y, x)``."""
+
+    name: str
+    pixels: NDArray[np.generic]
+    foreground: NDArray[np.bool_]
+
+
 def data_folder(path: str, subset: str) -> Path:
     """Return the folder of a subset, or leave with one sentence where it is absent."""
     folder = Path(path) / subset
@@ -98,6 +107,18 @@ def membranes(path: str, slices: Sequence[int] = (0, 14, 29)) -> Iterator[Microg
     pixels, cells = imread(folder / "stack.tif"), imread(folder / "stack_gt.tif")
     for z in slices:
         yield Micrograph(f"em_isbi2012 z = {z}", EM, pixels[z], cells[z] == 0)
+
+
+SEQUENCES = ("seq_dic_hela", "seq_sim")
+
+
+def sequences(path: str) -> Iterator[FrameSequence]:
+    """Yield ``seq_dic_hela`` and ``seq_sim``; the foreground is the cells or nuclei."""
+    for name in SEQUENCES:
+        folder = data_folder(path, name)
+        (truth,) = folder.glob("*_gt.tif")
+        pixels = imread(truth.with_name(truth.name.replace("_gt", "")))
+        yield FrameSequence(name, pixels, imread(truth) > 0)
 
 
 IGNORED = 128

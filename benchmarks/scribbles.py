@@ -3,7 +3,8 @@
 Photographs: scribble mIoU on both sets of human scribbles of ``scribble_grabcut``. Microscopy:
 foreground IoU on ``micro2d`` and on membranes in ``em_isbi2012`` against effort, with strokes
 that `benchmarks.strokes` makes from the ground truth. One thread; seconds are
-of the processor, per image::
+of the processor, per image. With ``--merge`` the rows of this run replace those of the same
+methods in the kept tables, and the others stay; each row names the run that made it::
 
     pip install 'napari-diffseg[bench]'
     python -m benchmarks.scribbles --data DIR
@@ -19,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.baselines.graph_cuts import grabcut, grabcut_in_box, graph_cut, move_cut
 from benchmarks.baselines.matting import matting
+from benchmarks.baselines.paper_preset import shrunk_paper_preset
 from benchmarks.baselines.scribbles import random_forest, random_walks
 from benchmarks.datasets import (
     EM,
@@ -38,7 +41,7 @@ from benchmarks.datasets import (
     scribble_miou,
     scribbled_photos,
 )
-from benchmarks.machine import write_results
+from benchmarks.machine import RESULTS, markdown_table, merge_results
 from benchmarks.strokes import strokes
 from napari_diffseg import RunOptions, segment
 
@@ -69,10 +72,13 @@ class Method:
     in_box: bool = False
 
 
+BETAS = (1000, 10_000, 100_000)
+
 METHODS = {
     "ours": Method(ours),
+    "paper preset, 160 px, 100 iterations": Method(shrunk_paper_preset),
     "random forest": Method(random_forest),
-    "random walker": Method(random_walks),
+    "random walker": Method(partial(random_walks, beta=10_000)),
     "graph cut": Method(graph_cut, "maxflow"),
     "alpha-expansion": Method(partial(move_cut, move="aexpansion_grid"), "maxflow"),
     "alpha-beta swap": Method(partial(move_cut, move="abswap_grid"), "maxflow"),
@@ -81,12 +87,15 @@ METHODS = {
     "closed-form matting": Method(matting, "pymatting"),
 }
 
+TRIED = {f"random walker, β = {beta}": Method(partial(random_walks, beta=beta)) for beta in BETAS}
+"""What ``--tune`` compares on every third photograph; the best is in `METHODS`."""
+
 EVERY_KIND = ("intensity", "edges", "texture")
 
 ON_MICROGRAPHS = {
     "ours": Method(ours),
     "random forest": Method(partial(random_forest, kinds=EVERY_KIND, sigma_max=8)),
-    "random walker": Method(random_walks),
+    "random walker": Method(partial(random_walks, beta=10_000)),
 }
 """On micrographs the forest does better with every kind of feature, at scales up to 8 pixels.
 
@@ -95,15 +104,15 @@ Tried on four of them, with 0.1 % and 1 %: intensity alone, with texture, all th
 """
 
 
-def photograph_table(path: str, methods: dict[str, Method]) -> list[dict[str, Any]]:
-    """Scribble mIoU on each set of scribbles, and seconds per image."""
+def photograph_table(path: str, methods: dict[str, Method], every: int = 1) -> list[dict[str, Any]]:
+    """Scribble mIoU on each set of scribbles, and seconds per image; of every so manieth photo."""
     rows = []
     for name, method in methods.items():
         row: dict[str, Any] = {"method": name}
         seconds: list[float] = []
         for which in SETS:
             scores = []
-            for photo in scribbled_photos(path, which):
+            for photo in islice(scribbled_photos(path, which), 0, None, every):
                 told = photo.truth == 2 if method.in_box else photo.scribbles
                 if not seconds:  # imports and compiling are not what is timed
                     method.spread(photo.pixels[::4, ::4], told[::4, ::4])
@@ -137,7 +146,8 @@ def microscopy_table(path: str, methods: dict[str, Method], seeds: int) -> list[
                     ious[name, effort, image.modality].append(class_iou(labels, truth, 2))
             scores = {name: f"{ious[name, effort, image.modality][-1]:.3f}" for name in methods}
             print(image.name, f"{effort:.1%}", scores, file=sys.stderr)
-    return [_row(name, effort, ious) for name in methods for effort in EFFORTS]
+    rows = (_row(name, effort, ious) for name in methods for effort in EFFORTS)
+    return [{**row, "seeds": seeds} for row in rows]
 
 
 def every_micrograph(path: str) -> Iterator[Micrograph]:
@@ -160,7 +170,7 @@ def _row(
 
 def chosen(only: str | None) -> dict[str, Method]:
     """Return the methods to run, or leave with one sentence where one cannot."""
-    names = only.split(",") if only else list(METHODS)
+    names = only.split(";") if only else list(METHODS)
     if unknown := [name for name in names if name not in METHODS]:
         sys.exit(f"--only {unknown[0]!r} is not a method; there are: {', '.join(METHODS)}.")
     packages = {METHODS[name].package for name in names} - {None}
@@ -176,22 +186,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and write ``results/scribbles.md`` and ``.json``."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default="../shared/data")
-    parser.add_argument("--only", metavar="NAME[,NAME]", help=", ".join(METHODS))
+    parser.add_argument("--only", metavar="NAME[;NAME]", help="; ".join(METHODS))
     parser.add_argument("--seeds", type=int, default=1, help="of the strokes on micrographs")
     parser.add_argument("--skip-photos", action="store_true")
     parser.add_argument("--skip-micro", action="store_true")
+    parser.add_argument("--merge", action="store_true", help="keep the rows of other methods")
+    parser.add_argument("--tune", action="store_true", help="compare settings; keep nothing")
     options = parser.parse_args(arguments)
+    if options.tune:
+        with threadpool_limits(1):
+            print(markdown_table(photograph_table(options.data, TRIED, every=3)))
+        return
     methods = chosen(options.only)
     on_micrographs = {name: m for name, m in ON_MICROGRAPHS.items() if name in methods}
     tables = {}
     with threadpool_limits(1):
         if not options.skip_photos:
-            title = "Photographs: scribble mIoU"
-            tables[title] = photograph_table(options.data, methods)
+            tables["Photographs: scribble mIoU"] = photograph_table(options.data, methods)
         if not options.skip_micro and on_micrographs:
-            title = f"Microscopy: foreground IoU, {options.seeds} seed(s) of strokes"
-            tables[title] = microscopy_table(options.data, on_micrographs, options.seeds)
-    write_results("scribbles", tables)
+            rows = microscopy_table(options.data, on_micrographs, options.seeds)
+            tables["Microscopy: foreground IoU"] = rows
+    if not options.merge:
+        (RESULTS / "scribbles.json").unlink(missing_ok=True)
+    merge_results("scribbles", tables, key=("method", "painted"))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,165 @@
+"""How fast a model is applied from zarr to zarr, against the bare convolutions of its network.
+
+Simulated frames of 512×512 uint16. A turn measures the bare convolutions, then ours, both on
+as many workers of one thread; the best of some turns counts, for other work only adds::
+
+    python -m benchmarks.throughput
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.machine import merge_results
+from benchmarks.scale import bare_convolutions
+from benchmarks.stacks import KINDS, ONE_THREAD, PIECE, model_of, write_frames
+from napari_diffseg import Model
+from napari_diffseg.stack.run import apply_stack
+
+MEGAPIXELS = PIECE * PIECE / 1e6
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds a frame: by the clock, by the clock once workers have started, of the processor."""
+
+    whole: float
+    steady: float
+    processor: float
+
+
+def time_bare(work: Callable[[], object], workers: int, frames: int) -> Timing:
+    """Time the bare convolutions, on as many threads as there are workers."""
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(lambda _: work(), range(workers)))
+        start, processor = time.perf_counter(), time.process_time()
+        list(pool.map(lambda _: work(), range(frames)))
+        seconds = (time.perf_counter() - start) / frames
+        return Timing(seconds, seconds, (time.process_time() - processor) / frames)
+
+
+def time_ours(model: Model, source: Path, scheduler: str, workers: int) -> Timing:
+    """Time a run from zarr to zarr.
+
+    The first frames, two for each worker, are when workers start; the steady time leaves
+    them out, but not the end of the run, when the result gets its name.
+    """
+    start, processor = time.perf_counter(), time.process_time()
+    run = apply_stack(
+        model,
+        [source],
+        source.with_suffix(".ome.zarr"),
+        axes="TYX",
+        options=ONE_THREAD,
+        scheduler=scheduler,
+        workers=workers,
+        force=True,
+    )
+    times = [time.perf_counter() for progress in run if progress.frame is not None]
+    end, first = time.perf_counter(), 2 * workers
+    return Timing(
+        (end - start) / len(times),
+        (end - times[first - 1]) / (len(times) - first),
+        (time.process_time() - processor) / len(times),
+    )
+
+
+def best(timings: Sequence[Timing]) -> Timing:
+    """Return the shortest of each time."""
+    columns = zip(*((t.whole, t.steady, t.processor) for t in timings), strict=True)
+    return Timing(*map(min, columns))
+
+
+def threads_rows(
+    kind: str, model: Model, source: Path, frames: int, repeats: int
+) -> list[dict[str, Any]]:
+    """Compare ours on one and two threads with the bare convolutions."""
+    work = bare_convolutions(model.network, PIECE)
+    rows = []
+    for workers in (1, 2):
+        turns = [
+            (
+                time_bare(work, workers, min(frames, 8)),
+                time_ours(model, source, "threads", workers),
+            )
+            for _ in range(repeats)
+        ]
+        bare, ours = map(best, zip(*turns, strict=True))
+        rows.append(
+            {
+                "model": kind,
+                "threads": workers,
+                "frames": frames,
+                "frames / s": f"{1 / ours.whole:.2f}",
+                "megapixels / s": f"{MEGAPIXELS / ours.whole:.2f}",
+                "bare convolutions, megapixels / s": f"{MEGAPIXELS / bare.whole:.2f}",
+                "of the bare convolutions": f"{bare.whole / ours.whole:.0%}",
+                "the same by processor time": f"{bare.processor / ours.processor:.0%}",
+                "processor s / frame": f"{ours.processor:.3f}",
+            }
+        )
+    return rows
+
+
+def processes_row(
+    kind: str, model: Model, source: Path, frames: int, repeats: int
+) -> dict[str, Any]:
+    """Compare two local processes of one thread with one."""
+    found: dict[int, list[Timing]] = {1: [], 2: []}
+    for _ in range(repeats):
+        for workers, kept in found.items():
+            kept.append(time_ours(model, source, "processes", workers))
+    one, two = best(found[1]), best(found[2])
+    return {
+        "model": kind,
+        "frames": frames,
+        "one process, frames / s": f"{1 / one.steady:.2f}",
+        "two processes, frames / s": f"{1 / two.steady:.2f}",
+        "ratio": f"{one.steady / two.steady:.2f}",
+        "ratio, start of the workers included": f"{one.whole / two.whole:.2f}",
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and write ``results/throughput.md`` and ``.json``."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--frames", type=int, default=40, help="more than 4")
+    parser.add_argument("--published-frames", type=int, default=6, help="more than 4")
+    parser.add_argument("--process-frames", type=int, default=80, help="0: no processes")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=KINDS)
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as name:
+        for kind in options.kinds:  # kept one after the other: it takes a while
+            model, is_slow = model_of(kind), kind == KINDS[-1]
+            frames = options.published_frames if is_slow else options.frames
+            source = written(Path(name), frames)
+            rows = threads_rows(kind, model, source, frames, options.repeats)
+            tables = {"Threads": rows}
+            if options.process_frames and not is_slow:
+                source = written(Path(name), options.process_frames)
+                row = processes_row(kind, model, source, options.process_frames, options.repeats)
+                tables["Two local processes of one thread against one"] = [row]
+            merge_results("throughput", tables, key=("model", "threads"))
+
+
+def written(folder: Path, frames: int) -> Path:
+    """Return a stack of so many frames, written if it is not there."""
+    source = folder / f"{frames}.zarr"
+    if not source.exists():
+        write_frames(source, frames)
+    return source
+
+
+if __name__ == "__main__":
+    main()
