@@ -36,25 +36,35 @@ def test_files_that_are_named_exist(page):
         assert (ROOT / name).exists() or (ROOT / "src/napari_diffseg" / name).exists(), name
 
 
-def test_the_commands_of_the_readme_are_known(capsys):
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    commands = re.findall(r"^napari-diffseg (\w+)", readme, re.MULTILINE)
-    assert set(commands) == {"segment", "info"}
-    for command in commands:
+def command_lines(page: Path) -> list[list[str]]:
+    """The lines of a page that call the program, as words."""
+    text = page.read_text(encoding="utf-8")
+    lines = re.findall(r"^napari-diffseg (\w.*)", text, re.MULTILINE)
+    return [line.partition("#")[0].split() for line in lines]
+
+
+def test_the_readme_shows_every_command():
+    shown = {line[0] for line in command_lines(ROOT / "README.md")}
+    assert shown == {"segment", "train", "apply", "card", "info"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_commands_of_the_pages_are_known(page, capsys):
+    for command, *words in command_lines(page):
         with pytest.raises(SystemExit) as end:
             cli.main([command, "--help"])
         assert end.value.code == 0
-    options = set(
-        re.findall(r"(--[a-z-]+)", "\n".join(re.findall(r"^napari-diffseg .*", readme, re.M)))
-    )
-    with pytest.raises(SystemExit):
-        cli.main(["segment", "--help"])
-    assert options - {"--help"} <= set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
+        known = re.findall(r"--[a-z-]+", capsys.readouterr().out)
+        assert {word for word in words if word.startswith("--")} <= set(known)
 
 
-def test_the_python_of_the_readme_runs():
+def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    examples = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    assert len(examples) == 2
     names: dict = {}
-    exec(compile(example, "README.md", "exec"), names)
+    for example in examples:
+        exec(compile(example, "README.md", "exec"), names)
     assert names["result"].labels.shape == (512, 512)
+    assert (tmp_path / "cell.safetensors").exists()
