@@ -210,9 +210,8 @@ def killed(case: Case, number: int, random: np.random.Generator) -> dict[str, An
 
 def worker_killed(case: Case) -> dict[str, Any]:
     """Kill one of two worker processes in mid-run."""
-    output = case.output("worker")
+    output, n_frames = case.output("worker"), len(case.undisturbed.frames)
     run = case.start(output)
-    n_frames = len(case.undisturbed.frames)
     wait_until(lambda: len(case.frames(output)) >= n_frames // 4 or run.poll() is not None)
     if run.poll() is not None:
         raise RuntimeError(f"The run ended before its worker could be killed: {run.stderr.read()}")

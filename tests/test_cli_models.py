@@ -97,6 +97,20 @@ def test_a_model_is_learned_from_painted_frames(
     assert printed.err.endswith(f"written to {output}\n")
 
 
+def test_classes_have_names(
+    movie: Path, strokes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "named.safetensors"
+    told = ["train", str(movie), "--scribbles", str(strokes), "-o", str(path), *SMALL]
+    assert cli.main([*told, "--names", "1=bright half,3=nobody"]) == 1
+    assert "for 3 too, but the labels are 1, 2" in capsys.readouterr().err
+    assert not path.exists()
+    assert cli.main([*told, "--names", "1=bright half,2=the rest"]) == 0
+    assert Model.load(path).facts.class_names == {1: "bright half", 2: "the rest"}
+    with pytest.raises(SystemExit):
+        cli.main([*told, "--names", "1=,2"])
+
+
 def test_without_scribbles_it_learns_from_start_middle_and_end(
     movie: Path, frames: np.ndarray, tmp_path: Path
 ) -> None:

@@ -56,6 +56,15 @@ def frame_numbers(text: str) -> list[int]:
     return [int(part) for part in text.split(",")]
 
 
+def class_names(text: str) -> dict[int, str]:
+    """Read ``"1=background,2=nucleus"``; argparse names what was wrong."""
+    pairs = (part.partition("=") for part in text.split(","))
+    names = {int(number): name.strip() for number, _, name in pairs}
+    if not all(names.values()) or min(names) < 1:
+        raise ValueError(text)
+    return names
+
+
 def read_parameters(args: argparse.Namespace) -> SegmentationParams:
     """Build the parameters: those of the preset, changed by what was given.
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari_diffseg.cli.options import (
     add_options,
     add_parameters,
+    class_names,
     frame_numbers,
     read_options,
     read_parameters,
@@ -16,6 +18,9 @@ from napari_diffseg.cli.options import (
 from napari_diffseg.cli.references import NONE, References, read_references
 from napari_diffseg.cli.terminal import Commands, drain_training, first_interrupt_finishes, say
 from napari_diffseg.errors import InputError, OutputError
+
+if TYPE_CHECKING:
+    from napari_diffseg.core.model import Model
 
 _ENDING = ".safetensors"
 
@@ -60,6 +65,13 @@ def add_to(commands: Commands) -> None:
         "scribbles, else the first, the middle and the last)",
     )
     train.add_argument(
+        "--names",
+        type=class_names,
+        default={},
+        metavar="N=NAME,…",
+        help="names of the classes, such as 1=background,2=nucleus; they go with the model",
+    )
+    train.add_argument(
         "--axes",
         metavar="LETTERS",
         help="one letter of T C Z Y X for each axis of a file, such as TYX "
@@ -96,7 +108,9 @@ def _train(args: argparse.Namespace) -> int:
         model = drain_training(steps, interrupt, n_iterations=params.n_iterations, quiet=args.quiet)
         names = _names(found, scribbles)
         provenance = {**names, **model.facts.provenance}
-        model = model.with_facts(pixel_size=found.pixel_size, provenance=provenance)
+        model = model.with_facts(
+            pixel_size=found.pixel_size, provenance=provenance, class_names=_known(args, model)
+        )
         model.save(args.output, force=args.force)
     if not args.quiet:
         for note in dict.fromkeys(found.notes):
@@ -119,6 +133,18 @@ def _scribbles(args: argparse.Namespace) -> list[Path | None]:
             f"scribbles; give one for each, and {NONE} where nothing is painted."
         )
     return [None if str(path) == NONE else path for path in args.scribbles]
+
+
+def _known(args: argparse.Namespace, model: Model) -> dict[int, str]:
+    """Return the names of the labels; of a label that never comes out there is none."""
+    foreign = sorted(set(args.names) - set(model.labels))
+    if foreign:
+        raise InputError(
+            f"The names are for {', '.join(map(str, foreign))} too, but the labels are "
+            f"{', '.join(map(str, model.labels))}; name only these."
+        )
+    names: dict[int, str] = args.names
+    return names
 
 
 def _names(found: References, scribbles: list[Path | None]) -> dict[str, object]:
