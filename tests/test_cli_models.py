@@ -97,6 +97,24 @@ def test_a_model_is_learned_from_painted_frames(
     assert printed.err.endswith(f"written to {output}\n")
 
 
+def test_a_short_movie_without_names_of_axes_is_a_movie_where_that_is_known(
+    frames: np.ndarray, strokes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    movie, model = tmp_path / "plain.tif", tmp_path / "m.safetensors"
+    tifffile.imwrite(movie, frames, photometric="minisblack")
+    assert (
+        cli.main(["train", str(movie), "--scribbles", str(strokes), "-o", str(model), *SMALL]) == 0
+    )
+    assert "was taken for time" in capsys.readouterr().err
+    output = tmp_path / "labels.tif"
+    assert cli.main(["apply", str(model), str(movie), "-o", str(output)]) == 0
+    assert "was taken for time" in capsys.readouterr().err
+    assert tifffile.imread(output).shape == frames.shape
+    # Where nothing says which, it says how it was taken.
+    assert cli.main(["train", str(movie), "-o", str(tmp_path / "c.safetensors"), *SMALL]) == 0
+    assert "was taken for channels" in capsys.readouterr().err
+
+
 def test_classes_have_names(
     movie: Path, strokes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -191,6 +209,26 @@ def test_images_of_two_kinds_are_one_line(
     Image.fromarray(np.stack([frames[0]] * 3, axis=-1)).save(colours)
     assert run_command("train", gray, colours, "-o", tmp_path / "m.safetensors", *SMALL) == 1
     assert "learn from images of one kind" in error_line(capsys)
+
+
+def test_images_of_one_kind_may_lie_in_files_that_say_more_or_less(
+    frames: np.ndarray, tmp_path: Path
+) -> None:
+    """A zarr array does not say whether it is in colours, a picture does."""
+    picture, array = tmp_path / "a.png", tmp_path / "b.zarr"
+    Image.fromarray(frames[0]).save(picture)
+    zarr.save_array(array, frames[1])
+    output = tmp_path / "m.safetensors"
+    assert run_command("train", picture, array, "-o", output, *SMALL) == 0
+    assert not Model.load(output).facts.rgb
+
+
+def test_frames_that_are_not_there_are_one_line_with_scribbles_too(
+    movie: Path, strokes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ["--scribbles", strokes, "--frames", "0,99", "-o", tmp_path / "m.safetensors"]
+    assert run_command("train", movie, *more, *SMALL) == 1
+    assert "There is no frame 99" in error_line(capsys)
 
 
 def test_a_model_is_not_overwritten_without_force(

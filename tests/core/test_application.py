@@ -47,8 +47,10 @@ def test_the_windows_are_the_image_and_read_no_more_than_their_surroundings(
         assert sum(part.areas.values()) == part.labels.size
         assert 0 <= part.confidence <= 1
     assert (times == 1).all()
-    assert len(lazy.read) == 9
-    assert max(lazy.read) <= (256 + 2 * MARGIN) ** 2
+    look, *reads = lazy.read  # the first is a look at the intensities
+    assert look <= 1024**2
+    assert len(reads) == 9
+    assert max(reads) <= (256 + 2 * MARGIN) ** 2
     whole = model.apply(large_scene.image, axes="YX", options=options)
     np.testing.assert_array_equal(labels, whole)
 
@@ -173,6 +175,28 @@ def test_a_frame_that_is_constant_is_labelled_all_the_same(model, scene, options
     assert labels.min() > 0
 
 
+def test_where_no_pixel_is_finite_there_is_no_label(model, scene, options, monkeypatch):
+    """In stitched images whole windows can be empty."""
+    monkeypatch.setattr(application, "WINDOW", 40)
+    wide = np.full((96, 128 + MARGIN + 80), np.nan, np.float32)
+    wide[:, :128] = scene.image
+    found = model.apply_frame(wide, axes="YX", options=options)
+    np.testing.assert_array_equal(found.labels == 0, np.isnan(wide))
+    alone = model.apply_frame(wide[:, :160], axes="YX", options=options)
+    # Only pixels that have a label say how sure it is.
+    assert found.confidence == pytest.approx(alone.confidence, abs=1e-6)
+    nothing = model.apply_frame(np.full((20, 30), np.nan), axes="YX", options=options)
+    assert (nothing.areas, nothing.confidence) == ({0: 600}, 0.0)
+
+
+@pytest.mark.parametrize("n_finite", [0, 1])
+def test_adapting_to_next_to_nothing_is_one_sentence(model, options, n_finite):
+    image = np.full((20, 30), np.nan, np.float32)
+    image.flat[:n_finite] = 0.5
+    with pytest.raises(InputError, match=rf"too few finite pixels \({n_finite}\) to adapt"):
+        model.apply(image, axes="YX", params=ApplyParams(adapt_steps=2), options=options)
+
+
 def as_dtype(image, dtype):
     top = np.iinfo(dtype).max
     return (image.clip(0, 1) * top).astype(dtype)
@@ -191,3 +215,24 @@ def test_another_data_type_with_other_values_is_refused_but_its_own_range_helps(
         assert len(np.unique(own)) > 2
         same = model.apply(known.astype(np.float32), **told)
         np.testing.assert_array_equal(same, model.apply(known, **told))
+
+
+def test_values_far_from_those_that_are_known_are_refused(scene, quick, options):
+    told = {"axes": "YX", "options": options}
+    known = as_dtype(scene.image, np.uint16) // 40 + np.uint16(100)
+    model = segment(known, params=quick, **told).model
+    for other in (known.astype(np.float32) / known.max(), known * np.uint16(16)):
+        with pytest.raises(InputError, match="let each frame have its own intensities"):
+            model.apply(other, **told)
+    for frame in (known // 4, np.full_like(known, 100)):
+        assert (model.apply(frame, **told) > 0).all()
+
+
+def test_of_the_published_design_only_painted_labels_can_come_out(scene, options):
+    params = SegmentationParams.paper(
+        n_iterations=3, n_features=6, n_clusters=6, only_painted="yes"
+    )
+    model = segment(
+        scene.image, scribbles=scene.strokes, axes="YX", params=params, options=options
+    ).model
+    assert model.labels == (1, 4, 7)

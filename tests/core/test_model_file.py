@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save
 
 from napari_diffseg import Model, ModelFileError, OutputError, SegmentationParams, segment
+from napari_diffseg.core import model_file
 from napari_diffseg.images.pixel_size import PixelSize
 
 
@@ -42,6 +44,12 @@ def test_what_is_loaded_gives_the_same_labels_and_knows_the_same(named, file, sc
     assert loaded.labels == (1, 4, 7)
     assert loaded.checksum == named.checksum
     assert loaded.to_bytes() == file.read_bytes() == named.to_bytes()
+
+
+def test_colours_may_be_an_array(named):
+    colors = {1: np.array([0, 0.5, 1, 1], np.float32)}
+    loaded = Model.from_bytes(named.with_facts(class_colors=colors).to_bytes())
+    assert loaded.facts.class_colors == named.facts.class_colors
 
 
 def test_models_without_classes_and_of_the_published_design(base, scene, options):
@@ -177,6 +185,43 @@ def test_weights_that_are_not_those_of_the_parameters_are_refused(file):
 
 
 # --- the card --------------------------------------------------------------------------
+
+
+def head_of_others(arrays, model):
+    for name, n in (("weights", 5), ("means", 4), ("spreads", 4)):
+        arrays[f"head.{name}"] = arrays[f"head.{name}"][:n].copy()
+
+
+NONSENSE = {
+    "no range of intensity": lambda arrays, model: model["ranges"].update(high=[]),
+    "an endless range": lambda arrays, model: model["ranges"].update(low=[-np.inf]),
+    "a range of nothing": lambda arrays, model: model["ranges"].update(high=[-1e9]),
+    "no mean": lambda arrays, model: model["stage"].update(means=[]),
+    "a mean that is a word": lambda arrays, model: model["stage"].update(means=["a"]),
+    "no spread": lambda arrays, model: model["stage"].update(spread=None),
+    "no first stage": lambda arrays, model: model.update(stage=None),
+    "colours of one channel": lambda arrays, model: model["stage"].update(rgb=True),
+    "a label below 1": lambda arrays, model: model.update(classes=[-1, 4, 7]),
+    "a label too large": lambda arrays, model: model.update(classes=[2**70, 4, 7]),
+    "one label twice": lambda arrays, model: model.update(classes=[4, 4, 7]),
+    "clusters without a label": lambda arrays, model: arrays["numbers"].fill(0),
+    "clusters that are not there": lambda arrays, model: arrays["merges"].fill(999),
+    "statistics without a spread": lambda arrays, model: arrays["head.spreads"].fill(0),
+    "the classes of another model": head_of_others,
+}
+
+
+@pytest.mark.parametrize("change", NONSENSE.values(), ids=NONSENSE)
+def test_pieces_that_do_not_belong_together_are_refused(named, change):
+    """Whoever writes such a file can give it the right digest."""
+    arrays = {name: array.copy() for name, array in model_file._arrays(named).items()}
+    model = json.loads(model_file._json(model_file._science(named)))
+    change(arrays, model)
+    texts = json.dumps(model), model_file._json(model_file._facts(named.facts))
+    digest = model_file._digest(arrays, *texts)
+    metadata = {"napari-diffseg": "1", "model": texts[0], "facts": texts[1], "sha256": digest}
+    with pytest.raises(ModelFileError, match="no whole model"):
+        Model.from_bytes(save(arrays, metadata))
 
 
 def test_the_card_tells_names_size_and_origin(named):

@@ -139,6 +139,7 @@ def test_steps_come_one_by_one(scene, quick, options):
         ([np.eye(40)] * 2, [None, np.zeros((40, 40), int)], "Nothing is painted"),
         ([np.eye(40)] * 2, [None, np.eye(41, dtype=int)], "41 × 41"),
         ([np.zeros((40, 40)), np.zeros((40, 40))], None, "nothing to segment"),
+        ([np.eye(40), np.full((40, 40), np.nan)], None, "0 pixels of image 2 are finite"),
     ],
 )
 def test_bad_input(images, scribbles, sentence, options):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from napari_diffseg import SegmentationParams, segment
+from napari_diffseg.core.pixel_statistics import PixelStatistics
 from napari_diffseg.core.uncertainty import most_uncertain_region
+from napari_diffseg.errors import TrainingError
 
 RUNS = {
     "default": {},
@@ -54,6 +58,19 @@ def test_pixels_that_are_not_finite_are_not_in_doubt(scene, quick, options, run,
     )
     assert (result.uncertainty[20:30, :50] == 0).all()
     assert np.isfinite(result.uncertainty).all()
+
+
+def test_errors_of_torch_do_not_leave_it(corrected, monkeypatch):
+    """Statistics that are not kept are computed anew."""
+
+    def fail(*_):
+        raise RuntimeError("torch says so")
+
+    result = replace(corrected)
+    result.ground.forget_statistics()
+    monkeypatch.setattr(PixelStatistics, "of", fail)
+    with pytest.raises(TrainingError, match="torch says so"):
+        _ = result.uncertainty
 
 
 def test_it_is_highest_where_things_meet(corrected, scene):

@@ -195,7 +195,10 @@ def test_a_nameless_stack_is_taken_for_frames_and_says_so(tmp_path: Path) -> Non
     assert (stack.axes, stack.n_frames) == ("TYX", 18)
     assert stack.notes == ("cells.tif does not name its first axis; it was taken for time (T).",)
     few = open_frames(save_zarr(STACK[:3])(tmp_path))
-    assert (few.axes, few.n_frames, few.notes) == ("CYX", 1, ())
+    assert (few.axes, few.n_frames) == ("CYX", 1)
+    assert "the first (3) was taken for channels" in few.notes[0]
+    expected = open_frames(few.path, n_channels=1)
+    assert (expected.axes, expected.n_frames) == ("TYX", 3)
 
 
 def test_frames_travel_to_other_processes(tmp_path: Path) -> None:

@@ -24,7 +24,9 @@ def volumes(tmp_path: Path) -> Path:
     """Four times three planes."""
     path = tmp_path / "volumes.ome.tif"
     pixels = np.arange(4 * 3 * 16 * 20).reshape(4, 3, 16, 20).astype(np.uint16)
-    tifffile.imwrite(path, pixels, ome=True, metadata={"axes": "TZYX", "TimeIncrement": 2.0})
+    size = {"PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5, "PhysicalSizeZ": 1.5}
+    more = {"axes": "TZYX", "TimeIncrement": 2.0, **size}
+    tifffile.imwrite(path, pixels, ome=True, metadata=more)
     return path
 
 
@@ -59,6 +61,17 @@ def test_frames_are_chosen_along_time_with_all_their_planes(
     assert [unit.frame for unit in plan.units()] == [3 * t + z for t in times for z in range(3)]
     step = chosen.step or 1
     assert target.t_step == pytest.approx(2.0 * abs(step))
+    assert target.z_step == pytest.approx(1.5)
+
+
+def test_planes_that_are_left_out_are_further_apart(model: Model, tmp_path: Path) -> None:
+    path = tmp_path / "volume.ome.tif"
+    step = {"PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5, "PhysicalSizeZ": 2.0}
+    volume = np.zeros((6, 16, 20), np.uint8)
+    tifffile.imwrite(path, volume, ome=True, metadata={"axes": "ZYX", **step})
+    for chosen, wanted in ((None, 2.0), (slice(1, 3), 2.0), (slice(None, None, 3), 6.0)):
+        [target] = planned(model, path, frames=chosen).targets
+        assert target.z_step == pytest.approx(wanted)
 
 
 @pytest.mark.parametrize("chosen", [slice(9, None), slice(2, 2), range(3, 6), range(-1, 2)])
@@ -173,6 +186,27 @@ def test_an_input_is_never_the_output(model: Model, folder: Path, movie: Path) -
         planned(model, movie, str(movie))
     with pytest.raises(OutputError, match="is the image itself"):
         planned(model, folder, str(folder))
+
+
+def test_an_output_neither_holds_an_input_nor_lies_within_one(model: Model, tmp_path: Path) -> None:
+    """With force the image would be deleted together with what stands in the output's place."""
+    image = tmp_path / "image.zarr"
+    array = zarr.create_group(image).create_array("0", shape=(16, 20), dtype="u1")
+    array[:] = 1
+    with pytest.raises(OutputError, match="holds an image"):
+        planned(model, image / "0", str(image))
+    with pytest.raises(OutputError, match="lies within one"):
+        planned(model, image / "0", str(image / "0" / "labels.zarr"))
+    assert planned(model, image / "0", str(tmp_path / "labels.zarr")).n_units == 1
+
+
+def test_the_labels_do_not_go_into_the_folder_of_the_images(model: Model, tmp_path: Path) -> None:
+    """A run that was cut short could not be finished: its labels would be more inputs."""
+    for t in range(2):
+        Image.fromarray(np.zeros((16, 20), np.uint8)).save(tmp_path / f"f{t}.jpg")
+    with pytest.raises(OutputError, match="is the folder of the images itself"):
+        planned(model, tmp_path, str(tmp_path))
+    assert planned(model, sorted(tmp_path.iterdir()), str(tmp_path)).n_units == 2
 
 
 def test_what_makes_another_plan_is_said(model: Model, movie: Path, tmp_path: Path) -> None:

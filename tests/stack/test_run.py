@@ -16,6 +16,7 @@ from napari_diffseg import ApplyParams, Model, RunOptions
 from napari_diffseg.errors import InputError, OutOfMemoryError, OutputError
 from napari_diffseg.io.frames import open_frames
 from napari_diffseg.io.label_store import LabelStore
+from napari_diffseg.stack import journal
 from napari_diffseg.stack.run import apply_stack
 from tests.stack.conftest import (
     FORMATS,
@@ -192,6 +193,29 @@ def test_a_table_that_is_there_is_not_overwritten(
     assert [path.name for path in tmp_path.iterdir()] == ["areas.csv"]
     apply(model, movie, tmp_path / "out.ome.zarr", table=table, force=True)
     assert table.read_text().startswith("file,frame,label,name")
+
+
+@pytest.mark.parametrize("own", ["movie.tif", "out.ome.tif"])
+def test_a_table_never_takes_the_place_of_an_image(
+    model: Model, frames: np.ndarray, tmp_path: Path, own: str
+) -> None:
+    tifffile.imwrite(tmp_path / "movie.tif", frames, imagej=True, metadata={"axes": "TYX"})
+    (tmp_path / "out.ome.tif").write_bytes(b"old")
+    before = contents(tmp_path)
+    told = {"table": tmp_path / own, "force": True}
+    with pytest.raises(OutputError, match="choose another name for the table"):
+        apply(model, tmp_path / "movie.tif", tmp_path / "out.ome.tif", **told)
+    assert contents(tmp_path) == before
+
+
+def test_a_file_that_was_written_anew_is_read_anew(
+    model: Model, frames: np.ndarray, tmp_path: Path
+) -> None:
+    path = tmp_path / "movie.tif"
+    for number, stack in enumerate((frames[:2], frames[:3].astype(np.uint16))):
+        tifffile.imwrite(path, stack, photometric="minisblack", metadata={"axes": "TYX"})
+        report = apply(model, path, tmp_path / f"out{number}.ome.tif")
+        assert (report.done, report.failed) == (len(stack), ())
 
 
 # --- frames that cannot be read ----------------------------------------------------
@@ -449,6 +473,19 @@ def test_resume_where_nothing_was_cut_short(model: Model, movie: Path, tmp_path:
     assert contents(output) == before
 
 
+@pytest.mark.parametrize("name", ["out.ome.zarr", "out.ome.tif", "out"])
+def test_outputs_of_another_model_are_not_taken_for_done(
+    model: Model, movie: Path, tmp_path: Path, name: str
+) -> None:
+    output = tmp_path / name
+    apply(model, movie, output, resume=True)
+    assert "nothing to do" in apply(model, movie, output, resume=True).notes[0]
+    for other in ({"params": ApplyParams(intensities="frame")}, {}):
+        named = model.with_facts(class_names={1: "thing"}) if not other else model
+        with pytest.raises(OutputError, match="exists already"):
+            apply(named, movie, output, resume=True, **other)
+
+
 def test_a_forced_run_is_resumed_without_saying_so_again(
     model: Model, movie: Path, tmp_path: Path, undisturbed: Contents
 ) -> None:
@@ -485,6 +522,21 @@ def test_two_runs_for_one_output_do_not_meet(model: Model, movie: Path, tmp_path
             apply(model, movie, output, **more)
     assert result_of(first).done == N_FRAMES
     assert labels_in(output).all()
+
+
+def test_a_journal_that_another_run_removes_at_this_moment_is_one_sentence(
+    model: Model, movie: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_folders = journal._make_folders
+
+    def removed(plan: Any) -> bool:
+        made = make_folders(plan)
+        plan.journal.rmdir()
+        return made
+
+    monkeypatch.setattr(journal, "_make_folders", removed)
+    with pytest.raises(OutputError, match="cannot be written"):
+        apply(model, movie, tmp_path / "out.ome.zarr")
 
 
 def test_a_damaged_note_means_that_the_frame_is_not_done(

@@ -41,28 +41,40 @@ def add_apply_parameters(parser: argparse.ArgumentParser) -> None:
 
 
 def frame_slice(text: str) -> slice:
-    """Read ``"7"``, ``"0:100"`` or ``"0:5000:10"``; argparse names what was wrong."""
-    numbers = [int(part) if part else None for part in text.split(":")]
+    """Read ``"7"``, ``"0:100"`` or ``"0:5000:10"``."""
+    unreadable = argparse.ArgumentTypeError(
+        f"{text!r} is no range of frames; write START:STOP or START:STOP:STEP, such as 0:5000:10"
+    )
+    try:
+        numbers = [int(part) if part else None for part in text.split(":")]
+    except ValueError as error:
+        raise unreadable from error
     if len(numbers) == 1 and numbers[0] is not None:
         start = numbers[0]
         return slice(start, start + 1 if start != -1 else None)
     if len(numbers) not in (2, 3) or 0 in numbers[2:]:
-        raise ValueError(text)
+        raise unreadable
     return slice(*numbers)
 
 
 def frame_numbers(text: str) -> list[int]:
-    """Read ``"0,150,299"``; argparse names what was wrong."""
-    return [int(part) for part in text.split(",")]
+    """Read ``"0,150,299"``."""
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} are no frames; write their numbers, such as 0,150,299"
+        ) from error
 
 
 def class_names(text: str) -> dict[int, str]:
-    """Read ``"1=background,2=nucleus"``; argparse names what was wrong."""
-    pairs = (part.partition("=") for part in text.split(","))
-    names = {int(number): name.strip() for number, _, name in pairs}
-    if not all(names.values()) or min(names) < 1:
-        raise ValueError(text)
-    return names
+    """Read ``"1=background,2=nucleus"``."""
+    pairs = [part.partition("=") for part in text.split(",")]
+    if not all(number.strip().isdecimal() and name.strip() for number, _, name in pairs):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} are no names; write them so: 1=background,2=nucleus"
+        )
+    return {int(number): name.strip() for number, _, name in pairs}
 
 
 def read_parameters(args: argparse.Namespace) -> SegmentationParams:

@@ -27,8 +27,8 @@ class References:
     ----------
     axes : str
         Of each image.
-    rgb : bool or None
-        Whether the channels are colours, where that is known.
+    rgb : bool
+        Whether the channels are colours.
     pixel_size : PixelSize or None
         Of the first image.
     images : list of ndarray
@@ -40,7 +40,7 @@ class References:
     """
 
     axes: str
-    rgb: bool | None
+    rgb: bool
     pixel_size: PixelSize | None
     images: list[NDArray[Any]] = field(default_factory=list)
     scribbles: list[NDArray[Any] | None] = field(default_factory=list)
@@ -74,12 +74,14 @@ def read_references(
     InputError
         A file cannot be read, the files are not of one kind, or a stack has no such frame.
     """
+    from napari_diffseg.images.axes import resolve_axes
     from napari_diffseg.io.frames import open_frames
 
     found: References | None = None
     for path, strokes in zip(paths, scribbles, strict=True):
-        stack = open_frames(path, axes)
-        rgb = stack.rgb if axes is None else None
+        stack = open_frames(path, axes, _n_channels(path, strokes))
+        said = stack.rgb if axes is None else None
+        rgb = resolve_axes(stack.frame_shape, stack.frame_axes, rgb=said).rgb
         if found is None:
             found = References(stack.frame_axes, rgb, stack.pixel_size)
         elif (stack.frame_axes, rgb) != (found.axes, found.rgb):
@@ -120,6 +122,16 @@ def _add(
         found.names.append(stack.name_of(number))
 
 
+def _n_channels(path: Path, strokes: Path | None) -> int | None:
+    """Return 1 where strokes have the shape of the file: then no axis of it is channels."""
+    from napari_diffseg.io.frames import open_frames
+    from napari_diffseg.io.reading import read_class_numbers
+
+    if strokes is None:
+        return None
+    return 1 if read_class_numbers(strokes).pixels.shape == open_frames(path).shape else None
+
+
 def _chosen(
     stack: FrameStack, strokes: NDArray[Any] | None, frames: Sequence[int] | None
 ) -> Sequence[int]:
@@ -127,6 +139,8 @@ def _chosen(
     if n == 1:
         return [0]
     if frames is not None:
+        for number in frames:
+            stack.frame(number)  # says what is wrong with a number that is too high
         return frames
     if strokes is not None:
         painted = [number for number in range(n) if strokes[number].any()]

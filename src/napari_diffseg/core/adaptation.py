@@ -14,12 +14,16 @@ import torch
 
 from napari_diffseg.core.inference import calibrate
 from napari_diffseg.core.network import FeatureClusteringNet
+from napari_diffseg.core.partition import count_valid
 from napari_diffseg.core.plane import Plane
 from napari_diffseg.core.reading import sample_windows
 from napari_diffseg.core.sampling import training_windows
 from napari_diffseg.core.steps import result_of
 from napari_diffseg.core.training import train
+from napari_diffseg.errors import InputError
 from napari_diffseg.params import ApplyParams, SegmentationParams
+
+_LEAST_PIXELS = 2  # one alone has no spread, by which batch norm divides
 
 
 def adapted_network(
@@ -52,9 +56,20 @@ def adapted_network(
     -------
     FeatureClusteringNet
         On the CPU, its statistics those of the plane.
+
+    Raises
+    ------
+    InputError
+        Too few pixels of the plane are finite.
     """
     adapted = copy.deepcopy(network).to(device)
     windows = training_windows(plane.pixels, plane.valid, params.patch_size)
+    n_finite = sum(count_valid(plane.valid, window) for window in windows)
+    if n_finite < _LEAST_PIXELS:
+        raise InputError(
+            f"The image has too few finite pixels ({n_finite}) to adapt the model to; choose "
+            "another image, or apply the model without steps of adaptation."
+        )
     inputs = np.stack([plane.inputs(*window) for window in windows])
     sample = sample_windows([plane], [inputs], [windows], params, rgb, device)
     # As many labels as come: a frame may show less than the training images did.

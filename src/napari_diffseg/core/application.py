@@ -64,6 +64,52 @@ class Labelled:
     confidence: float
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class AppliedWindow:
+    """Labels of one window of an image.
+
+    Attributes
+    ----------
+    rows, columns : slice
+        Where it lies.
+    labels : ndarray of unsigned int, (y, x)
+        0 where the image is not finite.
+    areas : dict of int to int
+        Pixels of each label that occurs, 0 among them.
+    confidence : float
+        Mean margin between the two best answers, 0 … 1.
+    """
+
+    rows: slice
+    columns: slice
+    labels: Labels
+    areas: dict[int, int]
+    confidence: float
+
+    @property
+    def n_labelled(self) -> int:
+        """How many pixels have a label; only of these the confidence is the mean."""
+        return self.labels.size - self.areas.get(0, 0)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class AppliedFrame:
+    """Labels of a whole plane, and facts of them.
+
+    Attributes
+    ----------
+    labels : ndarray of unsigned int, (y, x)
+    areas : dict of int to int
+        Pixels of each label that occurs, 0 among them.
+    confidence : float
+        Mean margin between the two best answers, 0 … 1.
+    """
+
+    labels: Labels
+    areas: dict[int, int]
+    confidence: float
+
+
 def label_by_clusters(
     network: FeatureClusteringNet,
     plane: Plane,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Lock, get_ident
 
 import torch
 
@@ -43,18 +45,56 @@ def choose_device(name: str) -> torch.device:
     )
 
 
+@dataclass(eq=False, slots=True)
+class _Limits:
+    """Who has limited torch's threads at this moment, and what number they had before.
+
+    torch has one number for each thread, and one that new threads take over. To set the first
+    sets the second too: whoever begins while others are limited would take their limit for the
+    number to go back to, and leave it to all threads that come after.
+    """
+
+    lock: Lock = field(default_factory=Lock)
+    holders: list[int] = field(default_factory=list)
+    usual: int = 0
+
+    def begin(self, threads: int) -> int:
+        """Set the number for this thread; returns the one to go back to."""
+        mine = get_ident()
+        with self.lock:
+            before = torch.get_num_threads()
+            if not self.holders:
+                self.usual = before
+            elif mine not in self.holders:
+                before = self.usual
+            self.holders.append(mine)
+            torch.set_num_threads(threads)
+        return before
+
+    def end(self, holder: int, before: int) -> None:
+        """Go back."""
+        with self.lock:
+            self.holders.remove(holder)
+            torch.set_num_threads(before)
+
+
+_limits = _Limits()
+
+
 @contextmanager
 def thread_limit(threads: int) -> Iterator[None]:
-    """Run with this many processor threads, then give torch its old number back; 0: as it is."""
+    """Run with this many processor threads, then give torch its old number back; 0: as it is.
+
+    Several threads can be limited at the same time.
+    """
     if threads == 0:
         yield
         return
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
+    holder, before = get_ident(), _limits.begin(threads)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        _limits.end(holder, before)
 
 
 @contextmanager

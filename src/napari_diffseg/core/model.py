@@ -15,6 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_diffseg.core.application import (
     MARGIN,
+    WINDOW,
+    AppliedFrame,
+    AppliedWindow,
     Labelled,
     Labels,
     label_by_classes,
@@ -73,47 +76,6 @@ class ModelFacts:
     class_names: Mapping[int, str] = field(default_factory=dict)
     class_colors: Mapping[int, Color] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class AppliedWindow:
-    """Labels of one window of an image.
-
-    Attributes
-    ----------
-    rows, columns : slice
-        Where it lies.
-    labels : ndarray of unsigned int, (y, x)
-        0 where the image is not finite.
-    areas : dict of int to int
-        Pixels of each label that occurs, 0 among them.
-    confidence : float
-        Mean margin between the two best answers, 0 … 1.
-    """
-
-    rows: slice
-    columns: slice
-    labels: Labels
-    areas: dict[int, int]
-    confidence: float
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class AppliedFrame:
-    """Labels of a whole plane, and facts of them.
-
-    Attributes
-    ----------
-    labels : ndarray of unsigned int, (y, x)
-    areas : dict of int to int
-        Pixels of each label that occurs, 0 among them.
-    confidence : float
-        Mean margin between the two best answers, 0 … 1.
-    """
-
-    labels: Labels
-    areas: dict[int, int]
-    confidence: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,13 +196,14 @@ class Model:
         shape = resolve_axes(np.shape(image), axes, rgb=rgb).plane_shape
         labels = np.zeros(shape, self.label_dtype)
         areas: dict[int, int] = {}
-        confidence = 0.0
+        confidence, n_labelled = 0.0, 0
         for part in self.apply_windows(image, axes=axes, rgb=rgb, params=params, options=options):
             labels[part.rows, part.columns] = part.labels
             for number, area in part.areas.items():
                 areas[number] = areas.get(number, 0) + area
-            confidence += part.confidence * part.labels.size / labels.size
-        return AppliedFrame(labels, dict(sorted(areas.items())), confidence)
+            confidence += part.confidence * part.n_labelled
+            n_labelled += part.n_labelled
+        return AppliedFrame(labels, dict(sorted(areas.items())), confidence / max(n_labelled, 1))
 
     def apply_windows(
         self,
@@ -275,8 +238,6 @@ class Model:
             with readable_torch_errors(), thread_limit(options.threads):
                 around = grow(window, MARGIN, image_axes.plane_shape)
                 plane = Plane.read(image, image_axes, model.ranges, model.stage, around)
-                if params.intensities == "trained":
-                    check_known_range(plane.raw, model.ranges, model.facts.dtype)
                 labelled = model._label(network, plane, inside(window, around), device)
             values, counts = np.unique(labelled.labels, return_counts=True)
             areas = dict(zip(values.tolist(), counts.tolist(), strict=True))
@@ -356,6 +317,9 @@ class Model:
     ) -> Model:
         """Return the model with the intensities of the frame, or adapted to it, as asked."""
         model = self
+        if params.intensities == "trained":
+            middle = channels_first(image, axes, _middle(axes.plane_shape))
+            check_known_range(middle, self.ranges, self.facts.dtype)
         if params.intensities == "frame":
             raw = channels_first(image, axes)
             valid = finite_mask(raw)
@@ -384,3 +348,13 @@ class Model:
             return label_by_classes(pixels, area, *self.classes, self.label_dtype, min_size)
         numbers = self.numbers.astype(self.label_dtype)
         return label_by_clusters(network, plane, area, device, self.hierarchy, numbers, self.params)
+
+
+def _middle(shape: tuple[int, int]) -> tuple[slice, slice]:
+    """Return the window in the middle of a plane; of a small one the whole."""
+    sides = (min(length, WINDOW) for length in shape)
+    rows, columns = (
+        slice((length - side) // 2, (length + side) // 2)
+        for length, side in zip(shape, sides, strict=True)
+    )
+    return rows, columns

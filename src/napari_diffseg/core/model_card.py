@@ -47,7 +47,7 @@ def model_card(model: Model) -> str:
         "## Where it comes from",
         "",
         *(f"- {name.replace('_', ' ')}: {_shown(value)}" for name, value in _known(model)),
-        f"- weights: {sum(weight.numel() for weight in model.network.parameters())}",
+        f"- trained weights: {sum(weight.numel() for weight in model.network.parameters())}",
         f"- checksum: `{model.checksum}`",
         "",
         "## Use",
@@ -68,10 +68,7 @@ def model_card(model: Model) -> str:
 def _labels(model: Model) -> list[str]:
     names = model.facts.class_names
     if model.classes is None:
-        return [
-            f"{len(model.labels)} labels that nobody painted, {model.labels[0]} to "
-            f"{model.labels[-1]}."
-        ]
+        return [f"At most {len(model.labels)} labels, found without anything being painted."]
     return [f"- {number}: {names.get(number, 'without a name')}" for number in model.labels]
 
 

@@ -47,7 +47,14 @@ _LARGEST = 1 << 30  # bytes; a model has some hundred thousand
 
 Arrays = dict[str, NDArray[Any]]
 
-_NONSENSE = (SafetensorError, KeyError, TypeError, ValueError, LookupError, AttributeError)
+_NONSENSE = (
+    SafetensorError,
+    TypeError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+)
 """What reading raises where the bytes are no model, or other numbers than a model has."""
 
 
@@ -186,26 +193,30 @@ def _facts(facts: ModelFacts) -> dict[str, Any]:
         "dtype": facts.dtype,
         "pixel_size": None if size is None else asdict(size),
         "class_names": {str(number): name for number, name in facts.class_names.items()},
-        "class_colors": {str(number): list(c) for number, c in facts.class_colors.items()},
+        "class_colors": {str(number): _color(c) for number, c in facts.class_colors.items()},
         "provenance": dict(facts.provenance),
     }
 
 
 def _build(arrays: Arrays, model: Mapping[str, Any], facts: Mapping[str, Any]) -> Model:
     from napari_diffseg.core.model import Model, ModelFacts
+    from napari_diffseg.core.model_check import check_model
 
     params = SegmentationParams.from_dict(model["params"])
     ranges = IntensityRange(*(tuple(map(float, model["ranges"][end])) for end in ("low", "high")))
     stage = model["stage"]
     if stage is not None:
         stage = LocalStatistics(
-            bool(stage["rgb"]), tuple(stage["means"]), stage["spread"], tuple(stage["centres"])
+            bool(stage["rgb"]),
+            tuple(map(float, stage["means"])),
+            float(stage["spread"]),
+            tuple(map(float, stage["centres"])),
         )
     numbers, merges = arrays["numbers"], arrays["merges"]
-    if numbers.shape != (params.n_clusters,) or merges.shape[1:] != (2,):
+    if numbers.shape != (params.n_clusters,):
         raise ValueError("numbers of labels")
     size = facts["pixel_size"]
-    return Model(
+    built = Model(
         network=_network(arrays, params, len(stage.centres) if stage else len(ranges.low)),
         params=params,
         ranges=ranges,
@@ -223,6 +234,8 @@ def _build(arrays: Arrays, model: Mapping[str, Any], facts: Mapping[str, Any]) -
         ),
         classes=_classes(arrays, model),
     )
+    check_model(built)
+    return built
 
 
 def _network(arrays: Arrays, params: SegmentationParams, n_inputs: int) -> FeatureClusteringNet:
@@ -249,8 +262,7 @@ def _classes(arrays: Arrays, model: Mapping[str, Any]) -> tuple[ClassHead, tuple
     numbers = tuple(int(number) for number in model["classes"])
     weights = arrays["head.weights"]
     scaling = Scaling(arrays["head.means"], arrays["head.spreads"])
-    n_statistics = len(weights) - 1
-    if weights.shape[1] != len(numbers) or scaling.means.shape != (n_statistics,):
+    if weights.shape[1] != len(numbers):
         raise ValueError("classes")
     return ClassHead(weights, scaling, float(model["head_loss"])), numbers
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -59,11 +59,6 @@ class Plane:
         raw = channels_first(image, axes, window)
         valid = finite_mask(raw)
         return cls(ScaledPixels.measure(raw, valid, ranges), valid, stage)
-
-    @property
-    def raw(self) -> NDArray[Any]:
-        """The image in its own unit, ``c y x``."""
-        return self.pixels.raw if isinstance(self.pixels, ScaledPixels) else self.pixels
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -267,9 +267,10 @@ def _windows(
             )
         )
         if plane.valid is not None and not any(plane.valid[one].any() for one in windows[-1]):
+            which = "the image" if len(planes) == 1 else f"image {index + 1}"
             raise InputError(
-                f"Only {int(plane.valid.sum())} pixels of the image are finite, too few to "
-                "learn from; crop the image to where they lie."
+                f"Only {int(plane.valid.sum())} pixels of {which} are finite, too few to "
+                "learn from; crop the image to where they lie, or choose another."
             )
     return windows
 

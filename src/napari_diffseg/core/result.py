@@ -42,7 +42,7 @@ from napari_diffseg.images.windows import Window
 from napari_diffseg.parameters import Scalar
 from napari_diffseg.params import RunOptions, SegmentationParams
 
-_FLEETING = ("seconds", "params", "axes", "rgb")
+_FLEETING = ("seconds", "params", "axes", "rgb", "n_labels")
 """Facts of a run that its model has elsewhere, or that no two runs share."""
 
 
@@ -151,12 +151,12 @@ class Segmentation:
         1 minus the margin between the two clusters with most votes in the pixel's region,
         or, where there are no regions, with the highest softmax responses.
         """
-        if self.classes is not None:
-            return class_doubt(self.ground, self.classes)
-        representatives = self.model.hierarchy.at_most(self.params.n_labels)
-        if self.partition.votes is not None:
-            return vote_doubt(self.partition, representatives)
         with readable_torch_errors():
+            if self.classes is not None:
+                return class_doubt(self.ground, self.classes)
+            representatives = self.model.hierarchy.at_most(self.params.n_labels)
+            if self.partition.votes is not None:
+                return vote_doubt(self.partition, representatives)
             return response_doubt(self.model.network, self.ground.plane, representatives)
 
     def with_n_labels(self, n_labels: int) -> Segmentation:

@@ -229,6 +229,8 @@ class _Run:
         labels, label_numbers = label_painted_clusters(
             partition, hierarchy, params, scribbles, classes
         )
+        if goes_only_to_painted(params, classes):
+            label_numbers[n_painted:] = classes[0]  # never come out
         model = self._model(network, hierarchy, label_numbers)
         result = self._result(labels, trained, model, partition, numbers)
         notes = (*result.notes, *scribbles.notes)

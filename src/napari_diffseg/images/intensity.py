@@ -124,7 +124,7 @@ def measure_range(
 
 
 def check_known_range(pixels: NDArray[Any], ranges: IntensityRange, known_dtype: str) -> None:
-    """Refuse an image of another data type whose values are far from those that are known.
+    """Refuse an image whose values are so far from those that are known that they say nothing.
 
     Parameters
     ----------
@@ -133,27 +133,27 @@ def check_known_range(pixels: NDArray[Any], ranges: IntensityRange, known_dtype:
     ranges : IntensityRange
         The intensities that became 0 and 1 in the training images.
     known_dtype : str
-        Data type of those. Of the same type nothing is refused: a frame may be dark.
+        Data type of those. A dark image of the same type is not refused: a frame may be dark.
 
     Raises
     ------
     InputError
-        Nearly all values lie far above the range, or the type cannot hold those in it.
+        Nearly all values lie far above the range; or, of another data type, far below.
     """
     dtype = pixels.dtype
-    if dtype.name == known_dtype:
-        return
     step = -(-pixels[0].size // _MOST_LOOKED_AT)
     for channel, low, high in zip(pixels, ranges.low, ranges.high, strict=True):
-        values = channel.reshape(-1)[:: step | 1]
-        reach = high + (high - low)
-        is_above = np.count_nonzero(values > reach) > _NEARLY_ALL * values.size
-        largest = np.iinfo(dtype).max if dtype.kind in "iu" else np.inf
-        if is_above or largest < low + _LEAST_SHARE * (high - low):
+        values = channel.reshape(-1)[:: step | 1].astype(np.float64)
+        values = values[np.isfinite(values)]
+        if values.size == 0:
+            continue
+        is_above = np.count_nonzero(values > high + (high - low)) > _NEARLY_ALL * values.size
+        is_below = values.max() < low + _LEAST_SHARE * (high - low)
+        if is_above or (is_below and dtype.name != known_dtype):
             raise InputError(
-                f"The image is {dtype.name} with values up to {np.nanmax(values):g}, but the model "
-                f"was trained on {known_dtype} from {low:g} to {high:g}; apply it with the "
-                "intensities of the frame ('frame'), or convert the image."
+                f"The image is {dtype.name} with values from {values.min():g} to {values.max():g}, "
+                f"but the model was trained on {known_dtype} from {low:g} to {high:g}; let each "
+                "frame have its own intensities (--intensities frame), or convert the image."
             )
 
 
@@ -174,7 +174,8 @@ class ScaledPixels:
         One range for each channel. Values beyond it stay beyond 0 and 1, but no
         further than -1 and 2.
     fill : tuple of float, (c,)
-        What pixels that are not valid get: the mean of the valid ones of their channel.
+        What pixels that are not valid get: the mean of the valid ones of their channel, or 0
+        where there are none.
     """
 
     raw: NDArray[Any]
@@ -189,7 +190,7 @@ class ScaledPixels:
         """Measure what pixels that are not valid get, for an image ``c y x``."""
         fill = [0.0] * len(raw)
         if valid is not None:
-            n_valid = int(np.count_nonzero(valid))
+            n_valid = max(int(np.count_nonzero(valid)), 1)
             for index, rows, scaled in _scaled_blocks(raw, ranges):
                 # As float32, as which they will be seen.
                 seen = scaled.astype(np.float32)

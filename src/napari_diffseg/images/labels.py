@@ -15,6 +15,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from skimage.measure import label
 
+from napari_diffseg.images.pairs import sum_by_pair
+
 Clusters = NDArray[np.integer[Any]]
 Labels = NDArray[np.unsignedinteger[Any]]
 Mask = NDArray[np.bool_]
@@ -235,15 +237,14 @@ def _piece_graph(pieces: Clusters, areas: NDArray[np.int64], min_size: int) -> _
             firsts.append(a[counted])
             seconds.append(b[counted])
     first, second = np.concatenate(firsts), np.concatenate(seconds)
-    return _sum_edges(first, second, np.ones(first.size, dtype=np.int64), areas.size)
+    return _whole_borders(first, second, np.ones(first.size, dtype=np.int64), areas.size)
 
 
-def _sum_edges(first: Clusters, second: Clusters, border: Clusters, n_pieces: int) -> _Graph:
-    """Bring every pair of pieces together to one edge with their whole common border."""
-    pair = (np.minimum(first, second), np.maximum(first, second))
-    # By way of compressed rows, which sums in linear time; coordinates alone would be sorted.
-    edges = coo_array((border, pair), shape=(n_pieces, n_pieces)).tocsr().tocoo()
-    return edges.row, edges.col, edges.data
+def _whole_borders(
+    first: Clusters, second: Clusters, border: NDArray[np.int64], n_pieces: int
+) -> _Graph:
+    low, high, (whole,) = sum_by_pair(first, second, (border,), n_pieces)
+    return low, high, whole
 
 
 def _choose_roots(
@@ -304,7 +305,7 @@ def _contract(
     first, second, border = group[graph[0]], group[graph[1]], graph[2]
     small = areas < min_size
     kept = (first != second) & (small[first] | small[second])
-    return _sum_edges(first[kept], second[kept], border[kept], areas.size)
+    return _whole_borders(first[kept], second[kept], border[kept], areas.size)
 
 
 def _areas(clusters: Clusters, n_clusters: int, valid: Mask | None) -> NDArray[np.int64]:

@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array, diags_array
 from scipy.sparse.linalg import cg, splu
 
+from napari_diffseg.images.pairs import sum_by_pair
+
 Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.integer[Any]]
 
@@ -71,20 +73,16 @@ class RegionGraph:
             strength of the boundary between them; window by window.
         """
         n = len(areas)
-        pairs, borders, crossed = [], [], []
+        met = []
         for before, after, step in sides:
             apart = before != after
-            low = np.minimum(before, after)[apart].astype(np.int64)
-            pair, place = np.unique(low * n + np.maximum(before, after)[apart], return_inverse=True)
-            pairs.append(pair)
-            borders.append(np.bincount(place, minlength=pair.size))
-            crossed.append(np.bincount(place, step[apart], minlength=pair.size))
-        pair, place = np.unique(np.concatenate(pairs), return_inverse=True)
-        border: Floats = np.bincount(place, np.concatenate(borders), pair.size).astype(float)
-        crossings: Floats = np.bincount(place, np.concatenate(crossed), pair.size).astype(float)
+            ones, steps = np.ones(np.count_nonzero(apart)), step[apart].astype(float)
+            met.append(_summed(n, before[apart], after[apart], ones, steps))
+        together = [np.concatenate(parts) for parts in zip(*met, strict=True)]
+        first, second, border, crossings = _summed(n, *together)
         strength: Floats = crossings / np.maximum(border, 1)
         mean = float(strength.mean()) if strength.size else 0.0
-        return cls(areas, pair // n, pair % n, border, strength / (mean or 1.0))
+        return cls(areas, first, second, border, strength / (mean or 1.0))
 
     def spread(self, priors: Floats, given: Integers) -> Floats:
         """Spread what is given and what is likely over the graph.
@@ -117,6 +115,13 @@ class RegionGraph:
         known = trust[free, None] * priors[free] - rows[:, fixed] @ spread[fixed]
         spread[free] = _solve(rows[:, free], known, priors[free])
         return spread
+
+
+def _summed(
+    n: int, first: Integers, second: Integers, border: Floats, crossed: Floats
+) -> tuple[Integers, Integers, Floats, Floats]:
+    low, high, (length, crossings) = sum_by_pair(first, second, (border, crossed), n)
+    return low, high, length, crossings
 
 
 def _solve(system: Any, known: Floats, start: Floats) -> Floats:

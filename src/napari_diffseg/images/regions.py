@@ -19,7 +19,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from skimage.segmentation import watershed
 
-from napari_diffseg.images.labels import merge_small_regions
+from napari_diffseg.images.labels import look_up, merge_small_regions
+from napari_diffseg.images.pairs import sum_by_pair
 
 Floats = NDArray[np.floating[Any]]
 Regions = NDArray[np.int32]
@@ -85,7 +86,9 @@ def _watershed_leaves(steps: Steps) -> Regions:
     strength[1:] += along_y
     strength[:-1] += along_y
     leaves = merge_small_regions(watershed(strength), _SMALLEST_LEAF)
-    return np.unique(leaves, return_inverse=True)[1].reshape(leaves.shape).astype(np.int32)
+    # Numbered anew, without gaps.
+    numbers = np.cumsum(np.bincount(leaves.ravel()) > 0, dtype=np.int32) - 1
+    return look_up(numbers, leaves)
 
 
 def _first_merges(
@@ -162,10 +165,9 @@ def _sum_edges(
 ) -> _Edges:
     """Bring every pair of regions together to one edge; a region has none with itself."""
     apart = first != second
-    low = np.minimum(first, second)[apart].astype(np.int64)
-    pair, place = np.unique(low * n + np.maximum(first, second)[apart], return_inverse=True)
-    sums = [np.bincount(place, part[apart], minlength=pair.size) for part in (strength, border)]
-    return pair // n, pair % n, sums[0].astype(float), sums[1].astype(float)
+    values = (strength[apart].astype(float), border[apart].astype(float))
+    low, high, (crossed, length) = sum_by_pair(first[apart], second[apart], values, n)
+    return low, high, crossed, length
 
 
 def _merge_cost(means: Floats, sizes: Floats, edges: _Edges) -> Floats:

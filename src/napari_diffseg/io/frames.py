@@ -203,7 +203,9 @@ class FrameStack:
         )
 
 
-def open_frames(path: str | PathLike[str], axes: str | None = None) -> FrameStack:
+def open_frames(
+    path: str | PathLike[str], axes: str | None = None, n_channels: int | None = None
+) -> FrameStack:
     """Open an image of any number of frames; its pixels are not read.
 
     Parameters
@@ -213,6 +215,8 @@ def open_frames(path: str | PathLike[str], axes: str | None = None) -> FrameStac
     axes : str, optional
         One letter of T C Z Y X for each axis. What the file says where None, or else a
         guess from the shape: a plane, channels, or the planes of a nameless stack (T).
+    n_channels : int, optional
+        How many channels are expected; it decides a guess between channels and frames.
 
     Raises
     ------
@@ -222,7 +226,7 @@ def open_frames(path: str | PathLike[str], axes: str | None = None) -> FrameStac
     """
     path = Path(path)
     facts = open_source(path).facts
-    letters, notes = _axes(path, facts, axes)
+    letters, notes = _axes(path, facts, axes, n_channels)
     return FrameStack(
         (path,),
         letters,
@@ -238,7 +242,11 @@ def open_frames(path: str | PathLike[str], axes: str | None = None) -> FrameStac
     )
 
 
-def open_series(paths: Sequence[str | PathLike[str]], axes: str | None = None) -> FrameStack:
+def open_series(
+    paths: Sequence[str | PathLike[str]],
+    axes: str | None = None,
+    n_channels: int | None = None,
+) -> FrameStack:
     """Open several files of one shape as entries of T; their pixels are not read.
 
     Parameters
@@ -247,6 +255,8 @@ def open_series(paths: Sequence[str | PathLike[str]], axes: str | None = None) -
         In the order of time. One path is opened as by `open_frames`.
     axes : str, optional
         Axes of each file, as for `open_frames`.
+    n_channels : int, optional
+        As for `open_frames`.
 
     Returns
     -------
@@ -261,7 +271,7 @@ def open_series(paths: Sequence[str | PathLike[str]], axes: str | None = None) -
     """
     files = tuple(Path(path) for path in paths)
     if len(files) == 1:
-        return open_frames(files[0], axes)
+        return open_frames(files[0], axes, n_channels)
     first: FrameStack | None = None
     broken: InputError | None = None
     for path in files:
@@ -273,7 +283,7 @@ def open_series(paths: Sequence[str | PathLike[str]], axes: str | None = None) -
             broken = broken or error
             continue
         if first is None:
-            first = open_frames(path, axes)
+            first = open_frames(path, axes, n_channels)
         elif (facts.shape, facts.dtype) != (first.shape, first.dtype):
             raise _other_shape(path, facts, first.shape, first.dtype)
     if first is None:
@@ -344,16 +354,17 @@ def _joined(first: FrameStack, files: tuple[Path, ...]) -> FrameStack:
     return replace(first, paths=files, axes="T" + letters, shape=(len(files), *shape))
 
 
-def _axes(path: Path, facts: ImageFacts, stated: str | None) -> tuple[str, tuple[str, ...]]:
-    """Return the axes of a file, and a note where they were guessed to be frames."""
+def _axes(
+    path: Path, facts: ImageFacts, stated: str | None, n_channels: int | None
+) -> tuple[str, tuple[str, ...]]:
+    """Return the axes of a file, and a note where they were guessed."""
     axes = stated or facts.axes
     notes: tuple[str, ...] = ()
     if axes is None and len(facts.shape) == 3:
-        try:
-            return resolve_axes(facts.shape, rgb=facts.rgb).axes, ()
-        except InputError:
-            note = f"{path.name} does not name its first axis; it was taken for time (T)."
-            axes, notes = "TYX", (note,)
+        axes, note = _guess_of_three(path, facts, n_channels)
+        if note is None:
+            return axes, ()
+        notes = (note,)
     lengths = facts.shape
     if axes is not None and len(axes.strip()) == len(lengths):
         # A frame is one entry of T and Z, and has axes that an image can have.
@@ -365,6 +376,27 @@ def _axes(path: Path, facts: ImageFacts, stated: str | None) -> tuple[str, tuple
         return resolve_axes(lengths, axes, rgb=facts.rgb if stated is None else None).axes, notes
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+
+
+def _guess_of_three(
+    path: Path, facts: ImageFacts, n_channels: int | None
+) -> tuple[str, str | None]:
+    """Guess the three axes of a file: channels, or frames; with what a person should know."""
+    try:
+        guess = resolve_axes(facts.shape, rgb=facts.rgb)
+    except InputError:
+        return "TYX", f"{path.name} does not name its first axis; it was taken for time (T)."
+    if guess.rgb or guess.axes[0] != "C":
+        return guess.axes, None
+    found = guess.n_channels
+    if n_channels == 1 < found:
+        note = f"{path.name} does not name its axes; the first ({found}) was taken for time (T)."
+        return "TYX", note
+    note = (
+        f"{path.name} does not name its axes; the first ({found}) was taken for channels. If it is "
+        "time, state the axes TYX."
+    )
+    return guess.axes, note
 
 
 def _other_shape(

@@ -25,6 +25,7 @@ from napari_diffseg.images.windows import Window, whole
 from napari_diffseg.io.kinds import DAMAGE, first_line
 from napari_diffseg.io.ngff import VERSION, image_label, multiscales
 from napari_diffseg.io.sources import Index
+from napari_diffseg.io.writing import PROVENANCE_KEY
 
 if TYPE_CHECKING:
     import zarr
@@ -36,11 +37,15 @@ NAME = "diffseg"
 """Name of the labels within the group."""
 
 _LABELS = f"labels/{NAME}"
-_PROVENANCE = "napari-diffseg"
 # Every second pixel is taken until a plane is no longer than this.
 _SMALLEST = 512
 # A chunk halves from level to level, so that it belongs to one window; 1024 can do so 10 times.
 _MOST_LEVELS = 10
+
+
+def metadata_file(path: Path) -> Path:
+    """Return the file of a store that has the metadata of the labels."""
+    return path / _LABELS / "zarr.json"
 
 
 class LabelStore:
@@ -122,7 +127,7 @@ class LabelStore:
                 "multiscales": describe(list(levels), name=NAME),
                 "image-label": image_label(names or {}, colors or {}),
             },
-            _PROVENANCE: dict(provenance or {}),
+            PROVENANCE_KEY: dict(provenance or {}),
         }
         paths = [f"{_LABELS}/{level}" for level in levels]
         image = describe(paths, name="label numbers")

@@ -25,7 +25,7 @@ SUFFIXES = (".ome.tif", ".ome.tiff", ".tif", ".tiff", ".png")
 """Endings of the files that can be written; all but the last are OME-TIFF."""
 
 PROVENANCE_KEY = "napari-diffseg"
-"""Keyword of the text in a PNG file that holds the provenance as JSON."""
+"""Keyword of the provenance in PNG files (as JSON) and in OME-Zarr."""
 
 # From here on a TIFF file needs 64-bit offsets; it may well grow by its compression.
 _MOST_TIFF_BYTES = 2**31

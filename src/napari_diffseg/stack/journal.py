@@ -23,7 +23,7 @@ import json
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -179,11 +179,14 @@ def _emptied(plan: Plan, made: bool) -> Iterator[None]:
         yield
     finally:
         lock = plan.journal / _LOCK
-        if [entry.name for entry in plan.journal.iterdir()] == [_LOCK] and not is_locked(lock):
-            lock.unlink(missing_ok=True)
-            plan.journal.rmdir()
-            if made and not any(plan.output.iterdir()):
-                plan.output.rmdir()
+        # Another run may begin here or come to its end at this moment: then it is not empty, or
+        # gone already.
+        with suppress(OSError):
+            if [entry.name for entry in plan.journal.iterdir()] == [_LOCK] and not is_locked(lock):
+                lock.unlink(missing_ok=True)
+                plan.journal.rmdir()
+                if made and not any(plan.output.iterdir()):
+                    plan.output.rmdir()
 
 
 def _check_free(plan: Plan, is_unfinished: bool, force: bool) -> None:

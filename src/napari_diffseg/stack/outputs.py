@@ -82,6 +82,13 @@ def drop(target: Target, journal: Journal) -> None:
     journal.discard(journal.store(target.number))
 
 
+def is_of(target: Target, model: Model, params: ApplyParams) -> bool:
+    """Whether an output is at its place that came about as this one would."""
+    from napari_diffseg.io.provenance import read_provenance
+
+    return read_provenance(target.output) == _provenance(target, model, params)
+
+
 def _write_file(
     target: Target, store: Path, result: Path, model: Model, params: ApplyParams
 ) -> None:

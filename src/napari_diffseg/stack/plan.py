@@ -136,6 +136,12 @@ class Plan:
         return self.output.with_name(f".{self.output.name}.part")
 
     @property
+    def places(self) -> set[Path]:
+        """Where the inputs and the outputs lie."""
+        inputs = {Path(stamp[0]) for stamp in self.facts["inputs"]}
+        return {path.resolve() for path in inputs | {target.output for target in self.targets}}
+
+    @property
     def n_units(self) -> int:
         """Frames in all."""
         return sum(len(target.frames) for target in self.targets)

@@ -55,8 +55,8 @@ def make_plan(
         There is no input, it cannot be read, has other channels than the model, or has
         no such frames. In a folder, only if this holds for all files.
     OutputError
-        The output has an ending that cannot be written, is one of the inputs, or two
-        inputs would have the same name in it.
+        The output has an ending that cannot be written, is one of the inputs, holds one or
+        lies within one, or two inputs would have the same name in it.
     """
     output = Path(output).absolute()
     files = _files(inputs)
@@ -67,6 +67,8 @@ def make_plan(
     else:
         targets, unreadable = [_one_target(files, output, model, frames, axes)], []
     _check_not_an_input(files, [target.output for target in targets])
+    if plan.is_folder:
+        _check_not_their_folder(inputs, output)
     return Plan(output, tuple(targets), tuple(unreadable), plan.facts)
 
 
@@ -102,11 +104,14 @@ def _stamp(path: Path) -> list[str | int]:
 def _files(inputs: Paths) -> list[Path]:
     from napari_diffseg.io.frames import list_inputs
 
-    given = [inputs] if isinstance(inputs, str | PathLike) else list(inputs)
-    files = [file.absolute() for path in given for file in list_inputs(Path(path))]
+    files = [file.absolute() for path in _given(inputs) for file in list_inputs(path)]
     if not files:
         raise InputError("There is no image to segment; name files, or a folder that has some.")
     return files
+
+
+def _given(inputs: Paths) -> list[Path]:
+    return [Path(inputs)] if isinstance(inputs, str | PathLike) else [Path(one) for one in inputs]
 
 
 def _check_ending(output: Path) -> None:
@@ -125,9 +130,9 @@ def _one_target(
     frames: slice | range | None,
     axes: str | None,
 ) -> Target:
-    from napari_diffseg.io.frames import open_frames, open_series
+    from napari_diffseg.io.frames import open_series
 
-    stack = open_frames(files[0], axes) if len(files) == 1 else open_series(files, axes)
+    stack = open_series(files, axes, model.n_channels)
     target = _target(0, stack, tuple(files), output, model, frames, axes)
     if output_kind(output) == "png" and len(target.frames) > 1:
         raise OutputError(
@@ -158,7 +163,7 @@ def _folder_targets(
             )
         homes[home] = file
         try:
-            stack = open_frames(file, axes)
+            stack = open_frames(file, axes, model.n_channels)
             targets.append(_target(len(targets), stack, (file,), home, model, frames, axes))
         except DiffSegError as error:
             unreadable.append((file.name, str(error)))
@@ -194,7 +199,10 @@ def _target(
     # Files lie with y before x; where it is said otherwise the labels lie turned.
     if size and axes and stack.frame_axes.index("X") < stack.frame_axes.index("Y"):
         size = replace(size, y=size.x, x=size.y)
-    step = frames.step or 1 if frames is not None and stack.leading[:1] == "T" else 1
+    # Frames are left out along the first of these axes alone.
+    apart = dict.fromkeys("TZ", 1)
+    if frames is not None:
+        apart[stack.leading[:1]] = abs(frames.step or 1)
     return Target(
         number=number,
         output=output,
@@ -208,8 +216,8 @@ def _target(
             *(stack.frame_shape[stack.frame_axes.index(axis)] for axis in "YX"),
         ),
         pixel_size=size,
-        z_step=stack.z_step,
-        t_step=None if stack.t_step is None else stack.t_step * abs(step),
+        z_step=None if stack.z_step is None else stack.z_step * apart["Z"],
+        t_step=None if stack.t_step is None else stack.t_step * apart["T"],
         notes=stack.notes,
     )
 
@@ -244,8 +252,24 @@ def _output_name(file: Path) -> str:
 
 def _check_not_an_input(files: Sequence[Path], outputs: Sequence[Path]) -> None:
     sources = {file.resolve() for file in files}
+    holders = {folder for source in sources for folder in source.parents}
     for output in outputs:
-        if output.resolve() in sources:
+        place = output.resolve()
+        if place in sources:
             raise OutputError(
                 f"{output} is the image itself; choose another name or folder for the labels."
+            )
+        if place in holders or not sources.isdisjoint(place.parents):
+            raise OutputError(
+                f"{output} holds an image that is to be segmented, or lies within one; choose "
+                "another place for the labels."
+            )
+
+
+def _check_not_their_folder(inputs: Paths, output: Path) -> None:
+    """Refuse a folder whose images are asked for: the labels in it would be inputs of a resume."""
+    for path in _given(inputs):
+        if path.is_dir() and path.resolve() == output.resolve():
+            raise OutputError(
+                f"{output} is the folder of the images itself; choose another one for the labels."
             )

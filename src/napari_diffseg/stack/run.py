@@ -11,6 +11,7 @@ from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import accumulate
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -139,7 +140,8 @@ def apply_stack(
     axes : str, optional
         One letter per axis of the inputs; what the files say, else a guess, where None.
     table : path-like, optional
-        CSV file for the areas of each frame; it is replaced if it is there and `force`.
+        CSV file for the areas of each frame; one that is there is replaced with `force`, and
+        with `resume`, because it may be of the earlier run. Never one of the images.
 
     Yields
     ------
@@ -170,13 +172,13 @@ def apply_stack(
     check_scheduler(scheduler)
     n_workers = _n_workers(workers, scheduler, options)
     plan = make_plan(model, inputs, output, frames=frames, params=params, axes=axes)
-    if resume and _is_complete(plan):
+    if resume and _is_complete(plan, model, params):
         sweep(plan)
         note = f"{plan.output} is there already and no run for it was cut short: nothing to do."
         return StackReport(0, (), plan.output, notes=(note,))
     table = None if table is None else Path(table)
     if table is not None:
-        check_table(table, force=force or resume)
+        check_table(table, plan.places, force=force or resume)
     with open_journal(plan, resume=resume, force=force) as journal:
         ledger = _Ledger.read(plan, journal, model, params)
         yield StackProgress(len(ledger.done), plan.n_units)
@@ -218,7 +220,7 @@ class _Ledger:
         if not journal.model.exists():
             model.save(journal.model)
         left = [len(target.frames) for target in plan.targets]
-        first = [sum(left[:number]) for number in range(len(left))]
+        first = [0, *accumulate(left)]
         ledger = cls(plan, journal, model, params, {}, left, first)
         earlier = journal.done()
         for target in plan.targets:
@@ -297,9 +299,14 @@ def _values(facts: FrameFacts) -> tuple[dict[int, int], float, str | None]:
     return facts.areas, facts.confidence, facts.failed
 
 
-def _is_complete(plan: Plan) -> bool:
-    """Whether an earlier run came to its end, but perhaps was killed before it could say so."""
-    return not unfinished(plan) and all(target.output.exists() for target in plan.targets)
+def _is_complete(plan: Plan, model: Model, params: ApplyParams) -> bool:
+    """Whether an earlier run came to its end, but perhaps was killed before it could say so.
+
+    Outputs of another model, or of the same one applied otherwise, are no reason to do nothing.
+    """
+    return not unfinished(plan) and all(
+        outputs.is_of(target, model, params) for target in plan.targets
+    )
 
 
 def _n_workers(workers: int, scheduler: str, options: RunOptions) -> int:

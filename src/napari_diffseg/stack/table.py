@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 
+from napari_diffseg.errors import OutputError
 from napari_diffseg.files import check_place, written_whole
 from napari_diffseg.images.pixel_size import MICROMETRES, PixelSize
 from napari_diffseg.stack.journal import FrameFacts
@@ -38,8 +39,26 @@ class FrameRecord:
     pixel_size: PixelSize | None = None
 
 
-def check_table(path: Path, *, force: bool) -> None:
-    """Find out before a run whether a table can be written; raises OutputError if not."""
+def check_table(path: Path, taken: Set[Path], *, force: bool) -> None:
+    """Find out before a run whether a table can be written.
+
+    Parameters
+    ----------
+    path : Path
+    taken : set of Path
+        What it must not replace: the images and the labels.
+    force : bool
+        Whether another file that is there may be replaced.
+
+    Raises
+    ------
+    OutputError
+        It cannot be written there.
+    """
+    if path.resolve() in taken:
+        raise OutputError(
+            f"{path} is an image or the labels themselves; choose another name for the table."
+        )
     check_place(path, force=force)
 
 

@@ -22,7 +22,6 @@ from napari_diffseg.stack.plan import Unit
 
 if TYPE_CHECKING:
     from napari_diffseg.core.model import Model
-    from napari_diffseg.io.frames import FrameStack
     from napari_diffseg.io.label_store import LabelStore
 
 _model_lock = Lock()
@@ -113,14 +112,19 @@ def apply_unit(job: Job, unit: Unit, stopped: Callable[[], bool] = lambda: False
 def _apply_frame(
     job: Job, unit: Unit, store: LabelStore, stopped: Callable[[], bool]
 ) -> FrameFacts:
-    stack = _opened(unit.path, job.axes)
+    from napari_diffseg.io.frames import open_frames
+
+    # Not kept from frame to frame: the file may have been written anew since an earlier run,
+    # and what makes this slow, the open file, is kept below.
+    model = _model(job)
+    stack = open_frames(unit.path, job.axes, model.n_channels)
     if tuple(stack.frame_shape) != unit.shape:
         raise InputError(
             f"{unit.path} has frames of shape {stack.frame_shape}, but {unit.shape} was expected."
         )
     areas: dict[int, int] = {}
-    confidence, n_pixels = 0.0, 0
-    windows = _model(job).apply_windows(
+    confidence, n_labelled = 0.0, 0
+    windows = model.apply_windows(
         stack.frame(unit.frame),
         axes=stack.frame_axes,
         rgb=stack.rgb if job.axes is None else None,
@@ -133,9 +137,9 @@ def _apply_frame(
         store.write(unit.position, (part.rows, part.columns), part.labels)
         for label, area in part.areas.items():
             areas[label] = areas.get(label, 0) + area
-        confidence += part.confidence * part.labels.size
-        n_pixels += part.labels.size
-    return FrameFacts(dict(sorted(areas.items())), confidence / n_pixels)
+        confidence += part.confidence * part.n_labelled
+        n_labelled += part.n_labelled
+    return FrameFacts(dict(sorted(areas.items())), confidence / max(n_labelled, 1))
 
 
 def _model(job: Job) -> Model:
@@ -146,13 +150,6 @@ def _model(job: Job) -> Model:
             _models.clear()
             _models[job.checksum] = Model.load(job.journal.model)
         return _models[job.checksum]
-
-
-@lru_cache(maxsize=8)
-def _opened(path: Path, axes: str | None) -> FrameStack:
-    from napari_diffseg.io.frames import open_frames
-
-    return open_frames(path, axes)
 
 
 @lru_cache(maxsize=8)

@@ -69,14 +69,22 @@ class AppliedLayer:
         return self.layer in self._viewer.layers
 
     def add(self, below: Labels | None) -> None:
-        """Add the layer, below the one that is painted on, which stays selected if it was."""
+        """Add the layer, below the one that is painted on, which stays selected if it was.
+
+        Not where that lies below the image, which would hide the labels.
+        """
         selection = self._viewer.layers.selection
         was_active = below is not None and selection.active == below
         self._viewer.add_layer(self.layer)
-        if below is not None:
+        if below is not None and self._is_above_images(below):
             move_below(self._viewer, self.layer, below)
         if was_active:
             selection.active = below
+
+    def _is_above_images(self, layer: Labels) -> bool:
+        layers = self._viewer.layers
+        images = [image for image in self._job.frames.layers if image in layers]
+        return layer in layers and all(layers.index(i) < layers.index(layer) for i in images)
 
     def is_layer(self, layer: object) -> bool:
         """Whether this is the layer."""

@@ -1,0 +1,37 @@
+"""Sums over pairs: what several touches of the same two regions come to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+
+Integers = NDArray[np.integer[Any]]
+
+
+def sum_by_pair(
+    first: Integers, second: Integers, values: tuple[NDArray[Any], ...], n: int
+) -> tuple[Integers, Integers, list[NDArray[Any]]]:
+    """Add up the values of each pair, whichever of the two comes first.
+
+    Parameters
+    ----------
+    first, second : ndarray of int, (m,)
+        Indices from 0 to ``n - 1``.
+    values : tuple of ndarray, (m,)
+    n : int
+
+    Returns
+    -------
+    low, high : ndarray of int, (p,)
+        Each pair once, ascending.
+    sums : list of ndarray, (p,)
+        One for each of the values.
+    """
+    place = (np.minimum(first, second), np.maximum(first, second))
+    # By way of compressed rows, which sums in linear time; coordinates alone would be sorted.
+    tables = [coo_array((value, place), shape=(n, n)).tocsr() for value in values]
+    pairs = tables[0].tocoo()
+    return pairs.row, pairs.col, [table.data for table in tables]
