@@ -39,11 +39,10 @@ def curve(lines: list[dict[str, Any]], every: int, workers: int) -> list[dict[st
             {
                 "frames done": first + len(some),
                 "resident MB, largest of these": f"{max(line['MB'] for line in some):.0f}",
-                "s": f"{some[-1]['seconds']:.0f}",
                 "workers": workers,
             }
         )
-    whole = {"frames done": "all, to the end", "s": f"{end['seconds']:.0f}", "workers": workers}
+    whole = {"frames done": "all, to the end", "workers": workers}
     rows.append({**whole, "resident MB, largest of these": f"{end['peak MB']:.0f}"})
     return rows
 
@@ -71,7 +70,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--sides", type=int, nargs="*", default=[4096, 16384])
     parser.add_argument("--kind", default="classes", help="of model, see benchmarks.stacks")
     options = parser.parse_args(arguments)
-    tables = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model = folder / "model.safetensors"
@@ -81,11 +79,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
             write_frames(source, options.frames)
             lines = run(model, source, "--workers", str(options.workers))
             title = f"{options.frames} frames of {PIECE}×{PIECE} uint16, a model with"
-            tables[f"{title} {options.kind}"] = curve(lines, options.every, options.workers)
-        if options.sides:
-            rows = [plane_row(model, folder, side) for side in options.sides]
-            tables[f"One plane, one worker, a model with {options.kind}"] = rows
-    merge_results("memory", tables, key=("frames done", "workers", "plane"))
+            keep(f"{title} {options.kind}", curve(lines, options.every, options.workers))
+        for side in options.sides:
+            row = plane_row(model, folder, side)
+            keep(f"One plane, one worker, a model with {options.kind}", [row])
+
+
+def keep(title: str, rows: list[dict[str, Any]]) -> None:
+    """Keep what is known so far, for the whole takes long."""
+    merge_results("memory", {title: rows}, key=("frames done", "workers", "plane"))
 
 
 if __name__ == "__main__":
