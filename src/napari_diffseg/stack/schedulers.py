@@ -32,8 +32,20 @@ _IN_HAND = 2
 
 _TURN = 0.0002  # seconds
 
-_IGNORE_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
-"""Ctrl-C in a terminal reaches every process; the one that hands out the units answers it."""
+_IN_WORKER = f"""
+import signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+sys.setswitchinterval({_TURN})
+"""
+"""Ctrl-C in a terminal reaches every process; the one that hands out the units answers it.
+The thread in which a worker talks to the scheduler must not hold the other one up."""
+
+_ALLOCATION = {
+    f"distributed.nanny.pre-spawn-environ.{name}": value
+    for name, value in (("MALLOC_TRIM_THRESHOLD_", 2**30), ("MALLOC_MMAP_MAX_", 0))
+}
+"""For glibc: keep memory between frames. dask has its workers give back what they can, and to
+get it again costs as much as to label a frame."""
 
 Unit = TypeVar("Unit")
 Result = TypeVar("Result")
@@ -164,7 +176,7 @@ def _local_client(n_workers: int) -> Iterator[Any]:
     # How much memory a unit takes is known to be little; dask's own watch over it would
     # only kill workers on a machine that is short of memory for other reasons.
     with (
-        dask.config.set({"distributed.scheduler.allowed-failures": DEATHS}),
+        dask.config.set({"distributed.scheduler.allowed-failures": DEATHS, **_ALLOCATION}),
         LocalCluster(
             n_workers=n_workers,
             threads_per_worker=1,
@@ -172,7 +184,7 @@ def _local_client(n_workers: int) -> Iterator[Any]:
             memory_limit=0,
             dashboard_address=":0",
             silence_logs=logging.CRITICAL,
-            preload=_IGNORE_CTRL_C,
+            preload=_IN_WORKER,
         ) as cluster,
         Client(cluster) as client,
     ):
