@@ -33,11 +33,16 @@ REMOVED = "Stopped, because its result layer was removed."
 
 
 def duration_in_words(seconds: float) -> str:
-    """Return e.g. ``"0.4 s"``, ``"12 s"`` or ``"2 min 05 s"``."""
+    """Return e.g. ``"0.4 s"``, ``"12 s"``, ``"2 min 05 s"`` or ``"3 h 07 min"``."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
-    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60:02d} s"
+    if whole < 60:
+        return f"{whole} s"
+    minutes = round(whole / 60)
+    if minutes < 60:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def count_in_words(number: int, noun: str) -> str:
@@ -90,7 +95,10 @@ def result_in_words(segmentation: Segmentation) -> str:
     iterations = count_in_words(len(segmentation.history), "iteration")
     n_others = len(segmentation.references)
     planes = f", learned from {n_others + 1} planes" if n_others else ""
-    done = f"Done: {labels} in {time} ({iterations}{planes}: {segmentation.stop_reason.value})."
+    reason = segmentation.stop_reason
+    # That all iterations were done is what one expects; only another end is worth a word.
+    why = "" if reason.name == "ITERATIONS" else f": {reason.value}"
+    done = f"Done: {labels} in {time} ({iterations}{planes}{why})."
     return " ".join([done, *segmentation.notes])
 
 
