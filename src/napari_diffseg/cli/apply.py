@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from napari_diffseg.cli.options import (
     add_apply_parameters,
+    add_axes,
+    add_force_and_quiet,
     add_options,
     frame_slice,
     read_apply_parameters,
@@ -66,12 +68,7 @@ def _add_output(apply: argparse.ArgumentParser) -> None:
         help="which frames, counted from 0 along time (or depth, where there is no time), such as "
         "0:5000:10 (default: all)",
     )
-    apply.add_argument(
-        "--axes",
-        metavar="LETTERS",
-        help="one letter of T C Z Y X for each axis of an input, such as TYX "
-        "(default: what the file says, else a guess)",
-    )
+    add_axes(apply, "an input", "TYX")
     apply.add_argument(
         "--table",
         type=Path,
@@ -81,12 +78,7 @@ def _add_output(apply: argparse.ArgumentParser) -> None:
     apply.add_argument(
         "--resume", action="store_true", help="finish an earlier run that was cut short"
     )
-    apply.add_argument(
-        "--force",
-        action="store_true",
-        help="overwrite OUT; begin anew where an earlier run was cut short",
-    )
-    apply.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    add_force_and_quiet(apply, "overwrite OUT; begin anew where an earlier run was cut short")
 
 
 def _add_machine(apply: argparse.ArgumentParser) -> None:

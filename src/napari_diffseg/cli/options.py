@@ -25,6 +25,22 @@ def add_parameters(parser: argparse.ArgumentParser) -> None:
     _add_specs(parser, SegmentationParams.specs())
 
 
+def add_axes(parser: argparse.ArgumentParser, what: str, example: str) -> None:
+    """Add ``--axes``, which states those of the files."""
+    parser.add_argument(
+        "--axes",
+        metavar="LETTERS",
+        help=f"one letter of T C Z Y X for each axis of {what}, such as {example} "
+        "(default: what the file says, else a guess)",
+    )
+
+
+def add_force_and_quiet(parser: argparse.ArgumentParser, force: str) -> None:
+    """Add ``--force``, with what it does in words, and ``--quiet``."""
+    parser.add_argument("--force", action="store_true", help=force)
+    parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the machine."""
     group = parser.add_argument_group("Machine")

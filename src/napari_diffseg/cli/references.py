@@ -76,10 +76,15 @@ def read_references(
     """
     from napari_diffseg.images.axes import resolve_axes
     from napari_diffseg.io.frames import open_frames
+    from napari_diffseg.io.reading import read_class_numbers
 
     found: References | None = None
     for path, strokes in zip(paths, scribbles, strict=True):
-        stack = open_frames(path, axes, _n_channels(path, strokes))
+        painted = None if strokes is None else read_class_numbers(strokes).pixels
+        stack = open_frames(path, axes)
+        if painted is not None and painted.ndim == 3 and painted.shape == stack.shape:
+            # Strokes have the shape of the file: then no axis of it is channels.
+            stack = open_frames(path, axes, n_channels=1)
         said = stack.rgb if axes is None else None
         rgb = resolve_axes(stack.frame_shape, stack.frame_axes, rgb=said).rgb
         if found is None:
@@ -90,7 +95,10 @@ def read_references(
                 "one of them is in colours; learn from images of one kind."
             )
         found.notes += stack.notes
-        _add(found, stack, None if strokes is None else _read_strokes(strokes, stack), frames)
+        by_frame = None
+        if strokes is not None and painted is not None:
+            by_frame = _strokes_by_frame(painted, strokes, stack)
+        _add(found, stack, by_frame, frames)
     if found is None:
         raise InputError("There is no image to learn from; name one.")
     return found
@@ -122,16 +130,6 @@ def _add(
         found.names.append(stack.name_of(number))
 
 
-def _n_channels(path: Path, strokes: Path | None) -> int | None:
-    """Return 1 where strokes have the shape of the file: then no axis of it is channels."""
-    from napari_diffseg.io.frames import open_frames
-    from napari_diffseg.io.reading import read_class_numbers
-
-    if strokes is None:
-        return None
-    return 1 if read_class_numbers(strokes).pixels.shape == open_frames(path).shape else None
-
-
 def _chosen(
     stack: FrameStack, strokes: NDArray[Any] | None, frames: Sequence[int] | None
 ) -> Sequence[int]:
@@ -150,11 +148,8 @@ def _chosen(
     return sorted({0, n // 2, n - 1})
 
 
-def _read_strokes(path: Path, stack: FrameStack) -> NDArray[Any]:
+def _strokes_by_frame(painted: NDArray[Any], path: Path, stack: FrameStack) -> NDArray[Any]:
     """Return what was painted on each frame of a stack ``n y x``."""
-    from napari_diffseg.io.reading import read_class_numbers
-
-    painted = read_class_numbers(path).pixels
     if stack.n_frames == 1:
         # Of one image the shape is checked with the image itself.
         strokes: NDArray[Any] = turned(painted, stack.frame_axes)[None]

@@ -7,7 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_diffseg.cli.options import add_options, add_parameters, read_options, read_parameters
+from napari_diffseg.cli.options import (
+    add_axes,
+    add_force_and_quiet,
+    add_options,
+    add_parameters,
+    read_options,
+    read_parameters,
+)
 from napari_diffseg.cli.references import turned
 from napari_diffseg.cli.terminal import (
     Commands,
@@ -42,12 +49,7 @@ def add_to(commands: Commands) -> None:
         metavar="OUT",
         help="file for the labels: .ome.tif, .tif (both OME-TIFF) or .png",
     )
-    segment.add_argument(
-        "--axes",
-        metavar="LETTERS",
-        help="one letter of T C Z Y X for each axis of the image, such as YXC "
-        "(default: what the file says, else a guess)",
-    )
+    add_axes(segment, "the image", "YXC")
     segment.add_argument(
         "--scribbles",
         type=Path,
@@ -55,8 +57,7 @@ def add_to(commands: Commands) -> None:
         help="TIFF or PNG of the image's height and width with what was painted: 0 where nothing "
         "is, else the number of a class, which comes out as the label of that number",
     )
-    segment.add_argument("--force", action="store_true", help="overwrite OUT")
-    segment.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    add_force_and_quiet(segment, "overwrite OUT")
     add_options(segment)
     add_parameters(segment)
     segment.set_defaults(command=_segment)

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_diffseg.cli.options import (
+    add_axes,
+    add_force_and_quiet,
     add_options,
     add_parameters,
     class_names,
@@ -17,12 +19,10 @@ from napari_diffseg.cli.options import (
 )
 from napari_diffseg.cli.references import NONE, References, read_references
 from napari_diffseg.cli.terminal import Commands, drain_training, first_interrupt_finishes, say
-from napari_diffseg.errors import InputError, OutputError
+from napari_diffseg.errors import InputError
 
 if TYPE_CHECKING:
     from napari_diffseg.core.model import Model
-
-_ENDING = ".safetensors"
 
 
 def add_to(commands: Commands) -> None:
@@ -47,7 +47,7 @@ def add_to(commands: Commands) -> None:
         type=Path,
         required=True,
         metavar="MODEL",
-        help=f"file for the model, with the ending {_ENDING}",
+        help="file for the model, with the ending .safetensors",
     )
     train.add_argument(
         "--scribbles",
@@ -71,14 +71,8 @@ def add_to(commands: Commands) -> None:
         metavar="N=NAME,…",
         help="names of the classes, such as 1=background,2=nucleus; they go with the model",
     )
-    train.add_argument(
-        "--axes",
-        metavar="LETTERS",
-        help="one letter of T C Z Y X for each axis of a file, such as TYX "
-        "(default: what the file says, else a guess)",
-    )
-    train.add_argument("--force", action="store_true", help="overwrite MODEL")
-    train.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    add_axes(train, "a file", "TYX")
+    add_force_and_quiet(train, "overwrite MODEL")
     add_options(train)
     add_parameters(train)
     train.set_defaults(command=_train)
@@ -88,12 +82,10 @@ def _train(args: argparse.Namespace) -> int:
     params, options = read_parameters(args), read_options(args)
     began = time.monotonic()
 
+    from napari_diffseg.core.model_file import check_model_place
     from napari_diffseg.core.references import train_steps
-    from napari_diffseg.files import check_place
 
-    if args.output.suffix.lower() != _ENDING:
-        raise OutputError(f"{args.output} has another ending than {_ENDING}; name the model so.")
-    check_place(args.output, force=args.force)
+    check_model_place(args.output, force=args.force)
     scribbles = _scribbles(args)
     found = read_references(args.references, scribbles, args.frames, args.axes)
     with first_interrupt_finishes() as interrupt:

@@ -9,7 +9,7 @@ bounded, and every machine gives the same labels.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,7 @@ from napari_diffseg.images.hierarchy import ClusterHierarchy
 from napari_diffseg.images.labels import look_up, merge_small_regions
 from napari_diffseg.images.local_statistics import RADIUS
 from napari_diffseg.images.region_graph import RegionGraph
-from napari_diffseg.images.windows import Window, inside, size, tiles
+from napari_diffseg.images.windows import Window, inside, size, tiles, whole
 from napari_diffseg.params import SegmentationParams
 
 WINDOW = 1024
@@ -108,6 +108,40 @@ class AppliedFrame:
     labels: Labels
     areas: dict[int, int]
     confidence: float
+
+
+@dataclass(eq=False, slots=True)
+class Tally:
+    """What the windows of a plane come to.
+
+    Attributes
+    ----------
+    areas : dict of int to int
+        Pixels of each label that has occurred, 0 among them.
+    n_labelled : int
+        Pixels that have a label.
+    """
+
+    areas: dict[int, int] = field(default_factory=dict)
+    n_labelled: int = 0
+    _margin: float = 0.0
+
+    def add(self, part: AppliedWindow) -> None:
+        """Count one more window."""
+        for number, area in part.areas.items():
+            self.areas[number] = self.areas.get(number, 0) + area
+        self._margin += part.confidence * part.n_labelled
+        self.n_labelled += part.n_labelled
+
+    @property
+    def sorted_areas(self) -> dict[int, int]:
+        """The areas, by ascending label."""
+        return dict(sorted(self.areas.items()))
+
+    @property
+    def confidence(self) -> float:
+        """Mean margin between the two best answers over labelled pixels, 0 … 1."""
+        return self._margin / max(self.n_labelled, 1)
 
 
 def label_by_clusters(
@@ -206,8 +240,7 @@ def label_by_classes(
 
 def windows_of(shape: tuple[int, int]) -> Iterator[Window]:
     """Yield the windows of a plane of this height and width, row by row."""
-    height, width = shape
-    return tiles((slice(0, height), slice(0, width)), WINDOW)
+    return tiles(whole(shape), WINDOW)
 
 
 def _region_means(

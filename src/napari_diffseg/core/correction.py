@@ -28,7 +28,7 @@ from napari_diffseg.core.class_head import DECAY, ClassHead, Examples, fit_head,
 from napari_diffseg.core.groundwork import Groundwork
 from napari_diffseg.images.labels import look_up, merge_small_regions, smallest_unsigned_dtype
 from napari_diffseg.images.regions import join_votes
-from napari_diffseg.images.scribbles import Scribbles
+from napari_diffseg.images.scribbles import Scribbles, classes_of
 from napari_diffseg.images.windows import Window
 
 N_ROUNDS = 3
@@ -118,7 +118,7 @@ class Painted:
 
 def painted_classes(images: Iterable[Painted]) -> tuple[int, ...]:
     """Return the classes that are painted on any of some images, ascending."""
-    return tuple(sorted({number for one in images for number in one.scribbles.classes}))
+    return classes_of(one.scribbles for one in images)
 
 
 def learn(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from napari_diffseg.core.network import FeatureClusteringNet
-from napari_diffseg.images.windows import Window, tiles
+from napari_diffseg.images.windows import Window, inside, size, tiles, whole
 
 LEAST_READ = 64
 """Pixels along an axis that are read at the least: of a narrower strip torch computes the
@@ -104,19 +104,17 @@ def response_map(
         On the device. The same whatever the window and the tile.
     """
     network.eval()
-    (top, left), halo = (window[0].start, window[1].start), network.radius
-    within = reach(window, halo, (slice(0, source.shape[0]), slice(0, source.shape[1])))
-    height, width = window[0].stop - top, window[1].stop - left
+    halo = network.radius
+    within = reach(window, halo, whole(source.shape))
+    height, width = size(window)
     # In memory the clusters lie side by side: their argmax is several times faster so.
     response = torch.empty(height, width, network.n_clusters, device=device).permute(2, 0, 1)
-    for rows, columns in tiles(window, tile or _tile_side(device)):
-        around = reach((rows, columns), halo, within)
+    for piece in tiles(window, tile or _tile_side(device)):
+        around = reach(piece, halo, within)
         inputs = torch.from_numpy(source.inputs(*around))[None].to(device)
         # With channels last, convolutions are faster forwards (though not backwards).
         wide = network(inputs.contiguous(memory_format=torch.channels_last))[0]
-        place = _within(rows, top), _within(columns, left)
-        inner = _within(rows, around[0].start), _within(columns, around[1].start)
-        response[:, *place] = wide[:, *inner]
+        response[:, *inside(piece, window)] = wide[:, *inside(piece, around)]
     return response
 
 
@@ -131,10 +129,6 @@ def reach(window: Window, halo: int, within: Window) -> Window:
 def _reach(side: slice, halo: int, limits: slice) -> slice:
     start = max(min(side.start - halo, side.stop + halo - LEAST_READ), limits.start)
     return slice(start, min(max(side.stop + halo, start + LEAST_READ), limits.stop))
-
-
-def _within(side: slice, start: int) -> slice:
-    return slice(side.start - start, side.stop - start)
 
 
 def _tile_side(device: torch.device) -> int:

@@ -20,6 +20,7 @@ from napari_diffseg.core.application import (
     AppliedWindow,
     Labelled,
     Labels,
+    Tally,
     label_by_classes,
     label_by_clusters,
     windows_of,
@@ -29,6 +30,7 @@ from napari_diffseg.core.device import choose_device, readable_torch_errors, thr
 from napari_diffseg.core.network import FeatureClusteringNet
 from napari_diffseg.core.pixel_statistics import PixelStatistics
 from napari_diffseg.core.plane import Plane
+from napari_diffseg.core.sampling import window_around
 from napari_diffseg.errors import InputError
 from napari_diffseg.images.axes import ImageAxes, channels_first, resolve_axes
 from napari_diffseg.images.hierarchy import ClusterHierarchy
@@ -195,15 +197,11 @@ class Model:
         """Do what `apply` does; the labels come with their areas and how sure they are."""
         shape = resolve_axes(np.shape(image), axes, rgb=rgb).plane_shape
         labels = np.zeros(shape, self.label_dtype)
-        areas: dict[int, int] = {}
-        confidence, n_labelled = 0.0, 0
+        tally = Tally()
         for part in self.apply_windows(image, axes=axes, rgb=rgb, params=params, options=options):
             labels[part.rows, part.columns] = part.labels
-            for number, area in part.areas.items():
-                areas[number] = areas.get(number, 0) + area
-            confidence += part.confidence * part.n_labelled
-            n_labelled += part.n_labelled
-        return AppliedFrame(labels, dict(sorted(areas.items())), confidence / max(n_labelled, 1))
+            tally.add(part)
+        return AppliedFrame(labels, tally.sorted_areas, tally.confidence)
 
     def apply_windows(
         self,
@@ -318,8 +316,10 @@ class Model:
         """Return the model with the intensities of the frame, or adapted to it, as asked."""
         model = self
         if params.intensities == "trained":
-            middle = channels_first(image, axes, _middle(axes.plane_shape))
-            check_known_range(middle, self.ranges, self.facts.dtype)
+            height, width = axes.plane_shape
+            size = (min(height, WINDOW), min(width, WINDOW))
+            middle = window_around((height // 2, width // 2), size, (height, width))
+            check_known_range(channels_first(image, axes, middle), self.ranges, self.facts.dtype)
         if params.intensities == "frame":
             raw = channels_first(image, axes)
             valid = finite_mask(raw)
@@ -348,13 +348,3 @@ class Model:
             return label_by_classes(pixels, area, *self.classes, self.label_dtype, min_size)
         numbers = self.numbers.astype(self.label_dtype)
         return label_by_clusters(network, plane, area, device, self.hierarchy, numbers, self.params)
-
-
-def _middle(shape: tuple[int, int]) -> tuple[slice, slice]:
-    """Return the window in the middle of a plane; of a small one the whole."""
-    sides = (min(length, WINDOW) for length in shape)
-    rows, columns = (
-        slice((length - side) // 2, (length + side) // 2)
-        for length, side in zip(shape, sides, strict=True)
-    )
-    return rows, columns

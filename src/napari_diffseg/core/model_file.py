@@ -25,7 +25,7 @@ from safetensors.numpy import load, save
 from napari_diffseg.core.class_head import ClassHead, Scaling
 from napari_diffseg.core.network import FeatureClusteringNet
 from napari_diffseg.errors import DiffSegError, ModelFileError, OutputError
-from napari_diffseg.files import written_whole
+from napari_diffseg.files import check_place, written_whole
 from napari_diffseg.images.hierarchy import ClusterHierarchy
 from napari_diffseg.images.intensity import IntensityRange
 from napari_diffseg.images.local_statistics import LocalStatistics
@@ -58,13 +58,23 @@ _NONSENSE = (
 """What reading raises where the bytes are no model, or other numbers than a model has."""
 
 
+def check_model_place(path: Path, *, force: bool = False) -> None:
+    """Find out before a run whether its model can be written; see `Model.save`."""
+    _check_ending(path)
+    check_place(path, force=force)
+
+
 def save_model(model: Model, path: str | PathLike[str], *, force: bool = False) -> None:
     """Write a model; see `Model.save`."""
     path = Path(path)
-    if path.suffix.lower() != SUFFIX:
-        raise OutputError(f"{path} has another ending than {SUFFIX}; name the model so.")
+    _check_ending(path)
     with written_whole(path, force=force) as file:
         file.write(model_to_bytes(model))
+
+
+def _check_ending(path: Path) -> None:
+    if path.suffix.lower() != SUFFIX:
+        raise OutputError(f"{path} has another ending than {SUFFIX}; name the model so.")
 
 
 def load_model(path: str | PathLike[str]) -> Model:

@@ -19,7 +19,7 @@ from napari_diffseg.images.intensity import (
     finite_mask,
 )
 from napari_diffseg.images.local_statistics import LocalStatistics
-from napari_diffseg.images.windows import Window
+from napari_diffseg.images.windows import Window, whole
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -83,14 +83,12 @@ class Plane:
 
     def around(self, window: Window, halo: int) -> HeldInputs:
         """Compute the inputs of a window and its halo, once for all tiles of the window."""
-        height, width = self.shape
-        rows, columns = reach(window, halo, (slice(0, height), slice(0, width)))
+        rows, columns = reach(window, halo, whole(self.shape))
         return HeldInputs(self.shape, (rows.start, columns.start), self.inputs(rows, columns))
 
     def hierarchy(self, clusters: NDArray[np.integer], n_clusters: int) -> ClusterHierarchy:
         """Build the hierarchy of the plane's clusters ``(y, x)``; for small planes."""
-        height, width = self.shape
-        inputs = self.inputs(slice(0, height), slice(0, width))
+        inputs = self.inputs(*whole(self.shape))
         return ClusterHierarchy.of_pixels(
             inputs.reshape(len(inputs), -1), clusters.ravel(), n_clusters
         )
@@ -101,8 +99,7 @@ class Plane:
             return self
         valid = None if self.valid is None else self.valid[::step, ::step]
         few = Plane(np.ascontiguousarray(self.pixels[:, ::step, ::step]), valid, self.stage)
-        height, width = few.shape
-        return replace(few, known_inputs=few.inputs(slice(0, height), slice(0, width)))
+        return replace(few, known_inputs=few.inputs(*whole(few.shape)))
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -22,9 +22,9 @@ from napari_diffseg.images.intensity import (
     measure_range,
 )
 from napari_diffseg.images.local_statistics import LocalStatistics
-from napari_diffseg.images.scribbles import Scribbles, read_scribbles
+from napari_diffseg.images.scribbles import Scribbles, classes_of, read_scribbles
 from napari_diffseg.images.superpixels import slic_superpixels
-from napari_diffseg.images.windows import Window
+from napari_diffseg.images.windows import Window, whole
 from napari_diffseg.params import SegmentationParams
 
 Floats = NDArray[np.float32]
@@ -80,11 +80,6 @@ class Reading:
     def classes(self) -> tuple[int, ...]:
         """The classes that are painted on any of the images, ascending."""
         return classes_of(self.painted)
-
-
-def classes_of(painted: Sequence[Scribbles]) -> tuple[int, ...]:
-    """Return the classes that are painted on any of some images, ascending."""
-    return tuple(sorted({number for one in painted for number in one.classes}))
 
 
 def read_for_training(
@@ -202,8 +197,7 @@ def sample_windows(
 
 def is_whole(plane: Plane, windows: Sequence[Window]) -> bool:
     """Whether the windows are one, and that the whole plane."""
-    height, width = plane.shape
-    return len(windows) == 1 and windows[0] == (slice(0, height), slice(0, width))
+    return len(windows) == 1 and windows[0] == whole(plane.shape)
 
 
 def _check_alike(axes: Sequence[ImageAxes]) -> None:

@@ -18,7 +18,7 @@ from napari_diffseg.core.plane import Plane
 from napari_diffseg.core.sampling import window_around
 from napari_diffseg.images.labels import look_up
 from napari_diffseg.images.regions import join_votes
-from napari_diffseg.images.windows import Window, tiles
+from napari_diffseg.images.windows import Window, tiles, whole
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.integer[Any]]
@@ -60,10 +60,9 @@ def response_doubt(
     network: FeatureClusteringNet, plane: Plane, representatives: Integers
 ) -> Floats:
     """Return 1 minus the margin between the two highest softmax responses, ``(y, x)``."""
-    height, width = plane.shape
     doubt = np.zeros(plane.shape, np.float32)
     groups = torch.from_numpy(np.asarray(representatives, np.int64))
-    for window in tiles((slice(0, height), slice(0, width)), BLOCK):
+    for window in tiles(whole(plane.shape), BLOCK):
         source = plane.around(window, network.radius)
         response = response_map(network, source, window, torch.device("cpu"))
         share = torch.zeros_like(response).index_add_(0, groups, response.softmax(dim=0))

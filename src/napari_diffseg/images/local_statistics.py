@@ -19,11 +19,12 @@ from scipy.ndimage import gaussian_filter
 from skimage.color import rgb2lab
 
 from napari_diffseg.images.intensity import Pixels
+from napari_diffseg.images.windows import Window, grow, inside
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-Source = tuple[Pixels, Mask | None, Sequence[tuple[slice, slice]]]
+Source = tuple[Pixels, Mask | None, Sequence[Window]]
 """Scaled pixels of an image, which of them count, and the windows that are looked at."""
 
 MEAN_SCALES = (2.0, 4.0)
@@ -73,7 +74,7 @@ class LocalStatistics:
         cls,
         pixels: Pixels,
         valid: Mask | None,
-        windows: Sequence[tuple[slice, slice]],
+        windows: Sequence[Window],
         *,
         rgb: bool,
         threads: int = 1,
@@ -122,14 +123,13 @@ class LocalStatistics:
             For each image what the stage makes of its windows.
         """
         around = [
-            [_perceptual(pixels[:, *_near(*window)], rgb) for window in windows]
-            for pixels, _, windows in sources
+            [_around(pixels, window, rgb) for window in windows] for pixels, _, windows in sources
         ]
         rows = np.concatenate(
             [
-                _counted(wide[:, *_inner(*window)], None if valid is None else valid[window])
+                _counted(wide[:, *inside(window, near)], None if valid is None else valid[window])
                 for (_, valid, windows), wides in zip(sources, around, strict=True)
-                for window, wide in zip(windows, wides, strict=True)
+                for window, (near, wide) in zip(windows, wides, strict=True)
             ],
             axis=1,
         )
@@ -140,8 +140,8 @@ class LocalStatistics:
         found = [
             np.stack(
                 [
-                    stage._of_perceptual(wide, valid, window, threads)
-                    for window, wide in zip(windows, wides, strict=True)
+                    stage._of_perceptual(wide, near, valid, window, threads)
+                    for window, (near, wide) in zip(windows, wides, strict=True)
                 ]
             )
             for (_, valid, windows), wides in zip(sources, around, strict=True)
@@ -177,8 +177,8 @@ class LocalStatistics:
         ndarray of float32, (d, y, x)
             The same, to the bit, as that window of the whole image's statistics.
         """
-        around = _perceptual(pixels[:, *_near(rows, columns)], self.rgb)
-        return self._of_perceptual(around, valid, (rows, columns), threads)
+        near, around = _around(pixels, (rows, columns), self.rgb)
+        return self._of_perceptual(around, near, valid, (rows, columns), threads)
 
     def colors(self, pixels: Pixels, rows: slice, columns: slice) -> Floats:
         """Return the pixels' own channels only, ``c y x``: the first statistics of `window`."""
@@ -193,29 +193,20 @@ class LocalStatistics:
         return scaled
 
     def _of_perceptual(
-        self, around: Floats, valid: Mask | None, window: tuple[slice, slice], threads: int
+        self, around: Floats, near: Window, valid: Mask | None, window: Window, threads: int
     ) -> Floats:
-        """Return the statistics of a window from the perceptual channels around it."""
+        """Return the statistics of a window from the perceptual channels near it."""
         scaled = self._scaled(around)
-        known = None if valid is None else valid[_near(*window)]
-        inner = _statistics(scaled, known, threads)[:, *_inner(*window)]
+        known = None if valid is None else valid[near]
+        inner = _statistics(scaled, known, threads)[:, *inside(window, near)]
         centred: Floats = inner - np.array(self.centres, dtype=np.float32)[:, None, None]
         return centred
 
 
-def _near(rows: slice, columns: slice) -> tuple[slice, slice]:
-    """A window with `RADIUS` pixels around it, as far as the image goes."""
-    top, left = max(rows.start - RADIUS, 0), max(columns.start - RADIUS, 0)
-    return slice(top, rows.stop + RADIUS), slice(left, columns.stop + RADIUS)
-
-
-def _inner(rows: slice, columns: slice) -> tuple[slice, slice]:
-    """Where the window lies in what is near it."""
-    top, left = (near.start for near in _near(rows, columns))
-    return (
-        slice(rows.start - top, rows.stop - top),
-        slice(columns.start - left, columns.stop - left),
-    )
+def _around(pixels: Pixels, window: Window, rgb: bool) -> tuple[Window, Floats]:
+    """Return what is near a window, as far as its statistics depend on it, and where that is."""
+    near = grow(window, RADIUS, (pixels.shape[1], pixels.shape[2]))
+    return near, _perceptual(pixels[:, *near], rgb)
 
 
 def _perceptual(pixels: Floats, rgb: bool) -> Floats:

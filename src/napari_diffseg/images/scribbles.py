@@ -5,6 +5,7 @@ A scribble has the number of its class; 0 is unpainted. Numbers may have gaps.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -41,6 +42,11 @@ class Scribbles:
     def empty(cls, shape: tuple[int, int]) -> Self:
         """Return those of an image of this height and width that nothing is painted on."""
         return cls(np.zeros(shape, np.uint16), ())
+
+
+def classes_of(painted: Iterable[Scribbles]) -> tuple[int, ...]:
+    """Return the classes that are painted on any of some images, ascending."""
+    return tuple(sorted({number for one in painted for number in one.classes}))
 
 
 def read_scribbles(scribbles: ArrayLike, shape: tuple[int, int], valid: Mask | None) -> Scribbles:

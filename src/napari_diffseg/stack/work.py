@@ -112,6 +112,7 @@ def apply_unit(job: Job, unit: Unit, stopped: Callable[[], bool] = lambda: False
 def _apply_frame(
     job: Job, unit: Unit, store: LabelStore, stopped: Callable[[], bool]
 ) -> FrameFacts:
+    from napari_diffseg.core.application import Tally
     from napari_diffseg.io.frames import open_frames
 
     # Not kept from frame to frame: the file may have been written anew since an earlier run,
@@ -122,8 +123,7 @@ def _apply_frame(
         raise InputError(
             f"{unit.path} has frames of shape {stack.frame_shape}, but {unit.shape} was expected."
         )
-    areas: dict[int, int] = {}
-    confidence, n_labelled = 0.0, 0
+    tally = Tally()
     windows = model.apply_windows(
         stack.frame(unit.frame),
         axes=stack.frame_axes,
@@ -135,11 +135,8 @@ def _apply_frame(
         if stopped():
             raise Stopped
         store.write(unit.position, (part.rows, part.columns), part.labels)
-        for label, area in part.areas.items():
-            areas[label] = areas.get(label, 0) + area
-        confidence += part.confidence * part.n_labelled
-        n_labelled += part.n_labelled
-    return FrameFacts(dict(sorted(areas.items())), confidence / max(n_labelled, 1))
+        tally.add(part)
+    return FrameFacts(tally.sorted_areas, tally.confidence)
 
 
 def _model(job: Job) -> Model:

@@ -32,6 +32,7 @@
 ``apply_section``      joins form, run, layer and plot
 ``apply_words``        what these sections say
 ``area_plot``          areas and confidence over the frames
+``model_facts``        what the dock knows of a model: names, colours, pixel size
 ``model_shelf``        the models that can be applied
 ``model_section``      models of results, from files, to files
 ``model_reader``       a model file that is dropped on napari

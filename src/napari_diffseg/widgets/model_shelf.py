@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_diffseg.widgets.frames import pixel_size_of
+from napari_diffseg.widgets.model_facts import facts_known
 
 if TYPE_CHECKING:
     from napari_diffseg.core.model import Model
@@ -44,18 +44,8 @@ class KnownModel:
 
     def to_save(self) -> Model:
         """Return the model with the names, the colours and the pixel size that are known here."""
-        labels = self.model.labels
-        changes: dict[str, Any] = {
-            "class_names": {one: name for one, name in self.names.items() if one in labels},
-            "class_colors": {
-                one: tuple(float(part) for part in color)
-                for one, color in self.colors.items()
-                if one in labels
-            },
-        }
-        if self.source is not None:
-            changes["pixel_size"] = pixel_size_of(self.source)
-        return self.model.with_facts(**changes)
+        facts = facts_known(self.model.labels, self.names, self.colors, self.source)
+        return self.model.with_facts(**facts)
 
 
 class ModelShelf:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from napari_diffseg.widgets.class_names import names_in
-from napari_diffseg.widgets.frames import pixel_size_of
 from napari_diffseg.widgets.history import ResultHistory
 from napari_diffseg.widgets.layers import ResultLayer
+from napari_diffseg.widgets.model_facts import facts_known
 from napari_diffseg.widgets.planes import ImageSource
 
 if TYPE_CHECKING:
@@ -194,14 +194,8 @@ class Results:
     def _with_facts(self, segmentation: Segmentation) -> Segmentation:
         """Return the result with a model that knows its classes, and the size of a pixel."""
         layer, labels = self.finished, segmentation.model.labels
-        names = {one: self._names[one] for one in labels if one in self._names}
-        changes: dict[str, Any] = {"class_names": names}
-        if layer is not None:
-            changes["class_colors"] = {
-                number: tuple(float(part) for part in color)
-                for number, color in layer.colors(labels).items()
-            }
-            changes["pixel_size"] = pixel_size_of(layer.source)
+        colors, source = (None, None) if layer is None else (layer.colors(labels), layer.source)
+        changes = facts_known(labels, self._names, colors, source)
         facts = segmentation.model.facts
         if all(getattr(facts, name) == value for name, value in changes.items()):
             return segmentation
