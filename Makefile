@@ -20,7 +20,7 @@ endif
 
 .PHONY: help setup packages demo test lint types bench bench-accuracy bench-stability \
   bench-crossvalidation bench-scribbles bench-scale bench-live bench-apply bench-throughput \
-  bench-memory bench-faults clean
+  bench-memory bench-faults bench-volumes bench-volume-scale clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS=$$'\t' read -r name text; do \
@@ -81,6 +81,12 @@ bench-memory: $(STAMP) ## memory against the number of frames: ARGS='--frames 20
 
 bench-faults: $(STAMP) ## killed runs, killed workers, full disks (as root, Linux)
 	$(BIN)/python -m benchmarks.faults $(ARGS)
+
+bench-volumes: $(STAMP) ## as a volume against plane by plane, forests, thresholds: DATA=DIR
+	$(BIN)/python -m benchmarks.volumes --data '$(DATA)' $(ARGS)
+
+bench-volume-scale: $(STAMP) ## time and memory of a large volume and of a zarr, simulated
+	$(BIN)/python -m benchmarks.volume_scale $(ARGS)
 
 clean: ## remove .venv, caches and demo-output/
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist demo-output

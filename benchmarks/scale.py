@@ -26,7 +26,7 @@ from napari_diffseg.core.inference import calibrate, response_map
 from napari_diffseg.core.network import FeatureClusteringNet, build_network
 from napari_diffseg.core.partition import Partition
 from napari_diffseg.core.plane import Plane
-from napari_diffseg.core.reading import Reference, read_for_training
+from napari_diffseg.core.reading import Door, Reference, read_for_training
 from napari_diffseg.core.start import start_at_centroids
 from napari_diffseg.sample_data.simulated import simulated_nuclei
 
@@ -132,7 +132,7 @@ def inference_table(side: int, repeats: int) -> list[dict[str, Any]]:
         plane, network = ready(image, params)
         bare = seconds_of(bare_convolutions(network, side), repeats)
         # A plane whose inputs are known, as that of an image of this size is after training.
-        known = Plane(plane.pixels, None, plane.stage, plane.inputs(*whole))
+        known = Plane(plane.pixels, None, plane.stage, plane.inputs(whole))
         fresh = Plane(plane.pixels, None, plane.stage)
         found = {
             "bare convolutions": bare,
@@ -161,7 +161,7 @@ def inference_table(side: int, repeats: int) -> list[dict[str, Any]]:
 
 def ready(image: NDArray[Any], params: SegmentationParams) -> tuple[Plane, FeatureClusteringNet]:
     """Read an image and build the network of a preset, as it is before its first step."""
-    reading = read_for_training([Reference(image)], "YXC", None, params, CPU)
+    reading = read_for_training([Reference(image)], Door(axes="YXC"), params, CPU)
     plane, sample = reading.planes[0], reading.sample
     network = build_network(sample.inputs.shape[1], params, torch.Generator().manual_seed(0))
     if params.design == "multiscale":

@@ -8,7 +8,10 @@ import pytest
 
 from napari_diffseg import ApplyParams, InputError, SegmentationParams, segment
 from napari_diffseg.core import application
-from napari_diffseg.core.application import MARGIN
+from napari_diffseg.core.application import margin
+from napari_diffseg.images.space import PLANE
+
+MARGIN = margin(PLANE)[0]
 
 
 @pytest.fixture(params=["classes", "clusters", "published"])
@@ -37,13 +40,13 @@ class Watched:
 def test_the_windows_are_the_image_and_read_no_more_than_their_surroundings(
     model, large_scene, options, monkeypatch
 ):
-    monkeypatch.setattr(application, "WINDOW", 256)
+    monkeypatch.setitem(application._WINDOW, 2, (256, 256))
     lazy = Watched(large_scene.image)
     labels = np.zeros(lazy.shape, model.label_dtype)
     times = np.zeros(lazy.shape, int)
     for part in model.apply_windows(lazy, axes="YX", options=options):
-        labels[part.rows, part.columns] = part.labels
-        times[part.rows, part.columns] += 1
+        labels[part.window] = part.labels
+        times[part.window] += 1
         assert sum(part.areas.values()) == part.labels.size
         assert 0 <= part.confidence <= 1
     assert (times == 1).all()
@@ -71,7 +74,7 @@ def test_the_labels_do_not_depend_on_how_the_image_is_stored(model, scene, optio
 
 
 def test_surroundings_beyond_the_margin_change_no_label(model, large_scene, options, monkeypatch):
-    monkeypatch.setattr(application, "WINDOW", 256)
+    monkeypatch.setitem(application._WINDOW, 2, (256, 256))
     image = large_scene.image.copy()
     before = model.apply(image, axes="YX", options=options)
     image[256 + MARGIN :] = 7.0
@@ -165,7 +168,7 @@ def test_colours_and_channels_are_not_mixed_up(options):
 
 
 def test_a_stack_is_no_plane(corrected, scene, options):
-    with pytest.raises(InputError, match="choose one plane"):
+    with pytest.raises(InputError, match="choose a frame"):
         corrected.model.apply(np.stack([scene.image] * 3), axes="TYX", options=options)
 
 
@@ -177,7 +180,7 @@ def test_a_frame_that_is_constant_is_labelled_all_the_same(model, scene, options
 
 def test_where_no_pixel_is_finite_there_is_no_label(model, scene, options, monkeypatch):
     """In stitched images whole windows can be empty."""
-    monkeypatch.setattr(application, "WINDOW", 40)
+    monkeypatch.setitem(application._WINDOW, 2, (40, 40))
     wide = np.full((96, 128 + MARGIN + 80), np.nan, np.float32)
     wide[:, :128] = scene.image
     found = model.apply_frame(wide, axes="YX", options=options)

@@ -54,7 +54,7 @@ def test_the_rows_of_the_regions_are_their_mean_statistics_standardised(base):
 
 
 def test_the_statistics_at_pixels_of_several_windows(large):
-    places = np.array([3, 599, 511, 512, 40]), np.array([690, 2, 512, 511, 40])
+    places = np.array([[3, 599, 511, 512, 40], [690, 2, 512, 511, 40]])
     found = large.rows_at(places)
     for row, y, x in zip(found, *places, strict=True):
         window = next(

@@ -54,7 +54,7 @@ def test_clusters_do_not_depend_on_the_tile(pixels, multiscale, tile):
     network = FeatureClusteringNet(n_inputs, 12, 10, 3, shortcut=multiscale)
     plane = Plane(image, None, stage)
     everything = (slice(0, 61), slice(0, 83))
-    expected = calibrate(network, torch.from_numpy(plane.inputs(*everything))[None])[0]
+    expected = calibrate(network, torch.from_numpy(plane.inputs(everything))[None])[0]
     untiled = response_map(network, plane, everything, CPU, tile=10_000).argmax(dim=0)
     assert len(untiled.unique()) > 3
     assert (untiled == expected).float().mean() > 0.999, "training and evaluation mode agree"
@@ -70,7 +70,7 @@ def test_a_response_depends_on_nothing_beyond_the_radius(network, pixels):
     changed[..., 30, 40] += 5
     with torch.no_grad():
         moved = (network(pixels) != network(changed)).any(dim=1)[0].nonzero()
-    assert network.radius == 3
+    assert network.radius == (3, 3)
     assert (moved.amax(0) - torch.tensor([30, 40])).tolist() == [3, 3]
     assert (torch.tensor([30, 40]) - moved.amin(0)).tolist() == [3, 3]
 

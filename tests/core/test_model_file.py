@@ -165,7 +165,7 @@ def test_an_altered_number_of_labels_is_refused(file):
 
 
 def test_a_file_of_a_newer_version_is_refused(file):
-    rewrite(file, lambda metadata: metadata.update({"napari-diffseg": "2"}))
+    rewrite(file, lambda metadata: metadata.update({"napari-diffseg": "3"}))
     with pytest.raises(ModelFileError, match="newer version"):
         Model.load(file)
 

@@ -57,7 +57,7 @@ def test_without_regions_every_pixel_stands_for_itself():
 def test_blocks_change_no_cluster_and_regions_end_at_their_edges(monkeypatch, block):
     plane, network = plane_and_network()
     whole = Partition.find(network, plane, CPU, 60)
-    monkeypatch.setattr(partition_module, "BLOCK", block)
+    monkeypatch.setitem(partition_module._BLOCK, 2, (block, block))
     shares, found = drain(Partition.find_steps(network, plane, CPU, 60))
     np.testing.assert_array_equal(found.clusters, whole.clusters)
     rows, columns = -(-SHAPE[0] // block), -(-SHAPE[1] // block)
@@ -71,7 +71,7 @@ def test_blocks_change_no_cluster_and_regions_end_at_their_edges(monkeypatch, bl
 
 
 def test_votes_count_every_pixel_once(monkeypatch):
-    monkeypatch.setattr(partition_module, "BLOCK", 32)
+    monkeypatch.setitem(partition_module._BLOCK, 2, (32, 32))
     plane, network = plane_and_network()
     found = Partition.find(network, plane, CPU, 60)
     np.testing.assert_array_equal(found.votes.sum(axis=1), np.bincount(found.regions.ravel()))
@@ -155,6 +155,6 @@ def test_every_so_manieth_pixel_is_a_plane_with_its_inputs():
     assert few.shape == (17, 24)
     np.testing.assert_array_equal(few.pixels, plane.pixels[:, ::3, ::3])
     window = (slice(2, 9), slice(5, 24))
-    expected = plane.stage.window(few.pixels, None, *window)
-    np.testing.assert_array_equal(few.inputs(*window), expected)
+    expected = plane.stage.window(few.pixels, None, window)
+    np.testing.assert_array_equal(few.inputs(window), expected)
     assert plane.every(1) is plane

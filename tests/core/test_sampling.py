@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_diffseg.core.sampling import MOST_PIXELS, Sample, sample_patches, training_windows
+from napari_diffseg.core.sampling import _MOST_PIXELS, Sample, sample_patches, training_windows
 from napari_diffseg.params import SegmentationParams
 
 PARAMS = SegmentationParams(patch_size=8, n_patches=64)
@@ -34,7 +34,7 @@ def test_small_images_and_patch_size_0_are_seen_whole(shape, patch_size):
 def test_of_a_large_image_no_more_is_seen_whatever_the_patch_size(shape, patch_size):
     windows = training_windows(noise(*shape), None, patch_size)
     assert len({extent(window) for window in windows}) == 1
-    assert len(windows) * np.prod(extent(windows[0])) <= max(MOST_PIXELS, patch_size**2)
+    assert len(windows) * np.prod(extent(windows[0])) <= max(_MOST_PIXELS[2], patch_size**2)
     for window in windows:
         for side, length in zip(window, shape, strict=True):
             assert 0 <= side.start < side.stop <= length

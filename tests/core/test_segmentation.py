@@ -158,7 +158,7 @@ def test_the_alpha_channel_is_dropped_and_that_is_said():
         (np.full((9, 9), np.nan), None, "finite|NaN"),
         (np.full((9, 9), 7, np.uint8), None, "7"),
         (np.ones((9, 9, 3)), None, "1"),
-        (NOISE, "ZYX", "2|two|plane"),
+        (NOISE, "TYX", "choose a frame"),
         (NOISE[0], "CYX", "CYX"),
         (NOISE[..., :3], "YXQ", "Q"),
         (NOISE[0] + 1j, None, "complex"),

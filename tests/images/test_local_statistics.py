@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 
 from napari_diffseg.images.local_statistics import (
-    DEVIATION_SCALES,
     MEAN_SCALES,
-    RADIUS,
     LocalStatistics,
+    deviation_scales,
+    local_radius,
 )
+from napari_diffseg.images.space import PLANE
+
+DEVIATION_SCALES = deviation_scales(PLANE)
+RADIUS = local_radius(PLANE)[0]
 
 SHAPE = (110, 120)
 WHOLE = (slice(0, SHAPE[0]), slice(0, SHAPE[1]))
@@ -38,10 +42,10 @@ def hole():
 def test_a_window_gives_what_the_whole_image_gives_to_the_bit(n_channels, rgb, valid):
     pixels = noise(n_channels)
     stage, statistics = LocalStatistics.measure(pixels, valid, [WHOLE], rgb=rgb)
-    whole = stage.window(pixels, valid, *WHOLE)
+    whole = stage.window(pixels, valid, WHOLE)
     np.testing.assert_array_equal(statistics[0], whole)
     for window in WINDOWS:
-        part = stage.window(pixels, valid, *window)
+        part = stage.window(pixels, valid, window)
         np.testing.assert_array_equal(part, whole[:, *window])
 
 
@@ -79,7 +83,7 @@ def test_a_mask_changes_nothing_far_away_from_it():
     valid = np.ones(SHAPE, bool)
     valid[:20] = False
     stage, statistics = LocalStatistics.measure(pixels, None, [WHOLE], rgb=False)
-    masked = stage.window(pixels, valid, *WHOLE)
+    masked = stage.window(pixels, valid, WHOLE)
     far = slice(20 + RADIUS, None)
     np.testing.assert_allclose(masked[:, far], statistics[0][:, far], atol=1e-4)
     assert np.abs(masked[:, 20:30] - statistics[0][:, 20:30]).max() > 0.01
@@ -93,7 +97,7 @@ def test_a_constant_half_has_no_deviation_beside_a_mask():
     valid[30:80, :20] = False
     pixels[:, ~valid] = 0.9
     stage, _ = LocalStatistics.measure(pixels, valid, [WHOLE], rgb=False)
-    deviations = stage.window(pixels, valid, *WHOLE)[-len(DEVIATION_SCALES) :, :, :30]
+    deviations = stage.window(pixels, valid, WHOLE)[-len(DEVIATION_SCALES) :, :, :30]
     for deviation in deviations:
         assert np.ptp(deviation[valid[:, :30]]) < 0.02
 
@@ -140,5 +144,5 @@ def test_the_colours_alone_are_the_first_statistics(rgb):
     pixels = noise(3)
     stage, _ = LocalStatistics.measure(pixels, None, [WHOLE], rgb=rgb)
     rows, columns = slice(5, 30), slice(7, 40)
-    statistics = stage.window(pixels, None, rows, columns)
-    np.testing.assert_array_equal(stage.colors(pixels, rows, columns), statistics[:3])
+    statistics = stage.window(pixels, None, (rows, columns))
+    np.testing.assert_array_equal(stage.colors(pixels, (rows, columns)), statistics[:3])

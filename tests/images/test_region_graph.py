@@ -11,8 +11,8 @@ from napari_diffseg.images.region_graph import RegionGraph
 
 def sides_of(regions, along_x, along_y):
     return [
-        (regions[:, :-1], regions[:, 1:], along_x),
-        (regions[:-1], regions[1:], along_y),
+        (regions[:, :-1], regions[:, 1:], along_x, 1.0),
+        (regions[:-1], regions[1:], along_y, 1.0),
     ]
 
 
@@ -74,8 +74,8 @@ def test_windows_in_any_order_and_cut_give_the_same_graph():
     areas = np.bincount(regions.ravel()).astype(float)
     whole = RegionGraph.build(areas, sides_of(regions, along_x, along_y))
     pieces = [
-        (before[rows], after[rows], step[rows])
-        for before, after, step in sides_of(regions, along_x, along_y)
+        (before[rows], after[rows], step[rows], length)
+        for before, after, step, length in sides_of(regions, along_x, along_y)
         for rows in (slice(7, None), slice(0, 7))
     ]
     cut = RegionGraph.build(areas, pieces)

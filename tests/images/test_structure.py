@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_diffseg.images.structure import STRUCTURE_RADIUS, structure_statistics
+from napari_diffseg.images.space import PLANE
+from napari_diffseg.images.structure import structure_radius, structure_statistics
+
+STRUCTURE_RADIUS = structure_radius(PLANE)[0]
 
 
 def noise(shape, n_channels=1, seed=0):

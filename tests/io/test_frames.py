@@ -15,7 +15,8 @@ from PIL import Image
 
 from napari_diffseg.errors import InputError, OutOfMemoryError
 from napari_diffseg.io import zarr_images
-from napari_diffseg.io.frames import list_inputs, open_frames, open_series
+from napari_diffseg.io.frames import open_frames, open_series
+from napari_diffseg.io.inputs import list_inputs
 from napari_diffseg.io.pixel_size import PixelSize
 from napari_diffseg.io.tiff_frames import TiffSource
 
@@ -117,7 +118,7 @@ def test_every_frame_and_part_is_that_of_the_array(
     planes = np.moveaxis(pixels, leading, range(len(leading)))
     planes = planes.reshape(-1, *planes.shape[len(leading) :])
     assert len(stack) == stack.n_frames == len(planes)
-    assert stack.plane_shape == tuple(pixels.shape[axes.index(letter)] for letter in "YX")
+    assert stack.spatial_shape == tuple(pixels.shape[axes.index(letter)] for letter in "YX")
     for i, expected in enumerate(planes):
         frame = stack.frame(i)
         assert (frame.shape, frame.ndim, frame.dtype) == (
@@ -164,8 +165,8 @@ def test_sizes_and_steps_of_an_ome_tiff(tmp_path: Path) -> None:
         "TimeIncrementUnit": "min",
     }
     stack = open_frames(save_tiff(TZC[:, :, 0], ome=True, metadata=metadata)(tmp_path))
-    assert stack.pixel_size == PixelSize(500, 250, "nm")
-    assert (stack.z_step, stack.t_step) == (pytest.approx(2000), 90)
+    assert str(stack.pixel_size) == "2000 × 500 × 250 nm"
+    assert (stack.spacing, stack.t_step) == (pytest.approx((2000, 500, 250)), 90)
     assert (stack.leading, stack.leading_shape) == ("TZ", (3, 2))
 
 
@@ -173,8 +174,8 @@ def test_sizes_and_steps_of_an_imagej_tiff(tmp_path: Path) -> None:
     how = {"resolution": (4, 2), "metadata": {"unit": "um", "spacing": 3, "finterval": 0.5}}
     how["metadata"]["axes"] = "TZYX"
     stack = open_frames(save_tiff(TZC[:, :, 0], imagej=True, **how)(tmp_path))
-    assert stack.pixel_size == PixelSize(0.5, 0.25, "µm")
-    assert (stack.z_step, stack.t_step) == (3, 0.5)
+    assert stack.pixel_size == PixelSize(0.5, 0.25, "µm", 3)
+    assert (stack.spacing, stack.t_step) == ((3, 0.5, 0.25), 0.5)
 
 
 def test_axes_can_be_stated(tmp_path: Path) -> None:

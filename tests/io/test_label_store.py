@@ -29,10 +29,9 @@ from napari_diffseg.io.pixel_size import PixelSize
 
 LABELS = np.random.default_rng(0).integers(0, 5, (2, 2, 40, 30)).astype(np.uint8)  # T Z Y X
 LARGE = (np.add.outer(np.arange(2100), np.arange(1100)) // 100 % 7 + 1).astype(np.uint8)
-SIZE = PixelSize(0.5, 0.25, "µm")
+SIZE = PixelSize(0.5, 0.25, "µm", 2.0)
 FACTS: dict[str, Any] = {
     "pixel_size": SIZE,
-    "z_step": 2.0,
     "t_step": 30.0,
     "names": {2: "cell", 1: "ground"},
     "colors": {1: (0, 0, 0, 0), 2: (1, 0.5, 0, 1)},
@@ -101,7 +100,7 @@ def test_our_own_reader_reads_it(tmp_path: Path) -> None:
     for path in (tmp_path / "a.ome.zarr", tmp_path / "a.ome.zarr" / "labels" / "diffseg"):
         stack = open_frames(path)
         assert (stack.axes, stack.pixel_size) == ("TZYX", SIZE)
-        assert (stack.z_step, stack.t_step) == (2.0, 30.0)
+        assert stack.t_step == 30.0
         np.testing.assert_array_equal(np.asarray(stack.frame(3)), LABELS[1, 1])
 
 
@@ -158,7 +157,7 @@ def test_what_is_not_written_or_was_cleared_is_zero(tmp_path: Path) -> None:
     assert store.read(1).max() == store.read(3).max() == 0
     np.testing.assert_array_equal(store.read(0), LABELS[0, 0])
     assert (store.axes, store.shape, store.dtype) == ("TZYX", LABELS.shape, np.uint8)
-    assert (store.n_frames, store.plane_shape) == (4, (40, 30))
+    assert (store.n_frames, store.frame_shape) == (4, (40, 30))
 
 
 def test_a_store_travels_to_other_processes(tmp_path: Path) -> None:
@@ -176,7 +175,7 @@ from napari_diffseg.io.label_store import LabelStore
 
 store = LabelStore.open(sys.argv[1])
 for i in range(store.n_frames):
-    store.write(i, None, np.full(store.plane_shape, i % 250 + 1, np.uint8))
+    store.write(i, None, np.full(store.frame_shape, i % 250 + 1, np.uint8))
     print(i, flush=True)
 """
 

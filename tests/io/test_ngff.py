@@ -48,7 +48,7 @@ def test_images_of_other_programs(tmp_path: Path, version: str) -> None:
     stack = open_frames(write(tmp_path / "a.ome.zarr", version, IMAGE))
     assert (stack.axes, stack.shape, stack.frame_axes) == ("TCYX", PIXELS.shape, "CYX")
     assert stack.pixel_size == PixelSize(500, 250, "nm")
-    assert (stack.z_step, stack.t_step) == (None, 0.5)
+    assert (stack.spacing, stack.t_step) == (None, 0.5)
     np.testing.assert_array_equal(np.asarray(stack.frame(2)), PIXELS[2])
     # The array itself is an image too.
     array = open_frames(tmp_path / "a.ome.zarr" / "half", "TCYX")
@@ -64,9 +64,11 @@ def test_depth_and_a_scale_of_all_levels() -> None:
         "coordinateTransformations": [{"type": "scale", "scale": [0.5, 0.25, 0.25]}],
     }
     found = read_multiscale({"multiscales": [image]}, "a.zarr")
-    assert found == ("0", "ZYX", PixelSize(0.25, 0.25, "µm"), 2.0, None)
+    assert found[:4] == ("0", "ZYX", PixelSize(0.25, 0.25, "µm", 2.0), (2, 0.25, 0.25))
     image["datasets"][0].pop("coordinateTransformations")
-    assert read_multiscale({"multiscales": [image]}, "a.zarr").z_step == 0.5
+    size = read_multiscale({"multiscales": [image]}, "a.zarr").pixel_size
+    assert size is not None
+    assert (size.z, size.z_step) == (0.5, 2)
 
 
 @pytest.mark.parametrize("unit", [None, "pixel", "parsec", 5])
@@ -77,7 +79,8 @@ def test_without_a_known_unit_there_is_no_size(unit: object) -> None:
             {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [4, 1]}]}
         ],
     }
-    assert read_multiscale({"multiscales": [image]}, "a.zarr") == ("0", "YX", None, None, None)
+    found = read_multiscale({"multiscales": [image]}, "a.zarr")
+    assert found[:5] == ("0", "YX", None, None, None)
 
 
 def test_axes_of_older_versions() -> None:
@@ -154,11 +157,14 @@ def test_the_first_of_several_images(tmp_path: Path) -> None:
     assert stack.notes == ("The file can hold several images; the first one was read.",)
 
 
-@pytest.mark.parametrize("size", [None, PixelSize(0.5, 250, "nm"), PixelSize(1, 2, "Å")])
+@pytest.mark.parametrize(
+    "size", [None, PixelSize(0.5, 250, "nm"), PixelSize(1, 2, "Å"), PixelSize(1, 2, "µm", 3)]
+)
 def test_what_is_written_is_read_back(size: PixelSize | None) -> None:
-    written = multiscales("TZYX", ["0", "1"], name="a", pixel_size=size, z_step=3, t_step=0.1)
+    written = multiscales("TZYX", ["0", "1"], name="a", pixel_size=size, t_step=0.1)
     found = read_multiscale({"multiscales": written}, "a.zarr")
-    assert found == ("0", "TZYX", size, 3 if size else None, 0.1)
+    assert (found.array, found.axes, found.pixel_size) == ("0", "TZYX", size)
+    assert (found.t_step, found.n_levels) == (0.1, 2)
     first, second = (
         dataset["coordinateTransformations"][0]["scale"] for dataset in written[0]["datasets"]
     )

@@ -16,6 +16,7 @@ os.environ["NAPARI_CONFIG"] = os.path.join(tempfile.mkdtemp(prefix="napari-confi
 
 from napari_diffseg.core.training import Command, Iteration, StopReason
 from napari_diffseg.errors import InputError
+from napari_diffseg.images.channels import Channel
 from napari_diffseg.params import SegmentationParams
 
 
@@ -38,8 +39,10 @@ class FakeModel:
     Each frame comes as two windows; it stands still before the second where it is told.
     """
 
-    def __init__(self, n_channels=1, rgb=False):
-        self.n_channels = n_channels
+    def __init__(self, n_channels=1, rgb=False, spatial="YX"):
+        self.n_channels = self.n_source_channels = n_channels
+        self.channels = tuple(Channel(index) for index in range(n_channels))
+        self.spatial, self.n_spatial, self.z_step = spatial, len(spatial), None
         self.labels = (1, 2, 3)
         self.label_dtype = np.dtype(np.uint8)
         self.checksum = "0123"
@@ -57,10 +60,13 @@ class FakeModel:
         self.applied.append((np.array(image), axes, params))
         if number in self.refuses:
             raise InputError(f"Frame {number} has no content.")
-        gray = image.max(axis=axes.index("C")) if "C" in axes else image
+        gray = np.asarray(image)
+        gray = gray.max(axis=axes.index("C")) if "C" in axes else gray
+        left = [letter for letter in axes if letter in self.spatial]
+        gray = gray.transpose([left.index(letter) for letter in self.spatial])
         labels = np.where(gray > 100, 2, 1).astype(np.uint8)
-        height, width = labels.shape
-        for index, rows in enumerate((slice(0, height // 2), slice(height // 2, height))):
+        first, *others = labels.shape
+        for index, rows in enumerate((slice(0, first // 2), slice(first // 2, first))):
             if index == 1 and number == self.stands_at:
                 self.stands.set()
                 # Not for ever: a test that fails must not leave a thread behind.
@@ -70,7 +76,10 @@ class FakeModel:
             values, counts = np.unique(part, return_counts=True)
             areas = dict(zip(values.tolist(), counts.tolist(), strict=True))
             yield SimpleNamespace(
-                rows=rows, columns=slice(0, width), labels=part, areas=areas, confidence=0.75
+                window=(rows, *(slice(0, length) for length in others)),
+                labels=part,
+                areas=areas,
+                confidence=0.75,
             )
 
     def with_facts(self, **changes):
@@ -126,8 +135,8 @@ class FakeSegmentation:
 def segmentation(shape, reason=StopReason.ITERATIONS, n_steps=5, params=None):
     """Return what stands for a Segmentation without scribbles."""
     labels = np.ones(shape, dtype=np.uint8)
-    labels[: shape[0] // 2] = 2
-    labels[0, 0] = 3
+    labels[..., : shape[-2] // 2, :] = 2
+    labels[..., 0, 0] = 3
     return FakeSegmentation(
         labels,
         history=tuple(facts(i + 1) for i in range(n_steps)),
@@ -176,8 +185,9 @@ class FakeRun:
         self.starts += 1
         self.sources.append(source)
         image = source.read()
-        y, x = source.axes.index("Y"), source.axes.index("X")
-        shape = (image.shape[y], image.shape[x])
+        letters = "ZYX" if source.is_volume else "YX"
+        shape = tuple(image.shape[source.axes.index(letter)] for letter in letters)
+        assert shape == source.spatial_shape
         strokes = np.zeros(shape, np.uint8) if read_strokes is None else read_strokes()
         others = [] if read_others is None else read_others()
         self.others.append(others)
@@ -210,7 +220,7 @@ class FakeRun:
 
     def _steps(self, shape):
         labels = np.ones(shape, dtype=np.uint8)
-        labels[shape[0] // 2 :] = 2
+        labels[..., shape[-2] // 2 :, :] = 2
         try:
             for index in range(1, self.n_iterations + 1):
                 if index == self.fails_at and self.error is not None:

@@ -9,11 +9,22 @@ import pytest
 from npe2 import PluginManifest
 from npe2.manifest.utils import import_python_name
 
+from napari_diffseg.errors import InputError
 from napari_diffseg.widgets import demo
 
 pytestmark = pytest.mark.gui
 
-SAMPLES = ["immunohistochemistry", "cell", "microaneurysms", "coins", "simulated_nuclei"]
+SAMPLES = [
+    "immunohistochemistry",
+    "cell",
+    "microaneurysms",
+    "coins",
+    "simulated_nuclei",
+    "simulated_stack",
+    "simulated_movie",
+    "simulated_channels",
+]
+DOWNLOADED = ["cells3d"]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +44,7 @@ def test_the_widget_stands_in_layers_segment(manifest):
 
 
 def test_all_samples_are_offered(manifest):
-    assert [sample.key for sample in manifest.contributions.sample_data] == SAMPLES
+    assert [sample.key for sample in manifest.contributions.sample_data] == SAMPLES + DOWNLOADED
 
 
 @pytest.mark.parametrize("key", SAMPLES)
@@ -41,6 +52,23 @@ def test_a_sample_opens(viewer, key):
     layers = viewer.open_sample("napari-diffseg", key)
     assert type(layers[0]).__name__ == "Image"
     assert layers[0].data.ndim in (2, 3)
+
+
+def test_channels_become_layers(viewer):
+    layers = viewer.open_sample("napari-diffseg", "simulated_channels")
+    names = [layer.name for layer in layers if type(layer).__name__ == "Image"]
+    assert names == ["nuclei", "cytoplasm", "membranes"]
+    assert {tuple(layer.scale) for layer in layers} == {(0.325, 0.325)}
+
+
+def test_a_sample_that_cannot_be_downloaded_leaves_nothing_behind(viewer, monkeypatch):
+    def fail():
+        raise ConnectionError("no internet")
+
+    monkeypatch.setattr("skimage.data.cells3d", fail)
+    with pytest.raises(InputError, match="could not be downloaded"):
+        viewer.open_sample("napari-diffseg", "cells3d")
+    assert not viewer.layers
 
 
 OPEN_THE_DOCK = """

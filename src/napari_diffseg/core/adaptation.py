@@ -63,14 +63,14 @@ def adapted_network(
         Too few pixels of the plane are finite.
     """
     adapted = copy.deepcopy(network).to(device)
-    windows = training_windows(plane.pixels, plane.valid, params.patch_size)
+    windows = training_windows(plane.pixels, plane.valid, params.patch_size, space=plane.space)
     n_finite = sum(count_valid(plane.valid, window) for window in windows)
     if n_finite < _LEAST_PIXELS:
         raise InputError(
             f"The image has too few finite pixels ({n_finite}) to adapt the model to; choose "
             "another image, or apply the model without steps of adaptation."
         )
-    inputs = np.stack([plane.inputs(*window) for window in windows])
+    inputs = np.stack([plane.inputs(window) for window in windows])
     sample = sample_windows([plane], [inputs], [windows], params, rgb, device)
     # As many labels as come: a frame may show less than the training images did.
     brief = replace(params, n_iterations=wanted.adapt_steps, min_labels=1)

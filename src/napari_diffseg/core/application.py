@@ -1,14 +1,14 @@
 """A trained model on an image that it has not seen, window by window.
 
-The plane is gone through in windows of `WINDOW` pixels from its first pixel on. Of each,
-only the window and `MARGIN` pixels around are read, and its labels depend on these and on
+The image is gone through in windows of `window_shape` from its first pixel on. Of each,
+only the window and `margin` pixels around are read, and its labels depend on these and on
 nothing else: not on how the image is stored, nor on where it is computed. So memory is
 bounded, and every machine gives the same labels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,26 +22,37 @@ from napari_diffseg.core.correction import REGION_SHARE
 from napari_diffseg.core.groundwork import REGION_SIZE
 from napari_diffseg.core.network import FeatureClusteringNet
 from napari_diffseg.core.partition import (
-    BLOCK,
     Partition,
     block_regions,
+    block_shape,
     count_valid,
+    in_order,
     merged_clusters,
 )
-from napari_diffseg.core.pixel_statistics import REACH, PixelStatistics
+from napari_diffseg.core.pixel_statistics import PixelStatistics, statistics_reach
 from napari_diffseg.core.plane import Plane
 from napari_diffseg.images.hierarchy import ClusterHierarchy
 from napari_diffseg.images.labels import look_up, merge_small_regions
-from napari_diffseg.images.local_statistics import RADIUS
+from napari_diffseg.images.local_statistics import local_radius
 from napari_diffseg.images.region_graph import RegionGraph
-from napari_diffseg.images.windows import Window, inside, size, tiles, whole
+from napari_diffseg.images.regions import Regions
+from napari_diffseg.images.space import Space
+from napari_diffseg.images.windows import Shape, Window, inside, size, tiles, whole
 from napari_diffseg.params import SegmentationParams
 
-WINDOW = 1024
-"""Side of a window, in pixels; regions spread within it."""
+_WINDOW = {2: (1024, 1024), 3: (64, 512, 512)}
 
-MARGIN = REACH + RADIUS
-"""Pixels around a window that its labels depend on."""
+
+def window_shape(n_axes: int) -> Shape:
+    """Return the sides of a window, in pixels; regions spread within it."""
+    return _WINDOW[n_axes]
+
+
+def margin(space: Space) -> Shape:
+    """Return how many pixels around a window, along each axis, its labels depend on."""
+    both = zip(statistics_reach(space), local_radius(space), strict=True)
+    return tuple(wide + local for wide, local in both)
+
 
 Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.integer[Any]]
@@ -54,7 +65,7 @@ class Labelled:
 
     Attributes
     ----------
-    labels : ndarray of unsigned int, (y, x)
+    labels : ndarray of unsigned int, (y, x) or (z, y, x)
         0 where the image is not finite.
     confidence : float
         Mean margin between the two best answers, 0 … 1.
@@ -70,9 +81,9 @@ class AppliedWindow:
 
     Attributes
     ----------
-    rows, columns : slice
-        Where it lies.
-    labels : ndarray of unsigned int, (y, x)
+    window : tuple of slice
+        Where it lies: one for each spatial axis.
+    labels : ndarray of unsigned int, (y, x) or (z, y, x)
         0 where the image is not finite.
     areas : dict of int to int
         Pixels of each label that occurs, 0 among them.
@@ -80,8 +91,7 @@ class AppliedWindow:
         Mean margin between the two best answers, 0 … 1.
     """
 
-    rows: slice
-    columns: slice
+    window: Window
     labels: Labels
     areas: dict[int, int]
     confidence: float
@@ -94,11 +104,11 @@ class AppliedWindow:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class AppliedFrame:
-    """Labels of a whole plane, and facts of them.
+    """Labels of a whole plane or volume, and facts of them.
 
     Attributes
     ----------
-    labels : ndarray of unsigned int, (y, x)
+    labels : ndarray of unsigned int, (y, x) or (z, y, x)
     areas : dict of int to int
         Pixels of each label that occurs, 0 among them.
     confidence : float
@@ -112,7 +122,7 @@ class AppliedFrame:
 
 @dataclass(eq=False, slots=True)
 class Tally:
-    """What the windows of a plane come to.
+    """What the windows of an image come to.
 
     Attributes
     ----------
@@ -153,7 +163,7 @@ def label_by_clusters(
     numbers: Labels,
     params: SegmentationParams,
 ) -> Labelled:
-    """Label an area of a plane by the network's clusters.
+    """Label an area of an image by the network's clusters.
 
     Parameters
     ----------
@@ -161,8 +171,8 @@ def label_by_clusters(
         On the device.
     plane : Plane
         The area and what is around it.
-    area : (slice, slice)
-        Rows and columns of the plane.
+    area : tuple of slice
+        Of the image.
     device : torch.device
     hierarchy : ClusterHierarchy
         Which clusters join.
@@ -188,7 +198,7 @@ def label_by_classes(
     dtype: np.dtype[Any],
     min_region_size: int,
 ) -> Labelled:
-    """Label an area of a plane by the classes of a correction.
+    """Label an area of an image by the classes of a correction.
 
     Each pixel's probabilities, those of the mean of its region, and these spread to the
     neighbours: what a correction does, without the strokes.
@@ -197,8 +207,8 @@ def label_by_classes(
     ----------
     pixels : PixelStatistics
         Of the area and what is around it.
-    area : (slice, slice)
-        Rows and columns of the plane.
+    area : tuple of slice
+        Of the image.
     head : ClassHead
     numbers : tuple of int, (k,)
         Label of each class.
@@ -212,23 +222,20 @@ def label_by_classes(
     own = np.empty((head.n_classes, *size(area)), np.float32)
     areas, means = [], []
     n_before = 0
-    for block in tiles(area, BLOCK):
-        statistics = pixels.of(block)
-        responses = head.responses(statistics)
+    blocks = list(tiles(area, block_shape(plane.space)))
+    measured = in_order(
+        blocks, lambda block, threads: _measure(pixels, head, block, threads), plane.space
+    )
+    for block, (cut, responses, counts, mean) in zip(blocks, measured, strict=True):
         own[:, *inside(block, area)] = softmax(responses, axis=0)
-        n_regions = max(count_valid(plane.valid, block) // REGION_SIZE, 1)
-        n_inputs = pixels.network.n_inputs
-        cut = block_regions(statistics[:n_inputs], pixels.n_colors, n_regions)
-        valid = None if plane.valid is None else plane.valid[block]
-        counts, mean = _region_means(cut, responses, valid)
         areas.append(counts)
         means.append(mean)
         regions[inside(block, area)] = cut + n_before
         n_before += len(counts)
-    graph = RegionGraph.build(np.concatenate(areas), pixels.sides(regions, area, BLOCK))
+    graph = RegionGraph.build(np.concatenate(areas), pixels.sides(regions, area))
     priors = softmax(np.concatenate(means), axis=1)
     spread = graph.spread(priors, np.full(n_before, -1))
-    mixed = spread.astype(np.float32)[regions].transpose(2, 0, 1) * np.float32(REGION_SHARE)
+    mixed = np.moveaxis(spread.astype(np.float32)[regions], -1, 0) * np.float32(REGION_SHARE)
     mixed += np.float32(1 - REGION_SHARE) * own
     valid = None if plane.valid is None else plane.valid[area]
     labels: Labels = look_up(np.array(numbers, dtype), mixed.argmax(axis=0))
@@ -238,9 +245,22 @@ def label_by_classes(
     return Labelled(labels, _mean_margin(mixed, valid))
 
 
-def windows_of(shape: tuple[int, int]) -> Iterator[Window]:
-    """Yield the windows of a plane of this height and width, row by row."""
-    return tiles(whole(shape), WINDOW)
+def windows_of(shape: Sequence[int]) -> Iterator[Window]:
+    """Yield the windows of an image with these spatial axes, row by row."""
+    return tiles(whole(shape), window_shape(len(shape)))
+
+
+def _measure(
+    pixels: PixelStatistics, head: ClassHead, block: Window, threads: int
+) -> tuple[Regions, Floats, Floats, Floats]:
+    """Return the regions of a block, its responses, and of each region size and mean response."""
+    plane = pixels.plane
+    statistics = pixels.of(block, threads)
+    responses = head.responses(statistics)
+    n_regions = max(count_valid(plane.valid, block) // REGION_SIZE, 1)
+    cut = block_regions(statistics[: pixels.network.n_inputs], plane, n_regions)
+    valid = None if plane.valid is None else plane.valid[block]
+    return cut, responses, *_region_means(cut, responses, valid)
 
 
 def _region_means(

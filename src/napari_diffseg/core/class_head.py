@@ -126,21 +126,21 @@ class ClassHead:
         return probabilities
 
     def of_statistics(self, statistics: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the probabilities ``k y x`` of a window's statistics ``d y x``."""
+        """Return the probabilities ``k (z) y x`` of a window's statistics ``d (z) y x``."""
         probabilities: NDArray[np.float32] = softmax(self.responses(statistics), axis=0)
         return probabilities
 
     def responses(self, statistics: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return what the probabilities are the softmax of, ``k y x``.
+        """Return what the probabilities are the softmax of, ``k (z) y x``.
 
         It is linear: the mean response of a region is the response of its mean statistics.
         """
         folded = (self.weights[:-1] / self.scaling.spreads[:, None]).astype(np.float32)
         bias = self.weights[-1].astype(np.float32) - self.scaling.means @ folded
-        d, height, width = statistics.shape
+        d, *shape = statistics.shape
         with _blas().limit(limits=1, user_api="blas"):
             response: NDArray[np.float32] = folded.T @ statistics.reshape(d, -1) + bias[:, None]
-        return response.reshape(-1, height, width)
+        return response.reshape(-1, *shape)
 
 
 def fit_head(

@@ -66,10 +66,10 @@ class ClassMap:
     probabilities: Floats
 
     def window(self, ground: Groundwork, window: Window) -> NDArray[np.float32]:
-        """Return the probabilities of the pixels of one window, ``k y x``."""
+        """Return the probabilities of the pixels of one window, ``k (z) y x``."""
         own = self.head.of_statistics(ground.statistics(window))
         spread = self.probabilities.astype(np.float32)[ground.regions[window]]
-        mixed: NDArray[np.float32] = spread.transpose(2, 0, 1) * np.float32(REGION_SHARE)
+        mixed: NDArray[np.float32] = np.moveaxis(spread, -1, 0) * np.float32(REGION_SHARE)
         mixed += np.float32(1 - REGION_SHARE) * own
         return mixed
 
@@ -90,15 +90,17 @@ class Painted:
     @cached_property
     def pixels(self) -> Examples:
         """Painted pixels with their class numbers; an even choice of them."""
-        places, numbers = [np.zeros((2, 0), np.intp)], [np.zeros(0, int)]
+        places = [np.zeros((self.scribbles.painted.ndim, 0), np.intp)]
+        numbers = [np.zeros(0, int)]
         for number in self.scribbles.classes:
-            y, x = np.nonzero(self.scribbles.painted == number)
-            chosen = np.linspace(0, len(y) - 1, min(len(y), MOST_PAINTED)).astype(int)
-            places.append(np.stack([y[chosen], x[chosen]]))
+            found = np.stack(np.nonzero(self.scribbles.painted == number))
+            n_found = found.shape[1]
+            chosen = np.linspace(0, n_found - 1, min(n_found, MOST_PAINTED)).astype(int)
+            places.append(found[:, chosen])
             numbers.append(np.full(len(chosen), number))
-        y, x = np.concatenate(places, axis=1)
         classes = np.concatenate(numbers)
-        return Examples(self.ground.rows_at((y, x)), classes, np.ones(len(classes)))
+        rows = self.ground.rows_at(np.concatenate(places, axis=1))
+        return Examples(rows, classes, np.ones(len(classes)))
 
     def settle(self) -> None:
         """Compute what a reference is asked for in every round, and free the memory it took."""
@@ -215,7 +217,7 @@ def unclaimed(
 def label_windows(
     ground: Groundwork, classes: ClassMap, windows: Iterable[Window], labels: Labels
 ) -> None:
-    """Write the label of every pixel of some windows into the labels ``(y, x)``."""
+    """Write the label of every pixel of some windows into the labels."""
     numbers = np.array(classes.numbers, labels.dtype)
     for window in windows:
         labels[window] = numbers[classes.window(ground, window).argmax(axis=0)]
@@ -240,8 +242,8 @@ def stamp(labels: Labels, scribbles: Scribbles) -> None:
     np.copyto(labels, scribbles.painted, where=scribbles.painted > 0, casting="same_kind")
 
 
-def empty_labels(shape: tuple[int, int], numbers: tuple[int, ...]) -> Labels:
-    """Return labels ``(y, x)`` of 0 that can hold the numbers."""
+def empty_labels(shape: tuple[int, ...], numbers: tuple[int, ...]) -> Labels:
+    """Return labels of 0 that can hold the numbers."""
     return np.zeros(shape, smallest_unsigned_dtype(max(numbers)))
 
 

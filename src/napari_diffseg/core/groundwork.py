@@ -9,6 +9,7 @@ on pixels.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from napari_diffseg.core.class_head import Scaling
 from napari_diffseg.core.network import FeatureClusteringNet
-from napari_diffseg.core.partition import BLOCK, block_regions, count_valid
+from napari_diffseg.core.partition import block_regions, block_shape, count_valid, in_order
 from napari_diffseg.core.pixel_statistics import PixelStatistics
 from napari_diffseg.core.plane import Plane
 from napari_diffseg.images.region_graph import RegionGraph
@@ -26,7 +27,7 @@ from napari_diffseg.images.regions import Regions, count_votes
 from napari_diffseg.images.windows import Window, tiles, whole
 
 REGION_SIZE = 100
-"""Mean area of the regions that strokes spread over, in pixels."""
+"""Mean size of the regions that strokes spread over, in pixels."""
 
 _MOST_KEPT = 2**27
 """Numbers (float32) of statistics that are kept; those of a larger image are computed anew."""
@@ -66,16 +67,16 @@ class Groundwork:
         self.rgb = rgb
         self._pixels = PixelStatistics(network, plane, rgb)
         self._like = like
-        self._kept: dict[tuple[int, int], NDArray[np.float32]] = {}
+        self._kept: dict[tuple[int, ...], NDArray[np.float32]] = {}
 
     @property
     def windows(self) -> list[Window]:
         """The blocks that the image is gone through in."""
-        return list(tiles(whole(self.plane.shape), BLOCK))
+        return list(tiles(whole(self.plane.shape), block_shape(self.plane.space)))
 
     @property
     def regions(self) -> Regions:
-        """Regions ``(y, x)``, from 0."""
+        """Regions ``(y, x)`` or ``(z, y, x)``, from 0."""
         return self._survey.regions
 
     @property
@@ -97,17 +98,16 @@ class Groundwork:
     def graph(self) -> RegionGraph:
         """Regions and their neighbours."""
         return RegionGraph.build(
-            self._survey.areas, self._pixels.sides(self.regions, whole(self.plane.shape), BLOCK)
+            self._survey.areas, self._pixels.sides(self.regions, whole(self.plane.shape))
         )
 
-    def statistics(self, window: Window) -> NDArray[np.float32]:
-        """Return the statistics of one of the `windows`, ``d y x``."""
-        corner = (window[0].start, window[1].start)
+    def statistics(self, window: Window, threads: int = 0) -> NDArray[np.float32]:
+        """Return the statistics of one of the `windows`, ``d (z) y x``."""
+        corner = tuple(side.start for side in window)
         if corner in self._kept:
             return self._kept[corner]
-        statistics = self._pixels.of(window)
-        height, width = self.plane.shape
-        if len(statistics) * height * width <= _MOST_KEPT:
+        statistics = self._pixels.of(window, threads)
+        if len(statistics) * math.prod(self.plane.shape) <= _MOST_KEPT:
             self._kept[corner] = statistics
         return statistics
 
@@ -115,16 +115,16 @@ class Groundwork:
         """Free the memory that the statistics of pixels take; they are computed anew if asked."""
         self._kept.clear()
 
-    def rows_at(self, places: tuple[NDArray[np.intp], NDArray[np.intp]]) -> Floats:
-        """Return the standardised statistics of some pixels, ``(n, d)``."""
-        y, x = places
-        found = np.zeros((len(y), self.rows.shape[1]), np.float32)
+    def rows_at(self, places: NDArray[np.intp]) -> Floats:
+        """Return the standardised statistics of some pixels ``(axes, n)``, as ``(n, d)``."""
+        found = np.zeros((places.shape[1], self.rows.shape[1]), np.float32)
         for window in self.windows:
-            rows, columns = window
-            here = (y >= rows.start) & (y < rows.stop) & (x >= columns.start) & (x < columns.stop)
+            starts, stops = (
+                np.array([[getattr(side, end)] for side in window]) for end in ("start", "stop")
+            )
+            here = ((places >= starts) & (places < stops)).all(axis=0)
             if here.any():
-                place = y[here] - rows.start, x[here] - columns.start
-                found[here] = self.statistics(window)[:, *place].T
+                found[here] = self.statistics(window)[:, *(places[:, here] - starts)].T
         return self.scaling.scale(found)
 
     @cached_property
@@ -135,11 +135,11 @@ class Groundwork:
         total, squares = 0.0, np.zeros(1)
         n_inputs, n_clusters = self.network.n_inputs, self.network.n_clusters
         n_before = 0
-        for window in self.windows:
-            statistics = self.statistics(window)
+        found = in_order(self.windows, self.statistics, self.plane.space)
+        for window, statistics in zip(self.windows, found, strict=True):
             valid = None if self.plane.valid is None else self.plane.valid[window]
             n_regions = max(count_valid(self.plane.valid, window) // REGION_SIZE, 1)
-            block = block_regions(statistics[:n_inputs], self._pixels.n_colors, n_regions)
+            block = block_regions(statistics[:n_inputs], self.plane, n_regions)
             clusters = statistics[-n_clusters:].argmax(axis=0)
             votes.append(count_votes(block, clusters, n_clusters, valid))
             areas.append(votes[-1].sum(axis=1))

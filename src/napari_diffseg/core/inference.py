@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from napari_diffseg.core.network import FeatureClusteringNet
-from napari_diffseg.images.windows import Window, inside, size, tiles, whole
+from napari_diffseg.images.space import Space
+from napari_diffseg.images.windows import Shape, Window, inside, size, tiles, whole
 
 LEAST_READ = 64
-"""Pixels along an axis that are read at the least: of a narrower strip torch computes the
+"""Pixels along y and x that are read at the least: of a narrower strip torch computes the
 convolutions in another order, and the last digits of the response would tell of the tile."""
 
 
@@ -26,10 +27,10 @@ class InputSource(Protocol):
     """Where inference reads what the network sees."""
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """Height and width in pixels."""
+    def shape(self) -> Shape:
+        """Length of each spatial axis, in pixels."""
 
-    def inputs(self, rows: slice, columns: slice) -> NDArray[np.float32]:
+    def inputs(self, window: Window) -> NDArray[np.float32]:
         """Return the inputs of a window, ``d y x``."""
 
 
@@ -61,15 +62,16 @@ def calibrate(network: FeatureClusteringNet, inputs: Tensor, valid: Tensor | Non
             pixels = pixels.movedim(1, 0)[None, :, valid, None]
         # By way of the deviations, as exact as torch.var_mean and several times faster. The
         # biased variance, by which torch normalises; it would store the unbiased one.
-        mean = pixels.mean(dim=(0, 2, 3))
-        deviations = pixels - mean[:, None, None]
-        layer.running_mean, layer.running_var = mean, deviations.square_().mean(dim=(0, 2, 3))
+        others = (0, *range(2, pixels.ndim))
+        mean = pixels.mean(dim=others)
+        deviations = pixels - mean.view(-1, *(1,) * (pixels.ndim - 2))
+        layer.running_mean, layer.running_var = mean, deviations.square_().mean(dim=others)
 
     network.eval()
-    norms = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
+    kinds = (nn.BatchNorm2d, nn.BatchNorm3d)
+    norms = [layer for layer in network.modules() if isinstance(layer, kinds)]
     hooks = [layer.register_forward_pre_hook(measure) for layer in norms]
-    # With channels last, convolutions are faster forwards (though not backwards).
-    clusters: Tensor = network(inputs.contiguous(memory_format=torch.channels_last)).argmax(dim=1)
+    clusters: Tensor = network(inputs.contiguous(memory_format=network.memory_format)).argmax(dim=1)
     for hook in hooks:
         hook.remove()
     return clusters
@@ -92,38 +94,40 @@ def response_map(
     source : InputSource
         Gives the inputs.
     window : tuple of slice
-        Rows and columns, within the image.
+        Within the image.
     device : torch.device
     tile : int
-        Side of the square tiles, in pixels, without their halo; 0 for what suits the
-        device.
+        Side of the square tiles of a plane, in pixels, without their halo; 0 for what suits
+        the device.
 
     Returns
     -------
-    Tensor, q y x
-        On the device. The same whatever the window and the tile.
+    Tensor, q y x or q z y x
+        On the device. The same whatever the window and the tile; of volumes up to rounding.
     """
     network.eval()
     halo = network.radius
     within = reach(window, halo, whole(source.shape))
-    height, width = size(window)
     # In memory the clusters lie side by side: their argmax is several times faster so.
-    response = torch.empty(height, width, network.n_clusters, device=device).permute(2, 0, 1)
-    for piece in tiles(window, tile or _tile_side(device)):
+    response = torch.empty(*size(window), network.n_clusters, device=device).movedim(-1, 0)
+    for piece in tiles(window, tile or _tile_shape(device, network.space)):
         around = reach(piece, halo, within)
-        inputs = torch.from_numpy(source.inputs(*around))[None].to(device)
-        # With channels last, convolutions are faster forwards (though not backwards).
-        wide = network(inputs.contiguous(memory_format=torch.channels_last))[0]
+        inputs = torch.from_numpy(source.inputs(around))[None].to(device)
+        wide = network(inputs.contiguous(memory_format=network.memory_format))[0]
         response[:, *inside(piece, window)] = wide[:, *inside(piece, around)]
     return response
 
 
-def reach(window: Window, halo: int, within: Window) -> Window:
+def reach(window: Window, halo: Shape, within: Window) -> Window:
     """Return a window with its halo, at least `LEAST_READ` wide, as far as another one goes."""
-    rows, columns = (
-        _reach(side, halo, limits) for side, limits in zip(window, within, strict=True)
+    if len(window) == 3:
+        return tuple(
+            slice(max(side.start - more, limits.start), min(side.stop + more, limits.stop))
+            for side, more, limits in zip(window, halo, within, strict=True)
+        )
+    return tuple(
+        _reach(side, more, limits) for side, more, limits in zip(window, halo, within, strict=True)
     )
-    return rows, columns
 
 
 def _reach(side: slice, halo: int, limits: slice) -> slice:
@@ -131,6 +135,8 @@ def _reach(side: slice, halo: int, limits: slice) -> slice:
     return slice(start, min(max(side.stop + halo, start + LEAST_READ), limits.stop))
 
 
-def _tile_side(device: torch.device) -> int:
+def _tile_shape(device: torch.device, space: Space) -> int | Shape:
     """Choose tiles that fit a processor's cache, or that fill a GPU."""
+    if space.is_volume:
+        return (32, 64, 64) if device.type == "cpu" else (64, 256, 256)
     return 128 if device.type == "cpu" else 1024

@@ -1,7 +1,8 @@
 """The losses (Kim et al. 2020, Sec. III-A to III-C), as means like the published program.
 
 Shapes: response map ``b q y x`` (floating), clusters ``b y x`` (integer), valid
-``b y x`` (bool; False where a pixel was not finite and must not count).
+``b y x`` (bool; False where a pixel was not finite and must not count); of volumes the same
+with ``z y x``.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from napari_diffseg.images.space import PLANE, Space
 
 IGNORED = -100
 """Target of a pixel that does not count, as `torch.nn.functional.cross_entropy` has it."""
@@ -53,28 +56,33 @@ def _mean_where_counted(response: Tensor, targets: Tensor) -> Tensor:
     return total / (targets != IGNORED).sum().clamp(min=1)
 
 
-def continuity_loss(response: Tensor, valid: Tensor | None = None) -> Tensor:
+def continuity_loss(response: Tensor, valid: Tensor | None = None, space: Space = PLANE) -> Tensor:
     """L1 norm of the response map's differences along y and x (Sec. III-B, L_con).
 
     As in the published program each axis gives the mean over pixel pairs *and*
-    channels, and the two means are added. An axis of one pixel adds nothing.
+    channels, and the means are added. An axis of one pixel adds nothing. In volumes there
+    is a third axis, whose differences count less the farther the planes are apart: it is
+    the slope that is to be small.
 
     Parameters
     ----------
     response : Tensor, b q y x
     valid : Tensor, b y x, optional
         A pair counts where both its pixels are valid.
+    space : Space
+        How far planes are apart.
     """
     total = response.new_zeros(())
-    for axis in (2, 3):
+    for axis, distance in enumerate(space.steps, start=2):
         length = response.shape[axis] - 1
         if length == 0:
             continue
         step = (response.narrow(axis, 1, length) - response.narrow(axis, 0, length)).abs()
         if valid is None:
-            total = total + step.mean()
+            mean = step.mean()
         else:
             pairs = valid.narrow(axis - 1, 1, length) & valid.narrow(axis - 1, 0, length)
             counted = step.mean(dim=1) * pairs
-            total = total + counted.sum() / pairs.sum().clamp(min=1)
+            mean = counted.sum() / pairs.sum().clamp(min=1)
+        total = total + (mean if distance == 1 else mean / distance)
     return total

@@ -14,8 +14,6 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from napari_diffseg.core.application import (
-    MARGIN,
-    WINDOW,
     AppliedFrame,
     AppliedWindow,
     Labelled,
@@ -23,6 +21,8 @@ from napari_diffseg.core.application import (
     Tally,
     label_by_classes,
     label_by_clusters,
+    margin,
+    window_shape,
     windows_of,
 )
 from napari_diffseg.core.class_head import ClassHead
@@ -33,17 +33,20 @@ from napari_diffseg.core.plane import Plane
 from napari_diffseg.core.sampling import window_around
 from napari_diffseg.errors import InputError
 from napari_diffseg.images.axes import ImageAxes, channels_first, resolve_axes
+from napari_diffseg.images.channels import Channel
 from napari_diffseg.images.hierarchy import ClusterHierarchy
 from napari_diffseg.images.intensity import (
     IntensityRange,
     check_known_range,
     finite_mask,
     measure_range,
+    stated_range,
 )
 from napari_diffseg.images.labels import smallest_unsigned_dtype
 from napari_diffseg.images.local_statistics import LocalStatistics
 from napari_diffseg.images.pixel_size import PixelSize
-from napari_diffseg.images.windows import grow, inside
+from napari_diffseg.images.space import Space
+from napari_diffseg.images.windows import Window, grow, inside
 from napari_diffseg.params import ApplyParams, RunOptions, SegmentationParams
 
 Color = tuple[float, float, float, float]
@@ -56,7 +59,7 @@ class ModelFacts:
     Attributes
     ----------
     axes : str
-        Axes of the image that it was trained on, e.g. ``"YX"``, ``"YXC"``.
+        Axes of the image that it was trained on, e.g. ``"YX"``, ``"YXC"``, ``"ZYX"``.
     rgb : bool
         Whether the channels are red, green, blue.
     dtype : str
@@ -102,6 +105,10 @@ class Model:
         What a person should know of it.
     classes : (ClassHead, tuple of int) or None
         With scribbles: the classifier of painted classes, and the label of each.
+    channels : tuple of Channel
+        Which channels of an image it looks at, in its order, and what it takes them for.
+    n_source_channels : int
+        How many channels the training images had, those that it does not look at included.
     """
 
     network: FeatureClusteringNet
@@ -111,12 +118,34 @@ class Model:
     hierarchy: ClusterHierarchy
     numbers: NDArray[np.integer]
     facts: ModelFacts
+    channels: tuple[Channel, ...]
+    n_source_channels: int
     classes: tuple[ClassHead, tuple[int, ...]] | None = None
 
     @property
     def n_channels(self) -> int:
-        """Channels that an image must have (c)."""
-        return len(self.ranges.low)
+        """Channels that it looks at (c)."""
+        return len(self.channels)
+
+    @property
+    def space(self) -> Space:
+        """Planes or volumes, and how far the planes of these are apart."""
+        return self.network.space
+
+    @property
+    def n_spatial(self) -> int:
+        """2 for a model of planes, 3 for one of volumes."""
+        return self.space.n_axes
+
+    @property
+    def spatial(self) -> str:
+        """``"YX"`` or ``"ZYX"``."""
+        return self.space.letters
+
+    @property
+    def z_step(self) -> float:
+        """Distance of the planes of the training volumes, in pixels; 1 for planes."""
+        return self.space.z_step
 
     @property
     def labels(self) -> tuple[int, ...]:
@@ -161,9 +190,10 @@ class Model:
         Parameters
         ----------
         image : array_like
-            One plane with the channels of the training images; numpy, dask, zarr.
+            One plane, or one volume where it was trained on these, with the channels of the
+            training images; numpy, dask, zarr.
         axes : str, optional
-            One letter per array axis, e.g. ``"CYX"``; guessed where None.
+            One letter per array axis, e.g. ``"CYX"``; guessed where None, but Z is not.
         rgb : bool, optional
             Whether the channels are red, green, blue (and alpha), where that is known.
         params : ApplyParams, optional
@@ -173,13 +203,13 @@ class Model:
 
         Returns
         -------
-        ndarray of unsigned int, (y, x)
+        ndarray of unsigned int, (y, x) or (z, y, x)
             Labels from 1; 0 where the image is not finite.
 
         Raises
         ------
         InputError
-            The image is not a plane with `n_channels` channels.
+            The image is no plane (or volume) with the channels of the training images.
         DeviceError, OutOfMemoryError, TrainingError
             The machine cannot do it.
         """
@@ -195,11 +225,12 @@ class Model:
         options: RunOptions | None = None,
     ) -> AppliedFrame:
         """Do what `apply` does; the labels come with their areas and how sure they are."""
-        shape = resolve_axes(np.shape(image), axes, rgb=rgb).plane_shape
-        labels = np.zeros(shape, self.label_dtype)
+        image_axes = resolve_axes(np.shape(image), axes, rgb=rgb)
+        self._check_kind(image_axes)
+        labels = np.zeros(image_axes.spatial_shape, self.label_dtype)
         tally = Tally()
         for part in self.apply_windows(image, axes=axes, rgb=rgb, params=params, options=options):
-            labels[part.rows, part.columns] = part.labels
+            labels[part.window] = part.labels
             tally.add(part)
         return AppliedFrame(labels, tally.sorted_areas, tally.confidence)
 
@@ -220,26 +251,26 @@ class Model:
         Yields
         ------
         AppliedWindow
-            Windows of `core.application.WINDOW` pixels, row by row.
+            Windows of `core.application.window_shape`, row by row.
         """
         params, options = params or ApplyParams(), options or RunOptions()
         image = image if hasattr(image, "shape") else np.asarray(image)
         image_axes = resolve_axes(image.shape, axes, rgb=rgb)
-        self._check_channels(image_axes)
+        self._check_kind(image_axes)
         with readable_torch_errors(), thread_limit(options.threads):
             device = choose_device(options.device)
             model = self._fitted(image, image_axes, params, device)
             network = model.network
             if device.type != "cpu":
                 network = copy.deepcopy(network).to(device)
-        for window in windows_of(image_axes.plane_shape):
+        for window in windows_of(image_axes.spatial_shape):
             with readable_torch_errors(), thread_limit(options.threads):
-                around = grow(window, MARGIN, image_axes.plane_shape)
-                plane = Plane.read(image, image_axes, model.ranges, model.stage, around)
+                around = grow(window, margin(self.space), image_axes.spatial_shape)
+                plane = model._read(image, image_axes, around)
                 labelled = model._label(network, plane, inside(window, around), device)
             values, counts = np.unique(labelled.labels, return_counts=True)
             areas = dict(zip(values.tolist(), counts.tolist(), strict=True))
-            yield AppliedWindow(*window, labelled.labels, areas, labelled.confidence)
+            yield AppliedWindow(window, labelled.labels, areas, labelled.confidence)
 
     # --- files ------------------------------------------------------------------------
 
@@ -297,11 +328,26 @@ class Model:
 
     # --- pieces of the above -----------------------------------------------------------
 
-    def _check_channels(self, axes: ImageAxes) -> None:
-        if axes.n_channels != self.n_channels:
+    def _check_kind(self, axes: ImageAxes) -> None:
+        if axes.spatial != self.spatial:
+            theirs, mine = (
+                ("a volume", "planes") if axes.spatial == "ZYX" else ("a plane", "volumes")
+            )
+            raise InputError(
+                f"The image is {theirs} ({axes.describe()}), but the model was trained on {mine}; "
+                f"apply it to {mine}, or train one on images of this kind."
+            )
+        missing = [one for one in self.channels if one.index >= axes.n_channels]
+        if missing and self.n_source_channels > 1:
+            raise InputError(
+                f"The image has {axes.n_channels} channel(s), but the model was trained on "
+                f"{self.n_source_channels} and looks at {missing[0].title}; give it an image with "
+                "the same channels."
+            )
+        if axes.n_channels != self.n_source_channels:
             raise InputError(
                 f"The image has {axes.n_channels} channel(s), but the model was trained "
-                f"on {self.n_channels}; give it an image with the same channels."
+                f"on {self.n_source_channels}; give it an image with the same channels."
             )
         if axes.rgb != self.facts.rgb:
             mine, theirs = ("colours", "intensities") if axes.rgb else ("intensities", "colours")
@@ -316,30 +362,38 @@ class Model:
         """Return the model with the intensities of the frame, or adapted to it, as asked."""
         model = self
         if params.intensities == "trained":
-            height, width = axes.plane_shape
-            size = (min(height, WINDOW), min(width, WINDOW))
-            middle = window_around((height // 2, width // 2), size, (height, width))
-            check_known_range(channels_first(image, axes, middle), self.ranges, self.facts.dtype)
+            shape = axes.spatial_shape
+            size = tuple(map(min, shape, window_shape(self.n_spatial)))
+            middle = window_around([length // 2 for length in shape], size, shape)
+            some = channels_first(image, axes, middle, self._picked)
+            check_known_range(some, self.ranges, self.facts.dtype)
         if params.intensities == "frame":
-            raw = channels_first(image, axes)
+            raw = channels_first(image, axes, channels=self._picked)
             valid = finite_mask(raw)
             ranges = measure_range(raw, valid, self.params.intensity, rgb=axes.rgb)
-            model = replace(model, ranges=ranges)
+            model = replace(model, ranges=stated_range(ranges, self.channels))
         if params.adapt_steps > 0:
             from napari_diffseg.core.adaptation import adapted_network
 
-            plane = Plane.read(image, axes, model.ranges, model.stage)
+            plane = model._read(image, axes)
             network = adapted_network(
                 model.network, plane, self.params, params, device, rgb=axes.rgb
             )
             model = replace(model, network=network)
         return model
 
+    @property
+    def _picked(self) -> list[int]:
+        return [one.index for one in self.channels]
+
+    def _read(self, image: Any, axes: ImageAxes, window: Window | None = None) -> Plane:
+        return Plane.read(image, axes, self.ranges, self.stage, self.space, self._picked, window)
+
     def _label(
         self,
         network: FeatureClusteringNet,
         plane: Plane,
-        area: tuple[slice, slice],
+        area: Window,
         device: torch.device,
     ) -> Labelled:
         if self.classes is not None:

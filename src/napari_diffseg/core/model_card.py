@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from napari_diffseg.images.channels import Channel
 from napari_diffseg.params import SegmentationParams
 
 if TYPE_CHECKING:
@@ -23,11 +24,12 @@ def model_card(model: Model) -> str:
         "## Images",
         "",
         f"- Axes `{facts.axes}`, {channels}, `{facts.dtype}`",
+        f"- {_space(model)}",
         f"- Pixel size: {facts.pixel_size or 'not known'}",
         *(
-            f"- Channel {index}: intensities {low:g} to {high:g} became 0 to 1"
-            for index, (low, high) in enumerate(
-                zip(model.ranges.low, model.ranges.high, strict=True)
+            f"- {_channel(channel)}: intensities {low:g} to {high:g} became 0 to 1"
+            for channel, low, high in zip(
+                model.channels, model.ranges.low, model.ranges.high, strict=True
             )
         ),
         "",
@@ -63,6 +65,17 @@ def model_card(model: Model) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _space(model: Model) -> str:
+    if not model.space.is_volume:
+        return "Planes; stacks plane by plane"
+    return f"Volumes, whose planes are {model.z_step:.3g} pixels apart"
+
+
+def _channel(channel: Channel) -> str:
+    weight = "" if channel.weight == 1 else f", weight {channel.weight:g}"
+    return channel.title[0].upper() + channel.title[1:] + weight
 
 
 def _labels(model: Model) -> list[str]:

@@ -12,8 +12,8 @@ from napari_diffseg.core.class_head import ClassHead
 from napari_diffseg.core.model import Model
 from napari_diffseg.images.hierarchy import ClusterHierarchy
 from napari_diffseg.images.intensity import IntensityRange
-from napari_diffseg.images.local_statistics import DEVIATION_SCALES, MEAN_SCALES, LocalStatistics
-from napari_diffseg.images.structure import HESSIAN_SCALES, WIDE_SCALES
+from napari_diffseg.images.local_statistics import LocalStatistics, n_local_statistics
+from napari_diffseg.images.structure import n_structure_statistics
 
 _LARGEST_LABEL = 2**32 - 1
 
@@ -25,6 +25,11 @@ def check_model(model: Model) -> None:
         raise ValueError("first stage")
     if model.stage is not None:
         _check_stage(model.stage, model.n_channels, model.facts.rgb)
+        if model.stage.space != model.space:
+            raise ValueError("space of the first stage")
+    indices = [one.index for one in model.channels]
+    if len(set(indices)) != len(model.ranges.low) or max(indices) >= model.n_source_channels:
+        raise ValueError("channels")
     _check_hierarchy(model.hierarchy)
     _check_labels(model.numbers)
     if model.classes is not None:
@@ -32,7 +37,8 @@ def check_model(model: Model) -> None:
         if model.stage is None or len(set(numbers)) < max(len(numbers), 1):
             raise ValueError("classes")
         _check_labels(np.array(numbers))
-        _check_head(head, len(model.stage.centres), model.n_channels, model.params.n_clusters)
+        n_structure = n_structure_statistics(model.n_channels, model.space)
+        _check_head(head, len(model.stage.centres) + n_structure + model.params.n_clusters)
 
 
 def _check_ranges(ranges: IntensityRange) -> None:
@@ -42,9 +48,11 @@ def _check_ranges(ranges: IntensityRange) -> None:
 
 
 def _check_stage(stage: LocalStatistics, n_channels: int, rgb: bool) -> None:
-    n_statistics = n_channels * (1 + len(MEAN_SCALES)) + len(DEVIATION_SCALES)
+    n_statistics = n_local_statistics(n_channels, stage.space)
     if (len(stage.means), len(stage.centres)) != (n_channels, n_statistics):
         raise ValueError("statistics of the first stage")
+    if len(stage.weights) not in (0, n_channels) or any(weight <= 0 for weight in stage.weights):
+        raise ValueError("weights of the channels")
     if stage.rgb != rgb or (rgb and n_channels != 3):
         raise ValueError("colours")
     if not (np.isfinite([*stage.means, *stage.centres, stage.spread]).all() and stage.spread > 0):
@@ -64,9 +72,7 @@ def _check_labels(numbers: np.ndarray) -> None:
         raise ValueError("numbers of labels")
 
 
-def _check_head(head: ClassHead, n_inputs: int, n_channels: int, n_clusters: int) -> None:
-    n_structure = len(WIDE_SCALES) * n_channels + 1 + 2 * len(HESSIAN_SCALES)
-    n_statistics = n_inputs + n_structure + n_clusters
+def _check_head(head: ClassHead, n_statistics: int) -> None:
     means, spreads = head.scaling.means, head.scaling.spreads
     if not means.shape == spreads.shape == (n_statistics,):
         raise ValueError("statistics of the classes")

@@ -26,10 +26,12 @@ from napari_diffseg.core.class_head import ClassHead, Scaling
 from napari_diffseg.core.network import FeatureClusteringNet
 from napari_diffseg.errors import DiffSegError, ModelFileError, OutputError
 from napari_diffseg.files import check_place, written_whole
+from napari_diffseg.images.channels import Channel
 from napari_diffseg.images.hierarchy import ClusterHierarchy
 from napari_diffseg.images.intensity import IntensityRange
 from napari_diffseg.images.local_statistics import LocalStatistics
 from napari_diffseg.images.pixel_size import PixelSize
+from napari_diffseg.images.space import Space
 from napari_diffseg.params import SegmentationParams
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 SUFFIX = ".safetensors"
 """Ending of a model file."""
 
-FORMAT = 1
+FORMAT = 2
 """Number of the format; a file with a higher one comes from a newer version."""
 
 _FORMAT, _MODEL, _FACTS, _DIGEST = "napari-diffseg", "model", "facts", "sha256"
@@ -189,11 +191,19 @@ def _science(model: Model) -> dict[str, Any]:
     return {
         "params": model.params.to_dict(),
         "ranges": asdict(model.ranges),
-        "stage": None if model.stage is None else asdict(model.stage),
+        "space": asdict(model.space),
+        "channels": [asdict(one) for one in model.channels],
+        "n_source_channels": model.n_source_channels,
+        "stage": None if model.stage is None else _stage(model.stage),
         "rgb": model.facts.rgb,
         "classes": None if model.classes is None else list(model.classes[1]),
         "head_loss": None if model.classes is None else model.classes[0].loss,
     }
+
+
+def _stage(stage: LocalStatistics) -> dict[str, Any]:
+    """Return the first stage; its space is that of the model."""
+    return {name: value for name, value in asdict(stage).items() if name != "space"}
 
 
 def _facts(facts: ModelFacts) -> dict[str, Any]:
@@ -214,6 +224,7 @@ def _build(arrays: Arrays, model: Mapping[str, Any], facts: Mapping[str, Any]) -
 
     params = SegmentationParams.from_dict(model["params"])
     ranges = IntensityRange(*(tuple(map(float, model["ranges"][end])) for end in ("low", "high")))
+    space = _space(model)
     stage = model["stage"]
     if stage is not None:
         stage = LocalStatistics(
@@ -221,13 +232,15 @@ def _build(arrays: Arrays, model: Mapping[str, Any], facts: Mapping[str, Any]) -
             tuple(map(float, stage["means"])),
             float(stage["spread"]),
             tuple(map(float, stage["centres"])),
+            space,
+            tuple(map(float, stage.get("weights", ()))),
         )
     numbers, merges = arrays["numbers"], arrays["merges"]
     if numbers.shape != (params.n_clusters,):
         raise ValueError("numbers of labels")
     size = facts["pixel_size"]
     built = Model(
-        network=_network(arrays, params, len(stage.centres) if stage else len(ranges.low)),
+        network=_network(arrays, params, len(stage.centres) if stage else len(ranges.low), space),
         params=params,
         ranges=ranges,
         stage=stage,
@@ -237,18 +250,38 @@ def _build(arrays: Arrays, model: Mapping[str, Any], facts: Mapping[str, Any]) -
             axes=str(facts["axes"]),
             rgb=bool(model["rgb"]),
             dtype=str(facts["dtype"]),
-            pixel_size=None if size is None else PixelSize(size["y"], size["x"], size["unit"]),
+            pixel_size=None if size is None else PixelSize(**size),
             class_names={int(k): str(v) for k, v in facts["class_names"].items()},
             class_colors={int(k): _color(v) for k, v in facts["class_colors"].items()},
             provenance=dict(facts["provenance"]),
         ),
+        channels=_channels(model, len(ranges.low)),
+        n_source_channels=int(model.get("n_source_channels", len(ranges.low))),
         classes=_classes(arrays, model),
     )
     check_model(built)
     return built
 
 
-def _network(arrays: Arrays, params: SegmentationParams, n_inputs: int) -> FeatureClusteringNet:
+def _space(model: Mapping[str, Any]) -> Space:
+    """Return planes or volumes; files of format 1 are of planes and do not say so."""
+    said = model.get("space", {"n_axes": 2, "z_step": 1.0})
+    n_axes, z_step = int(said["n_axes"]), float(said["z_step"])
+    if n_axes not in (2, 3) or not 0 < z_step < float("inf"):
+        raise ValueError("space")
+    return Space(n_axes, z_step)
+
+
+def _channels(model: Mapping[str, Any], n_channels: int) -> tuple[Channel, ...]:
+    """Return the channels; those of files of format 1 are all that there are."""
+    if "channels" not in model:
+        return tuple(Channel(index) for index in range(n_channels))
+    return tuple(Channel(**one) for one in model["channels"])
+
+
+def _network(
+    arrays: Arrays, params: SegmentationParams, n_inputs: int, space: Space
+) -> FeatureClusteringNet:
     with torch.random.fork_rng(devices=()):  # torch fills new layers from the caller's numbers
         network = FeatureClusteringNet(
             n_inputs,
@@ -256,6 +289,7 @@ def _network(arrays: Arrays, params: SegmentationParams, n_inputs: int) -> Featu
             params.n_clusters,
             params.n_blocks,
             shortcut=params.design == "multiscale",
+            space=space,
         )
     weights = {
         name.removeprefix(_NETWORK): torch.from_numpy(np.array(value))

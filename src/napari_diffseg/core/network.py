@@ -7,6 +7,9 @@ Kim et al. 2020, Sec. III-A and Fig. 1. Stage by stage, for ``b`` images or patc
     response map  b q y x   1×1 convolution → batch norm
     clusters      b y x     argmax over q
 
+For volumes the same with ``b d z y x`` and 3×3×3 convolutions; where the planes are far
+apart most kernels stay within them (`kernel_depths`).
+
 The order inside a block is convolution, ReLU, batch norm, as in both papers and
 both published programs. The batch norms have a learned scale and shift, as in the
 published program (the formula in the paper has none); the convolutions of the
@@ -16,11 +19,29 @@ blocks have a bias, the classifier has none, as in the formula ``r = W x``.
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from napari_diffseg.images.space import PLANE, Space
 from napari_diffseg.params import SegmentationParams
+
+_FAR = 2.0  # planes from which on one block alone looks across them
+_TOO_FAR = 8.0  # planes from which on none does
+
+
+def kernel_depths(n_blocks: int, space: Space) -> tuple[int, ...]:
+    """Return how many planes the kernel of each block spans: 1 or 3.
+
+    The more the voxels are drawn out along z, the less a neighbour there says beside one
+    in the plane. So the view of the network is about as long along z as it is wide.
+    """
+    if space.z_step >= _TOO_FAR:
+        return (1,) * n_blocks
+    if space.z_step >= _FAR:
+        return (1,) * (n_blocks - 1) + (3,)
+    return (3,) * n_blocks
 
 
 class FeatureClusteringNet(nn.Module):
@@ -39,6 +60,8 @@ class FeatureClusteringNet(nn.Module):
     shortcut : bool
         Whether the classifier sees the inputs beside the feature map, so that a sharp
         object keeps its own value up to the last layer. Not in the paper.
+    space : Space
+        Planes or volumes.
 
     Notes
     -----
@@ -54,33 +77,41 @@ class FeatureClusteringNet(nn.Module):
         n_blocks: int,
         *,
         shortcut: bool = False,
+        space: Space = PLANE,
     ) -> None:
         super().__init__()
         self.n_inputs = n_inputs
         self.n_clusters = n_clusters
         self.shortcut = shortcut
+        self.space = space
+        kinds = (nn.Conv3d, nn.BatchNorm3d) if space.is_volume else (nn.Conv2d, nn.BatchNorm2d)
+        # torch types the sizes of either by a tuple of its own length.
+        convolution, norm = cast("tuple[Any, Any]", kinds)
         widths = [n_inputs] + [n_features] * n_blocks
+        kernels = [(depth, 3, 3)[-space.n_axes :] for depth in kernel_depths(n_blocks, space)]
         self.blocks = nn.Sequential(
             *(
                 nn.Sequential(
-                    nn.Conv2d(before, after, kernel_size=3, padding=1),
+                    convolution(before, after, kernel, padding=tuple(k // 2 for k in kernel)),
                     nn.ReLU(inplace=True),
-                    nn.BatchNorm2d(after, momentum=1.0),
+                    norm(after, momentum=1.0),
                 )
-                for before, after in pairwise(widths)
+                for (before, after), kernel in zip(pairwise(widths), kernels, strict=True)
             )
         )
         n_seen = n_features + n_inputs if shortcut else n_features
-        self.classifier = nn.Conv2d(n_seen, n_clusters, kernel_size=1, bias=False)
-        self.normalization = nn.BatchNorm2d(n_clusters, momentum=1.0)
+        self.classifier = convolution(n_seen, n_clusters, kernel_size=1, bias=False)
+        self.normalization = norm(n_clusters, momentum=1.0)
+        self.radius = tuple(sum(k // 2 for k in along) for along in zip(*kernels, strict=True))
+        """How far along each axis, in pixels, a response depends on its surroundings."""
 
     @property
-    def radius(self) -> int:
-        """How far, in pixels, a response depends on its surroundings: the halo of a tile."""
-        return len(self.blocks)
+    def memory_format(self) -> torch.memory_format:
+        """In which order of the axes convolutions are faster forwards (though not backwards)."""
+        return torch.channels_last_3d if self.space.is_volume else torch.channels_last
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Map inputs ``b d y x`` to the response map ``b q y x``."""
+        """Map inputs ``b d (z) y x`` to the response map ``b q (z) y x``."""
         features = self.blocks(inputs)
         if self.shortcut:
             features = torch.cat([inputs, features], dim=1)
@@ -89,7 +120,10 @@ class FeatureClusteringNet(nn.Module):
 
 
 def build_network(
-    n_inputs: int, params: SegmentationParams, generator: torch.Generator
+    n_inputs: int,
+    params: SegmentationParams,
+    generator: torch.Generator,
+    space: Space = PLANE,
 ) -> FeatureClusteringNet:
     """Build the network with Xavier-uniform weights and zero biases (Sec. III-C).
 
@@ -102,6 +136,7 @@ def build_network(
     generator : torch.Generator
         Source of the random weights, on the CPU, so that a seed gives the same
         start on every device.
+    space : Space
     """
     # torch fills new layers from its global random numbers; those are the caller's.
     with torch.random.fork_rng(devices=()):
@@ -111,9 +146,10 @@ def build_network(
             params.n_clusters,
             params.n_blocks,
             shortcut=params.design == "multiscale",
+            space=space,
         )
     for layer in network.modules():
-        if isinstance(layer, nn.Conv2d):
+        if isinstance(layer, (nn.Conv2d, nn.Conv3d)):
             nn.init.xavier_uniform_(layer.weight, generator=generator)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)

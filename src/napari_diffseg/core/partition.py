@@ -1,27 +1,30 @@
 """What inference finds in an image: each pixel's cluster, and the regions that vote.
 
-The image is gone through in blocks of `BLOCK` pixels, so that the memory is bounded; a
-region ends at the edge of its block.
+The image is gone through in blocks, so that the memory is bounded; a region ends at the edge
+of its block. The blocks of a volume are computed several at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import math
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from napari_diffseg.core.device import thread_limit
 from napari_diffseg.core.inference import response_map
 from napari_diffseg.core.network import FeatureClusteringNet
 from napari_diffseg.core.plane import Plane
 from napari_diffseg.core.steps import result_of
 from napari_diffseg.images.hierarchy import ClusterHierarchy
 from napari_diffseg.images.labels import look_up, merge_small_regions
-from napari_diffseg.images.local_statistics import DEVIATION_SCALES
 from napari_diffseg.images.regions import (
     Regions,
     count_votes,
@@ -30,19 +33,30 @@ from napari_diffseg.images.regions import (
     norm_steps,
     unit_steps,
 )
-from napari_diffseg.images.windows import Window, inside, size, tiles, whole
+from napari_diffseg.images.space import Space
+from napari_diffseg.images.windows import Shape, Window, inside, size, tiles, whole
 from napari_diffseg.params import SegmentationParams
 
-BLOCK = 512
-"""Side of a block, in pixels."""
+_BLOCK = {2: (512, 512), 3: (64, 128, 128)}
+"""Sides of a block, in pixels."""
 
 _CONTRAST_WEIGHT = 0.7  # of the local deviations beside the colours, where regions merge
 _BLUR = 1.3  # Gaussian σ of the colours before their steps are taken, in pixels
+_LEAST_PLANES = 16
 _MARGIN_STEP = 8  # pixels; how sure a whole image is can be told from a few of them
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Clusters = NDArray[np.integer]
+Found = TypeVar("Found")
+
+
+def block_shape(space: Space) -> Shape:
+    """Return the sides of a block, in pixels: fewer planes where they are far apart."""
+    sides = _BLOCK[space.n_axes]
+    if not space.is_volume:
+        return sides
+    return (max(round(sides[0] / max(space.z_step, 1)), _LEAST_PLANES), *sides[1:])
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -51,11 +65,11 @@ class Partition:
 
     Attributes
     ----------
-    clusters : ndarray of int16, (y, x)
+    clusters : ndarray of int16, (y, x) or (z, y, x)
         Cluster indices, 0 … q−1.
-    valid : ndarray of bool, (y, x), or None
+    valid : ndarray of bool, or None
         Pixels that count; None where all do.
-    regions : ndarray of int32, (y, x), or None
+    regions : ndarray of int32, or None
         Connected regions, from 0; None where every pixel stands for itself.
     votes : ndarray of int32, (regions, q), or None
         Pixels of each region by cluster.
@@ -78,7 +92,7 @@ class Partition:
         region_size: int,
         area: Window | None = None,
     ) -> Self:
-        """Run the network over a plane; see `find_steps`."""
+        """Run the network over an image; see `find_steps`."""
         return result_of(cls.find_steps(network, plane, device, region_size, area))
 
     @classmethod
@@ -90,7 +104,7 @@ class Partition:
         region_size: int,
         area: Window | None = None,
     ) -> Generator[float, None, Self]:
-        """Run the network over a plane, block by block.
+        """Run the network over an image, block by block.
 
         Parameters
         ----------
@@ -99,9 +113,9 @@ class Partition:
         plane : Plane
         device : torch.device
         region_size : int
-            Mean area of a region in pixels; 0 for no regions.
-        area : (slice, slice), optional
-            The window of the plane that is wanted; the whole plane where None.
+            Mean size of a region in pixels; 0 for no regions.
+        area : tuple of slice, optional
+            The window that is wanted; all where None.
 
         Yields
         ------
@@ -111,7 +125,7 @@ class Partition:
         Returns
         -------
         Partition
-            Of the area; ``y x`` are its rows and columns.
+            Of the area.
         """
         area = whole(plane.shape) if area is None else area
         clusters = np.empty(size(area), np.int16)
@@ -119,24 +133,25 @@ class Partition:
         votes: list[NDArray[np.int32]] = []
         margins: list[NDArray[np.float32]] = []
         n_before = 0
-        blocks = list(tiles(area, BLOCK))
-        for number, window in enumerate(blocks):
+        windows = list(tiles(area, block_shape(plane.space)))
+        blocks = in_order(
+            windows,
+            lambda window, threads: _find_block(
+                network, plane, device, region_size, window, threads
+            ),
+            plane.space,
+        )
+        for number, (window, block) in enumerate(zip(windows, blocks, strict=True)):
             if number > 0:
-                yield number / len(blocks)
-            source = plane.around(window, network.radius)
-            response = response_map(network, source, window, device)
+                yield number / len(windows)
             place = inside(window, area)
-            clusters[place] = response.argmax(dim=0).to(torch.int16).cpu().numpy()
-            if regions is None:
-                margins.append(_margins(response))
+            clusters[place] = block.clusters
+            if regions is None or block.regions is None or block.votes is None:
+                margins.append(block.margins)
                 continue
-            n_regions = max(count_valid(plane.valid, window) // region_size, 1)
-            n_colors = plane.pixels.shape[0]
-            block = block_regions(source.inputs(*window), n_colors, n_regions)
-            valid = None if plane.valid is None else plane.valid[window]
-            votes.append(count_votes(block, clusters[place], network.n_clusters, valid))
-            regions[place] = block + n_before
-            n_before += len(votes[-1])
+            votes.append(block.votes)
+            regions[place] = block.regions + n_before
+            n_before += len(block.votes)
         valid = None if plane.valid is None else plane.valid[area]
         if regions is None:
             return cls(clusters, valid, margin=float(np.concatenate(margins).mean()))
@@ -177,9 +192,69 @@ class Partition:
         return merge_small_regions(merged, min_region_size, self.valid)
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class _Block:
+    """What is found in one block."""
+
+    clusters: Clusters
+    margins: NDArray[np.float32]
+    regions: Regions | None = None
+    votes: NDArray[np.int32] | None = None
+
+
+def _find_block(
+    network: FeatureClusteringNet,
+    plane: Plane,
+    device: torch.device,
+    region_size: int,
+    window: Window,
+    threads: int,
+) -> _Block:
+    source = plane.around(window, network.radius, threads)
+    response = response_map(network, source, window, device)
+    clusters = response.argmax(dim=0).to(torch.int16).cpu().numpy()
+    if not region_size:
+        return _Block(clusters, _margins(response))
+    n_regions = max(count_valid(plane.valid, window) // region_size, 1)
+    regions = block_regions(source.inputs(window), plane, n_regions)
+    valid = None if plane.valid is None else plane.valid[window]
+    votes = count_votes(regions, clusters, network.n_clusters, valid)
+    return _Block(clusters, np.zeros(0, np.float32), regions, votes)
+
+
+def in_order(
+    windows: Sequence[Window], find: Callable[[Window, int], Found], space: Space
+) -> Iterator[Found]:
+    """Compute something of each window, in their order; of volumes, several at a time.
+
+    Parameters
+    ----------
+    windows : sequence of tuple of slice
+    find : callable
+        Told the window, and how many threads it may use.
+    space : Space
+        A plane's windows are computed one after the other, each on all threads: a first
+        part is there sooner, and filters and convolutions share the work well.
+    """
+    threads = torch.get_num_threads()
+    if not space.is_volume or threads == 1 or len(windows) == 1:
+        for window in windows:
+            yield find(window, threads)
+        return
+    # A bounded number at a time, so that memory is bounded too.
+    with ThreadPoolExecutor(threads) as pool, thread_limit(1):
+        waiting: deque[Future[Found]] = deque()
+        for window in windows:
+            waiting.append(pool.submit(find, window, 1))
+            if len(waiting) > threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
 def _margins(response: torch.Tensor) -> NDArray[np.float32]:
     """Return the margins between the two highest responses, of every so manieth pixel."""
-    few = response[:, ::_MARGIN_STEP, ::_MARGIN_STEP].softmax(dim=0)
+    few = response[:, ..., ::_MARGIN_STEP, ::_MARGIN_STEP].softmax(dim=0)
     best = few.topk(2, dim=0).values
     margins: NDArray[np.float32] = (best[0] - best[1]).flatten().cpu().numpy()
     return margins
@@ -196,29 +271,32 @@ def merged_clusters(
 def count_valid(valid: Mask | None, window: Window) -> int:
     """Count the valid pixels of a window."""
     if valid is None:
-        height, width = size(window)
-        return height * width
+        return math.prod(size(window))
     return int(np.count_nonzero(valid[window]))
 
 
-def block_regions(inputs: Floats, n_colors: int, n_regions: int) -> Regions:
+def block_regions(inputs: Floats, plane: Plane, n_regions: int) -> Regions:
     """Cut one block into regions by the steps of its colours.
 
     Parameters
     ----------
-    inputs : ndarray of float32, (d, y, x)
+    inputs : ndarray of float32, (d, y, x) or (d, z, y, x)
         What the network sees: the pixel's own channels first, its deviations last.
-    n_colors : int
-        How many of the inputs are the pixel's own channels.
+    plane : Plane
+        The image that the block is of.
     n_regions : int
         How many regions are wanted.
 
     Returns
     -------
-    ndarray of int32, (y, x)
+    ndarray of int32, (y, x) or (z, y, x)
         Regions from 0. They do not depend on the training, and so not on its seed.
     """
-    colors = inputs[:n_colors]
-    contrasts = _CONTRAST_WEIGHT * inputs[-len(DEVIATION_SCALES) : -1]
-    steps = unit_steps(norm_steps(gaussian_filter(colors, _BLUR, axes=(1, 2))))
+    colors = inputs[: plane.n_colors]
+    # All but the widest. Without a first stage there is none.
+    n_inputs = len(inputs)
+    contrasts = _CONTRAST_WEIGHT * inputs[n_inputs - plane.n_contrasts : n_inputs - 1]
+    axes = tuple(range(1, inputs.ndim))
+    smooth = gaussian_filter(colors, plane.space.along(_BLUR), axes=axes)
+    steps = unit_steps(norm_steps(smooth))
     return cut_into_regions(np.concatenate([colors, contrasts]), steps, n_regions)

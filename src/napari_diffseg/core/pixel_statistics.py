@@ -17,24 +17,34 @@ from scipy.ndimage import gaussian_filter
 
 from napari_diffseg.core.inference import LEAST_READ, response_map
 from napari_diffseg.core.network import FeatureClusteringNet
+from napari_diffseg.core.partition import block_shape
 from napari_diffseg.core.plane import HeldInputs, Plane
+from napari_diffseg.images.pairs import neighbours
 from napari_diffseg.images.region_graph import Side
 from napari_diffseg.images.regions import Regions, norm_steps
-from napari_diffseg.images.structure import STRUCTURE_RADIUS, structure_statistics
+from napari_diffseg.images.space import Space
+from napari_diffseg.images.structure import structure_radius, structure_statistics
 from napari_diffseg.images.windows import Window, grow, inside, size, tiles
-
-REACH = max(STRUCTURE_RADIUS, LEAST_READ)
-"""How far, in pixels, a statistic depends on the inputs around: those of the network too."""
 
 _BLUR = 0.7  # Gaussian σ of the colours before their steps are taken, in pixels
 _BLUR_RADIUS = 3
+
+
+def statistics_reach(space: Space) -> tuple[int, ...]:
+    """Return how far along each axis, in pixels, a statistic depends on the inputs around.
+
+    Those that the network sees count too.
+    """
+    radius = structure_radius(space)
+    return radius if space.is_volume else tuple(max(one, LEAST_READ) for one in radius)
+
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class PixelStatistics:
-    """Computes the statistics of the windows of a plane.
+    """Computes the statistics of the windows of an image.
 
     Attributes
     ----------
@@ -53,27 +63,24 @@ class PixelStatistics:
     rgb: bool
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
-    @property
-    def n_colors(self) -> int:
-        """How many of the inputs are the pixel's own perceptual channels; they come first."""
-        return int(self.plane.pixels.shape[0])
-
-    def of(self, window: Window) -> Floats:
-        """Return the statistics of a window, ``d y x``."""
-        near = grow(window, REACH, self.plane.shape)
-        inputs = self.plane.inputs(*near)
+    def of(self, window: Window, threads: int = 0) -> Floats:
+        """Return the statistics of a window, ``d (z) y x``; 0 threads: torch's number."""
+        space = self.plane.space
+        near = grow(window, statistics_reach(space), self.plane.shape)
+        inputs = self.plane.inputs(near, threads)
         place = inside(window, near)
         # No further than they depend on it: the filters cost by the pixel.
-        close = grow(window, STRUCTURE_RADIUS, self.plane.shape)
+        close = grow(window, structure_radius(space), self.plane.shape)
         structure = structure_statistics(
-            inputs[: self.n_colors, *inside(close, near)],
+            inputs[: self.plane.n_colors, *inside(close, near)],
             rgb=self.rgb,
-            threads=torch.get_num_threads(),
+            threads=threads or torch.get_num_threads(),
+            space=space,
         )
-        source = HeldInputs(self.plane.shape, (near[0].start, near[1].start), inputs)
+        source = HeldInputs(self.plane.shape, near, inputs)
         response = response_map(self.network, source, window, self.device)
         # In memory the clusters of a pixel lie side by side: several times faster so.
-        shares = response.permute(1, 2, 0).softmax(dim=-1).permute(2, 0, 1).cpu().numpy()
+        shares = response.movedim(0, -1).softmax(dim=-1).movedim(-1, 0).cpu().numpy()
         n_inputs, n_shares = len(inputs), len(shares)
         statistics = np.empty((n_inputs + len(structure) + n_shares, *size(window)), np.float32)
         statistics[:n_inputs] = inputs[:, *place]
@@ -81,31 +88,47 @@ class PixelStatistics:
         statistics[-n_shares:] = shares
         return statistics
 
-    def sides(self, regions: Regions, area: Window, side: int) -> Iterator[Side]:
+    def sides(self, regions: Regions, area: Window) -> Iterator[Side]:
         """Yield, block by block, the regions on both sides of every step, and the step.
 
         Parameters
         ----------
-        regions : ndarray of int, (y, x)
+        regions : ndarray of int, (y, x) or (z, y, x)
             Of the area.
-        area : (slice, slice)
-            Rows and columns of the plane.
-        side : int
-            Of a block, pixels.
+        area : tuple of slice
+            Of the image.
+
+        Notes
+        -----
+        The step is a slope: across planes that are far apart it is divided by the distance.
+        A border between planes is one pixel large, one within them as high as planes are
+        apart; and what spreads has as far to go as the planes are apart. So a border
+        between planes weighs 1 / distance², beside one within them.
         """
-        for window in tiles(area, side):
-            rows, columns = window
+        space = self.plane.space
+        reach = tuple(min(_BLUR_RADIUS, max(one, 1)) + 1 for one in space.reach(_BLUR_RADIUS))
+        for window in tiles(area, block_shape(space)):
             # One row and one column more, for the steps across the seams.
-            wider = (
-                slice(rows.start, min(rows.stop + 1, area[0].stop)),
-                slice(columns.start, min(columns.stop + 1, area[1].stop)),
+            wider = tuple(
+                slice(side.start, min(side.stop + 1, limits.stop))
+                for side, limits in zip(window, area, strict=True)
             )
-            near = grow(window, _BLUR_RADIUS + 1, self.plane.shape)
+            near = grow(window, reach, self.plane.shape)
             smooth = gaussian_filter(
-                self.plane.colors(*near), _BLUR, axes=(1, 2), radius=_BLUR_RADIUS
+                self.plane.colors(near),
+                space.along(_BLUR),
+                axes=tuple(range(1, 1 + space.n_axes)),
+                radius=tuple(one - 1 for one in reach),
             )
-            height, width = size(window)
-            along_x, along_y = norm_steps(smooth[:, *inside(wider, near)])
+            steps = norm_steps(smooth[:, *inside(wider, near)])
             here = regions[inside(wider, area)]
-            yield here[:height, :-1], here[:height, 1:], along_x[:height]
-            yield here[:-1, :width], here[1:, :width], along_y[:, :width]
+            for place, step in enumerate(steps):
+                axis = here.ndim - 1 - place
+                # Along the other axes no further than the window.
+                own = tuple(
+                    slice(None) if other == axis else slice(length)
+                    for other, length in enumerate(size(window))
+                )
+                before, after = neighbours(here[own], axis)
+                distance = space.steps[axis]
+                yield before, after, step[own] / np.float32(distance), distance**-2

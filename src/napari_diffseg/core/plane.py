@@ -1,7 +1,8 @@
-"""One plane, ready for the network: scaled pixels, mask, first stage."""
+"""One image, a plane or a volume, ready for the network: scaled pixels, mask, first stage."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -19,7 +20,8 @@ from napari_diffseg.images.intensity import (
     finite_mask,
 )
 from napari_diffseg.images.local_statistics import LocalStatistics
-from napari_diffseg.images.windows import Window, whole
+from napari_diffseg.images.space import PLANE, Space
+from napari_diffseg.images.windows import Shape, Window, inside, whole
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -27,24 +29,26 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Plane:
-    """One plane, ready for the network.
+    """One plane or volume, ready for the network.
 
     Attributes
     ----------
-    pixels : ndarray of float32, (c, y, x), or ScaledPixels
+    pixels : ndarray of float32, (c, y, x) or (c, z, y, x), or ScaledPixels
         0 … 1 between the measured intensities.
-    valid : ndarray of bool, (y, x), or None
-        Where every channel is finite; None where that is everywhere.
+    valid : ndarray of bool, (y, x) or (z, y, x), or None
+        Where every channel is finite and a person wants labels; None where that is everywhere.
     stage : LocalStatistics or None
         First stage of the default; None where the network sees the intensities.
-    known_inputs : ndarray of float32, (d, y, x), or None
-        The inputs of the whole plane, where they have been computed already.
+    known_inputs : ndarray of float32, (d, y, x) or (d, z, y, x), or None
+        The inputs of all of it, where they have been computed already.
+    space : Space
     """
 
     pixels: Pixels
     valid: Mask | None
     stage: LocalStatistics | None
     known_inputs: Floats | None = None
+    space: Space = PLANE
 
     @classmethod
     def read(
@@ -53,53 +57,74 @@ class Plane:
         axes: ImageAxes,
         ranges: IntensityRange,
         stage: LocalStatistics | None,
+        space: Space,
+        channels: Sequence[int],
         window: Window | None = None,
     ) -> Self:
         """Read an image, or a window of it, with the intensities and first stage of another."""
-        raw = channels_first(image, axes, window)
+        raw = channels_first(image, axes, window, channels)
         valid = finite_mask(raw)
-        return cls(ScaledPixels.measure(raw, valid, ranges), valid, stage)
+        return cls(ScaledPixels.measure(raw, valid, ranges), valid, stage, space=space)
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """Height and width in pixels."""
-        _, height, width = self.pixels.shape
-        return height, width
+    def shape(self) -> Shape:
+        """Length of each spatial axis, in pixels."""
+        return tuple(self.pixels.shape[1:])
 
-    def inputs(self, rows: slice, columns: slice) -> Floats:
-        """Return what the network sees of a window, ``d y x``."""
+    @property
+    def finite(self) -> Mask | None:
+        """Pixels that statistics are made of: also those that nobody wants a label of."""
+        return self.pixels.valid if isinstance(self.pixels, ScaledPixels) else self.valid
+
+    @property
+    def n_colors(self) -> int:
+        """How many of the inputs are the pixel's own perceptual channels; they come first."""
+        return int(self.pixels.shape[0])
+
+    @property
+    def n_contrasts(self) -> int:
+        """How many of the inputs are local deviations; they come last."""
+        return 0 if self.stage is None else self.stage.n_contrasts
+
+    def inputs(self, window: Window, threads: int = 0) -> Floats:
+        """Return what the network sees of a window, ``d (z) y x``; 0 threads: torch's number."""
         if self.known_inputs is not None:
-            return self.known_inputs[:, rows, columns]
+            return self.known_inputs[:, *window]
         if self.stage is None:
-            return self.pixels[:, rows, columns]
-        threads = torch.get_num_threads()
-        return self.stage.window(self.pixels, self.valid, rows, columns, threads)
+            return self.pixels[:, *window]
+        n_threads = threads or torch.get_num_threads()
+        return self.stage.window(self.pixels, self.finite, window, n_threads)
 
-    def colors(self, rows: slice, columns: slice) -> Floats:
-        """Return the pixel's own channels among the inputs of a window, ``c y x``."""
+    def colors(self, window: Window) -> Floats:
+        """Return the pixel's own channels among the inputs of a window, ``c (z) y x``."""
         if self.stage is None or self.known_inputs is not None:
-            return self.inputs(rows, columns)[: self.pixels.shape[0]]
-        return self.stage.colors(self.pixels, rows, columns)
+            return self.inputs(window)[: self.n_colors]
+        return self.stage.colors(self.pixels, window)
 
-    def around(self, window: Window, halo: int) -> HeldInputs:
+    def around(self, window: Window, halo: Shape, threads: int = 0) -> HeldInputs:
         """Compute the inputs of a window and its halo, once for all tiles of the window."""
-        rows, columns = reach(window, halo, whole(self.shape))
-        return HeldInputs(self.shape, (rows.start, columns.start), self.inputs(rows, columns))
+        near = reach(window, halo, whole(self.shape))
+        return HeldInputs(self.shape, near, self.inputs(near, threads))
 
     def hierarchy(self, clusters: NDArray[np.integer], n_clusters: int) -> ClusterHierarchy:
-        """Build the hierarchy of the plane's clusters ``(y, x)``; for small planes."""
-        inputs = self.inputs(*whole(self.shape))
+        """Build the hierarchy of all clusters ``(z) y x``; for small images."""
+        inputs = self.inputs(whole(self.shape))
         return ClusterHierarchy.of_pixels(
             inputs.reshape(len(inputs), -1), clusters.ravel(), n_clusters
         )
 
-    def every(self, step: int) -> Plane:
-        """Keep every so manieth pixel: noise and contrast stay what they are, unlike in a mean."""
-        if step == 1:
+    def every(self, step: int, planes: slice = slice(None)) -> Plane:
+        """Keep every so manieth pixel along y and x: noise and contrast stay, unlike in a mean.
+
+        Of a volume, some planes only.
+        """
+        if step == 1 and planes == slice(None):
             return self
-        valid = None if self.valid is None else self.valid[::step, ::step]
-        few = Plane(np.ascontiguousarray(self.pixels[:, ::step, ::step]), valid, self.stage)
-        return replace(few, known_inputs=few.inputs(*whole(few.shape)))
+        few = (planes, *(slice(None, None, step),) * 2)[-self.space.n_axes :]
+        valid = None if self.valid is None else self.valid[few]
+        pixels = np.ascontiguousarray(self.pixels[:, *few])
+        small = Plane(pixels, valid, self.stage, space=self.space)
+        return replace(small, known_inputs=small.inputs(whole(small.shape)))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -109,20 +134,17 @@ class HeldInputs:
     Attributes
     ----------
     shape : tuple of int
-        Height and width of the whole plane.
-    corner : tuple of int
-        First row and column of the part.
-    values : ndarray of float32, (d, y, x)
+        Length of each spatial axis of the whole image.
+    part : tuple of slice
+        Where the part lies.
+    values : ndarray of float32, (d, y, x) or (d, z, y, x)
         Inputs of the part.
     """
 
-    shape: tuple[int, int]
-    corner: tuple[int, int]
+    shape: Shape
+    part: Window
     values: Floats
 
-    def inputs(self, rows: slice, columns: slice) -> Floats:
-        """Return the inputs of a window of the plane, ``d y x``, that lies in the part."""
-        top, left = self.corner
-        return self.values[
-            :, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
-        ]
+    def inputs(self, window: Window) -> Floats:
+        """Return the inputs of a window of the image that lies in the part."""
+        return self.values[:, *inside(window, self.part)]

@@ -1,4 +1,4 @@
-"""The images of a run, read once at the door: planes, their one scale, the sample of all."""
+"""The images of a run, read once at the door: all of one scale, and the sample of all."""
 
 from __future__ import annotations
 
@@ -12,19 +12,23 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_diffseg.core.losses import IGNORED
 from napari_diffseg.core.plane import Plane
-from napari_diffseg.core.sampling import MOST_PIXELS, Sample, training_windows
+from napari_diffseg.core.sampling import Sample, training_windows
 from napari_diffseg.errors import InputError
 from napari_diffseg.images.axes import ImageAxes, channels_first, resolve_axes
+from napari_diffseg.images.channels import Channel, pick_channels
 from napari_diffseg.images.intensity import (
     IntensityRange,
     ScaledPixels,
     finite_mask,
     measure_range,
+    stated_range,
 )
 from napari_diffseg.images.local_statistics import LocalStatistics
 from napari_diffseg.images.scribbles import Scribbles, classes_of, read_scribbles
+from napari_diffseg.images.space import space_of
 from napari_diffseg.images.superpixels import slic_superpixels
-from napari_diffseg.images.windows import Window, whole
+from napari_diffseg.images.windows import Window
+from napari_diffseg.images.windows import whole as all_of
 from napari_diffseg.params import SegmentationParams
 
 Floats = NDArray[np.float32]
@@ -40,8 +44,8 @@ class Reference:
     Attributes
     ----------
     image : array_like
-        One plane with the axes and the channels of the first image.
-    scribbles : array_like of int, (y, x), or None
+        One plane or volume with the axes and the channels of the first image.
+    scribbles : array_like of int, (y, x) or (z, y, x), or None
         What is painted on it, with the same numbers for the same classes.
     """
 
@@ -67,6 +71,10 @@ class Reading:
         One an image; of those that nothing is painted on, empty ones.
     sample : Sample
         On the device.
+    channels : tuple of Channel
+        Those that are looked at.
+    notes : tuple of str
+        Sentences that the person should read.
     """
 
     axes: ImageAxes
@@ -75,6 +83,8 @@ class Reading:
     ranges: IntensityRange
     painted: tuple[Scribbles, ...]
     sample: Sample
+    channels: tuple[Channel, ...]
+    notes: tuple[str, ...]
 
     @property
     def classes(self) -> tuple[int, ...]:
@@ -82,10 +92,26 @@ class Reading:
         return classes_of(self.painted)
 
 
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class Door:
+    """How images are to be read: what `napari_diffseg.segment` is told of them.
+
+    Attributes
+    ----------
+    axes, rgb, spacing, channels, region
+        See `napari_diffseg.segment`.
+    """
+
+    axes: str | None = None
+    rgb: bool | None = None
+    spacing: Sequence[float] | None = None
+    channels: Sequence[Channel] | None = None
+    region: ArrayLike | None = None
+
+
 def read_for_training(
     references: Sequence[Reference],
-    axes: str | None,
-    rgb: bool | None,
+    door: Door,
     params: SegmentationParams,
     device: torch.device,
 ) -> Reading:
@@ -95,10 +121,8 @@ def read_for_training(
     ----------
     references : sequence of Reference
         All images; the first is the one to label.
-    axes : str or None
-        One letter per array axis; guessed where None.
-    rgb : bool or None
-        Whether the channels are red, green, blue (and alpha), where that is known.
+    door : Door
+        How they are to be read.
     params : SegmentationParams
         How intensities are scaled, the patches, the design.
     device : torch.device
@@ -109,26 +133,37 @@ def read_for_training(
     InputError
         The images or scribbles cannot be used, or not together.
     """
-    image_axes = [resolve_axes(np.shape(one.image), axes, rgb=rgb) for one in references]
+    image_axes = [resolve_axes(np.shape(one.image), door.axes, rgb=door.rgb) for one in references]
     _check_alike(image_axes)
-    raws = [channels_first(one.image, a) for one, a in zip(references, image_axes, strict=True)]
+    first, rgb = image_axes[0], image_axes[0].rgb
+    space = space_of(first.spatial, door.spacing)
+    channels = pick_channels(door.channels, first.n_channels, rgb=rgb)
+    picked = [one.index for one in channels]
+    raws = [
+        channels_first(one.image, a, channels=picked)
+        for one, a in zip(references, image_axes, strict=True)
+    ]
     masks = [finite_mask(raw) for raw in raws]
-    rgb = image_axes[0].rgb
-    ranges = measure_range(*_pooled(raws, masks), params.intensity, rgb=rgb)
+    valids = [_within(door.region, masks[0], raws[0].shape[1:]), *masks[1:]]
+    measured = measure_range(*_pooled(raws, valids), params.intensity, rgb=rgb)
+    ranges = stated_range(measured, channels)
     pixels = [ScaledPixels.measure(*both, ranges) for both in zip(raws, masks, strict=True)]
     painted = tuple(
         _read_strokes(one.scribbles, image.shape[1:], valid)
-        for one, image, valid in zip(references, pixels, masks, strict=True)
+        for one, image, valid in zip(references, pixels, valids, strict=True)
     )
-    planes = [Plane(*both, None) for both in zip(pixels, masks, strict=True)]
+    planes = [Plane(*both, None, space=space) for both in zip(pixels, valids, strict=True)]
     # The network itself is told of strokes in the published design only.
     told = painted if params.design == "published" and classes_of(painted) else None
     windows = _windows(planes, told, params)
     if params.design == "multiscale":
+        weights = tuple(one.weight for one in channels)
         stage, inputs = LocalStatistics.measure_all(
-            [(p.pixels, p.valid, places) for p, places in zip(planes, windows, strict=True)],
+            [(p.pixels, p.finite, places) for p, places in zip(planes, windows, strict=True)],
             rgb=rgb,
             threads=torch.get_num_threads(),
+            space=space,
+            weights=weights if set(weights) != {1.0} else (),
         )
     else:
         stage = None
@@ -143,7 +178,51 @@ def read_for_training(
     sample = sample_windows(planes, inputs, windows, params, rgb, device)
     if told is not None:
         sample = replace(sample, painted=_painted_windows(told, windows).to(device))
-    return Reading(image_axes[0], str(raws[0].dtype), tuple(planes), ranges, painted, sample)
+    return Reading(
+        first,
+        str(raws[0].dtype),
+        tuple(planes),
+        ranges,
+        painted,
+        sample,
+        channels,
+        _notes(first, door, masks[0]),
+    )
+
+
+def _within(region: ArrayLike | None, finite: Mask | None, shape: tuple[int, ...]) -> Mask | None:
+    """Return the pixels that are finite and within the region; None where all are."""
+    if region is None:
+        return finite
+    inside = np.asarray(region) != 0
+    if inside.shape != shape:
+        raise InputError(
+            f"The region has the shape {inside.shape}, but the image has {shape}; give a mask "
+            "of the image's shape."
+        )
+    wanted = inside if finite is None else inside & finite
+    if not wanted.any():
+        raise InputError(
+            "No pixel of the image lies within the region; draw it over the image, or segment "
+            "the whole image."
+        )
+    return None if wanted.all() else wanted
+
+
+def _notes(axes: ImageAxes, door: Door, finite: Mask | None) -> tuple[str, ...]:
+    """Return what a person should know of how the image to label was read."""
+    notes = []
+    if axes.guessed:
+        notes.append(f"The axes were guessed as {axes.axes}: {axes.describe()}.")
+    if axes.spatial == "ZYX" and door.spacing is None:
+        notes.append("How far the planes are apart is not known; voxels were taken for cubes.")
+    if axes.has_alpha:
+        notes.append("The alpha channel was dropped.")
+        notes.append("If the fourth channel is no alpha, state the axes, such as CYX.")
+    if finite is not None:
+        n_left_out = int(np.count_nonzero(~finite))
+        notes.append(f"{n_left_out} pixels are NaN or infinite and have label 0.")
+    return tuple(notes)
 
 
 def sample_windows(
@@ -161,7 +240,7 @@ def sample_windows(
     planes : sequence of Plane
     inputs : sequence of ndarray of float32, (b, d, y, x)
         For each plane those of its windows.
-    windows : sequence of sequence of (slice, slice)
+    windows : sequence of sequence of tuple of slice
         For each plane where they lie.
     params : SegmentationParams
         How many superpixels.
@@ -183,7 +262,11 @@ def sample_windows(
         whole = []
         for plane in planes:
             pieces = slic_superpixels(
-                plane.pixels[:, :, :], params.n_superpixels, params.compactness, rgb=rgb
+                plane.pixels[:, *all_of(plane.shape)],
+                params.n_superpixels,
+                params.compactness,
+                rgb=rgb,
+                space=plane.space,
             )
             pieces += n_superpixels
             n_superpixels = int(pieces.max()) + 1
@@ -197,16 +280,17 @@ def sample_windows(
 
 def is_whole(plane: Plane, windows: Sequence[Window]) -> bool:
     """Whether the windows are one, and that the whole plane."""
-    return len(windows) == 1 and windows[0] == whole(plane.shape)
+    return len(windows) == 1 and windows[0] == all_of(plane.shape)
 
 
 def _check_alike(axes: Sequence[ImageAxes]) -> None:
     first = axes[0]
     for number, other in enumerate(axes[1:], start=2):
-        if (other.n_channels, other.rgb) != (first.n_channels, first.rgb):
+        mine = (other.n_channels, other.rgb, other.spatial)
+        if mine != (first.n_channels, first.rgb, first.spatial):
             raise InputError(
                 f"Image {number} has {other.describe()}, but the first has {first.describe()}; "
-                "reference images must have the same channels."
+                "reference images must have the same channels and axes."
             )
 
 
@@ -220,7 +304,7 @@ def _pooled(
     for raw, valid in zip(raws, masks, strict=True):
         # An odd step visits every column of an image whose width is a power of 2.
         step = max(-(-raw[0].size // _MOST_POOLED), 1) | 1 if raw[0].size > _MOST_POOLED else 1
-        values.append(raw.reshape(len(raw), 1, -1)[:, :, ::step])
+        values.append(raw.reshape(len(raw), 1, -1)[..., ::step])
         mask = np.ones(raw[0].size, np.bool_) if valid is None else valid.ravel()
         counted.append(mask[None, ::step])
     known = np.concatenate(counted, axis=1)
@@ -230,10 +314,7 @@ def _pooled(
 def _read_strokes(
     scribbles: ArrayLike | None, shape: tuple[int, ...], valid: Mask | None
 ) -> Scribbles:
-    height, width = shape
-    if scribbles is None:
-        return Scribbles.empty((height, width))
-    return read_scribbles(scribbles, (height, width), valid)
+    return Scribbles.empty(shape) if scribbles is None else read_scribbles(scribbles, shape, valid)
 
 
 def _windows(
@@ -242,12 +323,12 @@ def _windows(
     """Choose what training sees of each image; all windows are of one size."""
     shapes = [plane.shape for plane in planes]
     if params.patch_size == 0 and len(set(shapes)) > 1:
-        sizes = ", ".join(sorted({f"{height} × {width}" for height, width in shapes}))
+        sizes = ", ".join(sorted({" × ".join(map(str, shape)) for shape in shapes}))
         raise InputError(
             f"The images are of several sizes ({sizes}), but where the patch size is 0 they are "
             "trained on whole and must have one; crop them, or set a patch size."
         )
-    smallest = min(height for height, _ in shapes), min(width for _, width in shapes)
+    smallest = tuple(min(lengths) for lengths in zip(*shapes, strict=True))
     windows = []
     for index, plane in enumerate(planes):
         windows.append(
@@ -256,15 +337,16 @@ def _windows(
                 plane.valid,
                 params.patch_size,
                 None if painted is None else painted[index].painted > 0,
-                most_pixels=MOST_PIXELS // len(planes),
+                space=plane.space,
+                n_images=len(planes),
                 largest=smallest if len(set(shapes)) > 1 else None,
             )
         )
         if plane.valid is not None and not any(plane.valid[one].any() for one in windows[-1]):
             which = "the image" if len(planes) == 1 else f"image {index + 1}"
             raise InputError(
-                f"Only {int(plane.valid.sum())} pixels of {which} are finite, too few to "
-                "learn from; crop the image to where they lie, or choose another."
+                f"Only {int(plane.valid.sum())} pixels of {which} are finite and wanted, too few "
+                "to learn from; crop the image to where they lie, or choose another."
             )
     return windows
 
@@ -283,7 +365,7 @@ def _painted_windows(
 
 
 def _stacked(arrays: Sequence[NDArray[Any]], windows: Sequence[Sequence[Window]]) -> torch.Tensor:
-    """Stack the windows ``(b, y, x)`` of arrays ``(y, x)``."""
+    """Stack the windows ``(b, y, x)`` of arrays ``(y, x)``, or with z."""
     pieces = [
         array[window] for array, places in zip(arrays, windows, strict=True) for window in places
     ]

@@ -12,6 +12,7 @@ from napari_diffseg.core.segmentation import segment_steps
 from napari_diffseg.core.steps import result_of
 from napari_diffseg.core.training import Command, Iteration
 from napari_diffseg.errors import InputError
+from napari_diffseg.images.channels import Channel
 from napari_diffseg.params import RunOptions, SegmentationParams
 
 
@@ -21,6 +22,8 @@ def train(
     scribbles: Sequence[ArrayLike | None] | None = None,
     axes: str | None = None,
     rgb: bool | None = None,
+    spacing: Sequence[float] | None = None,
+    channels: Sequence[Channel] | None = None,
     params: SegmentationParams | None = None,
     options: RunOptions | None = None,
 ) -> Model:
@@ -29,11 +32,12 @@ def train(
     Parameters
     ----------
     images : sequence of array_like
-        Planes of one kind; their sizes may differ.
-    scribbles : sequence of (array_like of int, (y, x), or None), optional
+        Planes, or volumes, of one kind; their sizes may differ. Of one that is not in memory
+        (dask, zarr, a memory map) and large, only some blocks are read.
+    scribbles : sequence of (array_like of int, or None), optional
         One for each image, None where nothing is painted: 0 = unpainted; class *k* comes
         out as label *k*. The same number means the same class in all of them.
-    axes, rgb, params, options
+    axes, rgb, spacing, channels, params, options
         As for `napari_diffseg.segment`; they hold for all images.
 
     Returns
@@ -56,7 +60,16 @@ def train(
     (660, 550)
     """
     return result_of(
-        train_steps(images, scribbles=scribbles, axes=axes, rgb=rgb, params=params, options=options)
+        train_steps(
+            images,
+            scribbles=scribbles,
+            axes=axes,
+            rgb=rgb,
+            spacing=spacing,
+            channels=channels,
+            params=params,
+            options=options,
+        )
     )
 
 
@@ -66,6 +79,8 @@ def train_steps(
     scribbles: Sequence[ArrayLike | None] | None = None,
     axes: str | None = None,
     rgb: bool | None = None,
+    spacing: Sequence[float] | None = None,
+    channels: Sequence[Channel] | None = None,
     params: SegmentationParams | None = None,
     options: RunOptions | None = None,
 ) -> Generator[Iteration, Command | None, Model]:
@@ -95,6 +110,8 @@ def train_steps(
         references=others,
         axes=axes,
         rgb=rgb,
+        spacing=spacing,
+        channels=channels,
         params=params,
         options=options,
     )

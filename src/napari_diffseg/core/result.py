@@ -52,7 +52,7 @@ class Segmentation:
 
     Attributes
     ----------
-    labels : ndarray of unsigned int, (y, x)
+    labels : ndarray of unsigned int, (y, x) or (z, y, x)
         1 … `n_labels` by falling area; 0 where the image is not finite. With scribbles a
         painted class has its own number, and what no scribble claims the next ones.
     history : tuple of Iteration
@@ -199,7 +199,7 @@ class Segmentation:
 
         Parameters
         ----------
-        scribbles : array_like of int, (y, x)
+        scribbles : array_like of int, (y, x) or (z, y, x)
             0 = unpainted; class *k* comes out as label *k*. What is painted on the
             references counts as before.
         options : RunOptions, optional
@@ -230,8 +230,8 @@ class Segmentation:
         ----------
         scribbles, options
             As for `correct`.
-        view : (slice, slice), optional
-            Rows and columns that the person sees; they are labelled first.
+        view : tuple of slice, optional
+            What the person sees, one for each spatial axis; it is labelled first.
 
         Yields
         ------

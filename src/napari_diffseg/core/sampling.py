@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import torch
@@ -14,13 +16,15 @@ from torch import Tensor
 from napari_diffseg.core.losses import IGNORED
 from napari_diffseg.images.hierarchy import ClusterHierarchy
 from napari_diffseg.images.intensity import Pixels
-from napari_diffseg.images.windows import Window
+from napari_diffseg.images.space import PLANE, Space
+from napari_diffseg.images.windows import Shape, Window, whole
+from napari_diffseg.images.windows import size as _size
 from napari_diffseg.params import SegmentationParams
 
-MOST_PIXELS = 512 * 512
-"""An image with no more pixels is trained on whole; of a larger one windows are taken."""
-
-_SMALLEST_WINDOW = 96
+_MOST_PIXELS = {2: 512 * 512, 3: 1 << 20}
+_SMALLEST_WINDOW = {2: 96, 3: 64}
+_WINDOW_DEPTH = 0.25  # of a window of a volume, beside its width
+_PATCH_DEPTH = 0.25  # of a patch
 _MOST_LOOKED_AT = 1_000_000  # pixels of which the variation is computed
 
 Floats = NDArray[np.float64]
@@ -69,14 +73,17 @@ class Sample:
             n_clusters,
         )
 
-    def crop(self, corners: Sequence[tuple[int, int, int]], size: tuple[int, int]) -> Sample:
-        """Stack the patches of `size` (y, x) at these corners (b, y, x)."""
+    def crop(self, corners: Sequence[Sequence[int]], size: tuple[int, ...]) -> Sample:
+        """Stack the patches of `size` (y, x) at these corners (b, y, x); of volumes with z."""
 
         def cut(source: Tensor) -> Tensor:
-            height, width = size
-            return torch.stack(
-                [source[b, ..., y : y + height, x : x + width] for b, y, x in corners]
-            )
+            pieces = []
+            for b, *corner in corners:
+                piece = source[b]
+                for axis, (start, length) in enumerate(zip(corner, size, strict=True)):
+                    piece = piece.narrow(axis - len(size), start, length)
+                pieces.append(piece)
+            return torch.stack(pieces)
 
         return Sample(
             cut(self.inputs),
@@ -93,63 +100,97 @@ def training_windows(
     patch_size: int,
     strokes: NDArray[np.bool_] | None = None,
     *,
-    most_pixels: int = MOST_PIXELS,
-    largest: tuple[int, int] | None = None,
+    space: Space = PLANE,
+    n_images: int = 1,
+    largest: Shape | None = None,
 ) -> list[Window]:
     """Choose the windows of an image that training sees, all of one size.
 
     Parameters
     ----------
-    pixels : ndarray of float32, (c, y, x), or ScaledPixels
-    valid : ndarray of bool, (y, x), or None
+    pixels : ndarray of float32, (c, y, x) or (c, z, y, x), or ScaledPixels
+    valid : ndarray of bool, or None
     patch_size : int
-    strokes : ndarray of bool, (y, x), optional
+    strokes : ndarray of bool, optional
         Painted pixels: they count more than all variation.
-    most_pixels : int
-        Pixels of all windows together, about; an image with no more is taken whole.
+    space : Space
+    n_images : int
+        Of how many images this is one; they share the pixels that training sees.
     largest : tuple of int, optional
-        Height and width that no window may exceed, for images of several sizes: none is
-        taken whole then.
+        Length along each axis that no window may exceed, for images of several sizes: none
+        is taken whole then.
 
     Returns
     -------
-    list of (slice, slice)
+    list of tuple of slice
         One window, the whole image, where it is small or is to be trained on whole
         (patch size 0). Else the image is divided by an even grid, and of each field the
         window in which the intensities vary most is taken: the cost of a run does not
         grow with the image, and no field with something in it is missed.
     """
-    _, height, width = pixels.shape
-    if patch_size == 0 or (largest is None and height * width <= most_pixels):
-        return [(slice(0, height), slice(0, width))]
-    side = max(patch_size, _SMALLEST_WINDOW)
-    limits = largest or (height, width)
-    size = (min(side, limits[0]), min(side, limits[1]))
-    n_fields = max(int(most_pixels**0.5) // side, 1)
-    step = max(round((height * width / _MOST_LOOKED_AT) ** 0.5), 1)
-    variation = _variation(pixels[:, ::step, ::step], size, step)
+    shape = pixels.shape[1:]
+    most_pixels = _MOST_PIXELS[space.n_axes] // n_images
+    if patch_size == 0 or (largest is None and math.prod(shape) <= most_pixels):
+        return [whole(shape)]
+    side = max(patch_size, _SMALLEST_WINDOW[space.n_axes])
+    wanted = (max(round(side * _WINDOW_DEPTH / space.z_step), 3), side, side)[-space.n_axes :]
+    size = tuple(min(one, limit) for one, limit in zip(wanted, largest or shape, strict=True))
+    step = max(round((math.prod(shape) / _MOST_LOOKED_AT) ** (1 / len(shape))), 1)
+    every = (slice(None, None, step),) * len(shape)
+    variation = _variation(pixels[:, *every], size, step)
     if strokes is not None:
-        # The blocks that the steps jump over count too: a stroke is thin.
-        painted = np.add.reduceat(strokes, np.arange(0, height, step), axis=0, dtype=float)
-        painted = np.add.reduceat(painted, np.arange(0, width, step), axis=1)
-        share = uniform_filter(painted, (max(size[0] // step, 1), max(size[1] // step, 1)))
-        variation += share * (variation.max() + 1) * painted.size
+        variation += _painted_share(strokes, size, step) * (variation.max() + 1) * strokes.size
     if valid is not None:
-        variation[~valid[::step, ::step]] = -1.0
+        variation[~valid[every]] = -1.0
+    n_fields = _n_fields(variation.shape, size, most_pixels)
     windows = []
-    for rows in np.array_split(np.arange(variation.shape[0]), n_fields):
-        for columns in np.array_split(np.arange(variation.shape[1]), n_fields):
-            if rows.size and columns.size:
-                field = variation[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-                y, x = np.unravel_index(field.argmax(), field.shape)
-                middle = ((rows[0] + int(y)) * step, (columns[0] + int(x)) * step)
-                windows.append(window_around(middle, size, (height, width)))
+    for field in _fields(variation.shape, n_fields):
+        place = np.unravel_index(variation[field].argmax(), _size(field))
+        middle = [(side.start + int(at)) * step for side, at in zip(field, place, strict=True)]
+        windows.append(window_around(middle, size, shape))
     return windows
 
 
-def _variation(pixels: NDArray[np.float32], size: tuple[int, int], step: int) -> Floats:
-    """Variance of the intensities within a window around each pixel ``(y, x)``."""
-    box = (max(size[0] // step, 1), max(size[1] // step, 1))
+def _n_fields(shape: Shape, size: Shape, most_pixels: int) -> tuple[int, ...]:
+    """Return into how many fields each axis is divided, one window in each."""
+    if len(shape) == 2:
+        return (max(int(most_pixels**0.5) // max(size), 1),) * 2
+    n_windows = max(most_pixels // math.prod(size), 1)
+    # More where the volume is longer, in windows.
+    lengths = [length / one for length, one in zip(shape, size, strict=True)]
+    unit = (n_windows / math.prod(lengths)) ** (1 / len(shape))
+    return tuple(max(int(length * unit + 0.5), 1) for length in lengths)
+
+
+def _fields(shape: Shape, n_fields: tuple[int, ...]) -> Iterator[Window]:
+    """Divide a shape by an even grid."""
+    sides = [
+        [
+            slice(int(part[0]), int(part[-1]) + 1)
+            for part in np.array_split(np.arange(n), k)
+            if part.size
+        ]
+        for n, k in zip(shape, n_fields, strict=True)
+    ]
+    yield from product(*sides)
+
+
+def _painted_share(strokes: NDArray[np.bool_], size: Shape, step: int) -> Floats:
+    """Painted pixels around every so manieth, also those that the steps jump over."""
+    painted: Floats = strokes.astype(float)
+    for axis, length in enumerate(strokes.shape):
+        painted = np.add.reduceat(painted, np.arange(0, length, step), axis=axis)
+    share: Floats = uniform_filter(painted, _box(size, step))
+    return share
+
+
+def _box(size: Shape, step: int) -> Shape:
+    return tuple(max(one // step, 1) for one in size)
+
+
+def _variation(pixels: NDArray[np.float32], size: Shape, step: int) -> Floats:
+    """Variance of the intensities within a window around each pixel."""
+    box = _box(size, step)
     variance = np.zeros(pixels.shape[1:])
     for channel in pixels.astype(np.float64):
         mean = uniform_filter(channel, box)
@@ -157,20 +198,28 @@ def _variation(pixels: NDArray[np.float32], size: tuple[int, int], step: int) ->
     return variance
 
 
-def window_around(middle: tuple[int, int], size: tuple[int, int], shape: tuple[int, int]) -> Window:
+def window_around(middle: Sequence[int], size: Sequence[int], shape: Sequence[int]) -> Window:
     """Return the window of a size around a pixel, moved so that it lies within the shape."""
-    rows, columns = (
+    return tuple(
         slice(start, start + piece)
         for start, piece in (
             (min(max(at - piece // 2, 0), length - piece), piece)
             for at, piece, length in zip(middle, size, shape, strict=True)
         )
     )
-    return rows, columns
+
+
+def patch_shape(patch_size: int, space: Space) -> Shape:
+    """Return the shape of a patch: square, and in volumes flat, of fewer planes than rows."""
+    depth = max(round(patch_size * _PATCH_DEPTH / space.z_step), 2)
+    return (depth, patch_size, patch_size)[-space.n_axes :]
 
 
 def sample_patches(
-    sample: Sample, params: SegmentationParams, generator: torch.Generator
+    sample: Sample,
+    params: SegmentationParams,
+    generator: torch.Generator,
+    space: Space = PLANE,
 ) -> Sample:
     """Draw the batch of one training step.
 
@@ -178,24 +227,26 @@ def sample_patches(
     larger than a patch; else ``n_patches`` square patches around random valid pixels, every
     other one around a painted pixel where there are any.
     """
-    n_windows, _, height, width = sample.inputs.shape
-    size = (min(params.patch_size, height), min(params.patch_size, width))
-    if params.patch_size == 0 or (n_windows == 1 and size == (height, width)):
+    n_windows, _, *shape = sample.inputs.shape
+    wanted = patch_shape(params.patch_size, space)
+    size = tuple(min(one, length) for one, length in zip(wanted, shape, strict=True))
+    if params.patch_size == 0 or (n_windows == 1 and size == tuple(shape)):
         return sample
+    room = [length - one for length, one in zip(shape, size, strict=True)]
     if sample.valid is None and sample.painted is None:
-        ranges = (n_windows, height - size[0] + 1, width - size[1] + 1)
+        ranges = (n_windows, *(more + 1 for more in room))
         columns = [torch.randint(n, (params.n_patches,), generator=generator) for n in ranges]
         corners = torch.stack(columns, dim=1)
     else:
         middles = _random_pixels(sample, params.n_patches, generator)
-        corners = middles - torch.tensor([0, size[0] // 2, size[1] // 2])
-        corners[:, 1].clamp_(0, height - size[0])
-        corners[:, 2].clamp_(0, width - size[1])
-    return sample.crop([(b, y, x) for b, y, x in corners.tolist()], size)
+        corners = middles - torch.tensor([0, *(one // 2 for one in size)])
+        for column, more in zip(corners.T[1:], room, strict=True):
+            column.clamp_(0, more)
+    return sample.crop(corners.tolist(), size)
 
 
 def _random_pixels(sample: Sample, n_patches: int, generator: torch.Generator) -> Tensor:
-    """Choose pixels ``(n, 3)``, as window, y, x."""
+    """Choose pixels ``(n, 3)``, as window, y, x; of volumes ``(n, 4)``."""
     everywhere = torch.ones_like(sample.inputs[:, 0], dtype=torch.bool)
     places = (everywhere if sample.valid is None else sample.valid).nonzero().cpu()
     pixels = places[torch.randint(len(places), (n_patches,), generator=generator)]

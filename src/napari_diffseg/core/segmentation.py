@@ -3,11 +3,11 @@
 Stage by stage (axes, units)::
 
     image as given    any axes, any dtype
-    pixels            c y x, float32, 0 … 1 between the measured intensities
+    pixels            c (z) y x, float32, 0 … 1 between the measured intensities
     training          see `core.training`
-    clusters          y x, 0 … q−1, by fixed statistics, tile by tile
-    regions           y x, cut along boundaries; each votes for one cluster (default)
-    labels            y x, 1 … K by falling area, 0 where the image is not finite
+    clusters          (z) y x, 0 … q−1, by fixed statistics, tile by tile
+    regions           (z) y x, cut along boundaries; each votes for one cluster (default)
+    labels            (z) y x, 1 … K by falling area, 0 where the image is not finite
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from napari_diffseg.core.model import Model, ModelFacts
 from napari_diffseg.core.network import FeatureClusteringNet, build_network
 from napari_diffseg.core.partition import Partition, merged_clusters
 from napari_diffseg.core.plane import Plane
-from napari_diffseg.core.reading import Reading, Reference, read_for_training
+from napari_diffseg.core.reading import Door, Reading, Reference, read_for_training
 from napari_diffseg.core.result import (
     Segmentation,
     goes_only_to_painted,
@@ -41,9 +41,11 @@ from napari_diffseg.core.start import NEVER, start_at_centroids
 from napari_diffseg.core.steps import result_of
 from napari_diffseg.core.training import Command, Iteration, TrainingResult, train
 from napari_diffseg.errors import ParameterError
-from napari_diffseg.images.axes import ImageAxes
+from napari_diffseg.images.channels import Channel
 from napari_diffseg.images.hierarchy import ClusterHierarchy
 from napari_diffseg.images.labels import LabelNumbers
+from napari_diffseg.images.local_statistics import local_radius
+from napari_diffseg.images.windows import Window, grow, inside, whole
 from napari_diffseg.params import RunOptions, SegmentationParams
 
 PREVIEW_SIDE = 256
@@ -57,6 +59,9 @@ def segment(
     references: Sequence[Reference] = (),
     axes: str | None = None,
     rgb: bool | None = None,
+    spacing: Sequence[float] | None = None,
+    channels: Sequence[Channel] | None = None,
+    region: ArrayLike | None = None,
     params: SegmentationParams | None = None,
     options: RunOptions | None = None,
 ) -> Segmentation:
@@ -66,21 +71,29 @@ def segment(
     ----------
     image : array_like
         One plane: grayscale, RGB, RGBA (alpha is dropped) or with channels on any
-        axis; any real dtype; numpy, dask, zarr. Pixels that are NaN or infinite are
-        left out and get label 0.
-    scribbles : array_like of int, (y, x), optional
+        axis; any real dtype; numpy, dask, zarr. Or one volume, whose axes must be stated.
+        Pixels that are NaN or infinite, or masked, are left out and get label 0.
+    scribbles : array_like of int, (y, x) or (z, y, x), optional
         What a person painted: 0 = unpainted; class *k* comes out as label *k*, and a painted
-        pixel keeps its class.
+        pixel keeps its class. On a volume, on any of its planes.
     references : sequence of Reference, optional
         More images of the same kind to learn from, with or without scribbles of the same
         classes: network and classes are learned from all of them together (Sec. III-D).
         The labels are those of `image`.
     axes : str, optional
-        One letter per array axis, e.g. ``"YX"``, ``"YXC"``, ``"CYX"``; guessed where
-        None, and the guess is in the result's notes.
+        One letter per array axis, e.g. ``"YX"``, ``"YXC"``, ``"CYX"``, ``"ZYX"``; guessed
+        where None, and the guess is in the result's notes. With Z the image is segmented as
+        a volume: by convolutions, statistics and regions in three dimensions.
     rgb : bool, optional
         Whether the channels are red, green, blue (and alpha); where None, 3 or 4
         channels on the last axis are.
+    spacing : sequence of float, (z, y, x), optional
+        Distances of neighbouring voxels of a volume, in any one unit; taken for equal where
+        None, which is in the notes then.
+    channels : sequence of Channel, optional
+        The channels to look at, with their weights and intensities; all where None.
+    region : array_like of bool, (y, x) or (z, y, x), optional
+        Where labels are wanted; elsewhere they are 0, and nothing is learned from.
     params : SegmentationParams, optional
         The default preset where None.
     options : RunOptions, optional
@@ -111,6 +124,9 @@ def segment(
             references=references,
             axes=axes,
             rgb=rgb,
+            spacing=spacing,
+            channels=channels,
+            region=region,
             params=params,
             options=options,
         )
@@ -124,6 +140,10 @@ def segment_steps(
     references: Sequence[Reference] = (),
     axes: str | None = None,
     rgb: bool | None = None,
+    spacing: Sequence[float] | None = None,
+    channels: Sequence[Channel] | None = None,
+    region: ArrayLike | None = None,
+    look_at: int | None = None,
     params: SegmentationParams | None = None,
     options: RunOptions | None = None,
 ) -> Generator[Iteration, Command | None, Segmentation]:
@@ -131,8 +151,11 @@ def segment_steps(
 
     Parameters
     ----------
-    image, scribbles, references, axes, rgb, params, options
+    image, scribbles, references, axes, rgb, spacing, channels, region, params, options
         As for `segment`. With ``options.previews`` labels come along.
+    look_at : int, optional
+        The plane of a volume that a person looks at, which previews show; the middle one
+        where None.
 
     Yields
     ------
@@ -157,11 +180,12 @@ def segment_steps(
     images = [Reference(image, scribbles), *references]
     with readable_torch_errors(), thread_limit(options.threads):
         device = choose_device(options.device)
-        reading = read_for_training(images, axes, rgb, params, device)
+        door = Door(axes=axes, rgb=rgb, spacing=spacing, channels=channels, region=region)
+        reading = read_for_training(images, door, params, device)
         classes = reading.classes
         if classes:
             goes_only_to_painted(params, classes)
-        run = _Run(reading, params, options, device, start)
+        run = _Run(reading, params, options, device, start, look_at)
         if not classes or params.design == "multiscale":
             result = yield from run.unsupervised()
         else:
@@ -181,6 +205,7 @@ class _Run:
     options: RunOptions
     device: torch.device
     start: float
+    look_at: int | None
 
     @property
     def plane(self) -> Plane:
@@ -238,7 +263,8 @@ class _Run:
 
     def _build(self) -> tuple[FeatureClusteringNet, torch.Generator]:
         generator = torch.Generator().manual_seed(self.params.seed)
-        return build_network(self.reading.sample.inputs.shape[1], self.params, generator), generator
+        n_inputs = self.reading.sample.inputs.shape[1]
+        return build_network(n_inputs, self.params, generator, self.plane.space), generator
 
     def _model(
         self,
@@ -247,7 +273,7 @@ class _Run:
         numbers: NDArray[np.integer],
     ) -> Model:
         axes, dtype = self.reading.axes, self.reading.dtype
-        letters = "".join(letter for letter in axes.axes if letter in "CYX")
+        letters = "".join(letter for letter in axes.axes if letter in "C" + axes.spatial)
         return Model(
             network=network,
             params=self.params,
@@ -256,6 +282,8 @@ class _Run:
             hierarchy=hierarchy,
             numbers=numbers,
             facts=ModelFacts(letters, axes.rgb, dtype),
+            channels=self.reading.channels,
+            n_source_channels=axes.n_channels,
         )
 
     def _train(
@@ -269,7 +297,7 @@ class _Run:
         network.to(self.device)
         preview = None
         if self.options.previews:
-            preview = _previews(network, self.plane, params, numbers, self.device)
+            preview = _previews(network, self.plane, params, numbers, self.device, self.look_at)
         return train(
             network,
             sample,
@@ -313,7 +341,7 @@ class _Run:
             stop_reason=trained.stop_reason,
             model=model,
             axes=self.reading.axes,
-            notes=_notes(self.reading.axes, first),
+            notes=self.reading.notes,
             seconds=time.perf_counter() - self.start,
             device=str(self.device),
             threads=torch.get_num_threads(),
@@ -340,24 +368,50 @@ def _previews(
     params: SegmentationParams,
     numbers: LabelNumbers,
     device: torch.device,
+    look_at: int | None,
 ) -> Callable[[], Labels]:
-    """Return what makes a preview: labels of every so manieth pixel, by the network as it is."""
-    step = -(-max(plane.shape) // PREVIEW_SIDE)
-    small, small_params = plane.every(step), _shrunk(params, step)
+    """Return what makes a preview: labels of every so manieth pixel, by the network as it is.
+
+    Of a volume, those of the plane that a person looks at.
+    """
+    step = -(-max(plane.shape[-2:]) // PREVIEW_SIDE)
+    small_params = _shrunk(params, step)
+    read, shown = _slab(plane, look_at)
+    small = plane.every(step, *read)
+    area = (*inside(shown, read), *whole(small.shape)[-2:])
 
     def preview() -> Labels:
-        partition = Partition.find(network, small, device, small_params.region_size)
-        hierarchy = small.hierarchy(partition.clusters, params.n_clusters)
+        partition = Partition.find(network, small, device, small_params.region_size, area)
+        inputs = small.inputs(area)
+        hierarchy = ClusterHierarchy.of_pixels(
+            inputs.reshape(len(inputs), -1), partition.clusters.ravel(), params.n_clusters
+        )
         clusters = merged_clusters(partition, hierarchy, small_params)
-        return _enlarged(numbers.number(clusters, small.valid), step, plane.shape)
+        found = _enlarged(numbers.number(clusters, partition.valid), step, plane.shape[-2:])
+        if not shown:
+            return found
+        labels = np.zeros(plane.shape, found.dtype)
+        labels[shown] = found
+        return labels
 
     return preview
+
+
+def _slab(plane: Plane, look_at: int | None) -> tuple[Window, Window]:
+    """Return the planes of a volume that a preview reads and those that it shows; else ()."""
+    if not plane.space.is_volume:
+        return (), ()
+    n_planes = plane.shape[0]
+    at = n_planes // 2 if look_at is None else min(max(look_at, 0), n_planes - 1)
+    shown = (slice(max(at - 1, 0), min(at + 2, n_planes)),)
+    reach = local_radius(plane.space)[0] + 1
+    return grow(shown, reach, plane.shape[:1]), shown
 
 
 def _valid_rows(sample: Sample) -> NDArray[np.float32]:
     """Return the inputs of the valid pixels of the sample, ``n d``."""
     inputs = sample.inputs.movedim(1, -1)
-    rows = inputs.flatten(0, 2) if sample.valid is None else inputs[sample.valid]
+    rows = inputs.flatten(0, -2) if sample.valid is None else inputs[sample.valid]
     return rows.cpu().numpy()
 
 
@@ -370,19 +424,6 @@ def _shrunk(params: SegmentationParams, step: int) -> SegmentationParams:
     return replace(params, region_size=region_size, min_region_size=min_region_size)
 
 
-def _enlarged(labels: Labels, step: int, shape: tuple[int, int]) -> Labels:
+def _enlarged(labels: Labels, step: int, shape: tuple[int, ...]) -> Labels:
     height, width = shape
-    return labels.repeat(step, axis=0)[:height].repeat(step, axis=1)[:, :width]
-
-
-def _notes(axes: ImageAxes, plane: Plane) -> tuple[str, ...]:
-    notes = []
-    if axes.guessed:
-        notes.append(f"The axes were guessed as {axes.axes}: {axes.describe()}.")
-    if axes.has_alpha:
-        notes.append("The alpha channel was dropped.")
-        notes.append("If the fourth channel is no alpha, state the axes, such as CYX.")
-    if plane.valid is not None:
-        n_left_out = int(np.count_nonzero(~plane.valid))
-        notes.append(f"{n_left_out} pixels are NaN or infinite and have label 0.")
-    return tuple(notes)
+    return labels.repeat(step, axis=-2)[..., :height, :].repeat(step, axis=-1)[..., :width]

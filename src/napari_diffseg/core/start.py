@@ -105,7 +105,7 @@ def start_at_centroids(network: FeatureClusteringNet, inputs: Floats) -> None:
     n_found, n_inputs = centroids.shape
     weight = network.classifier.weight
     weight.zero_()
-    weight[:n_found, :n_inputs, 0, 0] = torch.from_numpy(centroids)
+    weight.flatten(1)[:n_found, :n_inputs] = torch.from_numpy(centroids)
     network.normalization.weight.zero_()
     network.normalization.weight[:n_found] = torch.from_numpy(response.std(axis=0) / variance)
     network.normalization.bias.fill_(NEVER)

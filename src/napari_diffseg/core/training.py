@@ -65,8 +65,8 @@ class Iteration:
         the last iterations.
     seconds : float
         Time since the run began.
-    labels : ndarray or None, (y, x)
-        A preview, where one was due.
+    labels : ndarray or None, (y, x) or (z, y, x)
+        A preview, where one was due; of a volume 0 where nothing was computed.
     labelled : float
         After training: share of the image that has its labels, 0 … 1.
     """
@@ -147,7 +147,7 @@ def train(
     memory = 1 if params.patch_size == 0 else _BATCHES_COUNTED
     last_used = torch.full((params.n_clusters,), -memory, device=sample.inputs.device)
     for index in range(1, params.n_iterations + 1):
-        batch = sample_patches(sample, params, generator)
+        batch = sample_patches(sample, params, generator, network.space)
         clusters, losses = _gradient(network, batch, params)
         _descend(network, velocities, _learning_rate(params, index), params.momentum)
         last_used.scatter_(0, _counted(clusters, batch.valid), index)
@@ -199,7 +199,7 @@ def _gradient(
     if batch.superpixels is not None:
         targets = majority_vote(clusters, batch.superpixels, batch.n_superpixels, params.n_clusters)
     similarity = similarity_loss(response, targets, batch.unpainted)
-    continuity = continuity_loss(response, batch.valid)
+    continuity = continuity_loss(response, batch.valid, network.space)
     loss = similarity + params.continuity_weight * continuity
     scribble = response.new_zeros(())
     if batch.painted is not None:

@@ -13,7 +13,7 @@ from napari_diffseg.core.correction import ClassMap
 from napari_diffseg.core.groundwork import Groundwork
 from napari_diffseg.core.inference import response_map
 from napari_diffseg.core.network import FeatureClusteringNet
-from napari_diffseg.core.partition import BLOCK, Partition
+from napari_diffseg.core.partition import Partition, block_shape
 from napari_diffseg.core.plane import Plane
 from napari_diffseg.core.sampling import window_around
 from napari_diffseg.images.labels import look_up
@@ -62,7 +62,7 @@ def response_doubt(
     """Return 1 minus the margin between the two highest softmax responses, ``(y, x)``."""
     doubt = np.zeros(plane.shape, np.float32)
     groups = torch.from_numpy(np.asarray(representatives, np.int64))
-    for window in tiles(whole(plane.shape), BLOCK):
+    for window in tiles(whole(plane.shape), block_shape(plane.space)):
         source = plane.around(window, network.radius)
         response = response_map(network, source, window, torch.device("cpu"))
         share = torch.zeros_like(response).index_add_(0, groups, response.softmax(dim=0))
@@ -78,23 +78,23 @@ def _masked(doubt: Floats, valid: NDArray[np.bool_] | None) -> Floats:
 
 
 def most_uncertain_region(uncertainty: Floats, scribbles: Integers | None = None) -> Window:
-    """Find the square that is most unsure on average: where a stroke would say most.
+    """Find the square (or cube) that is most unsure on average: where a stroke would say most.
 
     Parameters
     ----------
-    uncertainty : ndarray of float, (y, x)
+    uncertainty : ndarray of float, (y, x) or (z, y, x)
         0 … 1.
-    scribbles : ndarray of int, (y, x), optional
+    scribbles : ndarray of int, optional
         What is painted already: painted pixels count as sure.
 
     Returns
     -------
-    (slice, slice)
-        Rows and columns.
+    tuple of slice
+        One for each axis.
     """
     unsure = uncertainty if scribbles is None else np.where(scribbles > 0, 0, uncertainty)
     side = max(max(unsure.shape) // _VIEWS_ALONG, _SMALLEST_VIEW)
     size = [min(side, length) for length in unsure.shape]
     mean = uniform_filter(unsure, size, mode="constant")
     middle = np.unravel_index(int(mean.argmax()), mean.shape)
-    return window_around((int(middle[0]), int(middle[1])), (size[0], size[1]), unsure.shape)
+    return window_around([int(at) for at in middle], size, unsure.shape)

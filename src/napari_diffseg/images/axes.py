@@ -1,4 +1,4 @@
-"""Axes of an image: any order in, ``c y x`` inside.
+"""Axes of an image: any order in, ``c y x`` or ``c z y x`` inside.
 
 Axes are stated by the caller or guessed from the shape, once, at the door. The
 answer, an `ImageAxes`, can be shown to a person before anything is computed.
@@ -69,14 +69,25 @@ class ImageAxes:
         """Height and width in pixels."""
         return self._length("Y"), self._length("X")
 
+    @property
+    def spatial(self) -> str:
+        """``"ZYX"`` for a volume, of more than one plane; else ``"YX"``."""
+        return "ZYX" if "Z" in self.axes and self._length("Z") > 1 else "YX"
+
+    @property
+    def spatial_shape(self) -> tuple[int, ...]:
+        """Length of each spatial axis: ``(y, x)`` or ``(z, y, x)``."""
+        return tuple(self._length(letter) for letter in self.spatial)
+
     def describe(self) -> str:
-        """Say the axes in words, e.g. ``"Y 512 · X 512 · 3 channels (RGB)"``."""
+        """Say the axes in words, e.g. ``"Z 51 · Y 120 · X 122 · 3 channels (RGB)"``."""
         channels = "one channel" if self.n_channels == 1 else f"{self.n_channels} channels"
         if self.has_alpha:
             channels += " (RGB, alpha dropped)"
         elif self.rgb:
             channels += " (RGB)"
-        return f"Y {self._length('Y')} · X {self._length('X')} · {channels}"
+        lengths = [f"{letter} {self._length(letter)}" for letter in self.spatial]
+        return " · ".join([*lengths, channels])
 
     def _length(self, letter: str) -> int:
         return self.shape[self.axes.index(letter)]
@@ -105,15 +116,16 @@ def resolve_axes(
     Raises
     ------
     InputError
-        The image is empty, the axes do not fit it, it has more than 2 spatial or
-        time axes, or its axes cannot be guessed.
+        The image is empty, the axes do not fit it, it has several frames, or its axes
+        cannot be guessed.
 
     Notes
     -----
     The guess: 2 axes are ``YX``; a last axis of 3 or 4 is RGB(A); leading axes of
     length 1 mean nothing; of the 3 axes left, one that is much shorter than the
-    others and has at most 10 entries holds channels. Stated ``C`` is never taken for
-    RGB unless it is the last axis and has 3 or 4 entries, as in a guess.
+    others and has at most 10 entries holds channels. Z and T are never guessed: a volume
+    is one because somebody said so. Stated ``C`` is never taken for RGB unless it is the
+    last axis and has 3 or 4 entries, as in a guess.
     """
     lengths = tuple(int(length) for length in shape)
     if len(lengths) < 2:
@@ -130,8 +142,13 @@ def resolve_axes(
     return _read_stated(lengths, axes, rgb)
 
 
-def channels_first(array: Any, axes: ImageAxes, window: Window | None = None) -> NDArray[Any]:
-    """Bring an image into the order ``c y x``; alpha is dropped.
+def channels_first(
+    array: Any,
+    axes: ImageAxes,
+    window: Window | None = None,
+    channels: Sequence[int] | None = None,
+) -> NDArray[Any]:
+    """Bring an image into the order ``c y x``, or ``c z y x``; alpha is dropped.
 
     Parameters
     ----------
@@ -140,12 +157,14 @@ def channels_first(array: Any, axes: ImageAxes, window: Window | None = None) ->
         Of a lazy array only what is needed is loaded.
     axes : ImageAxes
         From `resolve_axes`.
-    window : (slice, slice), optional
-        Rows and columns that are wanted; all where None.
+    window : tuple of slice, optional
+        What is wanted along each spatial axis; all where None.
+    channels : sequence of int, optional
+        The channels that are wanted, in this order; all where None.
 
     Returns
     -------
-    ndarray, (c, y, x)
+    ndarray, (c, y, x) or (c, z, y, x)
         In the native byte order; may be a view of `array`, so do not write to it.
 
     Raises
@@ -160,20 +179,35 @@ def channels_first(array: Any, axes: ImageAxes, window: Window | None = None) ->
             f"The image has the shape {tuple(source.shape)}, but its axes {axes.axes} were "
             f"read for the shape {axes.shape}; read the axes of this image again."
         )
-    rows, columns = window or (slice(None), slice(None))
-    wanted = {"C": slice(0, axes.n_channels), "Y": rows, "X": columns}
+    spatial = axes.spatial
+    places = window or (slice(None),) * len(spatial)
+    wanted: dict[str, slice] = dict(zip(spatial, places, strict=True))
+    picked = list(range(axes.n_channels) if channels is None else channels)
+    # The span of the channels in one piece, as every kind of array can be asked for.
+    wanted["C"] = slice(min(picked), max(picked) + 1)
     index = tuple(wanted.get(letter, 0) for letter in axes.axes)
-    pixels = np.asarray(source[index])
+    pixels = _numbers(source[index])
+    left = [letter for letter in axes.axes if letter in "C" + spatial]
+    if "C" not in left:
+        pixels, left = pixels[np.newaxis], ["C", *left]
+    ordered = pixels.transpose([left.index(letter) for letter in "C" + spatial])
+    if picked != list(range(picked[0], picked[-1] + 1)):
+        ordered = ordered[[one - min(picked) for one in picked]]
+    return ordered.astype(ordered.dtype.newbyteorder("="), copy=False)
+
+
+def _numbers(source: Any) -> NDArray[Any]:
+    """Read pixels; those that are masked are NaN."""
+    pixels = np.asanyarray(source)
     if pixels.dtype.kind not in "buif":
         raise InputError(
             f"The pixels are of the type {pixels.dtype}, but must be real numbers; "
             "convert the image to an integer or a floating-point type."
         )
-    left = [letter for letter in axes.axes if letter in "CYX"]
-    if "C" not in left:
-        pixels, left = pixels[np.newaxis], ["C", *left]
-    ordered = pixels.transpose([left.index(letter) for letter in "CYX"])
-    return ordered.astype(ordered.dtype.newbyteorder("="), copy=False)
+    if isinstance(pixels, np.ma.MaskedArray) and pixels.mask.any():
+        wide = np.promote_types(pixels.dtype, np.float32)
+        return np.ma.filled(pixels.astype(wide), np.nan)
+    return np.asarray(pixels)
 
 
 def _read_stated(shape: tuple[int, ...], axes: str, rgb: bool | None) -> ImageAxes:
@@ -185,12 +219,11 @@ def _read_stated(shape: tuple[int, ...], axes: str, rgb: bool | None) -> ImageAx
             f"(its shape is {shape}); give one letter for each."
         )
     lengths = dict(zip(letters, shape, strict=True))
-    for letter in "TZ":
-        if lengths.get(letter, 1) > 1:
-            raise InputError(
-                f"The image has more than 2 spatial or time axes ({letter} has "
-                f"{lengths[letter]} entries), where 2 are asked; choose one plane."
-            )
+    if lengths.get("T", 1) > 1:
+        raise InputError(
+            f"The image has {lengths['T']} frames (T), where one is asked; choose a frame, or "
+            "train a model on some frames and apply it to all."
+        )
     n_channels = lengths.get("C", 1)
     if rgb and n_channels not in (3, 4):
         raise InputError(
@@ -240,8 +273,8 @@ def _guess(shape: tuple[int, ...], rgb: bool | None) -> ImageAxes:
     letters = "YXC" if colour else _guess_plane(core)
     if letters is None:
         raise InputError(
-            f"The axes of an image with the shape {shape} cannot be guessed; {_STATE_AXES}, "
-            "or choose one plane of a volume or a time series."
+            f"The axes of an image with the shape {shape} cannot be guessed; {_STATE_AXES} "
+            "or 'ZYX', or choose one plane of a volume or a time series."
         )
     # Leading axes of length 1 mean nothing; they get the letters that are left.
     free = [letter for letter in "TCZ" if letter not in letters]

@@ -1,11 +1,13 @@
 """Intensity: which pixels count, which range they span, and one scale for all.
 
-Images come in as ``c y x`` of any real type and leave as float32 between about 0 and 1.
+Images come in as ``c y x`` or ``c z y x`` of any real type and leave as float32 between
+about 0 and 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -13,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_diffseg.errors import InputError
+from napari_diffseg.images.channels import Channel
 
 _PERCENTILES = (0.1, 99.9)
 
@@ -123,6 +126,28 @@ def measure_range(
     return IntensityRange(tuple(low for low, _ in ranges), tuple(high for _, high in ranges))
 
 
+def stated_range(ranges: IntensityRange, channels: Sequence[Channel]) -> IntensityRange:
+    """Return ranges with what a person has said of them in place of what was measured.
+
+    Raises
+    ------
+    InputError
+        Of a channel one end was said, and it lies beyond the other one, which was measured.
+    """
+    low, high = [], []
+    for channel, *measured in zip(channels, ranges.low, ranges.high, strict=True):
+        said = (channel.low, channel.high)
+        ends = [m if s is None else s for s, m in zip(said, measured, strict=True)]
+        if ends[0] >= ends[1]:
+            raise InputError(
+                f"The intensities of {channel.title} would go from {ends[0]:g} to {ends[1]:g}; "
+                "state both ends, the lower one first."
+            )
+        low.append(float(ends[0]))
+        high.append(float(ends[1]))
+    return IntensityRange(tuple(low), tuple(high))
+
+
 def check_known_range(pixels: NDArray[Any], ranges: IntensityRange, known_dtype: str) -> None:
     """Refuse an image whose values are so far from those that are known that they say nothing.
 
@@ -161,8 +186,8 @@ def check_known_range(pixels: NDArray[Any], ranges: IntensityRange, known_dtype:
 class ScaledPixels:
     """An image whose channels are scaled where they are looked at: range → 0 to 1.
 
-    Indexed like an array ``c y x`` of float32, by three slices; so that of a large image no
-    second, wider copy is held.
+    Indexed like an array ``c (z) y x`` of float32, by a slice for each axis; so that of a large
+    image no second, wider copy is held.
 
     Attributes
     ----------
@@ -199,10 +224,10 @@ class ScaledPixels:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Number of channels, height and width."""
+        """Number of channels, and the length of each spatial axis."""
         return self.raw.shape
 
-    def __getitem__(self, place: tuple[slice, slice, slice]) -> NDArray[np.float32]:
+    def __getitem__(self, place: tuple[slice, ...]) -> NDArray[np.float32]:
         channels, *window = place
         raw = self.raw[place]
         low, high = self.ranges.low[channels], self.ranges.high[channels]
@@ -223,8 +248,8 @@ Pixels = NDArray[np.float32] | ScaledPixels
 def _scaled_blocks(
     raw: NDArray[Any], ranges: IntensityRange
 ) -> Iterator[tuple[int, slice, NDArray[np.float64]]]:
-    """Scale some rows of a channel at a time; yields the channel, the rows and their values."""
-    n_rows = max(1, _BLOCK_PIXELS // max(raw.shape[2], 1))
+    """Scale some rows (or planes) of a channel at a time; yields channel, rows and values."""
+    n_rows = max(1, _BLOCK_PIXELS // max(math.prod(raw.shape[2:]), 1))
     for index, (low, high) in enumerate(zip(ranges.low, ranges.high, strict=True)):
         for start in range(0, raw.shape[1], n_rows):
             rows = slice(start, start + n_rows)

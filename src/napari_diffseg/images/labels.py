@@ -6,6 +6,7 @@ means "no label". Small pieces can join their neighbours before they are numbere
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from skimage.measure import label
 
-from napari_diffseg.images.pairs import sum_by_pair
+from napari_diffseg.images.pairs import neighbours, sum_by_pair
 
 Clusters = NDArray[np.integer[Any]]
 Labels = NDArray[np.unsignedinteger[Any]]
@@ -27,14 +28,14 @@ _BAND_PIXELS = 1 << 20
 
 
 def _bands(shape: tuple[int, ...]) -> Iterator[slice]:
-    """Cut an image into bands of whole rows."""
-    n_rows = max(_BAND_PIXELS // max(shape[1], 1), 1)
+    """Cut an image into bands of whole rows, or planes."""
+    n_rows = max(_BAND_PIXELS // max(math.prod(shape[1:]), 1), 1)
     for start in range(0, shape[0], n_rows):
         yield slice(start, min(start + n_rows, shape[0]))
 
 
 def look_up(values: NDArray[Any], indices: NDArray[np.integer[Any]]) -> NDArray[Any]:
-    """Return ``values[indices]`` for an image ``(y, x)`` of indices, with little memory."""
+    """Return ``values[indices]`` for an image of indices, with little memory."""
     found = np.empty(indices.shape, values.dtype)
     for rows in _bands(indices.shape):
         found[rows] = values[indices[rows]]
@@ -53,11 +54,11 @@ def number_by_area(
 
     Parameters
     ----------
-    clusters : ndarray of int, (y, x)
+    clusters : ndarray of int, (y, x) or (z, y, x)
         Cluster indices from 0 to ``n_clusters - 1``.
     n_clusters : int
         Number of clusters (q).
-    valid : ndarray of bool, (y, x), optional
+    valid : ndarray of bool, optional
         Other pixels get the label 0 and do not count.
 
     Returns
@@ -102,9 +103,9 @@ class LabelNumbers:
 
         Parameters
         ----------
-        clusters : ndarray of int, (y, x)
+        clusters : ndarray of int, (y, x) or (z, y, x)
             Cluster indices from 0 to ``n_clusters - 1``.
-        valid : ndarray of bool, (y, x), optional
+        valid : ndarray of bool, optional
             Other pixels get the label 0 and do not count.
 
         Returns
@@ -126,11 +127,11 @@ def merge_small_regions(clusters: Clusters, min_size: int, valid: Mask | None = 
 
     Parameters
     ----------
-    clusters : ndarray of int, (y, x)
+    clusters : ndarray of int, (y, x) or (z, y, x)
         Cluster indices.
     min_size : int
-        A connected piece (4-connectivity) with fewer pixels is small.
-    valid : ndarray of bool, (y, x), optional
+        A connected piece (sharing sides or faces) with fewer pixels is small.
+    valid : ndarray of bool, optional
         Other pixels keep their value, join nothing and are nobody's neighbour.
 
     Returns
@@ -230,7 +231,8 @@ def _piece_graph(pieces: Clusters, areas: NDArray[np.int64], min_size: int) -> _
     for rows in _bands(pieces.shape):
         band = pieces[rows.start : rows.stop + 1]
         inner = pieces[rows]
-        for before, after in ((inner[:, :-1], inner[:, 1:]), (band[:-1], band[1:])):
+        pairs = [neighbours(inner, axis) for axis in range(inner.ndim - 1, 0, -1)]
+        for before, after in (*pairs, neighbours(band, 0)):
             border = before != after
             a, b = before[border], after[border]
             counted = (a > 0) & (b > 0) & (small[a] | small[b])

@@ -1,4 +1,4 @@
-"""Sums over pairs: what several touches of the same two regions come to."""
+"""Pairs of neighbours, and sums over them: what several touches of the same two regions come to."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 
 Integers = NDArray[np.integer[Any]]
+
+
+def neighbours(image: NDArray[Any], axis: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the pixels before and after every step along an axis; two views of one shape."""
+    ahead = (slice(None),) * axis
+    return image[*ahead, :-1], image[*ahead, 1:]
 
 
 def sum_by_pair(

@@ -1,9 +1,10 @@
-"""How large a pixel is in the object."""
+"""How large a pixel, or a voxel, is in the object."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from napari_diffseg.errors import InputError
 
@@ -22,15 +23,17 @@ MICROMETRES = {
 
 @dataclass(frozen=True, slots=True)
 class PixelSize:
-    """Size of a pixel in the object.
+    """Size of a pixel or voxel in the object.
 
     Attributes
     ----------
     y, x : float
         Height and width of a pixel; positive.
     unit : str
-        Unit of both: ``"m"``, ``"cm"``, ``"mm"``, ``"µm"``, ``"nm"``, ``"Å"``,
+        Unit of all: ``"m"``, ``"cm"``, ``"mm"``, ``"µm"``, ``"nm"``, ``"Å"``,
         ``"pm"`` or ``"in"``.
+    z : float or None
+        Distance of neighbouring planes; None where it is not known, or of a single plane.
 
     Raises
     ------
@@ -41,6 +44,7 @@ class PixelSize:
     y: float
     x: float
     unit: str
+    z: float | None = None
 
     def __post_init__(self) -> None:
         if self.unit not in MICROMETRES:
@@ -52,6 +56,10 @@ class PixelSize:
             raise InputError(
                 f"The pixel size is {self.y} × {self.x} {self.unit}, but both must be positive."
             )
+        if self.z is not None and not is_size(self.z):
+            raise InputError(
+                f"The planes are {self.z} {self.unit} apart, but the distance must be positive."
+            )
 
     @property
     def per_metre(self) -> tuple[float, float]:
@@ -59,8 +67,34 @@ class PixelSize:
         unit = MICROMETRES[self.unit]
         return 1e6 / (self.y * unit), 1e6 / (self.x * unit)
 
+    @property
+    def spacing(self) -> tuple[float, float, float] | None:
+        """Distances of neighbouring voxels along z, y and x; None where z is not known."""
+        return None if self.z is None else (self.z, self.y, self.x)
+
+    @property
+    def z_step(self) -> float | None:
+        """Distance of neighbouring planes in pixels (mean of y and x); None where not known."""
+        return None if self.z is None else self.z / ((self.y + self.x) / 2)
+
+    @property
+    def plane(self) -> Self:
+        """The size of the same pixel in a single plane: without z."""
+        return replace(self, z=None)
+
+    @property
+    def turned(self) -> Self:
+        """The size of the same pixel where y and x change places."""
+        return replace(self, y=self.x, x=self.y)
+
+    def times(self, *, z: float = 1.0, y: float = 1.0, x: float = 1.0) -> Self:
+        """Return the size of pixels that are so many times longer along each axis."""
+        depth = None if self.z is None else self.z * z
+        return replace(self, y=self.y * y, x=self.x * x, z=depth)
+
     def __str__(self) -> str:
-        return f"{self.y:.6g} × {self.x:.6g} {self.unit}"
+        sizes = [self.y, self.x] if self.z is None else [self.z, self.y, self.x]
+        return " × ".join(f"{size:.6g}" for size in sizes) + f" {self.unit}"
 
 
 def is_size(value: float) -> bool:

@@ -27,8 +27,9 @@ from napari_diffseg.images.pairs import sum_by_pair
 Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.integer[Any]]
 
-# Regions of the pixels before and after a step, and its strength; all of one shape.
-Side = tuple[Integers, Integers, Floats]
+# Regions of the pixels before and after a step, and its strength, all of one shape; and how
+# long a border (in pixel sides) each such pair is.
+Side = tuple[Integers, Integers, Floats, float]
 
 _STEP_STRENGTH = 4.0  # β: how fast the weight falls with the boundary's strength
 _PRIOR_STRENGTH = 3.0  # γ: how fast it falls with the difference of the priors
@@ -68,19 +69,20 @@ class RegionGraph:
         ----------
         areas : ndarray, (n,)
             Pixels of each region.
-        sides : iterable of (before, after, step)
-            Of pairs of neighbouring pixels, each pair once: the regions of both, and the
-            strength of the boundary between them; window by window.
+        sides : iterable of (before, after, step, length)
+            Of pairs of neighbouring pixels, each pair once: the regions of both, the
+            strength of the boundary between them, and its length; window by window.
         """
         n = len(areas)
         met = []
-        for before, after, step in sides:
+        for before, after, step, length in sides:
             apart = before != after
-            ones, steps = np.ones(np.count_nonzero(apart)), step[apart].astype(float)
-            met.append(_summed(n, before[apart], after[apart], ones, steps))
+            lengths = np.full(np.count_nonzero(apart), length)
+            steps = step[apart].astype(float) * length
+            met.append(_summed(n, before[apart], after[apart], lengths, steps))
         together = [np.concatenate(parts) for parts in zip(*met, strict=True)]
         first, second, border, crossings = _summed(n, *together)
-        strength: Floats = crossings / np.maximum(border, 1)
+        strength: Floats = crossings / border
         mean = float(strength.mean()) if strength.size else 0.0
         return cls(areas, first, second, border, strength / (mean or 1.0))
 

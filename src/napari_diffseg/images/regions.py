@@ -5,12 +5,13 @@ regions along the steps of colour, and every region takes the cluster
 that most of its pixels have: the majority vote of Kanezaki (2018), on regions that
 follow the image's own boundaries instead of on superpixels of one size.
 
-All arrays lie ``y x``; a *step* is the difference between two neighbouring pixels, along
-x ``(y, x − 1)`` or along y ``(y − 1, x)``.
+All arrays lie ``y x``, or ``z y x``; a *step* is the difference between two neighbouring
+pixels: along x ``(y, x − 1)``, along y ``(y − 1, x)``, and in volumes along z.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,12 @@ from scipy.sparse.csgraph import connected_components
 from skimage.segmentation import watershed
 
 from napari_diffseg.images.labels import look_up, merge_small_regions
-from napari_diffseg.images.pairs import sum_by_pair
+from napari_diffseg.images.pairs import neighbours, sum_by_pair
 
 Floats = NDArray[np.floating[Any]]
 Regions = NDArray[np.int32]
-Steps = tuple[Floats, Floats]
+Steps = tuple[Floats, ...]
+"""One array for each spatial axis, the last axis first."""
 
 _SMALLEST_LEAF = 12
 """Pixels below which a piece of the watershed joins its neighbour before the rest."""
@@ -35,16 +37,28 @@ _STEP_POWER = 2.0
 
 
 def norm_steps(channels: Floats) -> Steps:
-    """Euclidean length of the differences along x and along y."""
-    along_x, along_y = np.diff(channels, axis=2), np.diff(channels, axis=1)
-    return np.sqrt((along_x**2).sum(axis=0)), np.sqrt((along_y**2).sum(axis=0))
+    """Euclidean length of the differences along x, along y, and along z where there is one."""
+    return tuple(
+        np.sqrt((np.diff(channels, axis=axis) ** 2).sum(axis=0))
+        for axis in range(channels.ndim - 1, 0, -1)
+    )
 
 
 def unit_steps(steps: Steps) -> Steps:
-    """Divide steps by their mean, so that steps of different kinds can be added."""
+    """Divide steps by their mean, so that steps of different kinds can be added.
+
+    Those along z have a mean of their own: planes are farther apart, and what lies between
+    them is no boundary.
+    """
+    within = _mean_step(steps[:2])
+    return tuple(
+        step / (within if axis < 2 else _mean_step([step])) for axis, step in enumerate(steps)
+    )
+
+
+def _mean_step(steps: Sequence[Floats]) -> float:
     total = sum(float(step.sum(dtype=np.float64)) for step in steps)
-    mean = max(total / max(sum(step.size for step in steps), 1), 1e-12)
-    return steps[0] / mean, steps[1] / mean
+    return max(total / max(sum(step.size for step in steps), 1), 1e-12)
 
 
 def cut_into_regions(features: Floats, steps: Steps, n_regions: int) -> Regions:
@@ -55,16 +69,16 @@ def cut_into_regions(features: Floats, steps: Steps, n_regions: int) -> Regions:
 
     Parameters
     ----------
-    features : ndarray, (f, y, x)
+    features : ndarray, (f, y, x) or (f, z, y, x)
         What the regions' means are compared by.
-    steps : tuple of ndarray, (y, x − 1) and (y − 1, x)
+    steps : tuple of ndarray
         Strength of the boundary between neighbouring pixels, about 1 on average.
     n_regions : int
         How many regions are wanted; fewer where the image has fewer.
 
     Returns
     -------
-    ndarray of int32, (y, x)
+    ndarray of int32, (y, x) or (z, y, x)
         Regions, each connected, from 0.
     """
     leaves = _watershed_leaves(steps)
@@ -78,13 +92,12 @@ def cut_into_regions(features: Floats, steps: Steps, n_regions: int) -> Regions:
 
 def _watershed_leaves(steps: Steps) -> Regions:
     """Cut at every crest of the steps; pieces of some pixels join a neighbour."""
-    along_x, along_y = steps
-    height, width = along_x.shape[0], along_y.shape[1]
-    strength = np.zeros((height, width), np.float32)
-    strength[:, 1:] += along_x
-    strength[:, :-1] += along_x
-    strength[1:] += along_y
-    strength[:-1] += along_y
+    along_x, along_y = steps[:2]
+    strength = np.zeros((*along_x.shape[:-1], along_y.shape[-1]), np.float32)
+    for place, step in enumerate(steps):
+        before, after = neighbours(strength, strength.ndim - 1 - place)
+        after += step
+        before += step
     leaves = merge_small_regions(watershed(strength), _SMALLEST_LEAF)
     # Numbered anew, without gaps.
     numbers = np.cumsum(np.bincount(leaves.ravel()) > 0, dtype=np.int32) - 1
@@ -143,9 +156,9 @@ _Edges = tuple[NDArray[np.integer[Any]], NDArray[np.integer[Any]], Floats, Float
 
 
 def _leaf_edges(leaves: Regions, steps: Steps, n: int) -> _Edges:
-    pairs = ((leaves[:, :-1], leaves[:, 1:]), (leaves[:-1], leaves[1:]))
     first, second, strength = [], [], []
-    for (before, after), step in zip(pairs, steps, strict=True):
+    for place, step in enumerate(steps):
+        before, after = neighbours(leaves, leaves.ndim - 1 - place)
         border = before != after
         first.append(before[border])
         second.append(after[border])

@@ -22,11 +22,11 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Scribbles:
-    """Painted pixels of one plane.
+    """Painted pixels of one image.
 
     Attributes
     ----------
-    painted : ndarray of uint16, (y, x)
+    painted : ndarray of uint16, (y, x) or (z, y, x)
         Class of each painted pixel; 0 where nothing is painted.
     classes : tuple of int
         The classes that are painted, ascending.
@@ -39,8 +39,8 @@ class Scribbles:
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def empty(cls, shape: tuple[int, int]) -> Self:
-        """Return those of an image of this height and width that nothing is painted on."""
+    def empty(cls, shape: tuple[int, ...]) -> Self:
+        """Return those of an image of this shape that nothing is painted on."""
         return cls(np.zeros(shape, np.uint16), ())
 
 
@@ -49,18 +49,18 @@ def classes_of(painted: Iterable[Scribbles]) -> tuple[int, ...]:
     return tuple(sorted({number for one in painted for number in one.classes}))
 
 
-def read_scribbles(scribbles: ArrayLike, shape: tuple[int, int], valid: Mask | None) -> Scribbles:
+def read_scribbles(scribbles: ArrayLike, shape: tuple[int, ...], valid: Mask | None) -> Scribbles:
     """Check scribbles and bring them to one form.
 
     Parameters
     ----------
-    scribbles : array_like of int, (y, x)
+    scribbles : array_like of int, (y, x) or (z, y, x)
         0 where nothing is painted, else the number of a class, up to `LARGEST_CLASS`;
         numpy, dask, zarr. Axes of length 1 are dropped.
     shape : tuple of int
-        Height and width of the image.
-    valid : ndarray of bool, (y, x), or None
-        Pixels of the image that are finite; strokes on others do not count.
+        Length of each spatial axis of the image.
+    valid : ndarray of bool, or None
+        Pixels of the image that count; strokes on others do not.
 
     Returns
     -------
@@ -75,8 +75,7 @@ def read_scribbles(scribbles: ArrayLike, shape: tuple[int, int], valid: Mask | N
         given = np.asarray(scribbles)
     except ValueError as error:
         raise InputError(
-            "The scribbles have rows of different lengths; give an array of the image's height "
-            "and width."
+            "The scribbles have rows of different lengths; give an array of the image's shape."
         ) from error
     _require_numbers(given)
     only_longer = [length for length in given.shape if length != 1]
@@ -85,14 +84,14 @@ def read_scribbles(scribbles: ArrayLike, shape: tuple[int, int], valid: Mask | N
     if painted.shape != shape:
         raise InputError(
             f"The scribbles have the shape {_sizes(given.shape)}, but the image has "
-            f"{_sizes(shape)}; paint on a layer of the image's height and width."
+            f"{_sizes(shape)}; paint on a layer of the image's size."
         )
     numbers = _class_numbers(painted)
     notes = []
     if valid is not None and (numbers[~valid] > 0).any():
         n_lost = int(np.count_nonzero(numbers[~valid]))
         numbers = np.where(valid, numbers, 0).astype(np.uint16)
-        notes.append(f"{n_lost} painted pixels lie where the image is not finite; they were left.")
+        notes.append(f"{n_lost} painted pixels lie where the image does not count; they were left.")
     found, areas = np.unique(numbers[numbers > 0], return_counts=True)
     if found.size == 0:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Frames of images that need not fit into memory: planes along time and depth, one at a time.
+"""Frames of images that need not fit into memory: planes or volumes, one at a time.
 
 A `FrameStack` knows what its files say and opens them when pixels are wanted; it is small,
 and can be sent to another process. Every process keeps a few of the files open.
@@ -6,7 +6,6 @@ and can be sent to another process. Every process keeps a few of the files open.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -17,15 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.images.axes import resolve_axes
 from napari_diffseg.images.pixel_size import PixelSize
-from napari_diffseg.io.facts import ImageFacts
-from napari_diffseg.io.kinds import DAMAGE, damaged, first_line, is_zarr, too_large
+from napari_diffseg.io.facts import ImageFacts, Spacing
+from napari_diffseg.io.frame_axes import frame_axes, size_along
+from napari_diffseg.io.kinds import DAMAGE, damaged, first_line, too_large
 from napari_diffseg.io.lazy_frame import LazyFrame, Region
 from napari_diffseg.io.sources import Source, open_source
-
-IMAGE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
-"""Endings of the files that `list_inputs` takes from a folder, beside zarr folders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +45,18 @@ class FrameStack:
         Axes of each file: `axes`, but where there are several files.
     file_shape : tuple of int
         Shape of each file.
+    volumes : bool
+        Whether the entries of Z are one frame together; else each is a frame of its own.
+    level : int
+        Which resolution of the files; 0 is the full one.
     pixel_size : PixelSize or None
-        None where no file says.
-    z_step : float or None
-        Distance of two planes, in the unit of `pixel_size`.
+        Along the `axes`; None where no file says.
+    spacing : tuple of 3 floats, or None
+        Distances of voxels along z, y and x, where the file says them, in whatever unit.
     t_step : float or None
         Seconds from frame to frame.
+    channel_names : tuple of str
+        One a channel; empty where the file has none.
     notes : tuple of str
         Sentences that the person should read.
     """
@@ -66,9 +68,12 @@ class FrameStack:
     rgb: bool | None
     file_axes: str
     file_shape: tuple[int, ...]
+    volumes: bool = False
+    level: int = 0
     pixel_size: PixelSize | None = None
-    z_step: float | None = None
+    spacing: Spacing | None = None
     t_step: float | None = None
+    channel_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -77,9 +82,22 @@ class FrameStack:
         return self.paths[0]
 
     @property
+    def spatial(self) -> str:
+        """The spatial axes of a frame: ``"ZYX"`` for volumes of several planes, else ``"YX"``."""
+        is_volume = self.volumes and "Z" in self.axes and self._length("Z") > 1
+        return "ZYX" if is_volume else "YX"
+
+    @property
+    def spatial_shape(self) -> tuple[int, ...]:
+        """Lengths of the `spatial` axes."""
+        return tuple(self._length(letter) for letter in self.spatial)
+
+    @property
     def leading(self) -> str:
         """The axes along which there are frames: those of T and Z, in the order of the file."""
-        return "".join(letter for letter in self.axes if letter in "TZ")
+        return "".join(
+            letter for letter in self.axes if letter in "TZ" and letter not in self.spatial
+        )
 
     @property
     def leading_shape(self) -> tuple[int, ...]:
@@ -88,23 +106,18 @@ class FrameStack:
 
     @property
     def n_frames(self) -> int:
-        """How many frames there are; 1 for a plane."""
+        """How many frames there are; 1 for a plane, or one volume."""
         return int(np.prod(self.leading_shape, dtype=np.int64))
 
     @property
     def frame_axes(self) -> str:
-        """The axes of a frame: Y, X and C where there are channels, in the order of the file."""
-        return "".join(letter for letter in self.axes if letter not in "TZ")
+        """The axes of a frame: the spatial ones, and C where there are channels, as in the file."""
+        return "".join(letter for letter in self.axes if letter not in self.leading)
 
     @property
     def frame_shape(self) -> tuple[int, ...]:
         """Lengths of the `frame_axes`."""
         return tuple(self._length(letter) for letter in self.frame_axes)
-
-    @property
-    def plane_shape(self) -> tuple[int, int]:
-        """Rows and columns of a frame."""
-        return self._length("Y"), self._length("X")
 
     def __len__(self) -> int:
         return self.n_frames
@@ -141,8 +154,8 @@ class FrameStack:
 
     def reads_whole(self, i: int) -> bool:
         """Whether reading a part of a frame costs as much as reading all of it."""
-        y, x = (self.file_axes.index(letter) for letter in "YX")
-        return self._source(self.file_of(i)).reads_whole((y, x))
+        spatial = tuple(self.file_axes.index(letter) for letter in self.spatial)
+        return self._source(self.file_of(i)).reads_whole(spatial)
 
     def read(self, i: int, region: Region) -> NDArray[Any]:
         """Read a part of a frame.
@@ -180,7 +193,7 @@ class FrameStack:
             raise self._damaged(i, error) from error
 
     def _source(self, path: Path) -> Source:
-        source = open_source(path)
+        source = open_source(path, self.level)
         facts = source.facts
         if (facts.shape, facts.dtype) != (self.file_shape, self.dtype):
             raise _other_shape(path, facts, self.file_shape, self.dtype)
@@ -204,7 +217,12 @@ class FrameStack:
 
 
 def open_frames(
-    path: str | PathLike[str], axes: str | None = None, n_channels: int | None = None
+    path: str | PathLike[str],
+    axes: str | None = None,
+    n_channels: int | None = None,
+    *,
+    volumes: bool = False,
+    level: int = 0,
 ) -> FrameStack:
     """Open an image of any number of frames; its pixels are not read.
 
@@ -217,6 +235,11 @@ def open_frames(
         guess from the shape: a plane, channels, or the planes of a nameless stack (T).
     n_channels : int, optional
         How many channels are expected; it decides a guess between channels and frames.
+    volumes : bool
+        Whether the entries of Z are one frame together. Z is never guessed: a nameless
+        stack is one of planes all the same.
+    level : int
+        Which resolution, where the file has several; 0 is the full one.
 
     Raises
     ------
@@ -225,20 +248,24 @@ def open_frames(
         sense; or its axes are not known, or not those that are stated.
     """
     path = Path(path)
-    facts = open_source(path).facts
-    letters, notes = _axes(path, facts, axes, n_channels)
+    facts = open_source(path, level).facts
+    letters, notes = frame_axes(path, facts, axes, n_channels)
+    size, spacing = size_along(facts.axes, facts.pixel_size, facts.spacing, letters)
     return FrameStack(
-        (path,),
-        letters,
-        facts.shape,
-        facts.dtype,
-        facts.rgb,
-        letters,
-        facts.shape,
-        facts.pixel_size,
-        facts.z_step,
-        facts.t_step,
-        (*facts.notes, *notes),
+        paths=(path,),
+        axes=letters,
+        shape=facts.shape,
+        dtype=facts.dtype,
+        rgb=facts.rgb,
+        file_axes=letters,
+        file_shape=facts.shape,
+        volumes=volumes,
+        level=level,
+        pixel_size=size,
+        spacing=spacing,
+        t_step=facts.t_step,
+        channel_names=facts.channel_names,
+        notes=(*facts.notes, *notes),
     )
 
 
@@ -246,6 +273,9 @@ def open_series(
     paths: Sequence[str | PathLike[str]],
     axes: str | None = None,
     n_channels: int | None = None,
+    *,
+    volumes: bool = False,
+    level: int = 0,
 ) -> FrameStack:
     """Open several files of one shape as entries of T; their pixels are not read.
 
@@ -255,7 +285,7 @@ def open_series(
         In the order of time. One path is opened as by `open_frames`.
     axes : str, optional
         Axes of each file, as for `open_frames`.
-    n_channels : int, optional
+    n_channels, volumes, level
         As for `open_frames`.
 
     Returns
@@ -271,71 +301,24 @@ def open_series(
     """
     files = tuple(Path(path) for path in paths)
     if len(files) == 1:
-        return open_frames(files[0], axes, n_channels)
+        return open_frames(files[0], axes, n_channels, volumes=volumes, level=level)
     first: FrameStack | None = None
     broken: InputError | None = None
     for path in files:
         if not path.exists():
             raise InputError(f"{path} does not exist; check the name of the file.")
         try:
-            facts = open_source(path).facts
+            facts = open_source(path, level).facts
         except InputError as error:
             broken = broken or error
             continue
         if first is None:
-            first = open_frames(path, axes, n_channels)
+            first = open_frames(path, axes, n_channels, volumes=volumes, level=level)
         elif (facts.shape, facts.dtype) != (first.shape, first.dtype):
             raise _other_shape(path, facts, first.shape, first.dtype)
     if first is None:
         raise broken or InputError("There are no files in the series; name two or more.")
     return _joined(first, files)
-
-
-def list_inputs(path: str | PathLike[str]) -> list[Path]:
-    """List the images that a path names.
-
-    Parameters
-    ----------
-    path : path-like
-        A file or a zarr folder, which is returned as it is; or a folder, of which the
-        images of known endings and the zarr folders are returned, hidden ones left out.
-
-    Returns
-    -------
-    list of Path
-        In natural order: ``t2.tif`` before ``t10.tif``.
-
-    Raises
-    ------
-    InputError
-        There is nothing of this name, or no image in the folder.
-    """
-    path = Path(path)
-    if not path.exists():
-        raise InputError(f"{path} does not exist; check the name of the file or folder.")
-    if not path.is_dir() or is_zarr(path):
-        return [path]
-    try:
-        entries = [entry for entry in path.iterdir() if not entry.name.startswith(".")]
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
-    images = [
-        entry
-        for entry in entries
-        if (is_zarr(entry) if entry.is_dir() else entry.suffix.lower() in IMAGE_SUFFIXES)
-    ]
-    if not images:
-        raise InputError(
-            f"There is no image in the folder {path}; known are {', '.join(IMAGE_SUFFIXES)} and "
-            "zarr folders."
-        )
-    return sorted(images, key=_natural)
-
-
-def _natural(path: Path) -> tuple[list[tuple[int, str]], str]:
-    """Sort numbers in names by their size."""
-    parts = re.split(r"(\d+)", path.name.casefold())
-    return [(int(part) if part.isdecimal() else -1, part) for part in parts], path.name
 
 
 def _joined(first: FrameStack, files: tuple[Path, ...]) -> FrameStack:
@@ -352,51 +335,6 @@ def _joined(first: FrameStack, files: tuple[Path, ...]) -> FrameStack:
         letters = first.axes.replace("T", "")
         shape = first.shape[:time] + first.shape[time + 1 :]
     return replace(first, paths=files, axes="T" + letters, shape=(len(files), *shape))
-
-
-def _axes(
-    path: Path, facts: ImageFacts, stated: str | None, n_channels: int | None
-) -> tuple[str, tuple[str, ...]]:
-    """Return the axes of a file, and a note where they were guessed."""
-    axes = stated or facts.axes
-    notes: tuple[str, ...] = ()
-    if axes is None and len(facts.shape) == 3:
-        axes, note = _guess_of_three(path, facts, n_channels)
-        if note is None:
-            return axes, ()
-        notes = (note,)
-    lengths = facts.shape
-    if axes is not None and len(axes.strip()) == len(lengths):
-        # A frame is one entry of T and Z, and has axes that an image can have.
-        lengths = tuple(
-            min(length, 1) if letter in "TZ" else length
-            for letter, length in zip(axes.strip().upper(), lengths, strict=True)
-        )
-    try:
-        return resolve_axes(lengths, axes, rgb=facts.rgb if stated is None else None).axes, notes
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
-
-
-def _guess_of_three(
-    path: Path, facts: ImageFacts, n_channels: int | None
-) -> tuple[str, str | None]:
-    """Guess the three axes of a file: channels, or frames; with what a person should know."""
-    try:
-        guess = resolve_axes(facts.shape, rgb=facts.rgb)
-    except InputError:
-        return "TYX", f"{path.name} does not name its first axis; it was taken for time (T)."
-    if guess.rgb or guess.axes[0] != "C":
-        return guess.axes, None
-    found = guess.n_channels
-    if n_channels == 1 < found:
-        note = f"{path.name} does not name its axes; the first ({found}) was taken for time (T)."
-        return "TYX", note
-    note = (
-        f"{path.name} does not name its axes; the first ({found}) was taken for channels. If it is "
-        "time, state the axes TYX."
-    )
-    return guess.axes, note
 
 
 def _other_shape(

@@ -1,16 +1,11 @@
-"""Labels in OME-Zarr, written window by window, by many workers, in any order.
-
-The labels stand at ``labels/diffseg`` of the group, where NGFF has them; the group itself
-shows the same arrays as an image, because viewers look for an image first.
-"""
+"""Labels in OME-Zarr, written window by window, by many workers, in any order."""
 
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
-from collections.abc import Mapping, Sequence
-from functools import cached_property, partial
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from math import prod
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,34 +13,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_diffseg.errors import InputError, OutputError
+from napari_diffseg.errors import InputError
 from napari_diffseg.files import cannot_write
 from napari_diffseg.images.pixel_size import PixelSize
-from napari_diffseg.images.windows import Window, whole
+from napari_diffseg.images.windows import Window, size, whole
 from napari_diffseg.io.kinds import DAMAGE, first_line
-from napari_diffseg.io.ngff import VERSION, image_label, multiscales
+from napari_diffseg.io.label_layout import LABELS, create_store
+from napari_diffseg.io.ngff import image_label, ome_attributes, read_datasets
+from napari_diffseg.io.pyramid import CHUNKS
 from napari_diffseg.io.sources import Index
-from napari_diffseg.io.writing import PROVENANCE_KEY
 
 if TYPE_CHECKING:
     import zarr
 
-CHUNK = 1024
-"""Rows and columns of a chunk; windows begin at multiples of it."""
-
-NAME = "diffseg"
-"""Name of the labels within the group."""
-
-_LABELS = f"labels/{NAME}"
-# Every second pixel is taken until a plane is no longer than this.
-_SMALLEST = 512
-# A chunk halves from level to level, so that it belongs to one window; 1024 can do so 10 times.
-_MOST_LEVELS = 10
-
-
-def metadata_file(path: Path) -> Path:
-    """Return the file of a store that has the metadata of the labels."""
-    return path / _LABELS / "zarr.json"
+_MOST_HELD = 256 * 2**20
+"""So many bytes of planes are held at a time, where a volume is gone through plane by plane."""
 
 
 class LabelStore:
@@ -73,8 +55,8 @@ class LabelStore:
         axes: str,
         shape: Sequence[int],
         dtype: Any,
+        volumes: bool = False,
         pixel_size: PixelSize | None = None,
-        z_step: float | None = None,
         t_step: float | None = None,
         names: Mapping[int, str] | None = None,
         colors: Mapping[int, Sequence[float]] | None = None,
@@ -92,10 +74,12 @@ class LabelStore:
             Length of each axis.
         dtype : dtype
             Unsigned.
+        volumes : bool
+            Whether the entries of Z are one frame together; Z then stands before ``YX``.
         pixel_size : PixelSize, optional
             Becomes the scale and the units.
-        z_step, t_step : float, optional
-            Distance of planes in the unit of `pixel_size`, and of frames in seconds.
+        t_step : float, optional
+            Distance of frames in seconds.
         names : mapping of int to str, optional
             Name of each label.
         colors : mapping of int to 4 floats, optional
@@ -114,39 +98,17 @@ class LabelStore:
         OutputError
             There is something at `path`, or it cannot be written to.
         """
-        path = Path(path)
-        lengths, letters = tuple(int(length) for length in shape), axes.upper()
-        kind = _checked(letters, lengths, np.dtype(dtype))
-        levels = _levels(lengths)
-        describe = partial(
-            multiscales, letters, pixel_size=pixel_size, z_step=z_step, t_step=t_step
+        create_store(
+            Path(path),
+            axes.upper(),
+            tuple(int(length) for length in shape),
+            np.dtype(dtype),
+            volumes=volumes,
+            pixel_size=pixel_size,
+            t_step=t_step,
+            image_label=image_label(names or {}, colors or {}),
+            provenance=provenance or {},
         )
-        labels = {
-            "ome": {
-                "version": VERSION,
-                "multiscales": describe(list(levels), name=NAME),
-                "image-label": image_label(names or {}, colors or {}),
-            },
-            PROVENANCE_KEY: dict(provenance or {}),
-        }
-        paths = [f"{_LABELS}/{level}" for level in levels]
-        image = describe(paths, name="label numbers")
-        if path.exists():
-            raise OutputError(f"{path} exists already; choose another name, or remove it.")
-        part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-        try:
-            import zarr
-
-            root = zarr.create_group(part, zarr_format=3)
-            root.update_attributes({"ome": {"version": VERSION, "multiscales": image}})
-            group = root.create_group("labels")
-            group.update_attributes({"ome": {"version": VERSION, "labels": [NAME]}})
-            _create_arrays(group.create_group(NAME, attributes=labels), letters, levels, kind)
-            part.rename(path)
-        except OSError as error:
-            raise cannot_write(path, error) from error
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
         return cls.open(path)
 
     @classmethod
@@ -167,23 +129,28 @@ class LabelStore:
         return LabelStore, (self.path,)
 
     @cached_property
-    def _levels(self) -> tuple[zarr.Array[Any], ...]:
+    def _levels(self) -> tuple[tuple[zarr.Array[Any], tuple[int, ...]], ...]:
+        """The arrays, and every how manieth label of each axis is in them."""
         import zarr
 
         try:
-            group = zarr.open_group(self.path / _LABELS, mode="r+", zarr_format=3)
-            found = [group.get(str(level)) for level in range(_MOST_LEVELS + 1)]
+            group = zarr.open_group(self.path / LABELS, mode="r+", zarr_format=3)
+            found = []
+            for dataset in read_datasets(ome_attributes(group.attrs.asdict())):
+                array = group.get(dataset.path)
+                if isinstance(array, zarr.Array):
+                    found.append((array, dataset.factors))
         except DAMAGE as error:
             raise InputError(
                 f"{self.path} holds no labels that can be read ({first_line(error)}); name a "
                 "folder that napari-diffseg has written."
             ) from error
-        return tuple(array for array in found if isinstance(array, zarr.Array))
+        return tuple(found)
 
     @property
     def array(self) -> zarr.Array[Any]:
         """The labels at full resolution."""
-        return self._levels[0]
+        return self._levels[0][0]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -202,15 +169,19 @@ class LabelStore:
         return "".join(str(name).upper() for name in names)
 
     @property
-    def plane_shape(self) -> tuple[int, int]:
-        """Rows and columns of a frame."""
-        height, width = self.shape[-2:]
-        return height, width
+    def spatial(self) -> str:
+        """The axes of a frame: ``"ZYX"`` where planes share their chunks, else ``"YX"``."""
+        return "ZYX" if len(self.shape) > 2 and self.array.chunks[-3] > 1 else "YX"
+
+    @property
+    def frame_shape(self) -> tuple[int, ...]:
+        """Length of each axis of a frame."""
+        return self.shape[-len(self.spatial) :]
 
     @property
     def n_frames(self) -> int:
-        """How many frames there are; 1 for a plane."""
-        return int(np.prod(self.shape[:-2], dtype=np.int64))
+        """How many frames there are; 1 for a plane, or one volume."""
+        return prod(self.shape[: -len(self.spatial)])
 
     def write(self, i: int, window: Window | None, labels: ArrayLike) -> None:
         """Write the labels of a window of a frame, and their place in the smaller arrays.
@@ -218,11 +189,11 @@ class LabelStore:
         Parameters
         ----------
         i : int
-            The frame, from 0 on, in C order over the axes before Y and X.
-        window : tuple of two slice, or None
-            Rows and columns; each begins at a multiple of `CHUNK` and ends at one or with
-            the plane. None is the whole plane.
-        labels : array_like of unsigned int, (h, w)
+            The frame, from 0 on, in C order over the axes before the spatial ones.
+        window : tuple of slice, or None
+            One for each spatial axis; each begins at a multiple of a side of `CHUNKS` and ends
+            at one or with the frame. None is the whole frame.
+        labels : array_like of unsigned int, (y, x) or (z, y, x)
             Of the shape of the window.
 
         Raises
@@ -232,21 +203,23 @@ class LabelStore:
         OutputError
             The labels cannot be written, for the disk is full, for example.
         """
-        rows, columns = self._checked_window(window)
+        window = self._checked_window(window)
         array = np.asarray(labels)
-        height, width = rows.stop - rows.start, columns.stop - columns.start
-        if array.shape != (height, width) or not np.can_cast(array.dtype, self.dtype):
+        if array.shape != size(window) or not np.can_cast(array.dtype, self.dtype):
             raise InputError(
                 f"The labels have the shape {array.shape} and the type {array.dtype}, but "
-                f"{(height, width)} and {self.dtype} are expected."
+                f"{size(window)} and {self.dtype} are expected."
             )
         frame = self._frame(i)
         try:
-            for level, stored in enumerate(self._levels):
-                step = 2**level
-                part = array[::step, ::step]
-                top, left = rows.start // step, columns.start // step
-                place = (slice(top, top + part.shape[0]), slice(left, left + part.shape[1]))
+            for stored, factors in self._levels:
+                steps = factors[-array.ndim :]
+                part = array[tuple(slice(None, None, step) for step in steps)]
+                starts = [side.start // step for side, step in zip(window, steps, strict=True)]
+                place = (
+                    slice(start, start + length)
+                    for start, length in zip(starts, part.shape, strict=True)
+                )
                 key: Index = (*frame, *place)
                 stored[key] = part
         except OSError as error:
@@ -264,7 +237,7 @@ class LabelStore:
         """
         frame = self._frame(i)
         try:
-            for stored in self._levels:
+            for stored, _ in self._levels:
                 stored[frame] = 0
         except OSError as error:
             raise cannot_write(self.path, error) from error
@@ -279,13 +252,32 @@ class LabelStore:
         """
         frame = self._frame(i)
         try:
-            rows, columns = window or whole(self.plane_shape)
-            key: Index = (*frame, rows, columns)
+            key: Index = (*frame, *(window or whole(self.frame_shape)))
             return np.asarray(self.array[key])
         except DAMAGE as error:
             raise InputError(
                 f"Frame {i} of {self.path} is damaged ({first_line(error)}); compute it again."
             ) from error
+
+    def planes(self) -> Iterator[NDArray[np.unsignedinteger]]:
+        """Yield the labels of all frames plane by plane, in C order; few are held at a time.
+
+        Raises
+        ------
+        InputError
+            Labels are damaged.
+        """
+        for i in range(self.n_frames):
+            if self.spatial == "YX":
+                yield self.read(i)
+                continue
+            depth, *sides = self.frame_shape
+            # As many as share a chunk, for each would be decoded with every one of its planes.
+            fitting = _MOST_HELD // (prod(sides) * self.dtype.itemsize)
+            at_once = max(1, min(CHUNKS["ZYX"][0], fitting))
+            for start in range(0, depth, at_once):
+                planes = slice(start, min(start + at_once, depth))
+                yield from self.read(i, (planes, *whole(sides)))
 
     def sweep(self) -> None:
         """Remove what writers that were killed have left; none may be at work.
@@ -314,56 +306,23 @@ class LabelStore:
             raise InputError(
                 f"There is no frame {i} in {self.path}, which has {self.n_frames} (the first is 0)."
             )
-        return tuple(int(number) for number in np.unravel_index(i, self.shape[:-2]))
+        leading = self.shape[: -len(self.spatial)]
+        return tuple(int(number) for number in np.unravel_index(i, leading)) if leading else ()
 
     def _checked_window(self, window: Window | None) -> Window:
         if window is None:
-            return whole(self.plane_shape)
-        for side, length in zip(window, self.plane_shape, strict=True):
-            ends = side.stop == length or side.stop % CHUNK == 0
-            if side.start % CHUNK or not ends or not 0 <= side.start < side.stop <= length:
+            return whole(self.frame_shape)
+        sides = CHUNKS[self.spatial]
+        if len(window) != len(sides):
+            raise InputError(
+                f"The window has {len(window)} axes, but frames with the axes {self.spatial} have "
+                f"{len(sides)}."
+            )
+        for part, length, side in zip(window, self.frame_shape, sides, strict=True):
+            ends = part.stop == length or part.stop % side == 0
+            if part.start % side or not ends or not 0 <= part.start < part.stop <= length:
                 raise InputError(
-                    f"The window from {side.start} to {side.stop} does not begin and end at "
-                    f"multiples of {CHUNK}, or with the plane, which is {length} long."
+                    f"The window from {part.start} to {part.stop} does not begin and end at "
+                    f"multiples of {side}, or with the frame, which is {length} long."
                 )
         return window
-
-
-def _checked(axes: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """Check what a store is to be made with; return the dtype in the native byte order."""
-    if axes not in ("YX", "TYX", "ZYX", "TZYX", "ZTYX"):
-        raise InputError(f"Labels have the axes {axes!r}, but T and Z must stand before 'YX'.")
-    if len(shape) != len(axes) or min(shape) < 1:
-        raise InputError(
-            f"Labels of the shape {shape} do not have the axes {axes!r}, each at least 1 long."
-        )
-    if dtype.kind != "u":
-        raise InputError(f"Labels are of the type {dtype}, but must be of an unsigned type.")
-    return dtype.newbyteorder("=")
-
-
-def _levels(shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
-    """Return the names and the shapes of the arrays, the largest first."""
-    levels = {"0": shape}
-    while max(shape[-2:]) > _SMALLEST and len(levels) <= _MOST_LEVELS:
-        shape = (*shape[:-2], *(-(-length // 2) for length in shape[-2:]))
-        levels[str(len(levels))] = shape
-    return levels
-
-
-def _create_arrays(
-    group: zarr.Group, axes: str, levels: Mapping[str, tuple[int, ...]], dtype: np.dtype[Any]
-) -> None:
-    from zarr.codecs import ZstdCodec
-
-    for level, (name, shape) in enumerate(levels.items()):
-        side = CHUNK // 2**level
-        group.create_array(
-            name,
-            shape=shape,
-            dtype=dtype,
-            chunks=(*(1 for _ in shape[:-2]), *(min(side, length) for length in shape[-2:])),
-            compressors=ZstdCodec(level=3),
-            fill_value=0,
-            dimension_names=[letter.lower() for letter in axes],
-        )

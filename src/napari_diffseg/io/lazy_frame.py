@@ -37,7 +37,7 @@ class LazyFrame:
 
     @property
     def axes(self) -> str:
-        """One letter of Y, X and C for each axis."""
+        """One letter of Z, Y, X and C for each axis."""
         return self._stack.frame_axes
 
     @property

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.images.pixel_size import MICROMETRES, PixelSize
-from napari_diffseg.io import steps
-from napari_diffseg.io.pixel_size import parse_unit
+from napari_diffseg.images.pixel_size import PixelSize
+from napari_diffseg.io import channel_names, steps
+from napari_diffseg.io.facts import Spacing, check_level
+from napari_diffseg.io.pixel_size import in_one_unit, parse_unit
 
 VERSION = "0.5"
 """Version of the metadata that is written."""
@@ -34,7 +35,7 @@ _TYPES = {"T": "time", "C": "channel", "Z": "space", "Y": "space", "X": "space"}
 
 
 class Multiscale(NamedTuple):
-    """What the metadata say of the image at full resolution.
+    """What the metadata say of an image at one of its resolutions.
 
     Attributes
     ----------
@@ -44,15 +45,23 @@ class Multiscale(NamedTuple):
         One letter of T C Z Y X for each axis.
     pixel_size : PixelSize or None
         None where the axes have no unit.
-    z_step, t_step : float or None
-        Distance of planes in the unit of `pixel_size`, and of frames in seconds.
+    spacing : tuple of 3 floats, or None
+        Distances of voxels along z, y and x, also where they have no unit.
+    t_step : float or None
+        Seconds from frame to frame.
+    channel_names : tuple of str
+        Empty where there are none.
+    n_levels : int
+        How many resolutions there are.
     """
 
     array: str
     axes: str
     pixel_size: PixelSize | None
-    z_step: float | None
-    t_step: float | None
+    spacing: Spacing | None = None
+    t_step: float | None = None
+    channel_names: tuple[str, ...] = ()
+    n_levels: int = 1
 
 
 def ome_attributes(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -61,8 +70,8 @@ def ome_attributes(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
     return ome if isinstance(ome, Mapping) else attributes
 
 
-def read_multiscale(attributes: Mapping[str, Any], name: str) -> Multiscale:
-    """Read what the metadata of a group say of its image at full resolution.
+def read_multiscale(attributes: Mapping[str, Any], name: str, level: int = 0) -> Multiscale:
+    """Read what the metadata of a group say of its image.
 
     Parameters
     ----------
@@ -70,18 +79,22 @@ def read_multiscale(attributes: Mapping[str, Any], name: str) -> Multiscale:
         From `ome_attributes`, with the key ``"multiscales"``.
     name : str
         Name of the file, for errors.
+    level : int
+        Which resolution; 0 is the full one.
 
     Raises
     ------
     InputError
-        The metadata make no sense.
+        The metadata make no sense, or there is no such level.
     """
     multiscales = attributes.get("multiscales")
     first = multiscales[0] if _is_list(multiscales) and multiscales else None
     if not isinstance(first, Mapping):
         raise _nonsense(name, "'multiscales' lists no image")
     datasets = first.get("datasets")
-    dataset = datasets[0] if _is_list(datasets) and datasets else None
+    found = datasets if _is_list(datasets) and datasets else [None]
+    check_level(level, len(found), name)
+    dataset = found[level]
     if not isinstance(dataset, Mapping) or not isinstance(dataset.get("path"), str):
         raise _nonsense(name, "'datasets' does not say where the pixels are")
     axes, units = _read_axes(first.get("axes"), name)
@@ -91,8 +104,34 @@ def read_multiscale(attributes: Mapping[str, Any], name: str) -> Multiscale:
         scale = scale or whole
     else:
         scale = [one * other for one, other in zip(scale, whole, strict=True)]
-    size, z_step, t_step = _sizes(axes, units, scale)
-    return Multiscale(dataset["path"], axes, size, z_step, t_step)
+    names = channel_names.from_omero(attributes)
+    return Multiscale(dataset["path"], axes, *_sizes(axes, units, scale), names, len(found))
+
+
+class Dataset(NamedTuple):
+    """One of the arrays of a pyramid: its path, and how much coarser it is along each axis."""
+
+    path: str
+    factors: tuple[int, ...]
+
+
+def read_datasets(attributes: Mapping[str, Any]) -> list[Dataset]:
+    """Read the arrays of a pyramid that `multiscales` has described.
+
+    Raises
+    ------
+    LookupError, TypeError
+        It was described otherwise.
+    """
+    datasets = attributes["multiscales"][0]["datasets"]
+    scales = [one["coordinateTransformations"][0]["scale"] for one in datasets]
+    return [
+        Dataset(
+            one["path"],
+            tuple(round(own / full) for own, full in zip(scale, scales[0], strict=True)),
+        )
+        for one, scale in zip(datasets, scales, strict=True)
+    ]
 
 
 def _is_list(value: object) -> bool:
@@ -152,21 +191,21 @@ def _number(value: object) -> float | None:
 
 def _sizes(
     axes: str, units: Sequence[object], scale: Sequence[float] | None
-) -> tuple[PixelSize | None, float | None, float | None]:
-    """Return pixel size, distance of planes and of frames."""
+) -> tuple[PixelSize | None, Spacing | None, float | None]:
+    """Return pixel size, distances of voxels whatever their unit, and seconds between frames."""
     if scale is None:
         return None, None, None
-    size_of = dict(zip(axes, zip(scale, units, strict=True), strict=True))
-    (y, unit_y), (x, unit_x) = size_of["Y"], size_of["X"]
-    known_y, known_x = parse_unit(unit_y), parse_unit(unit_x)
-    size = None
-    if known_y is not None and known_x is not None:
-        if known_y != known_x:
-            y *= MICROMETRES[known_y] / MICROMETRES[known_x]
-        size = PixelSize(y, x, known_x)
-    z_step = steps.distance(*size_of["Z"], size) if "Z" in axes else None
-    t_step = steps.seconds(*size_of["T"]) if "T" in axes else None
-    return size, z_step, t_step
+    length_of = dict(zip(axes, scale, strict=True))
+    unit_of = dict(zip(axes, units, strict=True))
+    z, y, x = ((length_of.get(letter), parse_unit(unit_of.get(letter))) for letter in "ZYX")
+    size = in_one_unit(y, x, z)
+    spacing = None if size is None else size.spacing
+    if "Z" in axes and unit_of["Z"] == unit_of["Y"] == unit_of["X"]:
+        lengths = length_of["Z"], length_of["Y"], length_of["X"]
+        # Ones without a unit are what programs write that know nothing of it.
+        spacing = None if size is None and lengths == (1, 1, 1) else lengths
+    t_step = steps.seconds(length_of["T"], unit_of["T"]) if "T" in axes else None
+    return size, spacing, t_step
 
 
 # --- writing -----------------------------------------------------------------------
@@ -178,10 +217,10 @@ def multiscales(
     *,
     name: str,
     pixel_size: PixelSize | None,
-    z_step: float | None = None,
     t_step: float | None = None,
+    factors: Sequence[Mapping[str, int]] = (),
 ) -> list[dict[str, Any]]:
-    """Return the metadata of a pyramid made by taking every second pixel of a plane.
+    """Return the metadata of a pyramid made by leaving pixels out.
 
     A pixel that is kept stays where it is, so that the levels need no translation.
 
@@ -195,18 +234,22 @@ def multiscales(
         Of the image.
     pixel_size : PixelSize, optional
         Of the largest array; pixels count 1 and have no unit where None.
-    z_step, t_step : float, optional
-        Distance of planes in the unit of `pixel_size`, and of frames in seconds.
+    t_step : float, optional
+        Distance of frames in seconds.
+    factors : sequence of mapping of str to int, optional
+        For each array, every so manieth entry of an axis is in it; all, where it is not named.
+        Every second pixel along y and x from array to array where empty.
     """
     unit = None if pixel_size is None else _UNIT_NAMES[pixel_size.unit]
     units = {"Y": unit, "X": unit}
     scale = {"Y": 1.0, "X": 1.0}
     if pixel_size is not None:
         scale |= {"Y": pixel_size.y, "X": pixel_size.x}
-        if z_step is not None:
-            scale["Z"], units["Z"] = z_step, unit
+        if pixel_size.z is not None:
+            scale["Z"], units["Z"] = pixel_size.z, unit
     if t_step is not None:
         scale["T"], units["T"] = t_step, "second"
+    factors = factors or [{"Y": 2**level, "X": 2**level} for level in range(len(paths))]
     datasets = [
         {
             "path": path,
@@ -214,13 +257,12 @@ def multiscales(
                 {
                     "type": "scale",
                     "scale": [
-                        float(scale.get(letter, 1.0)) * (2**level if letter in "YX" else 1)
-                        for letter in axes
+                        float(scale.get(letter, 1.0)) * factor.get(letter, 1) for letter in axes
                     ],
                 }
             ],
         }
-        for level, path in enumerate(paths)
+        for path, factor in zip(paths, factors, strict=True)
     ]
     described = []
     for letter in axes:

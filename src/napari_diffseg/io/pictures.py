@@ -15,7 +15,7 @@ from PIL import Image
 from PIL import ImageFile as PillowFile
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.io.facts import ImageFacts
+from napari_diffseg.io.facts import ImageFacts, check_level
 from napari_diffseg.io.kinds import DAMAGE, damaged
 from napari_diffseg.io.pixel_size import from_resolution
 from napari_diffseg.io.sources import Index
@@ -144,19 +144,22 @@ class PictureSource:
         Of the file.
     kind : str
         ``"PNG"`` or ``"JPEG"``.
+    level : int
+        0: there is but one resolution.
 
     Raises
     ------
     InputError
-        As for `picture_facts`.
+        As for `picture_facts`, or for another level.
     """
 
-    def __init__(self, path: Path, kind: str) -> None:
+    def __init__(self, path: Path, kind: str, level: int = 0) -> None:
+        check_level(level, 1, str(path))
         self._path, self._kind = path, kind
         self.facts = picture_facts(path, kind)
 
-    def reads_whole(self, spatial: tuple[int, int]) -> bool:
-        """Whether a part of a plane costs as much as all of it: always."""
+    def reads_whole(self, spatial: tuple[int, ...]) -> bool:
+        """Whether a part of a frame costs as much as all of it: always."""
         return True
 
     def read(self, index: Index) -> NDArray[Any]:

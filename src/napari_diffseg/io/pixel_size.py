@@ -1,4 +1,4 @@
-"""How large a pixel is, and how image files say it.
+"""How large a pixel or voxel is, and how image files say it.
 
 OME-XML, ImageJ, TIFF tags and PNG each have a way of their own. What screens and
 printers need (72 dpi and its like) stands in the same places, put there by programs
@@ -13,7 +13,18 @@ from xml.etree import ElementTree
 
 from napari_diffseg.images.pixel_size import MICROMETRES, PixelSize, is_size
 
-__all__ = ["PixelSize", "from_imagej", "from_ome_xml", "from_resolution", "parse_unit"]
+__all__ = [
+    "Length",
+    "PixelSize",
+    "from_imagej",
+    "from_ome_xml",
+    "from_resolution",
+    "in_one_unit",
+    "parse_unit",
+]
+
+Length = tuple[float | None, str | None]
+"""A number, and the unit of `PixelSize` that it is in; None for what is not known."""
 
 _SPELLINGS = {
     "meter": "m",
@@ -77,9 +88,9 @@ def from_resolution(per_y: float, per_x: float, unit: str) -> PixelSize | None:
 
 
 def from_ome_xml(xml: str) -> PixelSize | None:
-    """Read PhysicalSizeY and PhysicalSizeX of the first image in OME-XML.
+    """Read PhysicalSizeX, Y and Z of the first image in OME-XML.
 
-    Returns None where one of them is missing or has a unit that is no length.
+    Returns None where that of X or Y is missing or has a unit that is no length.
     """
     try:
         pixels = ElementTree.fromstring(xml).find(".//{*}Pixels")
@@ -88,35 +99,47 @@ def from_ome_xml(xml: str) -> PixelSize | None:
         return None
     if pixels is None:
         return None
-    sizes = []
-    for axis in "YX":
-        size = _number(pixels.get(f"PhysicalSize{axis}"))
-        unit = parse_unit(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
-        if size is None or unit is None:
-            return None
-        sizes.append((size, unit))
-    return _in_one_unit(*sizes)
+    z, y, x = (
+        (
+            _number(pixels.get(f"PhysicalSize{axis}")),
+            parse_unit(pixels.get(f"PhysicalSize{axis}Unit", "µm")),
+        )
+        for axis in "ZYX"
+    )
+    return in_one_unit(y, x, z)
 
 
 def from_imagej(metadata: Mapping[str, Any], per_y: float, per_x: float) -> PixelSize | None:
-    """Read the pixel size of an ImageJ TIFF: pixels per unit, and the unit in its text.
+    """Read the pixel size of an ImageJ TIFF: pixels per unit, and spacing and unit in its text.
 
     Returns None where the text has no unit, or ``"pixel"``.
     """
-    unit_x = parse_unit(metadata.get("unit"))
-    unit_y = parse_unit(metadata.get("yunit", metadata.get("unit")))
-    if unit_x is None or unit_y is None or not (is_size(per_y) and is_size(per_x)):
-        return None
-    return _in_one_unit((1 / per_y, unit_y), (1 / per_x, unit_x))
+    unit = metadata.get("unit")
+    y, x = (
+        (1 / per if is_size(per) else None, parse_unit(metadata.get(key, unit)))
+        for per, key in ((per_y, "yunit"), (per_x, "unit"))
+    )
+    spacing = _number(str(metadata.get("spacing")))
+    return in_one_unit(y, x, (spacing, parse_unit(metadata.get("zunit", unit))))
 
 
-def _in_one_unit(y: tuple[float, str], x: tuple[float, str]) -> PixelSize:
-    """Join two sizes with their units; the unit of x is kept."""
-    height, unit_y = y
+def in_one_unit(y: Length, x: Length, z: Length = (None, None)) -> PixelSize | None:
+    """Join sizes with their units; the unit of x is kept.
+
+    Returns None where y or x is not known; without z where that is not known.
+    """
     width, unit = x
-    if unit_y != unit:
-        height *= MICROMETRES[unit_y] / MICROMETRES[unit]
-    return PixelSize(height, width, unit)
+    height = _converted(y, unit)
+    if width is None or unit is None or height is None:
+        return None
+    return PixelSize(height, width, unit, _converted(z, unit))
+
+
+def _converted(length: Length, unit: str | None) -> float | None:
+    value, own = length
+    if value is None or own is None or unit is None:
+        return None
+    return value if own == unit else value * MICROMETRES[own] / MICROMETRES[unit]
 
 
 def _number(text: str | None) -> float | None:

@@ -11,7 +11,7 @@ import tifffile
 from PIL import Image
 
 from napari_diffseg.io.kinds import DAMAGE, is_zarr
-from napari_diffseg.io.label_store import metadata_file
+from napari_diffseg.io.label_layout import metadata_file
 from napari_diffseg.io.writing import PROVENANCE_KEY
 
 

@@ -24,20 +24,26 @@ class Source(Protocol):
 
     facts: ImageFacts
 
-    def reads_whole(self, spatial: tuple[int, int]) -> bool:
-        """Whether a part of a plane costs as much as all of it, for these two axes."""
+    def reads_whole(self, spatial: tuple[int, ...]) -> bool:
+        """Whether a part of a frame costs as much as all of it, for its spatial axes."""
 
     def read(self, index: Index) -> NDArray[Any]:
         """Read a part: a number, or a slice of step 1, for each axis of the file."""
 
 
-def open_source(path: Path) -> Source:
+def open_source(path: Path, level: int = 0) -> Source:
     """Open a file, or return it if this process has it open already.
+
+    Parameters
+    ----------
+    path : Path
+    level : int
+        Which resolution, where the file has several; 0 is the full one.
 
     Raises
     ------
     InputError
-        The file is missing, of another kind, truncated or damaged.
+        The file is missing, of another kind, truncated or damaged, or has no such level.
     OutOfMemoryError
         Not even its metadata fit into memory.
     """
@@ -51,23 +57,23 @@ def open_source(path: Path) -> Source:
         raise InputError(f"{path} does not exist; check the name of the file.")
     # A file written anew is opened anew; an open file is not shared with a forked process.
     stamp = tuple((stat.st_mtime_ns, stat.st_size) for stat in stats)
-    return _opened(path, stamp, getpid())
+    return _opened(path, level, stamp, getpid())
 
 
 @lru_cache(maxsize=_OPEN_FILES)
-def _opened(path: Path, stamp: tuple[tuple[int, int], ...], process: int) -> Source:
+def _opened(path: Path, level: int, stamp: tuple[tuple[int, int], ...], process: int) -> Source:
     try:
         if path.is_dir() and is_zarr(path):
             from napari_diffseg.io.zarr_images import ZarrSource
 
-            return ZarrSource(path)
+            return ZarrSource(path, level)
         kind = kind_of(path)
         if kind == "TIFF":
             from napari_diffseg.io.tiff_frames import TiffSource
 
-            return TiffSource(path)
+            return TiffSource(path, level)
         from napari_diffseg.io.pictures import PictureSource
 
-        return PictureSource(path, kind)
+        return PictureSource(path, kind, level)
     except MemoryError as error:
         raise too_large(path) from error

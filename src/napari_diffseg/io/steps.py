@@ -1,4 +1,4 @@
-"""How far planes are apart, and how much time lies between frames, as files say it."""
+"""How much time lies between frames, as files say it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from xml.etree import ElementTree
 
-from napari_diffseg.images.pixel_size import MICROMETRES, PixelSize, is_size
-from napari_diffseg.io.pixel_size import parse_unit
+from napari_diffseg.images.pixel_size import is_size
 
 _SECONDS = {
     "day": 86400.0,
@@ -36,16 +35,6 @@ def seconds(value: object, unit: object) -> float | None:
     return None if number is None or length is None else number * length
 
 
-def distance(value: object, unit: object, pixel_size: PixelSize | None) -> float | None:
-    """Return a length in the unit of a pixel size; None where one of them is not known."""
-    number, known = positive(value), parse_unit(unit)
-    if number is None or known is None or pixel_size is None:
-        return None
-    if known == pixel_size.unit:
-        return number
-    return number * MICROMETRES[known] / MICROMETRES[pixel_size.unit]
-
-
 def positive(value: object) -> float | None:
     """Return a positive number, or the one that a text holds; None for everything else."""
     if not isinstance(value, int | float | str):
@@ -57,25 +46,17 @@ def positive(value: object) -> float | None:
     return number if is_size(number) else None
 
 
-def from_ome_xml(xml: str, pixel_size: PixelSize | None) -> tuple[float | None, float | None]:
-    """Read PhysicalSizeZ and TimeIncrement (in s) of the first image in OME-XML."""
+def from_ome_xml(xml: str) -> float | None:
+    """Read the TimeIncrement (in s) of the first image in OME-XML."""
     try:
         pixels = ElementTree.fromstring(xml).find(".//{*}Pixels")
     except ElementTree.ParseError:
-        return None, None
+        return None
     if pixels is None:
-        return None, None
-    return (
-        distance(pixels.get("PhysicalSizeZ"), pixels.get("PhysicalSizeZUnit", "µm"), pixel_size),
-        seconds(pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s")),
-    )
+        return None
+    return seconds(pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s"))
 
 
-def from_imagej(
-    metadata: Mapping[str, Any], pixel_size: PixelSize | None
-) -> tuple[float | None, float | None]:
-    """Read the spacing of planes and the interval of frames (in s) of an ImageJ TIFF."""
-    return (
-        distance(metadata.get("spacing"), metadata.get("unit"), pixel_size),
-        seconds(metadata.get("finterval"), metadata.get("tunit", "s")),
-    )
+def from_imagej(metadata: Mapping[str, Any]) -> float | None:
+    """Read the interval of frames (in s) of an ImageJ TIFF."""
+    return seconds(metadata.get("finterval"), metadata.get("tunit", "s"))

@@ -7,9 +7,9 @@ import struct
 import numpy as np
 import tifffile
 
-from napari_diffseg.images.pixel_size import PixelSize
-from napari_diffseg.io import steps
-from napari_diffseg.io.facts import ImageFacts
+from napari_diffseg.images.pixel_size import PixelSize, is_size
+from napari_diffseg.io import channel_names, steps
+from napari_diffseg.io.facts import ImageFacts, Spacing, check_level, check_shape_of_level
 from napari_diffseg.io.kinds import DAMAGE
 from napari_diffseg.io.pixel_size import from_imagej, from_ome_xml, from_resolution
 
@@ -36,17 +36,91 @@ def first_series(tif: tifffile.TiffFile) -> tifffile.TiffPageSeries:
     return series
 
 
-def tiff_facts(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> ImageFacts:
-    """Return what a file says of the first of its images."""
+def level_of(series: tifffile.TiffPageSeries, level: int, name: str) -> tifffile.TiffPageSeries:
+    """Return one of the resolutions of an image; 0 is the full one.
+
+    Raises
+    ------
+    InputError
+        There is no such level, or it is no smaller picture of level 0.
+    """
+    if level == 0:
+        return series
+    check_level(level, len(series.levels), name)
+    found = series.levels[level]
+    check_shape_of_level(tuple(found.shape), tuple(series.shape), series.axes, level, name)
+    return found
+
+
+def data_offset(series: tifffile.TiffPageSeries) -> int | None:
+    """Return where pixels begin that lie in the file as in memory; None where they do not."""
+    return None if series.is_multifile else series.dataoffset
+
+
+def tiff_facts(
+    tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, level: tifffile.TiffPageSeries
+) -> ImageFacts:
+    """Return what a file says of the first of its images, at one of its resolutions."""
     axes, rgb = _axes(series)
     size = _pixel_size(tif, series)
-    z_step = t_step = None
+    spacing = None if size is None else size.spacing
+    if spacing is None and size is None and tif.imagej_metadata:
+        spacing = _spacing_without_unit(tif, series)
+    if level is not series:
+        factor = _factors(series, level)
+        size = None if size is None else size.times(**factor)
+        if spacing is not None:
+            z, y, x = (length * factor[a] for length, a in zip(spacing, "zyx", strict=True))
+            spacing = (z, y, x)
+    t_step: float | None = None
+    names: tuple[str, ...] = ()
     if tif.ome_metadata:
-        z_step, t_step = steps.from_ome_xml(tif.ome_metadata, size)
+        t_step = steps.from_ome_xml(tif.ome_metadata)
+        names = channel_names.from_ome_xml(tif.ome_metadata)
     elif tif.imagej_metadata:
-        z_step, t_step = steps.from_imagej(tif.imagej_metadata, size)
-    dtype = np.dtype(series.dtype).newbyteorder("=")
-    return ImageFacts(axes, tuple(series.shape), dtype, rgb, size, z_step, t_step, _notes(tif))
+        t_step = steps.from_imagej(tif.imagej_metadata)
+    return ImageFacts(
+        axes=axes,
+        shape=tuple(level.shape),
+        dtype=np.dtype(level.dtype).newbyteorder("="),
+        rgb=rgb,
+        pixel_size=size,
+        spacing=spacing,
+        t_step=t_step,
+        channel_names=() if rgb else names,
+        n_levels=len(series.levels),
+        notes=_notes(tif),
+    )
+
+
+def _factors(series: tifffile.TiffPageSeries, level: tifffile.TiffPageSeries) -> dict[str, float]:
+    """Return how many times longer a pixel of a level is than one of level 0, along each axis."""
+    factor = dict.fromkeys("zyx", 1.0)
+    for letter, full, own in zip(series.axes.lower(), series.shape, level.shape, strict=True):
+        if letter in factor:
+            factor[letter] = _whole_factor(full, own)
+    return factor
+
+
+def _whole_factor(full: int, own: int) -> float:
+    """Return the ratio of two lengths: a whole number, where one was rounded to a whole pixel."""
+    nearest = max(round(full / own), 1)
+    return float(nearest) if own in (full // nearest, -(-full // nearest)) else full / own
+
+
+def _spacing_without_unit(
+    tif: tifffile.TiffFile, series: tifffile.TiffPageSeries
+) -> Spacing | None:
+    """Return how far voxels are apart in a file of ImageJ that counts in pixels."""
+    spacing = steps.positive((tif.imagej_metadata or {}).get("spacing"))
+    if spacing is None:
+        return None
+    per_y, per_x = _resolution(series)
+    return (
+        spacing,
+        1 / per_y if is_size(per_y) else 1.0,
+        1 / per_x if is_size(per_x) else 1.0,
+    )
 
 
 def _check_complete(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> None:
@@ -81,16 +155,21 @@ def _axes(series: tifffile.TiffPageSeries) -> tuple[str | None, bool | None]:
 
 
 def _pixel_size(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> PixelSize | None:
-    tags = series.keyframe.tags
-    per_x, per_y = (_ratio(tags.valueof(name)) for name in ("XResolution", "YResolution"))
+    per_y, per_x = _resolution(series)
     size = from_ome_xml(tif.ome_metadata) if tif.ome_metadata else None
     if size is None and tif.imagej_metadata:
         size = from_imagej(tif.imagej_metadata, per_y, per_x)
     # A missing unit means inch by the standard, but says in truth that nobody set it.
-    unit = _UNITS.get(tags.valueof("ResolutionUnit", 1))
+    unit = _UNITS.get(series.keyframe.tags.valueof("ResolutionUnit", 1))
     if size is None and unit is not None:
         size = from_resolution(per_y, per_x, unit)
     return size
+
+
+def _resolution(series: tifffile.TiffPageSeries) -> tuple[float, float]:
+    """Return pixels per unit along y and x; 0 where they are missing."""
+    tags = series.keyframe.tags
+    return _ratio(tags.valueof("YResolution")), _ratio(tags.valueof("XResolution"))
 
 
 def _ratio(value: tuple[int, int] | None) -> float:

@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 
 from napari_diffseg.io.kinds import damaged
 from napari_diffseg.io.sources import Index
-from napari_diffseg.io.tiff_files import TIFF_DAMAGE, first_series, tiff_facts
+from napari_diffseg.io.tiff_files import (
+    TIFF_DAMAGE,
+    data_offset,
+    first_series,
+    level_of,
+    tiff_facts,
+)
 
 
 class TiffSource:
@@ -24,14 +30,16 @@ class TiffSource:
     ----------
     path : Path
         Of the file; it stays open as long as this object lives.
+    level : int
+        Which resolution; 0 is the full one.
 
     Raises
     ------
     InputError
-        The file is truncated or damaged.
+        The file is truncated or damaged, or has no such level.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, level: int = 0) -> None:
         try:
             tif = tifffile.TiffFile(path)
         except TIFF_DAMAGE as error:
@@ -39,17 +47,18 @@ class TiffSource:
         weakref.finalize(self, tif.close)
         try:
             series = first_series(tif)
-            self.facts = tiff_facts(tif, series)
-            offset = None if series.is_multifile else series.dataoffset
+            chosen = level_of(series, level, str(path))
+            self.facts = tiff_facts(tif, series, chosen)
+            offset = data_offset(chosen)
             self._parts: _Rows | _Segments = (
-                _Segments(series) if offset is None else _Rows(tif, series, offset)
+                _Segments(chosen) if offset is None else _Rows(tif, chosen, offset)
             )
         except TIFF_DAMAGE as error:
             tif.close()
             raise damaged(path, error) from error
 
-    def reads_whole(self, spatial: tuple[int, int]) -> bool:
-        """Whether a part of a plane costs as much as all of it, for these two axes."""
+    def reads_whole(self, spatial: tuple[int, ...]) -> bool:
+        """Whether a part of a frame costs as much as all of it, for its spatial axes."""
         return self._parts.reads_whole(spatial)
 
     def read(self, index: Index) -> NDArray[Any]:
@@ -72,7 +81,7 @@ class _Rows:
         # Rows in the sense of the file: everything behind this axis is read.
         self._row_axis = min(series.axes.find(letter) for letter in "YX")
 
-    def reads_whole(self, spatial: tuple[int, int]) -> bool:
+    def reads_whole(self, spatial: tuple[int, ...]) -> bool:
         return False
 
     def read(self, index: Index) -> NDArray[Any]:
@@ -113,7 +122,7 @@ class _Segments:
         # Threads take turns in reading, and decode side by side: not within zarr's own loop.
         self._array = zarr.open_array(series.aszarr(level=0, maxworkers=2), mode="r")
 
-    def reads_whole(self, spatial: tuple[int, int]) -> bool:
+    def reads_whole(self, spatial: tuple[int, ...]) -> bool:
         return all(self._array.chunks[axis] >= self._array.shape[axis] for axis in spatial)
 
     def read(self, index: Index) -> NDArray[Any]:

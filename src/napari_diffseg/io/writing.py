@@ -1,4 +1,4 @@
-"""Labels to files: OME-TIFF and PNG, written whole or not at all."""
+"""Labels to files: OME-TIFF, OME-Zarr and PNG, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ from PIL import Image, PngImagePlugin
 
 from napari_diffseg.errors import InputError, OutputError
 from napari_diffseg.files import check_place, written_whole
+from napari_diffseg.io.kinds import is_zarr
 from napari_diffseg.io.pixel_size import PixelSize
 
-SUFFIXES = (".ome.tif", ".ome.tiff", ".tif", ".tiff", ".png")
-"""Endings of the files that can be written; all but the last are OME-TIFF."""
+ZARR = (".ome.zarr", ".zarr")
+SUFFIXES = (".ome.tif", ".ome.tiff", ".tif", ".tiff", *ZARR, ".png")
+"""Endings of what can be written: OME-TIFF, the folders of OME-Zarr in `ZARR`, and PNG."""
 
 PROVENANCE_KEY = "napari-diffseg"
 """Keyword of the provenance in PNG files (as JSON) and in OME-Zarr."""
@@ -52,7 +54,27 @@ def check_output(path: str | PathLike[str], *, force: bool = False) -> None:
         raise OutputError(
             f"{path} has no ending that can be written; name it with one of {', '.join(SUFFIXES)}."
         )
+    if path.name.lower().endswith(ZARR) and path.exists():
+        check_replaceable(path, force=force)
+        return
     check_place(path, force=force)
+
+
+def check_replaceable(path: Path, *, force: bool) -> None:
+    """Refuse to put an OME-Zarr in the place of what is there, but of another one with `force`.
+
+    Raises
+    ------
+    OutputError
+        There is something: who knows what is in a folder that is no zarr.
+    """
+    if not is_zarr(path):
+        raise OutputError(
+            f"{path} is no zarr, whatever its name says; it is not overwritten: choose another "
+            "name."
+        )
+    if not force:
+        raise OutputError(f"{path} exists already; choose another name, or overwrite it (--force).")
 
 
 def write_labels(
@@ -63,48 +85,54 @@ def write_labels(
     provenance: Mapping[str, Any] | None = None,
     force: bool = False,
 ) -> None:
-    """Write labels to an OME-TIFF or a PNG file.
+    """Write the labels of a plane or of a volume to an OME-TIFF, an OME-Zarr or a PNG file.
 
-    The file is written under another name beside its place and then moved there, so
-    that no half-written file ever stands under its name.
+    They are written under another name beside their place and then moved there, so
+    that nothing half-written ever stands under its name.
 
     Parameters
     ----------
     path : path-like
         Its ending tells the format, see `SUFFIXES`.
-    labels : array_like of unsigned int, (y, x)
+    labels : array_like of unsigned int, (y, x) or (z, y, x)
         0 is unlabelled.
     pixel_size : PixelSize, optional
-        Written as PhysicalSizeY and PhysicalSizeX (OME-TIFF), or as the resolution
-        (PNG, in whole pixels per metre).
+        Written as PhysicalSize (OME-TIFF), as scale and units (OME-Zarr), or as the
+        resolution (PNG, in whole pixels per metre).
     provenance : mapping, optional
         How the labels came about, in values that JSON can hold: the description of
-        the image in OME-TIFF, the text `PROVENANCE_KEY` in PNG.
+        the image in OME-TIFF, the text `PROVENANCE_KEY` in PNG and in OME-Zarr.
     force : bool
-        Whether a file that is there may be replaced.
+        Whether a file, or an OME-Zarr, that is there may be replaced.
 
     Raises
     ------
     OutputError
-        As for `check_output`; the disk is full; or there are more than 65535 labels
-        for a PNG file.
+        As for `check_output`; the disk is full; or a PNG file is to hold a volume, or more
+        than 65535 labels.
     InputError
-        The labels are not 2D, empty or not of an unsigned dtype.
+        The labels have other axes, are empty or not of an unsigned dtype.
     """
     path = Path(path)
     labels = _checked(labels)
-    text = None if provenance is None else json.dumps(dict(provenance), ensure_ascii=False)
+    axes = "ZYX"[-labels.ndim :]
     check_output(path, force=force)
-    if path.suffix.lower() == ".png" and labels.max() > np.iinfo(np.uint16).max:
-        raise OutputError(
-            f"{path} cannot hold label {labels.max()}: PNG ends at 65535; write an .ome.tif file."
-        )
-    with written_whole(path, force=force) as file:
-        if path.suffix.lower() == ".png":
+    if path.name.lower().endswith(ZARR):
+        from napari_diffseg.io.zarr_labels import write_zarr_labels
+
+        write_zarr_labels(path, labels, pixel_size=pixel_size, provenance=provenance, force=force)
+        return
+    text = None if provenance is None else json.dumps(dict(provenance), ensure_ascii=False)
+    if path.suffix.lower() == ".png":
+        _check_fits_png(path, labels)
+        with written_whole(path, force=force) as file:
             _write_png(file, labels, pixel_size, text)
-        else:
-            metadata = _ome_metadata("YX", pixel_size, text, sha256(labels.tobytes()).digest())
-            _write_ome_tiff(file, labels, metadata, pixel_size)
+        return
+    metadata = _ome_metadata(axes, pixel_size, text, sha256(labels.tobytes()).digest())
+    # The same bytes as ever for what fits into a TIFF file of 32 bits.
+    options = {"bigtiff": True} if labels.nbytes >= _MOST_TIFF_BYTES else {}
+    with written_whole(path, force=force) as file:
+        _write_ome_tiff(file, labels, metadata, pixel_size, **options)
 
 
 def write_label_stack(
@@ -115,14 +143,13 @@ def write_label_stack(
     axes: str,
     dtype: Any,
     pixel_size: PixelSize | None = None,
-    z_step: float | None = None,
     t_step: float | None = None,
     provenance: Mapping[str, Any] | None = None,
     force: bool = False,
 ) -> None:
-    """Write the labels of many frames to an OME-TIFF file, one after the other.
+    """Write the labels of many planes to an OME-TIFF file, one after the other.
 
-    Not more than a frame is held in memory. The file is written whole or not at all, as by
+    Not more than a plane is held in memory. The file is written whole or not at all, as by
     `write_labels`; its bytes depend on nothing but what is given here.
 
     Parameters
@@ -139,8 +166,8 @@ def write_label_stack(
         Unsigned; all labels fit into it.
     pixel_size : PixelSize, optional
         As for `write_labels`.
-    z_step, t_step : float, optional
-        Distance of planes in the unit of `pixel_size`, and of frames in seconds.
+    t_step : float, optional
+        Distance of frames in seconds.
     provenance : mapping, optional
         As for `write_labels`.
     force : bool
@@ -166,8 +193,6 @@ def write_label_stack(
     # The labels themselves are not yet known when their name is written.
     content = json.dumps([text, lengths, axes, kind.str]).encode()
     metadata = _ome_metadata(axes, pixel_size, text, sha256(content).digest())
-    if pixel_size is not None and z_step is not None and "Z" in axes:
-        metadata |= {"PhysicalSizeZ": z_step, "PhysicalSizeZUnit": pixel_size.unit}
     if t_step is not None and "T" in axes:
         metadata |= {"TimeIncrement": t_step, "TimeIncrementUnit": "s"}
     planes = _planes(frames, lengths, kind)
@@ -207,12 +232,24 @@ def _planes(
 
 def _checked(labels: ArrayLike) -> NDArray[np.unsignedinteger]:
     array = np.asarray(labels)
-    if array.ndim != 2 or array.size == 0 or array.dtype.kind != "u":
+    if array.ndim not in (2, 3) or array.size == 0 or array.dtype.kind != "u":
         raise InputError(
-            f"Labels have shape {array.shape} and type {array.dtype}, but must be 2D, "
+            f"Labels have shape {array.shape} and type {array.dtype}, but must be 2D or 3D, "
             "not empty and of an unsigned type."
         )
     return np.ascontiguousarray(array)
+
+
+def _check_fits_png(path: Path, labels: NDArray[np.unsignedinteger]) -> None:
+    if labels.ndim > 2:
+        raise OutputError(
+            f"{path} cannot hold a volume of {len(labels)} planes, PNG holds one; write an "
+            ".ome.tif or .ome.zarr file."
+        )
+    if labels.max() > np.iinfo(np.uint16).max:
+        raise OutputError(
+            f"{path} cannot hold label {labels.max()}: PNG ends at 65535; write an .ome.tif file."
+        )
 
 
 def _ome_metadata(
@@ -226,6 +263,8 @@ def _ome_metadata(
         for axis, size in (("Y", pixel_size.y), ("X", pixel_size.x)):
             metadata[f"PhysicalSize{axis}"] = size
             metadata[f"PhysicalSize{axis}Unit"] = pixel_size.unit
+        if pixel_size.z is not None and "Z" in axes:
+            metadata |= {"PhysicalSizeZ": pixel_size.z, "PhysicalSizeZUnit": pixel_size.unit}
     # Made from the content, so that the same labels are the same bytes.
     known = json.dumps(metadata, ensure_ascii=False).encode()
     metadata["UUID"] = str(UUID(bytes=sha256(known + content).digest()[:16], version=4))

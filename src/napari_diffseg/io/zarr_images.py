@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.io.facts import ImageFacts
+from napari_diffseg.io.facts import ImageFacts, check_level, check_shape_of_level
 from napari_diffseg.io.kinds import DAMAGE, damaged
 from napari_diffseg.io.ngff import ome_attributes, read_multiscale
 from napari_diffseg.io.sources import Index
@@ -33,19 +33,21 @@ class ZarrSource:
     ----------
     path : Path
         A folder: an OME-Zarr image, or a zarr array.
+    level : int
+        Which resolution; 0 is the full one.
 
     Raises
     ------
     InputError
-        There is no image in the folder, or its metadata make no sense.
+        There is no image in the folder, its metadata make no sense, or it has no such level.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._array, self.facts = open_zarr_image(path)
+    def __init__(self, path: Path, level: int = 0) -> None:
+        self._array, self.facts = open_zarr_image(path, level)
         self._blocks = _Blocks(self._array)
 
-    def reads_whole(self, spatial: tuple[int, int]) -> bool:
-        """Whether a part of a plane costs as much as all of it, for these two axes."""
+    def reads_whole(self, spatial: tuple[int, ...]) -> bool:
+        """Whether a part of a frame costs as much as all of it, for its spatial axes."""
         return all(self._array.chunks[axis] >= self._array.shape[axis] for axis in spatial)
 
     def read(self, index: Index) -> NDArray[Any]:
@@ -95,13 +97,14 @@ class _Blocks:
             return self._kept[key]
 
 
-def open_zarr_image(path: Path) -> tuple[zarr.Array[Any], ImageFacts]:
-    """Open the image of a folder at full resolution, and say what is known of it.
+def open_zarr_image(path: Path, level: int = 0) -> tuple[zarr.Array[Any], ImageFacts]:
+    """Open the image of a folder at one of its resolutions, and say what is known of it.
 
     Raises
     ------
     InputError
-        There is no image in the folder, or its metadata make no sense.
+        There is no image in the folder, its metadata make no sense, it has no such level, or
+        that is no smaller picture of the full one.
     """
     import zarr
 
@@ -110,6 +113,7 @@ def open_zarr_image(path: Path) -> tuple[zarr.Array[Any], ImageFacts]:
     except DAMAGE as error:
         raise damaged(path, error) from error
     if isinstance(node, zarr.Array):
+        check_level(level, 1, str(path))
         return node, _plain_facts(node)
     attributes = ome_attributes(node.attrs.asdict())
     notes: tuple[str, ...] = ()
@@ -123,31 +127,43 @@ def open_zarr_image(path: Path) -> tuple[zarr.Array[Any], ImageFacts]:
             f"{path} holds no OME-Zarr image at its top; name the image or the array in it, for "
             f"example {path / '0'}."
         )
-    found = read_multiscale(attributes, str(path))
-    try:
-        array = node.get(found.array)
-    except DAMAGE as error:
-        raise damaged(path / found.array, error) from error
-    if not isinstance(array, zarr.Array):
-        raise InputError(
-            f"{path} says that its pixels are in {found.array!r}, but there is no array of that "
-            "name; copy or write the image again."
-        )
+    found = read_multiscale(attributes, str(path), level)
+    array = _member(node, found.array, path)
     if array.ndim != len(found.axes):
         raise InputError(
             f"{path} names the axes {found.axes}, but its array has {array.ndim} (its shape is "
             f"{array.shape}); write the image again, or name the array in it and its axes."
         )
+    if level > 0:
+        full = _member(node, read_multiscale(attributes, str(path)).array, path)
+        check_shape_of_level(array.shape, full.shape, found.axes, level, str(path))
     return array, ImageFacts(
-        found.axes,
-        array.shape,
-        _dtype(array),
-        None,
-        found.pixel_size,
-        found.z_step,
-        found.t_step,
-        notes,
+        axes=found.axes,
+        shape=array.shape,
+        dtype=_dtype(array),
+        rgb=None,
+        pixel_size=found.pixel_size,
+        spacing=found.spacing,
+        t_step=found.t_step,
+        channel_names=found.channel_names,
+        n_levels=found.n_levels,
+        notes=notes,
     )
+
+
+def _member(group: zarr.Group, name: str, path: Path) -> zarr.Array[Any]:
+    import zarr
+
+    try:
+        array = group.get(name)
+    except DAMAGE as error:
+        raise damaged(path / name, error) from error
+    if not isinstance(array, zarr.Array):
+        raise InputError(
+            f"{path} says that its pixels are in {name!r}, but there is no array of that "
+            "name; copy or write the image again."
+        )
+    return array
 
 
 def _plain_facts(array: zarr.Array[Any]) -> ImageFacts:

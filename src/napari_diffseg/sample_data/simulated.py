@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_diffseg.errors import InputError
+from napari_diffseg.sample_data.microscope import Camera, grain
 
 PIXEL_SIZE = 0.325
 """Side of a pixel in µm, as with a 20× objective and 6.5 µm camera pixels."""
@@ -37,11 +38,6 @@ _BACKGROUND = 25.0
 _HAZE = 0.12
 """Share of the light that comes from out of focus."""
 _PSF_SIGMA = 1.3
-_GAIN = 6.0
-"""Camera counts per photon."""
-_OFFSET = 100.0
-_READ_NOISE = 8.0
-"""Offset and standard deviation of the camera, in counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +111,7 @@ def simulated_nuclei(
     random = np.random.default_rng(seed)
     labels = _place(shape, n_nuclei, random)
     photons = _light(_stain(labels, n_nuclei, random), random)
-    counts = _OFFSET + _GAIN * random.poisson(photons) + random.normal(0, _READ_NOISE, shape)
-    image = np.clip(np.rint(counts), 0, np.iinfo(np.uint16).max).astype(np.uint16)
-    return image, labels
+    return Camera().expose(photons, random), labels
 
 
 def _place(
@@ -151,9 +145,9 @@ def _stain(
 ) -> NDArray[np.float64]:
     """Return how much dye each pixel holds, about 1 in a typical nucleus."""
     brightness = np.concatenate([[0.0], random.lognormal(0, 0.3, n_nuclei)])
-    fine, coarse = (_grain(labels.shape, size, random) for size in (1.5, 4.0))
+    fine, coarse = (grain(labels.shape, (size, size), random) for size in (1.5, 4.0))
     chromatin = 1 + 0.18 * fine + 0.12 * coarse
-    nucleoli = np.where(_grain(labels.shape, 2.5, random) > 1.9, 0.55, 1.0)
+    nucleoli = np.where(grain(labels.shape, (2.5, 2.5), random) > 1.9, 0.55, 1.0)
     dye = brightness[labels] * np.clip(chromatin, 0.2, None) * nucleoli
     # Nuclei are thicker in their middle than at their border.
     depth = ndimage.distance_transform_edt(labels > 0)
@@ -166,18 +160,9 @@ def _light(stain: NDArray[np.float64], random: np.random.Generator) -> NDArray[n
     y, x = (np.linspace(-1, 1, size) for size in stain.shape)
     angle = random.uniform(0, 2 * np.pi)
     slope = 0.5 + 0.25 * (np.sin(angle) * y[:, None] + np.cos(angle) * x)
-    background = _BACKGROUND * (1 + slope + 0.15 * _grain(stain.shape, 25, random))
+    background = _BACKGROUND * (1 + slope + 0.15 * grain(stain.shape, (25, 25), random))
     haze = ndimage.gaussian_filter(stain, 20, mode="nearest")
     vignette = 1 - 0.18 * (y[:, None] ** 2 + x**2)
     light = vignette * (_PHOTONS * ((1 - _HAZE) * stain + _HAZE * haze) + background)
     photons: NDArray[np.float64] = ndimage.gaussian_filter(light, _PSF_SIGMA, mode="nearest")
-    # A negative rate, which the texture of the background makes possible, has no Poisson noise.
-    return photons.clip(min=0)
-
-
-def _grain(shape: tuple[int, ...], size: float, random: np.random.Generator) -> NDArray[np.float64]:
-    """Return random texture with mean 0, deviation about 1 and grains of about `size` pixels."""
-    # White noise blurred by a Gaussian has a deviation of 1 / (2 √π σ).
-    noise = ndimage.gaussian_filter(random.standard_normal(shape), size, mode="wrap")
-    grain: NDArray[np.float64] = noise * (2 * np.sqrt(np.pi) * size)
-    return grain
+    return photons

@@ -102,7 +102,7 @@ def _stamp(path: Path) -> list[str | int]:
 
 
 def _files(inputs: Paths) -> list[Path]:
-    from napari_diffseg.io.frames import list_inputs
+    from napari_diffseg.io.inputs import list_inputs
 
     files = [file.absolute() for path in _given(inputs) for file in list_inputs(path)]
     if not files:

@@ -120,11 +120,20 @@ class ApplyForm(QWidget):
         for widget in (self.model, self.model_row):
             widget.setVisible(len(titles) > 1)
 
-    def offer_frames(self, n_frames: int) -> None:
-        """Offer all frames where there are more than one."""
-        titles = {Scope.FRAME: "This frame" if n_frames > 1 else "This image"}
+    def offer_frames(self, n_frames: int, *, are_volumes: bool = False) -> None:
+        """Offer all frames where there are more than one.
+
+        Parameters
+        ----------
+        n_frames : int
+            How many there are.
+        are_volumes : bool
+            Whether each of them is a volume.
+        """
+        noun = "volume" if are_volumes else "frame"
+        titles = {Scope.FRAME: f"This {noun if n_frames > 1 or are_volumes else 'image'}"}
         if n_frames > 1:
-            titles[Scope.ALL] = f"All {n_frames} frames"
+            titles[Scope.ALL] = f"All {n_frames} {noun}s"
         titles[Scope.FOLDER] = "A folder of images …"
         self.lazy_box.setVisible(n_frames > 1)
         if [self.scope.itemText(row) for row in range(self.scope.count())] == [*titles.values()]:

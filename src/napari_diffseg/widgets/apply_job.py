@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 import napari_diffseg
 from napari_diffseg.errors import InputError
 from napari_diffseg.params import ApplyParams, RunOptions
+from napari_diffseg.widgets.apply_input import read_frame
 from napari_diffseg.widgets.apply_output import make_output
 from napari_diffseg.widgets.apply_record import ApplyRecord
 from napari_diffseg.widgets.frames import FrameSet
@@ -79,6 +80,8 @@ class ApplyJob:
         How it is applied.
     options : RunOptions
         Device and threads.
+    channels : tuple of int, optional
+        Which of a frame's channels stands in each place of what the model is given.
 
     Attributes
     ----------
@@ -93,13 +96,17 @@ class ApplyJob:
     """
 
     def __init__(
-        self, model: Model, frames: FrameSet, params: ApplyParams, options: RunOptions
+        self,
+        model: Model,
+        frames: FrameSet,
+        params: ApplyParams,
+        options: RunOptions,
+        channels: tuple[int, ...] | None = None,
     ) -> None:
-        self.model, self.frames = model, frames
+        self.model, self.frames, self.channels = model, frames, channels
         self.params, self.options = params, options
-        rows, columns = frames.shown.displayed
         self.output: Any = make_output(
-            frames.shown.canvas.shape, (rows, columns), np.dtype(model.label_dtype)
+            frames.shown.canvas.shape, frames.shown.spatial, np.dtype(model.label_dtype)
         )
         self.record = ApplyRecord(frames.n_frames, model.labels)
         self.n_writes = np.zeros(frames.n_frames, np.int64)
@@ -133,7 +140,7 @@ class ApplyJob:
 
     def whole(self, number: int) -> tuple[int | slice, ...]:
         """Return where a frame stands in the output."""
-        return self.frames.window(number, slice(None), slice(None))
+        return self.frames.window(number, (slice(None),) * len(self.frames.shown.spatial))
 
     def write(
         self, number: int, where: tuple[int | slice, ...], labels: NDArray[Any] | int
@@ -246,7 +253,7 @@ def _frame_steps(
         # Somebody has painted here, and that stays.
         job.record.keep(number)
         return True
-    pixels = _read(job.frames, number)
+    pixels = read_frame(job.frames, number, job.channels)
     while not turn.acquire(timeout=_LOOKS_UP):
         if (yield progress()) is not None:
             return False
@@ -259,7 +266,7 @@ def _frame_steps(
 
 
 def _label(
-    job: ApplyJob, number: int, pixels: NDArray[Any], progress: Callable[[], ApplyProgress]
+    job: ApplyJob, number: int, pixels: Any, progress: Callable[[], ApplyProgress]
 ) -> Generator[ApplyProgress, Command | None, bool]:
     areas: Counter[int] = Counter()
     confidence = 0.0
@@ -272,23 +279,11 @@ def _label(
     )
     with closing(windows):
         for window in windows:
-            where = job.frames.window(number, window.rows, window.columns)
-            job.write(number, where, window.labels)
+            where = job.frames.window(number, window.window)
+            job.write(number, where, job.frames.turned(window.labels))
             areas.update(window.areas)
             confidence += window.confidence * window.labels.size
             if (yield progress()) is not None:
                 return False
     job.record.add(number, areas, confidence / max(areas.total(), 1))
     return True
-
-
-def _read(frames: FrameSet, number: int) -> NDArray[Any]:
-    try:
-        return frames.read(number)
-    except (OSError, ValueError, RuntimeError) as error:
-        # What the readers of damaged files raise; nothing else runs here.
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        name = frames.name(number) or "The image"
-        raise InputError(
-            f"{name} of {frames.shown.layer_names[0]!r} cannot be read: {reason}."
-        ) from error

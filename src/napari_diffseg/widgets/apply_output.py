@@ -12,19 +12,19 @@ import numpy as np
 MOST_IN_MEMORY = 1 << 30
 """Labels that take more bytes than this are kept in a temporary folder."""
 
-_CHUNK = 1024
-"""Rows and columns of a chunk on disk, as of the windows that a model labels."""
+_CHUNKS = {2: (1024, 1024), 3: (16, 256, 256)}
+"""Sides of a chunk on disk: those of the windows of planes that a model labels, or smaller."""
 
 
-def make_output(shape: tuple[int, ...], frame_axes: tuple[int, int], dtype: np.dtype[Any]) -> Any:
+def make_output(shape: tuple[int, ...], spatial: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
     """Return an array of zeros that a layer can show and a run can write to.
 
     Parameters
     ----------
     shape : tuple of int
         Of all frames together.
-    frame_axes : tuple of int
-        The two axes of a frame.
+    spatial : tuple of int
+        The axes of a frame: y and x, or z, y and x.
     dtype : dtype
         Of the labels.
 
@@ -43,7 +43,8 @@ def make_output(shape: tuple[int, ...], frame_axes: tuple[int, int], dtype: np.d
         return np.zeros(shape, dtype)
     import zarr
 
-    chunks = tuple(min(n, _CHUNK) if axis in frame_axes else 1 for axis, n in enumerate(shape))
+    sides = dict(zip(spatial, _CHUNKS[len(spatial)], strict=True))
+    chunks = tuple(min(n, sides.get(axis, 1)) for axis, n in enumerate(shape))
     folder = tempfile.mkdtemp(prefix="napari-diffseg-")
     array = zarr.create_array(store=folder, shape=shape, dtype=dtype, chunks=chunks, fill_value=0)
     weakref.finalize(array, shutil.rmtree, folder, ignore_errors=True)

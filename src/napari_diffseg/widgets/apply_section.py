@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -13,10 +12,12 @@ from qtpy.QtCore import QTimer
 
 from napari_diffseg.errors import DiffSegError, InputError
 from napari_diffseg.widgets import apply_words, words
+from napari_diffseg.widgets.apply_fit import Fit, extent_of, find_fit
 from napari_diffseg.widgets.apply_folder import FolderJob, ask_for_folders, folder_steps
 from napari_diffseg.widgets.apply_form import Scope
 from napari_diffseg.widgets.apply_job import Agenda, ApplyJob, ApplyProgress, apply_steps
-from napari_diffseg.widgets.apply_layer import AppliedLayer, label_colors
+from napari_diffseg.widgets.apply_layer import AppliedLayer
+from napari_diffseg.widgets.apply_plot import RunPlot
 from napari_diffseg.widgets.notices import notify_of
 from napari_diffseg.widgets.session import SegmentationSession, SessionState
 from napari_diffseg.widgets.worker import ThreadedRun, spare_one_core
@@ -26,16 +27,13 @@ if TYPE_CHECKING:
 
     from napari_diffseg.params import RunOptions
     from napari_diffseg.widgets.apply_form import ApplyForm
+    from napari_diffseg.widgets.axes_reading import Extent
     from napari_diffseg.widgets.frames import FrameSet
     from napari_diffseg.widgets.model_section import ModelSection
-    from napari_diffseg.widgets.model_shelf import KnownModel
     from napari_diffseg.widgets.results import Results
 
 _STANDS_STILL = 150
 """A slider that has not moved for so many milliseconds has stopped."""
-
-_PLOT_INTERVAL = 0.25
-"""At least so many seconds lie between two drawings of the plot."""
 
 
 class ApplySection:
@@ -52,7 +50,8 @@ class ApplySection:
     results : Results
         Told of the layer, so that nobody is offered to paint scribbles on it.
     frames : callable
-        Returns the `FrameSet` of the chosen images, or raises a `DiffSegError`.
+        Returns the `FrameSet` of the chosen images, of the `Extent` that it is called with, or
+        raises a `DiffSegError`.
     options : callable
         Returns the `RunOptions`, or raises a `DiffSegError`.
     turn : Lock
@@ -74,7 +73,7 @@ class ApplySection:
         form: ApplyForm,
         models: ModelSection,
         results: Results,
-        frames: Callable[[], FrameSet],
+        frames: Callable[[Extent | None], FrameSet],
         options: Callable[[], RunOptions],
         turn: Lock,
     ) -> None:
@@ -85,7 +84,7 @@ class ApplySection:
         self.layer: AppliedLayer | None = None
         self._agenda: Agenda | None = None
         self._stopped_because = ""
-        self._plot_due = 0.0
+        self._plot = RunPlot(form.plot)
         self._still = QTimer()
         self._still.setSingleShot(True)
         self._still.setInterval(_STANDS_STILL)
@@ -160,14 +159,15 @@ class ApplySection:
         """Say what can be done now, and why nothing can."""
         form, shelf = self._form, self._models.shelf
         form.offer_models(shelf.titles, shelf.key)
-        frames, reason = None, ""
+        frames, fit = None, Fit()
         try:
-            frames = self._frames()
+            frames = self._chosen_frames()
         except DiffSegError as error:
             reason = str(error)
         else:
-            form.offer_frames(frames.n_frames)
-            reason = self._misfit(frames)
+            form.offer_frames(frames.n_frames, are_volumes=frames.shown.is_volume)
+            fit = self._fit(frames)
+            reason = fit.reason
         is_folder = form.chosen_scope() is Scope.FOLDER
         if shelf.chosen is None:
             reason = apply_words.NO_MODEL
@@ -181,7 +181,7 @@ class ApplySection:
         is_wrong = bool(reason) and shelf.chosen is not None and frames is not None
         if not reason and form.lazy_box.isChecked() and not continues and not is_folder:
             reason = apply_words.CHOSEN_ANEW
-        form.show_reason(reason, wrong=is_wrong)
+        form.show_reason(reason or fit.note, wrong=is_wrong)
 
     def close(self) -> None:
         """End the run, keep the frames that are done, and hear of nothing any more."""
@@ -207,21 +207,25 @@ class ApplySection:
         DiffSegError
             There is no model, no image, or they do not fit.
         """
-        known, frames, params = self._models.shelf.chosen, self._frames(), self._form.params()
-        reason = self._misfit(frames)
-        if known is None or reason:
-            raise InputError(reason or apply_words.NO_MODEL)
+        known, params, frames = (
+            self._models.shelf.chosen,
+            self._form.params(),
+            self._chosen_frames(),
+        )
+        fit = self._fit(frames)
+        if known is None or fit.reason:
+            raise InputError(fit.reason or apply_words.NO_MODEL)
         options = self._run_options()
         job = self.job
         if isinstance(job, ApplyJob) and job.continues(known.model, frames, params):
             job.in_view, job.options = frames.in_view, options
             return job
-        job = ApplyJob(known.model, frames, params, options)
+        job = ApplyJob(known.model, frames, params, options, fit.channels)
         layer = AppliedLayer(self._viewer, job, known.colors, known.names)
         self.job, self.layer = job, layer
         self._results.adopt(layer)
         layer.add(self._models.scribbles())
-        self._show_plot(known)
+        self._plot.show(job, known)
         return job
 
     def _start(self, job: ApplyJob, agenda: Agenda) -> None:
@@ -248,12 +252,14 @@ class ApplySection:
         options = self._options()
         return replace(options, threads=options.threads or spare_one_core())
 
-    def _misfit(self, frames: FrameSet) -> str:
+    def _chosen_frames(self) -> FrameSet:
+        """Return planes or volumes, as the chosen model asks for."""
         known = self._models.shelf.chosen
-        if known is None:
-            return ""
-        name = frames.shown.layer_names[0]
-        return apply_words.misfit(name, frames.n_channels, frames.shown.rgb, known.model)
+        return self._frames(None if known is None else extent_of(known.model))
+
+    def _fit(self, frames: FrameSet) -> Fit:
+        known = self._models.shelf.chosen
+        return Fit() if known is None else find_fit(known.model, frames)
 
     def _continues(self, frames: FrameSet | None) -> bool:
         """Whether what is chosen now is what the newest run was told."""
@@ -336,10 +342,8 @@ class ApplySection:
         if self.layer is not None and isinstance(self.job, ApplyJob):
             self.layer.show_news()
         elif isinstance(self.job, FolderJob):
-            self._show_plot(self._models.shelf.chosen)
-        if time.perf_counter() >= self._plot_due:
-            self._plot_due = time.perf_counter() + _PLOT_INTERVAL
-            self._form.plot.update()
+            self._plot.show(self.job, self._models.shelf.chosen)
+        self._plot.update()
         if self.session.state is SessionState.RUNNING and not self._is_looking():
             n_wanted = progress.n_frames
             if isinstance(self.job, ApplyJob) and self._agenda is not None:
@@ -349,7 +353,7 @@ class ApplySection:
 
     def _on_success(self, progress: ApplyProgress) -> None:
         self._end_layer()
-        self._form.plot.update()
+        self._plot.update(at_once=True)
         job = self.job
         if isinstance(job, FolderJob):
             self._form.say(apply_words.folder_in_words(job, progress))
@@ -372,7 +376,7 @@ class ApplySection:
         self._form.say(words.error_in_words(error), wrong=True)
         notify_of(error)
 
-    # --- the layer and the plot ---------------------------------------------------------
+    # --- the layer ----------------------------------------------------------------------
 
     def _end_layer(self) -> None:
         """Show all that was written, and let a person paint on it."""
@@ -385,15 +389,4 @@ class ApplySection:
         """Let go of the newest run; its layer stays as it is, if it is there."""
         self.job = self.layer = self._agenda = None
         self._form.lazy_box.setChecked(False)
-        self._form.plot.show_record(None, {}, {}, str)
-        self._form.plot.setVisible(False)
-
-    def _show_plot(self, known: KnownModel | None) -> None:
-        plot, job = self._form.plot, self.job
-        if job is None or known is None or job.record is None or plot.shows(job.record):
-            return
-        name = job.name if isinstance(job, FolderJob) else job.frames.name
-        colors = label_colors(job.model.labels, known.colors)
-        plot.show_record(job.record, colors, known.names, name)
-        plot.mark(job.in_view if isinstance(job, ApplyJob) else None)
-        plot.setVisible(len(job.record.done) > 1)
+        self._plot.clear()

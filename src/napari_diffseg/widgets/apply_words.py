@@ -93,19 +93,3 @@ def model_in_words(model: Model, names: Mapping[int, str]) -> str:
     named = any(label in names for label in model.labels)
     listed = f": {', '.join(called)}" if named else ""
     return f"{channels} → {count_in_words(len(model.labels), 'label')}{listed}"
-
-
-def misfit(name: str, n_channels: int, rgb: bool, model: Model) -> str:
-    """Return why a model cannot be applied to an image; an empty text where it can."""
-    if n_channels != model.n_channels:
-        return (
-            f"{name!r} has {count_in_words(n_channels, 'channel')}, but the model was trained on "
-            f"{model.n_channels}; choose an image with the same channels."
-        )
-    if rgb != model.facts.rgb:
-        mine, other = ("colours", "intensities") if rgb else ("intensities", "colours")
-        return (
-            f"The channels of {name!r} are {mine}, but the model was trained on {other}; choose "
-            "an image of the same kind."
-        )
-    return ""

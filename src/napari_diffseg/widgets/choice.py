@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QSignalBlocker
 
 from napari_diffseg.errors import InputError
 from napari_diffseg.widgets import words
-from napari_diffseg.widgets.frames import FrameSet, describe_frames
+from napari_diffseg.widgets.axes_reading import AxesReading, Extent
+from napari_diffseg.widgets.axes_section import AxesSection
+from napari_diffseg.widgets.channel_sources import ChannelSelection
+from napari_diffseg.widgets.frames import FrameSet
+from napari_diffseg.widgets.grid import Grid
+from napari_diffseg.widgets.image_source import ImageSource
+from napari_diffseg.widgets.level import find_levels
 from napari_diffseg.widgets.order import Order
 from napari_diffseg.widgets.other_planes import LearnFrom, choose_others, most_others
-from napari_diffseg.widgets.planes import ImageSource, describe_source, guess_axes
+from napari_diffseg.widgets.region import RegionKind
+from napari_diffseg.widgets.region_reading import describe_region, region_layers
+from napari_diffseg.widgets.scribbles import visible_part
+from napari_diffseg.widgets.sources import describe_source
 
 if TYPE_CHECKING:
     import napari.viewer
-    from napari.layers import Image
+    from napari.layers import Labels, Shapes
 
     from napari_diffseg.widgets.face import SegmentFace
+    from napari_diffseg.widgets.region import Region
+    from napari_diffseg.widgets.results import Results
     from napari_diffseg.widgets.scribbles import StrokeSource
     from napari_diffseg.widgets.scribbles_section import ScribblesSection
 
@@ -29,32 +43,91 @@ class Choice:
         Whose sliders say which plane is meant.
     face : SegmentFace
         The controls.
+    axes : AxesSection
+        How the axes of the chosen image are read.
     section : ScribblesSection
         Has the layer that is painted on.
+    results : Results
+        What was segmented before.
     """
 
     def __init__(
-        self, viewer: napari.viewer.Viewer, face: SegmentFace, section: ScribblesSection
+        self,
+        viewer: napari.viewer.Viewer,
+        face: SegmentFace,
+        axes: AxesSection,
+        section: ScribblesSection,
+        results: Results,
     ) -> None:
-        self._viewer, self._face, self._section = viewer, face, section
-        self._guessed_for: Image | None = None
+        self._viewer, self._face, self._axes = viewer, face, axes
+        self._section, self._results = section, results
+
+    # --- what is on offer ---------------------------------------------------------------
+
+    def take(self) -> None:
+        """Let the controls be about the image that is chosen, and offer what goes with it."""
+        face = self._face
+        first = face.images.chosen()
+        self._axes.take(first)
+        try:
+            letters = self._axes.reading().letters
+        except InputError:
+            first, letters = None, ""
+        with QSignalBlocker(face.channels):
+            face.channels.offer(first, face.images.others(), letters)
+        with QSignalBlocker(face.region):
+            face.region.offer([one for one in region_layers(self._viewer) if self._is_drawn(one)])
+
+    # --- what a run would be told -------------------------------------------------------
+
+    def n_layers(self) -> int:
+        """Return how many layers are taken together, each of them a channel."""
+        try:
+            return len(self._selection().layers)
+        except InputError:
+            return 1
 
     def source(self) -> ImageSource:
-        """Return what Segment would segment now.
+        """Return what Segment would segment now, everywhere; where is told by `order`.
 
         Raises
         ------
         InputError
             Nothing that could be segmented.
         """
-        return describe_source(self._face.images.chosen(), self._viewer.dims, self._axes())
+        reading, layers = self._axes.reading(), self._selection().layers
+        extent = self._axes.extent(reading)
+        levels = find_levels(layers, reading.letters)
+        with QSignalBlocker(self._face.level):
+            spatial = describe_source(layers, self._viewer.dims, reading, extent).spatial
+            self._face.level.offer(levels, spatial)
+        return self._describe(reading, extent)
 
-    def frames(self) -> FrameSet:
-        """Return all frames of that image; raises `InputError` as `source` does."""
-        return describe_frames(self._face.images.chosen(), self._viewer.dims, self._axes())
+    def frames(self, extent: Extent | None = None) -> FrameSet:
+        """Return all frames of that image; raises `InputError` as `source` does.
 
-    def order(self) -> Order:
+        Parameters
+        ----------
+        extent : Extent, optional
+            Whether they are planes or volumes; as chosen in the dock where None.
+        """
+        reading, selection = self._axes.reading(), self._selection()
+        shown = self._describe(reading, extent or self._axes.extent(reading))
+        names = [""] * shown.image_axes.n_channels
+        for channel in selection.channels or ():
+            names[channel.index] = channel.name
+        # A model knows itself which channels count, and how.
+        shown = replace(shown, channels=None)
+        return FrameSet(selection.layers, shown, reading.letters, tuple(names))
+
+    def order(self, *, follows: bool = False) -> Order:
         """Return what a run would be told now.
+
+        Parameters
+        ----------
+        follows : bool
+            Whether it is to follow strokes: then the field of view is that of the result
+            which they follow, wherever the view has gone since.
 
         Raises
         ------
@@ -62,46 +135,70 @@ class Choice:
             Nothing can be run.
         """
         source = self.source()
-        strokes = self._section.strokes(source)
+        source = replace(source, region=self._region(source, follows=follows))
+        if source.region is not None:
+            source = replace(source, notes=(*source.notes, *source.region.notes))
+        layer, strokes = self._section.layer, self._section.strokes(source)
         others = choose_others(source, strokes, self._face.learn_from.chosen())
         return Order(
             source,
             self._face.params(),
             self._face.options(),
-            self._section.layer,
+            layer,
             strokes,
             others,
             others.lesson(self._section.survey.planes or {}),
+            None if layer is None else visible_part(layer, source, self._viewer.dims),
         )
 
     def stroke_notes(self, source: ImageSource, strokes: StrokeSource | None) -> tuple[str, ...]:
         """Return what a person should know of strokes before the run."""
-        if strokes is None or not strokes.stack:
+        if strokes is None:
             return ()
+        flat = (words.PAINT_IN_2D,) if self._viewer.dims.ndisplay > 2 else ()
+        if not strokes.stack:
+            return flat
+        if source.is_volume:
+            return (words.ONLY_THIS_VOLUME, *flat)
         if self._face.learn_from.chosen() is LearnFrom.HERE:
-            return (words.ONLY_HERE,)
+            return (words.ONLY_HERE, *flat)
         planes, here = self._section.survey.planes, strokes.position
         is_painted = planes is not None and here in planes
         n_elsewhere = None if planes is None else len(planes) - is_painted
         most = most_others(source)
-        return (words.planes_in_words(n_elsewhere, most, is_painted=is_painted),)
+        return (words.planes_in_words(n_elsewhere, most, is_painted=is_painted), *flat)
 
-    def guess_axes(self) -> None:
-        """Write the letters of the axes, where another image was chosen."""
-        face = self._face
-        layers = face.images.chosen()
-        image = layers[0] if layers else None
-        # What a person typed stays for as long as the image is the same one; layers are
-        # compared by ==, because napari hands out proxies of them.
-        if image is None or self._guessed_for is None or image != self._guessed_for:
-            self._guessed_for = image
-            try:
-                face.axes_edit.setText(guess_axes(image) if image is not None else "")
-            except InputError:
-                face.axes_edit.setText("")
-        # With two axes there is nothing to choose.
-        face.axes_row.setVisible(image is not None and image.ndim > 2)
+    # --- pieces of the above ------------------------------------------------------------
 
-    def _axes(self) -> str | None:
-        face = self._face
-        return face.axes_edit.text() if face.axes_row.isVisibleTo(face) else None
+    def _selection(self) -> ChannelSelection:
+        return self._face.channels.selection()
+
+    def _describe(self, reading: AxesReading, extent: Extent) -> ImageSource:
+        selection, chooser = self._selection(), self._face.level
+        levels = find_levels(selection.layers, reading.letters)
+        level = chooser.chosen()
+        level = level if level in levels else levels[0]
+        source = describe_source(selection.layers, self._viewer.dims, reading, extent, level)
+        note = chooser.note()
+        return replace(
+            source,
+            rgb=source.rgb and selection.rgb,
+            channels=selection.channels,
+            notes=(*source.notes, note) if note else source.notes,
+        )
+
+    def _is_drawn(self, layer: Labels | Shapes) -> bool:
+        """Whether a layer is neither a result nor painted on to show what is what."""
+        scribbles = self._section.layer
+        return not self._results.owns(layer) and (scribbles is None or layer != scribbles)
+
+    def _region(self, source: ImageSource, *, follows: bool) -> Region | None:
+        wish, before = self._face.region.chosen(), self._results.source
+        if follows and before is not None and wish.kind is RegionKind.VIEW:
+            there = replace(source, region=before.region)
+            if before.shows_the_same(there):
+                return before.region
+        canvas = source.canvas
+        where = dict(zip(source.stack, source.position, strict=True))
+        position = tuple(where.get(axis, 0) for axis in range(len(canvas.shape)))
+        return describe_region(wish, Grid(canvas, source.spatial, position), self._viewer)

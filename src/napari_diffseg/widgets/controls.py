@@ -1,4 +1,4 @@
-"""Two controls of the dock: which images, and how many labels."""
+"""Two controls of the dock, which image and how many labels, and what all controls are made of."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from qtpy.QtWidgets import (
     QComboBox,
     QHBoxLayout,
     QLabel,
-    QListWidget,
-    QListWidgetItem,
     QSizePolicy,
     QSlider,
     QVBoxLayout,
@@ -20,12 +18,12 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
-from napari_diffseg.widgets.planes import layer_shape, shape_in_words
-
 if TYPE_CHECKING:
     from napari.layers import Image
 
 MUTED = "color: #8f959e;"
+RED = "color: #e5605a;"
+AMBER = "color: #d9a441;"
 
 _TALLEST = (1 << 24) - 1
 """The height that Qt gives to widgets that may have any."""
@@ -62,6 +60,15 @@ def narrow_combo() -> QComboBox:
     return combo
 
 
+def wrapped_text(style: str, text: str = "") -> QLabel:
+    """Return a text that is broken into lines, and can be copied."""
+    label = QLabel(text)
+    label.setWordWrap(True)
+    label.setStyleSheet(style)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    return label
+
+
 def _icon(letter: str) -> QIcon:
     """Draw a letter in a grey that is seen on dark and on light; superqt draws it black."""
     pixmap = QPixmap(32, 32)
@@ -77,7 +84,7 @@ def _icon(letter: str) -> QIcon:
 
 
 class ImageChooser(QWidget):
-    """Choose one Image layer, and further ones of its shape as channels."""
+    """Choose one Image layer."""
 
     changed = Signal()
     """Emitted after every change of the choice."""
@@ -87,22 +94,14 @@ class ImageChooser(QWidget):
         self._layers: list[Image] = []
         self.combo = narrow_combo()
         self.combo.setToolTip("The image to segment.")
-        self.channels = QListWidget()
-        self.channels.setToolTip("Tick further images of the same shape as channels.")
-        self.more = folded("More channels", self.channels)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
         layout.addWidget(self.combo)
-        layout.addWidget(self.more)
-        self.combo.currentIndexChanged.connect(self._on_image_changed)
-        self.channels.itemChanged.connect(self._on_tick)
-        self._fill_channels(())
+        self.combo.currentIndexChanged.connect(lambda _: self.changed.emit())
 
     def offer(self, layers: Sequence[Image]) -> None:
-        """Offer these layers and keep the choice as far as it is still there."""
+        """Offer these layers and keep the choice, if it is still there."""
         chosen = self.chosen()
-        ticked = chosen[1:]
         self._layers = list(layers)
         with QSignalBlocker(self.combo):
             self.combo.clear()
@@ -110,63 +109,22 @@ class ImageChooser(QWidget):
             if not self._layers:
                 self.combo.addItem("no image layer")
             self.combo.setEnabled(bool(self._layers))
-            if chosen and chosen[0] in self._layers:
-                self.combo.setCurrentIndex(self._layers.index(chosen[0]))
-            elif chosen:
-                ticked = []
-        self._fill_channels(ticked)
+            if chosen is not None and chosen in self._layers:
+                self.combo.setCurrentIndex(self._layers.index(chosen))
         self.changed.emit()
 
     def choose(self, layer: Image) -> None:
         """Choose a layer that is on offer."""
         self.combo.setCurrentIndex(self._layers.index(layer))
 
-    def chosen(self) -> list[Image]:
-        """Return the chosen layer and the further channels; empty where there is none."""
-        if not self._layers:
-            return []
-        first = self._layers[self.combo.currentIndex()]
-        items = [self.channels.item(row) for row in range(self.channels.count())]
-        ticked = [item for item in items if item.checkState() == Qt.CheckState.Checked]
-        return [first, *(item.data(Qt.ItemDataRole.UserRole)[0] for item in ticked)]
+    def chosen(self) -> Image | None:
+        """Return the chosen layer; None where there is none."""
+        return self._layers[self.combo.currentIndex()] if self._layers else None
 
-    def _on_image_changed(self) -> None:
-        self._fill_channels(())
-        self.changed.emit()
-
-    def _on_tick(self) -> None:
-        self._name_section()
-        self.changed.emit()
-
-    def _fill_channels(self, ticked: Sequence[Image]) -> None:
-        with QSignalBlocker(self.channels):
-            self.channels.clear()
-            first = self._layers[self.combo.currentIndex()] if self._layers else None
-            for layer in self._layers:
-                if first is not None and layer != first:
-                    self.channels.addItem(_channel_item(layer, first, layer in ticked))
-        rows = min(max(self.channels.count(), 1), 5)
-        self.channels.setFixedHeight(rows * max(self.channels.sizeHintForRow(0), 18) + 8)
-        self.more.setVisible(first is not None and not first.rgb and self.channels.count() > 0)
-        self._name_section()
-
-    def _name_section(self) -> None:
-        n_more = len(self.chosen()) - 1
-        self.more.setText(f"More channels ({n_more} chosen)" if n_more > 0 else "More channels")
-
-
-def _channel_item(layer: Image, first: Image, ticked: bool) -> QListWidgetItem:
-    item = QListWidgetItem(str(layer.name))
-    # In a list, because Qt would copy what looks like a sequence, and layers do not.
-    item.setData(Qt.ItemDataRole.UserRole, [layer])
-    if layer.rgb or first.rgb or layer_shape(layer) != layer_shape(first):
-        item.setText(f"{layer.name}   ({shape_in_words(layer)})")
-        item.setToolTip("Cannot be a channel: not of the same shape, or a colour image.")
-        item.setFlags(Qt.ItemFlag.NoItemFlags)
-        return item
-    item.setFlags(Qt.ItemFlag.ItemIsUserCheckable | Qt.ItemFlag.ItemIsEnabled)
-    item.setCheckState(Qt.CheckState.Checked if ticked else Qt.CheckState.Unchecked)
-    return item
+    def others(self) -> list[Image]:
+        """Return the layers that are on offer, and not chosen."""
+        chosen = self.chosen()
+        return [layer for layer in self._layers if layer != chosen]
 
 
 class LabelsSlider(QWidget):

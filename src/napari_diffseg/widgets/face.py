@@ -12,7 +12,6 @@ from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
-    QLineEdit,
     QProgressBar,
     QPushButton,
     QScrollArea,
@@ -25,13 +24,23 @@ from napari_diffseg.errors import ParameterError
 from napari_diffseg.parameters import Scalar
 from napari_diffseg.params import PRESETS, RunOptions, SegmentationParams
 from napari_diffseg.widgets.apply_form import ApplyForm, ModelForm
-from napari_diffseg.widgets.controls import MUTED, ImageChooser, LabelsSlider, folded, narrow_combo
+from napari_diffseg.widgets.axes_form import AxesForm
+from napari_diffseg.widgets.channels_section import ChannelsSection
+from napari_diffseg.widgets.controls import (
+    AMBER,
+    RED,
+    ImageChooser,
+    LabelsSlider,
+    folded,
+    narrow_combo,
+    wrapped_text,
+)
 from napari_diffseg.widgets.form import ParameterForm
 from napari_diffseg.widgets.learn_from import LearnFromChooser
+from napari_diffseg.widgets.level_chooser import LevelChooser
+from napari_diffseg.widgets.memory_line import MemoryLine
+from napari_diffseg.widgets.region_chooser import RegionChooser
 from napari_diffseg.widgets.scribbles_form import ScribblesForm
-
-RED = "color: #e5605a;"
-AMBER = "color: #d9a441;"
 
 _PRESET_TITLES = {
     "default": "Default: quick",
@@ -47,12 +56,15 @@ class SegmentFace(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.images = ImageChooser()
-        self.axes_edit = QLineEdit()
-        self.axes_row = self._make_axes_row()
-        self.description = _text(MUTED)
-        self.notes = _text(AMBER)
+        self.axes_form = AxesForm()
+        self.channels = ChannelsSection()
+        self.channels_fold = folded("Channels", self.channels)
+        self.level = LevelChooser()
+        self.region = RegionChooser()
+        self.notes = wrapped_text(AMBER)
+        self.memory = MemoryLine()
         self.scribbles = ScribblesForm()
-        self.scribble_notes = _text(AMBER)
+        self.scribble_notes = wrapped_text(AMBER)
         self.learn_from = LearnFromChooser()
         self.segment_button = QPushButton("Segment")
         self.stop_button = QPushButton("Stop")
@@ -60,9 +72,9 @@ class SegmentFace(QWidget):
         self.previous_button = QPushButton("Previous result")
         self.uncertainty_box = QCheckBox("Show uncertainty")
         self.uncertain_button = QPushButton("Go to most uncertain")
-        self.reason = _text(RED)
+        self.reason = wrapped_text(RED)
         self.progress_bar = QProgressBar()
-        self.status = _text("")
+        self.status = wrapped_text("")
         self.device = narrow_combo()
         self._about_labels = f"{_N_LABELS.help} After a run it acts at once."
         self.labels = LabelsSlider(self._about_labels)
@@ -127,16 +139,15 @@ class SegmentFace(QWidget):
         self.scribble_notes.setText(" ".join(notes))
         self.scribble_notes.setVisible(bool(notes))
 
-    def show_image(self, description: str, notes: Sequence[str]) -> None:
-        """Read the axes out, and what a person should know of them."""
-        self.description.setText(description)
-        self.description.setVisible(bool(description))
+    def show_image_notes(self, notes: Sequence[str]) -> None:
+        """Say what a person should know of the image."""
         self.notes.setText(" ".join(notes))
         self.notes.setVisible(bool(notes))
 
-    def mark_axes(self, *, wrong: bool) -> None:
-        """Colour the letters of the axes where they cannot be used."""
-        self.axes_edit.setStyleSheet("border: 1px solid #e5534b;" if wrong else "")
+    def show_channels(self, n_rows: int) -> None:
+        """Show the channels where there are several."""
+        self.channels_fold.setVisible(n_rows > 1)
+        self.channels_fold.setText(self.channels.title())
 
     def show_merging(self, reason: str) -> None:
         """Switch the slider off for a reason; on, where there is none."""
@@ -176,22 +187,6 @@ class SegmentFace(QWidget):
 
     # --- making things --------------------------------------------------------------
 
-    def _make_axes_row(self) -> QWidget:
-        row = QWidget()
-        layout = QHBoxLayout(row)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(QLabel("Axes"))
-        layout.addWidget(self.axes_edit)
-        layout.addWidget(_text(MUTED, "one letter for each axis"), stretch=1)
-        self.axes_edit.setMaxLength(8)
-        self.axes_edit.setMaximumWidth(72)
-        self.axes_edit.setToolTip(
-            "One letter for each axis of the image: T time, C channels, Z depth, Y, X.\n"
-            "Change it where the guess is wrong, for example ZYX to CYX."
-        )
-        row.setVisible(False)
-        return row
-
     def _make_advanced(self) -> QWidget:
         box = QWidget()
         layout = QVBoxLayout(box)
@@ -221,8 +216,10 @@ class SegmentFace(QWidget):
         layout.setSpacing(6)
         layout.addWidget(QLabel("<b>Image</b>"))
         layout.addWidget(self.images)
-        layout.addWidget(self.axes_row)
-        layout.addWidget(self.description)
+        layout.addWidget(self.axes_form)
+        layout.addWidget(self.level)
+        layout.addWidget(self.channels_fold)
+        layout.addWidget(self.region)
         layout.addWidget(self.notes)
         layout.addSpacing(4)
         layout.addWidget(QLabel("<b>Scribbles</b>"))
@@ -232,6 +229,7 @@ class SegmentFace(QWidget):
         layout.addSpacing(8)
         layout.addLayout(buttons)
         layout.addWidget(self.live_box)
+        layout.addWidget(self.memory)
         layout.addWidget(self.progress_bar)
         layout.addWidget(self.reason)
         layout.addWidget(self.status)
@@ -290,14 +288,6 @@ class SegmentFace(QWidget):
             "(Kim et al. 2020), to compare with the literature."
         )
         self.device.setToolTip(next(s.help for s in RunOptions.specs() if s.name == "device"))
-
-
-def _text(style: str, text: str = "") -> QLabel:
-    label = QLabel(text)
-    label.setWordWrap(True)
-    label.setStyleSheet(style)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    return label
 
 
 def _devices() -> dict[str, str]:

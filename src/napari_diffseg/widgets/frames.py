@@ -1,7 +1,8 @@
-"""All frames of the chosen images, along time and depth alike; nothing is read ahead.
+"""All frames of the chosen images; nothing is read ahead.
 
-A *frame* is what one position of the sliders shows. The axes that are neither displayed
-nor channels are those of the stack; frames are counted in C order, the last axis fastest.
+A *frame* is a plane, one for each position of the sliders, or a volume, one for each time.
+The axes along which there are further ones are those of the stack; frames are counted in C
+order, the last axis fastest.
 """
 
 from __future__ import annotations
@@ -13,15 +14,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_diffseg.images.axes import resolve_axes
-from napari_diffseg.images.pixel_size import PixelSize, is_size
-from napari_diffseg.io.pixel_size import parse_unit
-from napari_diffseg.widgets.planes import NO_BREAK, ImageSource, describe_source, guess_axes
+from napari_diffseg.widgets.image_source import ImageSource
+from napari_diffseg.widgets.lazy_arrays import rearranged
+from napari_diffseg.widgets.sources import NO_BREAK
 
 if TYPE_CHECKING:
     import napari
     from napari.components import Dims
     from napari.layers import Image, Layer
+
+    from napari_diffseg.images.windows import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +38,19 @@ class FrameSet:
         The frame that was displayed when this was made.
     letters : str
         One letter for each axis of the layers.
+    channel_names : tuple of str
+        What the channels are called; empty texts where nobody says.
     """
 
     layers: tuple[Image, ...]
     shown: ImageSource
     letters: str
+    channel_names: tuple[str, ...] = ()
 
     @property
     def stack(self) -> tuple[int, ...]:
         """The axes along which there are frames."""
-        return tuple(a for a, where in enumerate(self.shown.index) if not isinstance(where, slice))
+        return self.shown.stack
 
     @property
     def lengths(self) -> tuple[int, ...]:
@@ -58,19 +63,9 @@ class FrameSet:
         return int(np.prod(self.lengths, dtype=np.int64))
 
     @property
-    def frame_shape(self) -> tuple[int, int]:
-        """Rows and columns of a frame."""
-        rows, columns = (self.shown.canvas.shape[axis] for axis in self.shown.displayed)
-        return rows, columns
-
-    @property
     def n_channels(self) -> int:
         """Channels of a frame."""
-        shown = self.shown
-        array = tuple(int(n) for n in shown.arrays[0].shape)
-        kept = [n for axis, n in enumerate(array) if axis not in self.stack]
-        shape = kept if len(shown.arrays) == 1 else [len(shown.arrays), *kept]
-        return resolve_axes(tuple(shape), shown.axes, rgb=shown.rgb).n_channels
+        return self.shown.image_axes.n_channels
 
     @property
     def in_view(self) -> int:
@@ -90,20 +85,33 @@ class FrameSet:
         places = zip(self.stack, self.position(number), strict=True)
         return ", ".join(f"{self.letters[axis]}{NO_BREAK}{place}" for axis, place in places)
 
-    def read(self, number: int) -> NDArray[Any]:
-        """Load a frame, with the axes `shown.axes`; slow for data on disk."""
-        where = dict(zip(self.stack, self.position(number), strict=True))
-        index = tuple(where.get(axis, old) for axis, old in enumerate(self.shown.index))
-        return replace(self.shown, index=index).read()
+    def pixels(self, number: int, channels: tuple[int, ...] | None = None) -> Any:
+        """Return a frame, with the axes `shown.axes`; nothing is read before it is asked for.
 
-    def window(self, number: int, rows: slice, columns: slice) -> tuple[int | slice, ...]:
+        Parameters
+        ----------
+        number : int
+            The frame.
+        channels : tuple of int, optional
+            Which of its channels stands in each place; as they are where None.
+        """
+        pixels = self.shown.at(self.position(number)).pixels()
+        if channels is None or "C" not in self.shown.axes:
+            return pixels
+        return rearranged(pixels, self.shown.axes.index("C"), channels)
+
+    def window(self, number: int, window: Window) -> tuple[int | slice, ...]:
         """Return where a window of a frame stands in an array of the canvas's shape."""
         index: list[int | slice] = [0] * len(self.shown.canvas.shape)
         for axis, place in zip(self.stack, self.position(number), strict=True):
             index[axis] = place
-        for axis, side in zip(self.shown.displayed, (rows, columns), strict=True):
+        for axis, side in zip(self.shown.spatial, window, strict=True):
             index[axis] = side
         return tuple(index)
+
+    def turned(self, labels: NDArray[Any]) -> NDArray[Any]:
+        """Bring labels ``(y, x)`` or ``(z, y, x)`` into the order of the layers' axes."""
+        return self.shown.turned(labels)
 
     def lies_as(self, other: FrameSet) -> bool:
         """Whether both are the same frames of the same arrays, at the same places."""
@@ -111,6 +119,7 @@ class FrameSet:
         return (
             self.stack == other.stack
             and replace(self.shown, index=other.shown.index).shows_the_same(other.shown)
+            and self.channel_names == other.channel_names
             and all(np.array_equal(mine[name], theirs[name]) for name in mine)
         )
 
@@ -149,35 +158,3 @@ class FrameSet:
         surplus = viewer.dims.ndim - layer.ndim
         axes = [axis + surplus for axis in self.stack]
         viewer.dims.set_point(axes, [float(world[axis]) for axis in self.stack])
-
-
-def describe_frames(layers: Sequence[Image], dims: Dims, axes: str | None = None) -> FrameSet:
-    """Find out which frames there are.
-
-    Parameters
-    ----------
-    layers : sequence of Image
-        One layer, or several of one shape, each of which is a channel.
-    dims : Dims
-        What the viewer displays.
-    axes : str, optional
-        One letter of ``T C Z Y X`` for each axis of the layers; guessed where None.
-
-    Raises
-    ------
-    InputError
-        As for `describe_source`.
-    """
-    shown = describe_source(layers, dims, axes)
-    letters = guess_axes(layers[0]) if axes is None else axes.strip().upper()
-    return FrameSet(tuple(layers), shown, letters)
-
-
-def pixel_size_of(source: ImageSource) -> PixelSize | None:
-    """Return how large a pixel is, where the layer says so in a unit of length."""
-    transform = source.canvas.transform
-    units = [parse_unit(str(transform["units"][axis])) for axis in source.displayed]
-    height, width = (abs(float(transform["scale"][axis])) for axis in source.displayed)
-    if units[0] is None or units[0] != units[1] or not (is_size(height) and is_size(width)):
-        return None
-    return PixelSize(height, width, units[0])

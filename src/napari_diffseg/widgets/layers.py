@@ -6,6 +6,7 @@ compared by ``==``, not ``is``: napari hands its plugins proxies of them.
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -15,16 +16,21 @@ from napari.layers import Image
 from napari.utils.colormaps import Colormap
 from numpy.typing import NDArray
 
+from napari_diffseg.errors import InputError
 from napari_diffseg.images.labels import smallest_unsigned_dtype
 from napari_diffseg.widgets.class_names import features_for
 from napari_diffseg.widgets.colors import Coloring, scribble_colors
-from napari_diffseg.widgets.planes import ImageSource
+from napari_diffseg.widgets.image_source import ImageSource
 
 if TYPE_CHECKING:
     import napari
     from napari.layers import Labels, Layer
 
     from napari_diffseg.core.result import Segmentation
+
+
+MOST_PAINTED = 1 << 32
+"""A layer to paint on, which is kept in memory, has no more pixels than this."""
 
 
 class ResultLayer:
@@ -114,15 +120,24 @@ class ResultLayer:
             self._layer.features = features
 
     def show_preview(self, labels: NDArray[np.unsignedinteger]) -> None:
-        """Show the labels ``(y, x)`` of a preview."""
-        self._layer.data = labels.reshape(self.source.placement.shape)
+        """Show the labels ``(y, x)`` or ``(z, y, x)`` of a preview.
+
+        Planes of a volume that a preview leaves out stay as they are.
+        """
+        if self.source.is_volume:
+            left_out = ~labels.any(axis=(1, 2))
+            if left_out.any():
+                shown = self.source.from_place(np.asarray(self._layer.data))
+                labels = np.where(left_out[:, None, None], shown, labels)
+        self._layer.data = self.source.in_place(labels)
         # New data make a layer editable again, but the next preview would wipe strokes out.
         self.lock()
 
     def complete(self, segmentation: Segmentation) -> None:
         """Show the result with its provenance; what was shown before keeps its colours."""
-        self._coloring.keep(self._layer.data, segmentation.labels)
-        self._layer.data = segmentation.labels.reshape(self.source.placement.shape)
+        labels = self.source.in_place(segmentation.labels)
+        self._coloring.keep(self._layer.data, labels)
+        self._layer.data = labels
         self._layer.colormap = self._coloring.colormap
         self._layer.metadata["napari_diffseg"] = {
             **segmentation.provenance(),
@@ -138,17 +153,15 @@ class ResultLayer:
             self._layer.data = self._result
             self._unlock()
 
-    def point_in_world(self, row: float, column: float) -> NDArray[np.float64]:
-        """Return where a point of the plane lies in the world."""
-        point = np.zeros(len(self.source.placement.shape))
-        point[list(self.source.displayed)] = row, column
+    def point_in_world(self, *place: float) -> NDArray[np.float64]:
+        """Return where a point ``(y, x)`` or ``(z, y, x)`` lies in the world."""
+        point = self.source.point(*place)
         return np.asarray(self._layer.data_to_world(point), dtype=np.float64)
 
-    def visible_size(self) -> tuple[int, int]:
-        """Return how many rows and columns of the plane the window shows."""
+    def visible_size(self) -> tuple[int, ...]:
+        """Return how many pixels the window shows along each spatial axis."""
         first, last = np.asarray(self._layer.corner_pixels)
-        height, width = (int(last[a] - first[a]) + 1 for a in self.source.displayed)
-        return height, width
+        return tuple(int(last[axis] - first[axis]) + 1 for axis in self.source.spatial)
 
     def _unlock(self) -> None:
         self._layer.editable = True
@@ -178,18 +191,30 @@ def add_scribbles(
     viewer : napari.Viewer
         Gets the layer, which becomes the active one.
     source : ImageSource
-        The image; of a stack every plane can be painted.
+        The image; of a stack every plane can be painted, unless it is too large: then those
+        of what is segmented now.
     n_clusters : int
         The most labels that a result has, for colours that are the same there.
     brush : int
         Width of the brush, in pixels of the image.
+
+    Raises
+    ------
+    InputError
+        What is segmented is too large to be painted on.
     """
+    canvas = source.canvas if math.prod(source.canvas.shape) <= MOST_PAINTED else source.placement
+    if math.prod(canvas.shape) > MOST_PAINTED:
+        raise InputError(
+            f"{source.layer_names[0]!r} has {math.prod(canvas.shape) / 1e9:.0f} thousand million "
+            "pixels, too many to paint on; choose a coarser level, or a smaller image."
+        )
     layer: Labels = viewer.add_labels(
-        np.zeros(source.canvas.shape, dtype=np.uint8),
+        np.zeros(canvas.shape, dtype=np.uint8),
         name=f"{source.layer_names[0]} scribbles",
         colormap=scribble_colors(n_clusters),
         opacity=1.0,
-        **source.canvas.transform,
+        **canvas.transform,
     )
     layer.brush_size = brush
     layer.selected_label = 1
@@ -219,8 +244,8 @@ class UncertaintyLayer:
     def show(
         self, uncertainty: NDArray[np.float32], source: ImageSource, above: Labels | None
     ) -> None:
-        """Show the uncertainty ``(y, x)`` of a result of this image, below the scribbles."""
-        data = uncertainty.reshape(source.placement.shape)
+        """Show the uncertainty of a result of this image, below the scribbles."""
+        data = source.in_place(uncertainty)
         if self._layer is not None and self._source is not None and source.lies_as(self._source):
             self._layer.data = data
             self._layer.visible = True

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari.layers import Labels
 
     from napari_diffseg.params import SegmentationParams
-    from napari_diffseg.widgets.planes import ImageSource
+    from napari_diffseg.widgets.image_source import ImageSource
 
 PAUSE = 100
 """Strokes are looked at when so many milliseconds have passed without a further one."""
@@ -129,7 +129,7 @@ class LiveLoop:
     """
 
     def __init__(self) -> None:
-        # By plane: to come back to a plane asks for nothing new.
+        # By plane or volume: to come back to one asks for nothing new.
         self._asked: dict[str, Asked] = {}
         self._is_whole = False
         self.is_late = False
@@ -153,8 +153,8 @@ class LiveLoop:
         ----------
         source, params
             What a run would be told.
-        strokes : ndarray of int, (y, x)
-            All of the scribbles on the plane.
+        strokes : ndarray of int, (y, x) or (z, y, x)
+            All of the scribbles on its pixels.
         is_busy : bool
             Whether a run is under way.
         can_follow : bool

@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from napari_diffseg.widgets.frames import pixel_size_of
-
 if TYPE_CHECKING:
-    from napari_diffseg.widgets.planes import ImageSource
+    from napari_diffseg.widgets.image_source import ImageSource
 
 
 def facts_known(
@@ -39,5 +37,5 @@ def facts_known(
             one: tuple(float(part) for part in colors[one]) for one in labels if one in colors
         }
     if source is not None:
-        facts["pixel_size"] = pixel_size_of(source)
+        facts["pixel_size"] = source.pixel_size
     return facts

@@ -13,7 +13,7 @@ from napari_diffseg.widgets.model_facts import facts_known
 
 if TYPE_CHECKING:
     from napari_diffseg.core.model import Model
-    from napari_diffseg.widgets.planes import ImageSource
+    from napari_diffseg.widgets.image_source import ImageSource
 
 RESULT, LOADED = "result", "loaded"
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_diffseg.widgets.scribbles import View, visible_part
-
 if TYPE_CHECKING:
     from napari.layers import Labels
 
     from napari_diffseg.params import RunOptions, SegmentationParams
+    from napari_diffseg.widgets.image_source import ImageSource
     from napari_diffseg.widgets.other_planes import Lesson, OtherPlanes
-    from napari_diffseg.widgets.planes import ImageSource
-    from napari_diffseg.widgets.scribbles import StrokeSource
+    from napari_diffseg.widgets.scribbles import StrokeSource, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +34,8 @@ class Order:
         What a run from the start learns from besides the plane.
     lesson : Lesson
         What is known of those.
+    view : tuple of slice, or None
+        What the window shows of the pixels; None for all.
     """
 
     source: ImageSource
@@ -45,7 +45,4 @@ class Order:
     strokes: StrokeSource | None
     others: OtherPlanes
     lesson: Lesson
-
-    def view(self) -> View | None:
-        """Return the rows and columns of the plane that the window shows; None for all."""
-        return None if self.scribbles is None else visible_part(self.scribbles, self.source)
+    view: View | None = None

@@ -1,6 +1,6 @@
 """What a run learns from besides the plane shown: which planes, and what is painted on them.
 
-No Qt. As in `planes`, nothing is read before it is asked for.
+No Qt. As in `sources`, nothing is read before it is asked for.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from napari_diffseg.widgets.planes import ImageSource
+    from napari_diffseg.widgets.image_source import ImageSource
     from napari_diffseg.widgets.scribbles import PaintedPlane, StrokeSource
 
 Position = tuple[int, ...]
@@ -125,13 +125,15 @@ class OtherPlanes:
 
 def most_others(source: ImageSource) -> int:
     """Return how many other planes are learned from at most; what is known of each is kept."""
-    n_pixels = math.prod(source.canvas.shape[axis] for axis in source.displayed)
-    return min(max(MOST_PIXELS // n_pixels, FEWEST_OTHERS), MOST_OTHERS)
+    return min(max(MOST_PIXELS // math.prod(source.spatial_shape), FEWEST_OTHERS), MOST_OTHERS)
 
 
 def choose_others(
     source: ImageSource, strokes: StrokeSource | None, learn_from: LearnFrom
 ) -> OtherPlanes:
-    """Return what a run learns from besides the plane shown; of a single plane nothing."""
-    is_stack = source.n_planes > 1
+    """Return what a run learns from besides the plane shown.
+
+    Nothing of a single plane; and nothing of volumes, each of which has many planes itself.
+    """
+    is_stack = source.n_frames > 1 and not source.is_volume
     return OtherPlanes(source, strokes, learn_from if is_stack else LearnFrom.HERE)

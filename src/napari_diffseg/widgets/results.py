@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from napari_diffseg.widgets.class_names import names_in
 from napari_diffseg.widgets.history import ResultHistory
+from napari_diffseg.widgets.image_source import ImageSource
 from napari_diffseg.widgets.layers import ResultLayer
 from napari_diffseg.widgets.model_facts import facts_known
-from napari_diffseg.widgets.planes import ImageSource
 
 if TYPE_CHECKING:
     import napari

@@ -1,6 +1,6 @@
-"""Labels layers → strokes: which pixels of which Labels layer belong to the plane of a run.
+"""Labels layers → strokes: which pixels of which Labels layer belong to the pixels of a run.
 
-As in `planes`, nothing is read before it is asked for, and no layer is touched.
+As in `sources`, nothing is read before it is asked for, and no layer is touched.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from napari.layers import Labels
 from numpy.typing import NDArray
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.widgets.planes import ImageSource
+from napari_diffseg.widgets.image_source import ImageSource
 
 if TYPE_CHECKING:
     import napari
+    from napari.components import Dims
 
-View = tuple[slice, slice]
+View = tuple[slice, ...]
+"""What the window shows of a plane or a volume, a slice for each of its spatial axes."""
 
 _BRUSH_ON_SCREEN = 12
 """Width of a new brush, in pixels of the screen."""
@@ -29,7 +31,7 @@ _BRUSHES_ACROSS = 25
 
 @dataclass(frozen=True, slots=True)
 class PaintedPlane:
-    """What is painted on one plane.
+    """What is painted on one plane, or in one volume.
 
     Attributes
     ----------
@@ -45,7 +47,7 @@ class PaintedPlane:
 
 @dataclass(frozen=True, slots=True)
 class StrokeSource:
-    """The strokes on the plane of a run; nothing is read before `read`.
+    """The strokes on the plane or in the volume of a run; nothing is read before `read`.
 
     Attributes
     ----------
@@ -54,9 +56,11 @@ class StrokeSource:
     array : array-like
         Its data, at the finest level.
     index : tuple of int or slice
-        The plane within it.
+        The plane or the volume within it.
+    order : tuple of int
+        The axes of what `array[index]` gives, as ``(y, x)`` or ``(z, y, x)``.
     channel : int
-        The axis of what `array[index]` gives along which strokes count alike; −1 for none.
+        Its axis along which strokes count alike; −1 for none.
     stack : tuple of int
         The axes of the array along which further planes can be painted.
     missing : int
@@ -66,6 +70,7 @@ class StrokeSource:
     layer_name: str
     array: Any
     index: tuple[int | slice, ...]
+    order: tuple[int, ...]
     channel: int
     stack: tuple[int, ...]
     missing: int
@@ -106,9 +111,12 @@ class StrokeSource:
         return found
 
     def read(self) -> NDArray[Any]:
-        """Return a copy of the strokes ``(y, x)``; slow for data on disk."""
-        plane = np.array(self.array[self.index])
-        return plane if self.channel < 0 else plane.max(axis=self.channel)
+        """Return a copy of the strokes ``(y, x)`` or ``(z, y, x)``; slow for data on disk."""
+        strokes = np.asarray(self.array[self.index])
+        if self.channel < 0:
+            return strokes.transpose(self.order).copy()
+        strokes = strokes.transpose(self.channel, *self.order)
+        return strokes[0].copy() if len(strokes) == 1 else strokes.max(axis=0)
 
 
 def scribble_layers(viewer: napari.Viewer) -> list[Labels]:
@@ -117,12 +125,12 @@ def scribble_layers(viewer: napari.Viewer) -> list[Labels]:
 
 
 def describe_strokes(layer: Labels, source: ImageSource) -> StrokeSource:
-    """Find the strokes that belong to the plane of a run.
+    """Find the strokes that belong to the pixels of a run.
 
     Parameters
     ----------
     layer : Labels
-        Of the shape of the image, of its plane, or of a stack of such planes.
+        Of the shape of the image, or of what is segmented, or of a stack of such.
     source : ImageSource
         What is segmented.
 
@@ -154,6 +162,7 @@ def describe_strokes(layer: Labels, source: ImageSource) -> StrokeSource:
         layer_name=str(layer.name),
         array=array,
         index=index,
+        order=tuple(_axis_left(index, axis - missing) for axis in source.spatial),
         channel=_axis_left(index, channel) if source.channel >= 0 and channel >= 0 else -1,
         stack=stack,
         missing=missing,
@@ -163,8 +172,8 @@ def describe_strokes(layer: Labels, source: ImageSource) -> StrokeSource:
 def _find_index(
     shape: tuple[int, ...], missing: int, source: ImageSource
 ) -> tuple[int | slice, ...] | None:
-    """Return the plane within an array of scribbles; None where the shape does not fit."""
-    if missing < 0 or min(source.displayed) < missing:
+    """Return what of an array of scribbles belongs to a run; None where the shape is another."""
+    if missing < 0 or min(source.spatial) < missing:
         return None
     index: list[int | slice] = []
     for axis, length in enumerate(shape):
@@ -186,20 +195,18 @@ def _find_index(
 
 
 def _axis_left(index: tuple[int | slice, ...], axis: int) -> int:
-    """Return which axis of the plane an axis of the layer has become."""
+    """Return which axis of what is read an axis of the layer has become."""
     return sum(isinstance(where, slice) for where in index[:axis])
 
 
 def _lie_on_plane(
     layer: Labels, index: tuple[int | slice, ...], missing: int, source: ImageSource
 ) -> bool:
-    """Whether two corners of the plane are in the same place of the world in both."""
+    """Whether two corners of what is segmented are at one place of the world in both."""
     compared = [a for a in range(missing, len(source.index)) if a != source.channel]
     near = 0.3 * np.abs(source.placement.transform["scale"])[compared]
     for corner in (0, 1):
-        on_plane = np.zeros(len(source.index))
-        for axis in source.displayed:
-            on_plane[axis] = corner * (source.placement.shape[axis] - 1)
+        on_plane = source.point(*(corner * (length - 1) for length in source.spatial_shape))
         on_scribbles = on_plane[missing:].copy()
         for axis, where in enumerate(index):
             if not isinstance(where, slice):
@@ -223,35 +230,44 @@ def strokes_checksum(strokes: NDArray[Any]) -> int:
     return zlib.crc32(np.ascontiguousarray(strokes))
 
 
-def visible_part(layer: Labels, source: ImageSource) -> View | None:
-    """Return the rows and columns of the plane that the window shows.
+def visible_part(layer: Labels, source: ImageSource, dims: Dims) -> View | None:
+    """Return what the window shows of the pixels of a run.
 
     Parameters
     ----------
     layer : Labels
-        A layer whose last axes are those of the plane, such as its scribbles.
+        A layer whose last axes are those of the image, such as its scribbles.
     source : ImageSource
-        Whose plane it is.
+        What is segmented.
+    dims : Dims
+        The sliders of the viewer: of a volume one plane is in view. In a 3D view, that is the
+        one of the Z slider.
 
     Returns
     -------
     tuple of slice, or None
         None where all of it is in view, or nothing.
     """
-    missing = len(source.index) - layer.ndim
+    missing, n_axes = len(source.index) - layer.ndim, len(source.index)
+    shown = [axis - dims.ndim + n_axes for axis in dims.order[-2:]]
+    whole = {axis: slice(0, source.canvas.shape[axis]) for axis in source.spatial}
     first, last = np.asarray(layer.corner_pixels)
-    view = []
-    for axis in source.displayed:
-        length = source.placement.shape[axis]
-        start = max(int(first[axis - missing]), 0)
-        view.append(slice(start, min(int(last[axis - missing]) + 1, length)))
-    rows, columns = view
-    sizes = [side.stop - side.start for side in view]
-    whole = [source.placement.shape[axis] for axis in source.displayed]
+    sides = {
+        axis: slice(max(int(first[axis - missing]), 0), int(last[axis - missing]) + 1)
+        for axis in shown
+        if axis in whole
+    }
     # A layer that was never drawn is said to show its first pixel.
-    if min(sizes) <= 1 or sizes == whole:
-        return None
-    return rows, columns
+    if dims.ndisplay > 2 or any(side.stop - side.start <= 1 for side in sides.values()):
+        sides = {axis: whole[axis] for axis in sides}
+    position = np.round(layer.world_to_data(dims.point)).astype(int)
+    for axis in set(whole) - set(sides):
+        place = min(max(int(position[axis - missing]), 0), whole[axis].stop - 1)
+        sides[axis] = slice(place, place + 1)
+    view = tuple(
+        slice(sides[axis].start, min(sides[axis].stop, whole[axis].stop)) for axis in source.spatial
+    )
+    return None if view == tuple(whole.values()) else view
 
 
 def sensible_brush(source: ImageSource, zoom: float) -> int:
@@ -264,8 +280,8 @@ def sensible_brush(source: ImageSource, zoom: float) -> int:
     zoom : float
         Pixels of the screen for one unit of the world.
     """
-    axes = list(source.displayed)
+    *_, height, width = source.spatial_shape
+    axes = list(source.spatial[-2:])
     pixel = float(np.min(np.abs(source.placement.transform["scale"])[axes]))
-    shorter = min(source.placement.shape[axis] for axis in axes)
-    widest = max(shorter // _BRUSHES_ACROSS, 1)
+    widest = max(min(height, width) // _BRUSHES_ACROSS, 1)
     return int(np.clip(round(_BRUSH_ON_SCREEN / max(zoom * pixel, 1e-9)), 1, widest))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import napari
     from napari.layers import Labels
 
-    from napari_diffseg.widgets.planes import ImageSource
+    from napari_diffseg.widgets.image_source import ImageSource
     from napari_diffseg.widgets.results import Results
     from napari_diffseg.widgets.scribbles_form import ScribblesForm
 

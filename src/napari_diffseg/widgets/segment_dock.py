@@ -13,17 +13,19 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QWidget
 
-from napari_diffseg.errors import DiffSegError, InputError
+from napari_diffseg.errors import DiffSegError
 from napari_diffseg.widgets import words
 from napari_diffseg.widgets.apply_section import ApplySection
+from napari_diffseg.widgets.axes_section import AxesSection
 from napari_diffseg.widgets.choice import Choice
 from napari_diffseg.widgets.face import SegmentFace
 from napari_diffseg.widgets.follower import StrokeFollower
+from napari_diffseg.widgets.layer_facts import image_layers
 from napari_diffseg.widgets.live import Answer
 from napari_diffseg.widgets.model_section import ModelSection
 from napari_diffseg.widgets.notices import notify_of
 from napari_diffseg.widgets.order import Order
-from napari_diffseg.widgets.planes import image_layers
+from napari_diffseg.widgets.overview import Overview
 from napari_diffseg.widgets.relabel import LabelMerger
 from napari_diffseg.widgets.results import Results
 from napari_diffseg.widgets.scribbles import painted_classes
@@ -57,7 +59,11 @@ class SegmentDock(SegmentFace):
         turn = Lock()
         self.session = SegmentationSession(launcher(turn))
         self.section = ScribblesSection(viewer, self.scribbles, self.results, self._show_failure)
-        self.choice = Choice(viewer, self, self.section)
+        self.axes = AxesSection(self.axes_form)
+        self.choice = Choice(viewer, self, self.axes, self.section, self.results)
+        self._overview = Overview(
+            self, self.choice, self.axes, self.section, self.results, self.session
+        )
         self._merger = LabelMerger(self._on_merged, self._show_failure, turn)
         self._doubts = UncertaintyView(
             viewer, self.results, lambda: self.section.layer, self._show_failure, turn
@@ -73,7 +79,12 @@ class SegmentDock(SegmentFace):
             turn,
         )
         self._follower = StrokeFollower(
-            self.section, self.session, self.results, self.choice.order, self._follow, self.say
+            self.section,
+            self.session,
+            self.results,
+            partial(self.choice.order, follows=True),
+            self._follow,
+            self.say,
         )
         self._connect_controls()
         self._links = [
@@ -85,7 +96,7 @@ class SegmentDock(SegmentFace):
         ]
         for emitter, slot in self._links:
             emitter.connect(slot)
-        self._parts = (self.section, self._doubts, self.modelling, self.applying)
+        self._parts = (self.axes, self.section, self._doubts, self.modelling, self.applying)
         self.destroyed.connect(partial(_release, self.session, self._links, self._parts))
         self._on_layers()
         active = viewer.layers.selection.active
@@ -107,7 +118,9 @@ class SegmentDock(SegmentFace):
         self.uncertainty_box.toggled.connect(self._doubts.show)
         self.uncertain_button.clicked.connect(self._doubts.go)
         self.images.changed.connect(self._on_image_chosen)
-        self.axes_edit.textEdited.connect(self._refresh)
+        self.axes.changed.connect(self._on_image_chosen)
+        for part in (self.channels, self.level, self.region):
+            part.changed.connect(self._refresh)
         self.preset.activated.connect(self.fill_in_preset)
         self.learn_from.changed.connect(self._refresh)
         self.labels.moved.connect(self._on_labels)
@@ -185,7 +198,7 @@ class SegmentDock(SegmentFace):
             self._merger.ask(n_labels)
 
     def _on_image_chosen(self) -> None:
-        self.choice.guess_axes()
+        self.choice.take()
         self._refresh()
 
     # --- what the viewer does -------------------------------------------------------
@@ -208,54 +221,14 @@ class SegmentDock(SegmentFace):
             self.uncertainty_box.setChecked(False)
         if self.section.layer is not None and self.section.layer == layer:
             self.say(words.SCRIBBLES_GONE)
+        self.axes.on_removed(layer)
         self.applying.on_layer_removed(layer)
         self._on_layers()
 
     def _refresh(self, event: Any = None) -> None:
-        """Read the axes out, mark what is wrong, and say why Segment is off."""
-        reason = self._show_source() or next(iter(self._problems().values()), "")
-        self.show_parameters(self.params_form.values())
-        busy = self.session.is_busy
-        self.give_reason(reason, wrong=bool(self.images.chosen()), busy=busy)
-        self.segment_button.setEnabled(not reason and not busy)
-        self.segment_button.setToolTip(reason or words.HINT)
-        self._show_what_can_be_done()
+        """Bring the controls up to date with what is chosen."""
+        self._overview.show()
         self.applying.refresh()
-
-    def _show_what_can_be_done(self) -> None:
-        """Switch on what makes sense with the result and the scribbles that there are."""
-        results, busy = self.results, self.session.is_busy
-        shown = results.segmentation if results.finished is not None else None
-        self.live_box.setEnabled(self.section.layer is not None)
-        self.previous_button.setEnabled(bool(results.history) and not busy)
-        self.uncertain_button.setEnabled(shown is not None)
-        self.uncertainty_box.setEnabled(shown is not None or self.uncertainty_box.isChecked())
-        self.show_merging(words.ALL_PAINTED if shown is not None and shown.only_painted else "")
-
-    def _problems(self) -> dict[str, str]:
-        return {**self.params_form.problems(), **self.options_form.problems()}
-
-    def _show_source(self) -> str:
-        """Show what would be segmented; return why nothing can be, or an empty text."""
-        try:
-            source = self.choice.source()
-        except InputError as error:
-            self.show_image("", ())
-            self.show_scribble_notes(())
-            self.mark_axes(wrong=bool(self.images.chosen()))
-            self.learn_from.setVisible(False)
-            return str(error)
-        self.show_image(source.description, source.notes)
-        self.mark_axes(wrong=False)
-        self.learn_from.setVisible(source.n_planes > 1)
-        try:
-            strokes = self.section.strokes(source)
-        except InputError as error:
-            self.show_scribble_notes(())
-            return str(error)
-        self.section.survey.watch(strokes)
-        self.show_scribble_notes(self.choice.stroke_notes(source, strokes))
-        return ""
 
     # --- what the run says ----------------------------------------------------------
 

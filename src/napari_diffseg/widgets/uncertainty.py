@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari_diffseg.widgets.layers import ResultLayer
     from napari_diffseg.widgets.results import Results
 
-Region = tuple[slice, slice]
+Region = tuple[slice, ...]
 
 _ROOM = 4
 """The view comes nearer until it is about so many times as large as the region …"""
@@ -131,12 +131,9 @@ def look_at(viewer: napari.Viewer, layer: ResultLayer, region: Region) -> None:
     layer : ResultLayer
         On which the region lies.
     region : tuple of slice
-        Rows and columns of the plane.
+        One for each spatial axis of the result.
     """
-    rows, columns = region
-    middle = layer.point_in_world(
-        (rows.start + rows.stop - 1) / 2, (columns.start + columns.stop - 1) / 2
-    )
+    middle = layer.point_in_world(*((side.start + side.stop - 1) / 2 for side in region))
     dims = viewer.dims
     surplus = dims.ndim - len(middle)
     for axis in dims.not_displayed:
@@ -144,10 +141,12 @@ def look_at(viewer: napari.Viewer, layer: ResultLayer, region: Region) -> None:
             dims.set_point(axis, float(middle[axis - surplus]))
     camera = camera_of(viewer)
     camera.center = tuple(float(middle[axis - surplus]) for axis in dims.displayed)
-    height, width = layer.visible_size()
-    room = max(
-        _ROOM * (side.stop - side.start) / max(visible, 1)
-        for side, visible in ((rows, height), (columns, width))
-    )
-    if 0 < room < 1 and min(height, width) > 1:
+    spatial = layer.source.spatial
+    sides = [
+        (side.stop - side.start, visible)
+        for axis, side, visible in zip(spatial, region, layer.visible_size(), strict=True)
+        if axis + surplus in dims.displayed
+    ]
+    room = max((_ROOM * length / max(visible, 1) for length, visible in sides), default=1)
+    if 0 < room < 1 and min(visible for _, visible in sides) > 1:
         camera.zoom *= min(1 / room, _NEARER)

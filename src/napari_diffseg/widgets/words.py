@@ -22,6 +22,11 @@ UNPAINTED_HERE = (
 )
 SCRIBBLES_GONE = "The scribbles layer was removed; the result stays as it is."
 ONLY_HERE = "Of the scribbles, the strokes on this plane are used."
+ONLY_THIS_VOLUME = "Of the scribbles, the strokes of this time point are used, on all its planes."
+PAINT_IN_2D = (
+    "Strokes are painted in the 2D view: switch to it with the button with the cube, below the "
+    "layer list."
+)
 LATER = "These strokes are taken in when the run under way is over."
 ALL_PAINTED = "Every pixel goes to a class that you painted, so there is nothing to merge."
 HINT = "Press Segment: regions appear on the image as they form."

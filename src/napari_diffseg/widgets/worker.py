@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from napari_diffseg.core.result import Segmentation
     from napari_diffseg.core.training import Iteration
+    from napari_diffseg.widgets.image_source import ImageSource
     from napari_diffseg.widgets.order import Order
-    from napari_diffseg.widgets.planes import ImageSource
     from napari_diffseg.widgets.scribbles import View
     from napari_diffseg.widgets.session import Steps
 
@@ -74,7 +74,8 @@ def segmentation_steps(
     params, options
         What the run is told; previews are always made.
     read_strokes : callable, optional
-        Returns the scribbles ``(y, x)``; where nothing is painted, the run is one without.
+        Returns the scribbles ``(y, x)`` or ``(z, y, x)``; where nothing is painted, the run is
+        one without.
     read_others : callable, optional
         Returns other planes to learn from, and what is painted on each.
     """
@@ -83,12 +84,17 @@ def segmentation_steps(
 
     others = read_others() if read_others is not None else []
     strokes = read_strokes() if read_strokes is not None else None
+    region = source.region
     return segment_steps(
-        source.read(),
+        source.pixels(),
         scribbles=strokes if strokes is not None and strokes.any() else None,
         references=[Reference(*other) for other in others],
         axes=source.axes,
         rgb=source.rgb,
+        spacing=source.spacing,
+        channels=source.channels,
+        region=None if region is None else region.mask(),
+        look_at=source.look_at,
         params=params,
         options=_for_window(options),
     )
@@ -107,11 +113,11 @@ def correction_steps(
     ----------
     segmentation : Segmentation
         Where it starts from.
-    strokes : ndarray of int, (y, x)
-        All of the scribbles on its plane; where there are none any more, and none on other
+    strokes : ndarray of int, (y, x) or (z, y, x)
+        All of the scribbles on its pixels; where there are none any more, and none on other
         planes that it was learned from, the result is that of the network by itself.
     view : tuple of slice, optional
-        Rows and columns that the person sees; they are answered first.
+        What of them the person sees; it is answered first.
     params : SegmentationParams
         Those of the result, or the same with another number of labels.
     options : RunOptions
@@ -143,12 +149,11 @@ def steps_maker(
         What the run is told.
     base : Segmentation or None
         A result to follow from; None for a run from the start.
-    strokes : ndarray of int, (y, x), or None
+    strokes : ndarray of int, (y, x) or (z, y, x), or None
         The scribbles; where None, a run from the start reads those of the order.
     """
     if base is not None and strokes is not None:
-        view = order.view()
-        return partial(correction_steps, base, strokes, view, order.params, order.options)
+        return partial(correction_steps, base, strokes, order.view, order.params, order.options)
     read = order.strokes.read if order.strokes is not None else None
     if strokes is not None:
         read = partial(np.asarray, strokes)

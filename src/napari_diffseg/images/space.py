@@ -1,0 +1,94 @@
+"""The spatial axes of an image, and how far its planes are apart.
+
+Everything that has a size in space (a Gaussian, a kernel, a halo, a block) is stated in
+pixels, the distance of neighbours along y and x; here it becomes one number for each axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from napari_diffseg.errors import InputError
+
+_FARTHEST = 100.0  # planes that are farther apart than so many pixels tell the same nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """The space that an image lies in.
+
+    Attributes
+    ----------
+    n_axes : int
+        2 for planes ``y x``, 3 for volumes ``z y x``.
+    z_step : float
+        Distance of neighbouring planes in pixels; 1 where voxels are cubes.
+    """
+
+    n_axes: int = 2
+    z_step: float = 1.0
+
+    @property
+    def is_volume(self) -> bool:
+        """Whether it has planes."""
+        return self.n_axes == 3
+
+    @property
+    def letters(self) -> str:
+        """``"YX"`` or ``"ZYX"``."""
+        return "ZYX"[-self.n_axes :]
+
+    @property
+    def steps(self) -> tuple[float, ...]:
+        """Distance of neighbours along each axis, in pixels."""
+        return (self.z_step, 1.0, 1.0)[-self.n_axes :]
+
+    def along(self, length: float) -> tuple[float, ...]:
+        """Return a length in pixels in steps of each axis."""
+        return tuple(length / step for step in self.steps)
+
+    def reach(self, radius: float) -> tuple[int, ...]:
+        """Return how many neighbours on each side lie within a radius in pixels."""
+        return tuple(round(one) for one in self.along(radius))
+
+
+PLANE = Space()
+"""The space of planes."""
+
+
+def space_of(spatial: str, spacing: Sequence[float] | None) -> Space:
+    """Return the space of an image.
+
+    Parameters
+    ----------
+    spatial : str
+        ``"YX"`` or ``"ZYX"``.
+    spacing : sequence of float, optional
+        Distances of neighbours along z, y and x, in any one unit; of a plane it does not
+        count. Voxels are taken for cubes where None.
+
+    Raises
+    ------
+    InputError
+        They are not three positive numbers.
+    """
+    if spatial == "YX":
+        return PLANE
+    if spacing is None:
+        return Space(3)
+    distances = [float(one) for one in spacing]
+    if len(distances) != 3 or not all(0 < one < float("inf") for one in distances):
+        said = ", ".join(f"{one:g}" for one in distances)
+        raise InputError(
+            f"The spacing of the voxels is ({said}), but three positive numbers were expected; "
+            "give the distances along z, y and x, such as 1, 0.25, 0.25."
+        )
+    z, y, x = distances
+    z_step = z / ((y + x) / 2)
+    if not 1 / _FARTHEST <= z_step <= _FARTHEST:
+        raise InputError(
+            f"The planes are {z_step:g} times as far apart as the pixels, which cannot be; check "
+            "the spacing, or segment the stack plane by plane."
+        )
+    return Space(3, z_step)

@@ -1,0 +1,110 @@
+"""The axes of a file of frames: stated, told by the file, or guessed with a word on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from napari_diffseg.errors import InputError
+from napari_diffseg.images.axes import resolve_axes
+from napari_diffseg.images.pixel_size import PixelSize
+from napari_diffseg.io.facts import ImageFacts, Spacing
+
+
+def frame_axes(
+    path: Path, facts: ImageFacts, stated: str | None, n_channels: int | None
+) -> tuple[str, tuple[str, ...]]:
+    """Find out what the axes of a file are.
+
+    Parameters
+    ----------
+    path : Path
+        Of the file, for what is said.
+    facts : ImageFacts
+        What the file says.
+    stated : str or None
+        What a person says; this holds.
+    n_channels : int or None
+        How many channels are expected; it decides a guess between channels and frames.
+
+    Returns
+    -------
+    axes : str
+        One letter of T C Z Y X for each axis.
+    notes : tuple of str
+        What should be known of a guess.
+
+    Raises
+    ------
+    InputError
+        The axes do not fit the shape, or cannot be guessed.
+    """
+    axes = stated or facts.axes
+    notes: tuple[str, ...] = ()
+    if axes is None and len(facts.shape) == 3:
+        axes, note = _guess_of_three(path, facts, n_channels)
+        if note is None:
+            return axes, ()
+        notes = (note,)
+    lengths = facts.shape
+    if axes is not None and len(axes.strip()) == len(lengths):
+        # A frame is one entry of T, and has axes that an image can have.
+        lengths = tuple(
+            min(length, 1) if letter == "T" else length
+            for letter, length in zip(axes.strip().upper(), lengths, strict=True)
+        )
+    try:
+        return resolve_axes(lengths, axes, rgb=facts.rgb if stated is None else None).axes, notes
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def size_along(
+    own: str | None, size: PixelSize | None, spacing: Spacing | None, axes: str
+) -> tuple[PixelSize | None, Spacing | None]:
+    """Return the pixel size and the spacing of a file whose axes are these.
+
+    Where a person calls y what the file calls x, the two lengths change places. What has no
+    planes has no distance of planes.
+
+    Parameters
+    ----------
+    own : str or None
+        Axes that the file itself states.
+    size : PixelSize or None
+        What the file says.
+    spacing : tuple of 3 floats, or None
+        What the file says.
+    axes : str
+        One letter for each axis, Y and X among them.
+    """
+    if _is_turned(axes) != _is_turned(own or "YX"):
+        size = size and size.turned
+        spacing = spacing and (spacing[0], spacing[2], spacing[1])
+    if "Z" not in axes:
+        size, spacing = size and size.plane, None
+    return size, spacing
+
+
+def _is_turned(axes: str) -> bool:
+    return axes.index("X") < axes.index("Y")
+
+
+def _guess_of_three(
+    path: Path, facts: ImageFacts, n_channels: int | None
+) -> tuple[str, str | None]:
+    """Guess the three axes of a file: channels, or frames; with what a person should know."""
+    try:
+        guess = resolve_axes(facts.shape, rgb=facts.rgb)
+    except InputError:
+        return "TYX", f"{path.name} does not name its first axis; it was taken for time (T)."
+    if guess.rgb or guess.axes[0] != "C":
+        return guess.axes, None
+    found = guess.n_channels
+    if n_channels == 1 < found:
+        note = f"{path.name} does not name its axes; the first ({found}) was taken for time (T)."
+        return "TYX", note
+    note = (
+        f"{path.name} does not name its axes; the first ({found}) was taken for channels. If it is "
+        "time, state the axes TYX."
+    )
+    return guess.axes, note

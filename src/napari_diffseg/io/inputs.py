@@ -1,0 +1,60 @@
+"""Which images a path names: a file, or those in a folder."""
+
+from __future__ import annotations
+
+import re
+from os import PathLike
+from pathlib import Path
+
+from napari_diffseg.errors import InputError
+from napari_diffseg.io.kinds import is_zarr
+
+IMAGE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
+"""Endings of the files that `list_inputs` takes from a folder, beside zarr folders."""
+
+
+def list_inputs(path: str | PathLike[str]) -> list[Path]:
+    """List the images that a path names.
+
+    Parameters
+    ----------
+    path : path-like
+        A file or a zarr folder, which is returned as it is; or a folder, of which the
+        images of known endings and the zarr folders are returned, hidden ones left out.
+
+    Returns
+    -------
+    list of Path
+        In natural order: ``t2.tif`` before ``t10.tif``.
+
+    Raises
+    ------
+    InputError
+        There is nothing of this name, or no image in the folder.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path} does not exist; check the name of the file or folder.")
+    if not path.is_dir() or is_zarr(path):
+        return [path]
+    try:
+        entries = [entry for entry in path.iterdir() if not entry.name.startswith(".")]
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+    images = [
+        entry
+        for entry in entries
+        if (is_zarr(entry) if entry.is_dir() else entry.suffix.lower() in IMAGE_SUFFIXES)
+    ]
+    if not images:
+        raise InputError(
+            f"There is no image in the folder {path}; known are {', '.join(IMAGE_SUFFIXES)} and "
+            "zarr folders."
+        )
+    return sorted(images, key=_natural)
+
+
+def _natural(path: Path) -> tuple[list[tuple[int, str]], str]:
+    """Sort numbers in names by their size."""
+    parts = re.split(r"(\d+)", path.name.casefold())
+    return [(int(part) if part.isdecimal() else -1, part) for part in parts], path.name

@@ -1,0 +1,127 @@
+"""What the dock says before a run: what would be segmented, and why nothing can be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_diffseg.errors import DiffSegError, InputError
+from napari_diffseg.widgets import words
+from napari_diffseg.widgets.memory_line import remedies
+from napari_diffseg.widgets.region import RegionKind
+
+if TYPE_CHECKING:
+    from napari_diffseg.widgets.axes_section import AxesSection
+    from napari_diffseg.widgets.choice import Choice
+    from napari_diffseg.widgets.face import SegmentFace
+    from napari_diffseg.widgets.image_source import ImageSource
+    from napari_diffseg.widgets.results import Results
+    from napari_diffseg.widgets.scribbles_section import ScribblesSection
+    from napari_diffseg.widgets.session import SegmentationSession
+
+
+class Overview:
+    """Brings the controls up to date with what is chosen.
+
+    Parameters
+    ----------
+    face : SegmentFace
+        The controls.
+    choice : Choice
+        What is chosen.
+    axes : AxesSection
+        How the axes are read.
+    section : ScribblesSection
+        What is painted on.
+    results : Results
+        The newest result.
+    session : SegmentationSession
+        Whether a run is under way.
+    """
+
+    def __init__(
+        self,
+        face: SegmentFace,
+        choice: Choice,
+        axes: AxesSection,
+        section: ScribblesSection,
+        results: Results,
+        session: SegmentationSession,
+    ) -> None:
+        self._face, self._choice, self._axes = face, choice, axes
+        self._section, self._results, self._session = section, results, session
+
+    def show(self) -> None:
+        """Read the axes out, mark what is wrong, and say why Segment is off."""
+        face, busy = self._face, self._session.is_busy
+        problems = {**face.params_form.problems(), **face.options_form.problems()}
+        reason = self._show_image() or next(iter(problems.values()), "")
+        face.show_parameters(face.params_form.values())
+        face.give_reason(reason, wrong=face.images.chosen() is not None, busy=busy)
+        face.segment_button.setEnabled(not reason and not busy)
+        face.segment_button.setToolTip(reason or words.HINT)
+        self._show_what_can_be_done()
+
+    def _show_what_can_be_done(self) -> None:
+        """Switch on what makes sense with the result and the scribbles that there are."""
+        face, results, busy = self._face, self._results, self._session.is_busy
+        shown = results.segmentation if results.finished is not None else None
+        face.live_box.setEnabled(self._section.layer is not None)
+        face.previous_button.setEnabled(bool(results.history) and not busy)
+        face.uncertain_button.setEnabled(shown is not None)
+        face.uncertainty_box.setEnabled(shown is not None or face.uncertainty_box.isChecked())
+        face.show_merging(words.ALL_PAINTED if shown is not None and shown.only_painted else "")
+
+    def _show_image(self) -> str:
+        """Show what would be segmented; return why nothing can be, or an empty text."""
+        face = self._face
+        face.show_channels(len(face.channels.rows))
+        reason = self._axes.show(self._choice.n_layers())
+        source = None
+        if not reason:
+            try:
+                source = self._choice.source()
+            except InputError as error:
+                reason = str(error)
+        face.show_image_notes(() if source is None else source.notes)
+        self._show_memory(source)
+        face.learn_from.setVisible(
+            source is not None and source.n_frames > 1 and not source.is_volume
+        )
+        return reason if source is None else self._show_strokes(source)
+
+    def _show_strokes(self, source: ImageSource) -> str:
+        try:
+            strokes = self._section.strokes(source)
+        except InputError as error:
+            self._face.show_scribble_notes(())
+            return str(error)
+        self._section.survey.watch(strokes)
+        self._face.show_scribble_notes(self._choice.stroke_notes(source, strokes))
+        return ""
+
+    def _show_memory(self, source: ImageSource | None) -> None:
+        """Say how much memory a run would need."""
+        face = self._face
+        if source is None:
+            face.show_scribble_notes(())
+            face.memory.show_need(None)
+            return
+        try:
+            from napari_diffseg.core.memory import estimate_memory
+        except ImportError:  # TEMP until core lands
+            return
+        try:
+            params = face.params()
+        except DiffSegError:
+            face.memory.show_need(None)
+            return
+        pixels = source.pixels()
+        has_region = face.region.chosen().kind is not RegionKind.WHOLE
+        face.memory.show_need(
+            estimate_memory(source.image_axes, pixels.dtype, params),
+            remedies(
+                has_levels=face.level.isVisibleTo(face),
+                has_region=has_region,
+                is_volume=source.is_volume,
+            ),
+        )
