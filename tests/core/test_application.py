@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from napari_diffseg import ApplyParams, InputError, SegmentationParams, segment
-from napari_diffseg.core import application
 from napari_diffseg.core.application import margin
+from napari_diffseg.images import pieces
 from napari_diffseg.images.space import PLANE
 
 MARGIN = margin(PLANE)[0]
@@ -40,7 +40,7 @@ class Watched:
 def test_the_windows_are_the_image_and_read_no_more_than_their_surroundings(
     model, large_scene, options, monkeypatch
 ):
-    monkeypatch.setitem(application._WINDOW, 2, (256, 256))
+    monkeypatch.setitem(pieces._WINDOW, 2, (256, 256))
     lazy = Watched(large_scene.image)
     labels = np.zeros(lazy.shape, model.label_dtype)
     times = np.zeros(lazy.shape, int)
@@ -74,7 +74,7 @@ def test_the_labels_do_not_depend_on_how_the_image_is_stored(model, scene, optio
 
 
 def test_surroundings_beyond_the_margin_change_no_label(model, large_scene, options, monkeypatch):
-    monkeypatch.setitem(application._WINDOW, 2, (256, 256))
+    monkeypatch.setitem(pieces._WINDOW, 2, (256, 256))
     image = large_scene.image.copy()
     before = model.apply(image, axes="YX", options=options)
     image[256 + MARGIN :] = 7.0
@@ -180,7 +180,7 @@ def test_a_frame_that_is_constant_is_labelled_all_the_same(model, scene, options
 
 def test_where_no_pixel_is_finite_there_is_no_label(model, scene, options, monkeypatch):
     """In stitched images whole windows can be empty."""
-    monkeypatch.setitem(application._WINDOW, 2, (40, 40))
+    monkeypatch.setitem(pieces._WINDOW, 2, (40, 40))
     wide = np.full((96, 128 + MARGIN + 80), np.nan, np.float32)
     wide[:, :128] = scene.image
     found = model.apply_frame(wide, axes="YX", options=options)

@@ -7,11 +7,11 @@ import pytest
 import torch
 from skimage.measure import label
 
-from napari_diffseg.core import partition as partition_module
 from napari_diffseg.core.inference import calibrate, response_map
 from napari_diffseg.core.network import FeatureClusteringNet
 from napari_diffseg.core.partition import Partition, merged_clusters
 from napari_diffseg.core.plane import Plane
+from napari_diffseg.images import pieces
 from napari_diffseg.images.hierarchy import ClusterHierarchy
 from napari_diffseg.images.local_statistics import LocalStatistics
 from napari_diffseg.params import SegmentationParams
@@ -57,7 +57,7 @@ def test_without_regions_every_pixel_stands_for_itself():
 def test_blocks_change_no_cluster_and_regions_end_at_their_edges(monkeypatch, block):
     plane, network = plane_and_network()
     whole = Partition.find(network, plane, CPU, 60)
-    monkeypatch.setitem(partition_module._BLOCK, 2, (block, block))
+    monkeypatch.setitem(pieces._BLOCK, 2, (block, block))
     shares, found = drain(Partition.find_steps(network, plane, CPU, 60))
     np.testing.assert_array_equal(found.clusters, whole.clusters)
     rows, columns = -(-SHAPE[0] // block), -(-SHAPE[1] // block)
@@ -71,7 +71,7 @@ def test_blocks_change_no_cluster_and_regions_end_at_their_edges(monkeypatch, bl
 
 
 def test_votes_count_every_pixel_once(monkeypatch):
-    monkeypatch.setitem(partition_module._BLOCK, 2, (32, 32))
+    monkeypatch.setitem(pieces._BLOCK, 2, (32, 32))
     plane, network = plane_and_network()
     found = Partition.find(network, plane, CPU, 60)
     np.testing.assert_array_equal(found.votes.sum(axis=1), np.bincount(found.regions.ravel()))

@@ -24,7 +24,6 @@ from napari_diffseg.core.network import FeatureClusteringNet
 from napari_diffseg.core.partition import (
     Partition,
     block_regions,
-    block_shape,
     count_valid,
     in_order,
     merged_clusters,
@@ -34,18 +33,12 @@ from napari_diffseg.core.plane import Plane
 from napari_diffseg.images.hierarchy import ClusterHierarchy
 from napari_diffseg.images.labels import look_up, merge_small_regions
 from napari_diffseg.images.local_statistics import local_radius
+from napari_diffseg.images.pieces import block_shape, window_shape
 from napari_diffseg.images.region_graph import RegionGraph
 from napari_diffseg.images.regions import Regions
 from napari_diffseg.images.space import Space
 from napari_diffseg.images.windows import Shape, Window, inside, size, tiles, whole
 from napari_diffseg.params import SegmentationParams
-
-_WINDOW = {2: (1024, 1024), 3: (64, 512, 512)}
-
-
-def window_shape(n_axes: int) -> Shape:
-    """Return the sides of a window, in pixels; regions spread within it."""
-    return _WINDOW[n_axes]
 
 
 def margin(space: Space) -> Shape:

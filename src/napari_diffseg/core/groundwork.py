@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from napari_diffseg.core.class_head import Scaling
 from napari_diffseg.core.network import FeatureClusteringNet
-from napari_diffseg.core.partition import block_regions, block_shape, count_valid, in_order
+from napari_diffseg.core.partition import block_regions, count_valid, in_order
 from napari_diffseg.core.pixel_statistics import PixelStatistics
 from napari_diffseg.core.plane import Plane
+from napari_diffseg.images.pieces import block_shape
 from napari_diffseg.images.region_graph import RegionGraph
 from napari_diffseg.images.regions import Regions, count_votes
 from napari_diffseg.images.windows import Window, tiles, whole

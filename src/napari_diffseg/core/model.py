@@ -22,7 +22,6 @@ from napari_diffseg.core.application import (
     label_by_classes,
     label_by_clusters,
     margin,
-    window_shape,
     windows_of,
 )
 from napari_diffseg.core.class_head import ClassHead
@@ -44,6 +43,7 @@ from napari_diffseg.images.intensity import (
 )
 from napari_diffseg.images.labels import smallest_unsigned_dtype
 from napari_diffseg.images.local_statistics import LocalStatistics
+from napari_diffseg.images.pieces import window_shape
 from napari_diffseg.images.pixel_size import PixelSize
 from napari_diffseg.images.space import Space
 from napari_diffseg.images.windows import Window, grow, inside

@@ -25,6 +25,7 @@ from napari_diffseg.core.plane import Plane
 from napari_diffseg.core.steps import result_of
 from napari_diffseg.images.hierarchy import ClusterHierarchy
 from napari_diffseg.images.labels import look_up, merge_small_regions
+from napari_diffseg.images.pieces import block_shape
 from napari_diffseg.images.regions import (
     Regions,
     count_votes,
@@ -34,29 +35,17 @@ from napari_diffseg.images.regions import (
     unit_steps,
 )
 from napari_diffseg.images.space import Space
-from napari_diffseg.images.windows import Shape, Window, inside, size, tiles, whole
+from napari_diffseg.images.windows import Window, inside, size, tiles, whole
 from napari_diffseg.params import SegmentationParams
-
-_BLOCK = {2: (512, 512), 3: (64, 128, 128)}
-"""Sides of a block, in pixels."""
 
 _CONTRAST_WEIGHT = 0.7  # of the local deviations beside the colours, where regions merge
 _BLUR = 1.3  # Gaussian σ of the colours before their steps are taken, in pixels
-_LEAST_PLANES = 16
 _MARGIN_STEP = 8  # pixels; how sure a whole image is can be told from a few of them
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Clusters = NDArray[np.integer]
 Found = TypeVar("Found")
-
-
-def block_shape(space: Space) -> Shape:
-    """Return the sides of a block, in pixels: fewer planes where they are far apart."""
-    sides = _BLOCK[space.n_axes]
-    if not space.is_volume:
-        return sides
-    return (max(round(sides[0] / max(space.z_step, 1)), _LEAST_PLANES), *sides[1:])
 
 
 @dataclass(frozen=True, eq=False, slots=True)

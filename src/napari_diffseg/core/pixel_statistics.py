@@ -17,9 +17,9 @@ from scipy.ndimage import gaussian_filter
 
 from napari_diffseg.core.inference import LEAST_READ, response_map
 from napari_diffseg.core.network import FeatureClusteringNet
-from napari_diffseg.core.partition import block_shape
 from napari_diffseg.core.plane import HeldInputs, Plane
 from napari_diffseg.images.pairs import neighbours
+from napari_diffseg.images.pieces import block_shape
 from napari_diffseg.images.region_graph import Side
 from napari_diffseg.images.regions import Regions, norm_steps
 from napari_diffseg.images.space import Space

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 
+import numpy as np
 from numpy.typing import ArrayLike
 
+from napari_diffseg.core.blocks import blocks_of, is_read_in_blocks
 from napari_diffseg.core.model import Model
 from napari_diffseg.core.reading import Reference
 from napari_diffseg.core.segmentation import segment_steps
 from napari_diffseg.core.steps import result_of
 from napari_diffseg.core.training import Command, Iteration
 from napari_diffseg.errors import InputError
+from napari_diffseg.images.axes import resolve_axes
 from napari_diffseg.images.channels import Channel
 from napari_diffseg.params import RunOptions, SegmentationParams
 
@@ -103,7 +106,16 @@ def train_steps(
             f"There are {len(images)} images, but {len(painted)} scribbles; give one for each "
             "image, and None for an image that nothing is painted on."
         )
-    first, *others = [Reference(*both) for both in zip(images, painted, strict=True)]
+    references = []
+    for image, strokes in zip(images, painted, strict=True):
+        if not is_read_in_blocks(image):
+            references.append(Reference(image, strokes))
+            continue
+        known = resolve_axes(np.shape(image), axes, rgb=rgb)
+        references += blocks_of(image, known, strokes)
+        # A block has another shape, from which something else could be guessed.
+        axes, rgb = known.axes, known.rgb
+    first, *others = references
     result = yield from segment_steps(
         first.image,
         scribbles=first.scribbles,

@@ -16,6 +16,7 @@ from torch import Tensor
 from napari_diffseg.core.losses import IGNORED
 from napari_diffseg.images.hierarchy import ClusterHierarchy
 from napari_diffseg.images.intensity import Pixels
+from napari_diffseg.images.pieces import patch_shape
 from napari_diffseg.images.space import PLANE, Space
 from napari_diffseg.images.windows import Shape, Window, whole
 from napari_diffseg.images.windows import size as _size
@@ -24,7 +25,6 @@ from napari_diffseg.params import SegmentationParams
 _MOST_PIXELS = {2: 512 * 512, 3: 1 << 20}
 _SMALLEST_WINDOW = {2: 96, 3: 64}
 _WINDOW_DEPTH = 0.25  # of a window of a volume, beside its width
-_PATCH_DEPTH = 0.25  # of a patch
 _MOST_LOOKED_AT = 1_000_000  # pixels of which the variation is computed
 
 Floats = NDArray[np.float64]
@@ -207,12 +207,6 @@ def window_around(middle: Sequence[int], size: Sequence[int], shape: Sequence[in
             for at, piece, length in zip(middle, size, shape, strict=True)
         )
     )
-
-
-def patch_shape(patch_size: int, space: Space) -> Shape:
-    """Return the shape of a patch: square, and in volumes flat, of fewer planes than rows."""
-    depth = max(round(patch_size * _PATCH_DEPTH / space.z_step), 2)
-    return (depth, patch_size, patch_size)[-space.n_axes :]
 
 
 def sample_patches(

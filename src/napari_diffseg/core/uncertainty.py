@@ -13,10 +13,11 @@ from napari_diffseg.core.correction import ClassMap
 from napari_diffseg.core.groundwork import Groundwork
 from napari_diffseg.core.inference import response_map
 from napari_diffseg.core.network import FeatureClusteringNet
-from napari_diffseg.core.partition import Partition, block_shape
+from napari_diffseg.core.partition import Partition
 from napari_diffseg.core.plane import Plane
 from napari_diffseg.core.sampling import window_around
 from napari_diffseg.images.labels import look_up
+from napari_diffseg.images.pieces import block_shape
 from napari_diffseg.images.regions import join_votes
 from napari_diffseg.images.windows import Window, tiles, whole
 

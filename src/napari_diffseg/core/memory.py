@@ -1,0 +1,81 @@
+"""How much memory a run will take, said before it begins.
+
+Counted from what is held at the same time: what grows with the image (its own pixels as they
+are read, clusters, regions and pieces), what grows with a block, and what training holds. The
+benchmarks `benchmarks.scale` and `benchmarks.volume_scale` measure the peaks beside it.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import Any
+
+import numpy as np
+
+from napari_diffseg.images.axes import ImageAxes
+from napari_diffseg.images.local_statistics import n_local_statistics
+from napari_diffseg.images.pieces import block_shape, patch_shape
+from napari_diffseg.images.space import PLANE, Space
+from napari_diffseg.params import SegmentationParams
+
+_FLOAT = 4
+_PROGRAM = 250_000_000  # torch and its buffers, once they are used
+_PER_PIXEL = 2 + 4 + 8  # clusters, regions, pieces while small ones are merged
+_COPIES = 3  # of a block's statistics while they are computed
+_GRADIENTS = 2  # every map of training is held with its gradient
+
+
+def estimate_memory(
+    axes: ImageAxes,
+    dtype: np.dtype[Any],
+    params: SegmentationParams,
+    *,
+    n_channels: int = 0,
+    is_held: bool = True,
+    threads: int = 0,
+) -> int:
+    """Estimate the most memory that a run takes beyond the image.
+
+    Parameters
+    ----------
+    axes : ImageAxes
+        Of what is segmented.
+    dtype : dtype
+        Of its pixels.
+    params : SegmentationParams
+    n_channels : int
+        Channels that are looked at; all where 0.
+    is_held : bool
+        Whether the image is in memory already; if not, it is read for the run.
+    threads : int
+        Blocks of a volume that are computed at a time; one for each core where 0.
+
+    Returns
+    -------
+    int
+        Bytes.
+    """
+    space = Space(3) if axes.spatial == "ZYX" else PLANE
+    n_colors = n_channels or axes.n_channels
+    n_pixels = math.prod(axes.spatial_shape)
+    label = np.min_scalar_type(params.n_clusters).itemsize
+    grows = _PER_PIXEL + label + (0 if is_held else n_colors * np.dtype(dtype).itemsize)
+    n_inputs = n_colors
+    if params.design == "multiscale":
+        n_inputs = n_local_statistics(n_colors, space)
+    block = min(math.prod(block_shape(space)), n_pixels)
+    n_blocks = (threads or os.cpu_count() or 1) if space.is_volume else 1
+    per_block = block * _FLOAT * (_COPIES * n_inputs + params.n_clusters)
+    return (
+        _PROGRAM + n_pixels * grows + max(n_blocks * per_block, _training(params, n_pixels, space))
+    )
+
+
+def _training(params: SegmentationParams, n_pixels: int, space: Space) -> int:
+    """Return what a step of training holds: every map of the network, and its gradient."""
+    n_seen = n_pixels
+    if params.patch_size:
+        n_seen = params.n_patches * math.prod(patch_shape(params.patch_size, space))
+    maps = 2 * params.n_blocks * params.n_features + (3 + space.n_axes) * params.n_clusters
+    return n_seen * maps * _FLOAT * _GRADIENTS
