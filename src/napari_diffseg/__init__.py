@@ -16,6 +16,7 @@ _HOMES = {
     "train": "core.references",
     "train_steps": "core.references",
     "Reference": "core.reading",
+    "Channel": "images.channels",
     "segment_steps": "core.segmentation",
     "Segmentation": "core.result",
     "Model": "core.model",
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
         ParameterError,
         TrainingError,
     )
+    from napari_diffseg.images.channels import Channel
     from napari_diffseg.params import ApplyParams, RunOptions, SegmentationParams
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from napari_diffseg.core.class_head import ClassHead
-from napari_diffseg.core.correction import REGION_SHARE
+from napari_diffseg.core.correction import region_share
 from napari_diffseg.core.groundwork import REGION_SIZE
 from napari_diffseg.core.network import FeatureClusteringNet
 from napari_diffseg.core.partition import (
@@ -228,8 +228,9 @@ def label_by_classes(
     graph = RegionGraph.build(np.concatenate(areas), pixels.sides(regions, area))
     priors = softmax(np.concatenate(means), axis=1)
     spread = graph.spread(priors, np.full(n_before, -1))
-    mixed = np.moveaxis(spread.astype(np.float32)[regions], -1, 0) * np.float32(REGION_SHARE)
-    mixed += np.float32(1 - REGION_SHARE) * own
+    share = region_share(plane.space)
+    mixed = np.moveaxis(spread.astype(np.float32)[regions], -1, 0) * share
+    mixed += (1 - share) * own
     valid = None if plane.valid is None else plane.valid[area]
     labels: Labels = look_up(np.array(numbers, dtype), mixed.argmax(axis=0))
     labels = merge_small_regions(labels, min_region_size, valid).astype(dtype)

@@ -29,6 +29,7 @@ from napari_diffseg.core.groundwork import Groundwork
 from napari_diffseg.images.labels import look_up, merge_small_regions, smallest_unsigned_dtype
 from napari_diffseg.images.regions import join_votes
 from napari_diffseg.images.scribbles import Scribbles, classes_of
+from napari_diffseg.images.space import Space
 from napari_diffseg.images.windows import Window
 
 N_ROUNDS = 3
@@ -40,8 +41,16 @@ CLAIM = 0.25
 MOST_PAINTED = 1000
 """Painted pixels of each class that are learned from; an even choice of them."""
 
-REGION_SHARE = 0.7
-"""Of the region's answer in a pixel's."""
+_REGION_SHARE = {2: 0.7, 3: 0.3}
+
+
+def region_share(space: Space) -> np.float32:
+    """Return the share of the region's answer in a pixel's.
+
+    It is smaller in volumes, whose regions are larger beside what is thin in them.
+    """
+    return np.float32(_REGION_SHARE[space.n_axes])
+
 
 Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.integer[Any]]
@@ -69,8 +78,9 @@ class ClassMap:
         """Return the probabilities of the pixels of one window, ``k (z) y x``."""
         own = self.head.of_statistics(ground.statistics(window))
         spread = self.probabilities.astype(np.float32)[ground.regions[window]]
-        mixed: NDArray[np.float32] = np.moveaxis(spread, -1, 0) * np.float32(REGION_SHARE)
-        mixed += np.float32(1 - REGION_SHARE) * own
+        share = region_share(ground.plane.space)
+        mixed: NDArray[np.float32] = np.moveaxis(spread, -1, 0) * share
+        mixed += (1 - share) * own
         return mixed
 
 

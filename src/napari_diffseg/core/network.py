@@ -28,7 +28,6 @@ from napari_diffseg.images.space import PLANE, Space
 from napari_diffseg.params import SegmentationParams
 
 _FAR = 2.0  # planes from which on one block alone looks across them
-_TOO_FAR = 8.0  # planes from which on none does
 
 
 def kernel_depths(n_blocks: int, space: Space) -> tuple[int, ...]:
@@ -37,7 +36,7 @@ def kernel_depths(n_blocks: int, space: Space) -> tuple[int, ...]:
     The more the voxels are drawn out along z, the less a neighbour there says beside one
     in the plane. So the view of the network is about as long along z as it is wide.
     """
-    if space.z_step >= _TOO_FAR:
+    if space.is_loose:
         return (1,) * n_blocks
     if space.z_step >= _FAR:
         return (1,) * (n_blocks - 1) + (3,)

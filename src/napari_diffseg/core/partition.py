@@ -279,13 +279,26 @@ def block_regions(inputs: Floats, plane: Plane, n_regions: int) -> Regions:
     Returns
     -------
     ndarray of int32, (y, x) or (z, y, x)
-        Regions from 0. They do not depend on the training, and so not on its seed.
+        Regions from 0. They do not depend on the training, and so not on its seed. Where
+        the planes of a volume are too far apart, each lies within one plane.
     """
+    space = plane.space
+    if not (space.is_volume and space.is_loose):
+        return _cut(inputs, plane, n_regions, space.along(_BLUR))
+    regions = np.empty(inputs.shape[1:], np.int32)
+    n_before = 0
+    for z in range(inputs.shape[1]):
+        cut = _cut(inputs[:, z], plane, max(n_regions // inputs.shape[1], 1), (_BLUR, _BLUR))
+        regions[z] = cut + n_before
+        n_before += int(cut.max()) + 1
+    return regions
+
+
+def _cut(inputs: Floats, plane: Plane, n_regions: int, blur: tuple[float, ...]) -> Regions:
     colors = inputs[: plane.n_colors]
     # All but the widest. Without a first stage there is none.
     n_inputs = len(inputs)
     contrasts = _CONTRAST_WEIGHT * inputs[n_inputs - plane.n_contrasts : n_inputs - 1]
-    axes = tuple(range(1, inputs.ndim))
-    smooth = gaussian_filter(colors, plane.space.along(_BLUR), axes=axes)
+    smooth = gaussian_filter(colors, blur, axes=tuple(range(1, inputs.ndim)))
     steps = unit_steps(norm_steps(smooth))
     return cut_into_regions(np.concatenate([colors, contrasts]), steps, n_regions)

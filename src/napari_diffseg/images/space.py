@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from napari_diffseg.errors import InputError
 
+_LOOSE = 8.0  # pixels between planes
 _FARTHEST = 100.0  # planes that are farther apart than so many pixels tell the same nothing
 
 
@@ -33,6 +34,11 @@ class Space:
     def is_volume(self) -> bool:
         """Whether it has planes."""
         return self.n_axes == 3
+
+    @property
+    def is_loose(self) -> bool:
+        """Whether the planes are too far apart for one to tell what lies in the next."""
+        return self.z_step >= _LOOSE
 
     @property
     def letters(self) -> str:
