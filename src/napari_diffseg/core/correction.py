@@ -41,15 +41,15 @@ CLAIM = 0.25
 MOST_PAINTED = 1000
 """Painted pixels of each class that are learned from; an even choice of them."""
 
-_REGION_SHARE = {2: 0.7, 3: 0.3}
+_REGION_SHARE, _REGION_SHARE_ACROSS = 0.7, 0.3
 
 
 def region_share(space: Space) -> np.float32:
     """Return the share of the region's answer in a pixel's.
 
-    It is smaller in volumes, whose regions are larger beside what is thin in them.
+    It is smaller where regions go across planes: they are larger beside what is thin in them.
     """
-    return np.float32(_REGION_SHARE[space.n_axes])
+    return np.float32(_REGION_SHARE_ACROSS if space.is_dense else _REGION_SHARE)
 
 
 Floats = NDArray[np.floating[Any]]

@@ -34,7 +34,7 @@ _MOST_KEPT = 2**27
 """Numbers (float32) of statistics that are kept; those of a larger image are computed anew."""
 
 _STRUCTURE_SHARE = 0.5  # of the wide statistics' spread: the local ones come first
-_RESPONSE_SHARE = {2: 3.0, 3: 0.1}  # of the responses, 0 … 1
+_RESPONSE_SHARE, _RESPONSE_SHARE_ACROSS = 3.0, 0.1  # of the responses, 0 … 1; of volumes
 
 Floats = NDArray[np.floating[Any]]
 
@@ -168,7 +168,8 @@ class Groundwork:
         n_responses = self.network.n_clusters
         n_inputs = self.network.n_inputs
         spreads[n_inputs:-n_responses] /= _STRUCTURE_SHARE
-        spreads[-n_responses:] = 1 / _RESPONSE_SHARE[self.network.space.n_axes]
+        is_dense = self.network.space.is_dense
+        spreads[-n_responses:] = 1 / (_RESPONSE_SHARE_ACROSS if is_dense else _RESPONSE_SHARE)
         means[-n_responses:] = 0
         return Scaling.of(means, spreads)
 

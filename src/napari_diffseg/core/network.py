@@ -36,7 +36,7 @@ def kernel_depths(n_blocks: int, space: Space) -> tuple[int, ...]:
     The more the voxels are drawn out along z, the less a neighbour there says beside one
     in the plane. So the view of the network is about as long along z as it is wide.
     """
-    if space.is_loose:
+    if not space.is_dense:
         return (1,) * n_blocks
     if space.z_step >= _FAR:
         return (1,) * (n_blocks - 1) + (3,)

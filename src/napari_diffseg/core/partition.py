@@ -283,7 +283,7 @@ def block_regions(inputs: Floats, plane: Plane, n_regions: int) -> Regions:
         the planes of a volume are too far apart, each lies within one plane.
     """
     space = plane.space
-    if not (space.is_volume and space.is_loose):
+    if space.is_dense or not space.is_volume:
         return _cut(inputs, plane, n_regions, space.along(_BLUR))
     regions = np.empty(inputs.shape[1:], np.int32)
     n_before = 0

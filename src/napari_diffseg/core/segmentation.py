@@ -398,12 +398,12 @@ def _previews(
 
 
 def _slab(plane: Plane, look_at: int | None) -> tuple[Window, Window]:
-    """Return the planes of a volume that a preview reads and those that it shows; else ()."""
+    """Return the planes of a volume that a preview reads and the one that it shows; else ()."""
     if not plane.space.is_volume:
         return (), ()
     n_planes = plane.shape[0]
     at = n_planes // 2 if look_at is None else min(max(look_at, 0), n_planes - 1)
-    shown = (slice(max(at - 1, 0), min(at + 2, n_planes)),)
+    shown = (slice(at, at + 1),)
     reach = local_radius(plane.space)[0] + 1
     return grow(shown, reach, plane.shape[:1]), shown
 

@@ -39,7 +39,7 @@ _TRUNCATE = 3.0  # a Gaussian ends at 3 σ
 
 def deviation_scales(space: Space) -> tuple[float, ...]:
     """Return the Gaussian σ of the local standard deviations, in pixels."""
-    return _DEVIATION_SCALES[:-1] if space.is_volume else _DEVIATION_SCALES
+    return _DEVIATION_SCALES[:-1] if space.is_dense else _DEVIATION_SCALES
 
 
 def local_radius(space: Space) -> tuple[int, ...]:

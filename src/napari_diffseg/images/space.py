@@ -36,9 +36,9 @@ class Space:
         return self.n_axes == 3
 
     @property
-    def is_loose(self) -> bool:
-        """Whether the planes are too far apart for one to tell what lies in the next."""
-        return self.z_step >= _LOOSE
+    def is_dense(self) -> bool:
+        """Whether there are planes near enough for one to tell what lies in the next."""
+        return self.is_volume and self.z_step < _LOOSE
 
     @property
     def letters(self) -> str:
@@ -51,8 +51,9 @@ class Space:
         return (self.z_step, 1.0, 1.0)[-self.n_axes :]
 
     def along(self, length: float) -> tuple[float, ...]:
-        """Return a length in pixels in steps of each axis."""
-        return tuple(length / step for step in self.steps)
+        """Return a length in pixels in steps of each axis; none across planes too far apart."""
+        across = (length / self.z_step if self.is_dense else 0.0,)
+        return (*across, length, length)[-self.n_axes :]
 
     def reach(self, radius: float) -> tuple[int, ...]:
         """Return how many neighbours on each side lie within a radius in pixels."""

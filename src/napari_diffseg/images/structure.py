@@ -42,12 +42,12 @@ _FLAT = np.float32(1e-10)  # a Hessian with no direction
 
 def wide_scales(space: Space) -> tuple[float, ...]:
     """Return the Gaussian σ of the wide means, in pixels; the deviation has the last."""
-    return _WIDE_SCALES[:-1] if space.is_volume else _WIDE_SCALES
+    return _WIDE_SCALES[:-1] if space.is_dense else _WIDE_SCALES
 
 
 def hessian_scales(space: Space) -> tuple[float, ...]:
     """Return the Gaussian σ of the Hessian, in pixels."""
-    return _HESSIAN_SCALES[:-1] if space.is_volume else _HESSIAN_SCALES
+    return _HESSIAN_SCALES[:-1] if space.is_dense else _HESSIAN_SCALES
 
 
 def structure_radius(space: Space) -> tuple[int, ...]:
@@ -57,7 +57,7 @@ def structure_radius(space: Space) -> tuple[int, ...]:
 
 def n_structure_statistics(n_channels: int, space: Space) -> int:
     """Return how many statistics there are of an image with so many channels (e)."""
-    return len(wide_scales(space)) * n_channels + 1 + space.n_axes * len(hessian_scales(space))
+    return len(wide_scales(space)) * n_channels + 1 + _n_seen(space) * len(hessian_scales(space))
 
 
 def structure_statistics(
@@ -104,9 +104,15 @@ def _mean(channel: Floats, scale: float, space: Space) -> list[Floats]:
 
 def _hessian_eigenvalues(channel: Floats, scale: float, space: Space) -> list[Floats]:
     """Return the eigenvalues, the largest first, × σ² so that scales can be compared."""
-    derivatives = combinations_with_replacement(range(space.n_axes), 2)
+    seen = range(space.n_axes - _n_seen(space), space.n_axes)
+    derivatives = combinations_with_replacement(seen, 2)
     hessian = [_second_derivative(channel, scale, space, both) for both in derivatives]
-    return _volume_eigenvalues(*hessian) if space.is_volume else _plane_eigenvalues(*hessian)
+    return _volume_eigenvalues(*hessian) if space.is_dense else _plane_eigenvalues(*hessian)
+
+
+def _n_seen(space: Space) -> int:
+    """Return along how many axes an image bends."""
+    return 3 if space.is_dense else 2
 
 
 def _second_derivative(
