@@ -1,4 +1,4 @@
-"""napari with the Segment widget, driven and photographed, for the pictures of the documentation."""
+"""napari with the Segment widget, driven and photographed, for pictures of the documentation."""
 
 from __future__ import annotations
 
@@ -53,12 +53,22 @@ class Window:
     def segment(self) -> None:
         """Press Segment and wait for the end."""
         self.dock.segment_button.click()
+        self.wait_for_end()
+
+    def wait_for_end(self) -> None:
+        """Wait until no run is under way, nor about to start."""
+        self.wait(0.5)
         end = time.monotonic() + _LONGEST
         while self.dock.session.is_busy:
             self.wait(0.05)
             if time.monotonic() > end:
                 raise TimeoutError(self.dock.status.text())
         self.wait(0.5)
+
+    @property
+    def result(self) -> Any:
+        """The layer of the newest result; scribbles may lie above it."""
+        return [layer for layer in self.viewer.layers if "napari_diffseg" in layer.metadata][-1]
 
     def photograph(self, name: str, *, bottom: int | None = None) -> None:
         """Write a picture of the canvas and the widget.

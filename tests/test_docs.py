@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from napari_diffseg import cli
+from napari_diffseg.sample_data import layers
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -68,3 +70,16 @@ def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
         exec(compile(example, "README.md", "exec"), names)
     assert names["result"].labels.shape == (512, 512)
     assert (tmp_path / "cell.safetensors").exists()
+
+
+@pytest.mark.parametrize("page", ["z-stack.md", "several-channels.md"])
+def test_the_python_of_the_guides_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    # A part of the volume does as well, and is quicker.
+    part = [(pixels[:, :64], *rest) for pixels, *rest in layers.simulated_stack()]
+    monkeypatch.setattr(layers, "simulated_stack", lambda: part)
+    guide = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    [example] = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    names: dict = {}
+    exec(compile(example, page, "exec"), names)
+    assert set(np.unique(names["result"].labels)) == set(np.unique(names["strokes"])) - {0}

@@ -206,8 +206,10 @@ def test_frames_are_volumes_where_that_is_asked(tmp_path: Path, compression: str
 
 
 def test_one_plane_is_no_volume(tmp_path: Path) -> None:
-    path = save_ome(tmp_path / "a.ome.tif", VOLUME[None, :1], "TZYX")
-    stack = open_frames(path, volumes=True)
+    zarr.create_array(
+        store=tmp_path / "a.zarr", data=VOLUME[None, :1], dimension_names=list("tzyx")
+    )
+    stack = open_frames(tmp_path / "a.zarr", volumes=True)
     assert (stack.spatial, stack.leading, stack.frame_shape) == ("YX", "TZ", (32, 24))
 
 
@@ -230,7 +232,7 @@ def test_a_series_of_volumes(tmp_path: Path) -> None:
 def test_a_file_without_a_channel_is_no_frame_of_the_series(tmp_path: Path) -> None:
     save_ome(tmp_path / "0.ome.tif", MOVIE[0], "CZYX")
     save_ome(tmp_path / "1.ome.tif", MOVIE[1, :1], "CZYX")
-    with pytest.raises(InputError, match=r"1\.ome\.tif has the shape \(1, 5, 32, 24\)"):
+    with pytest.raises(InputError, match=r"1\.ome\.tif has the shape \(5, 32, 24\)"):
         open_series([tmp_path / "0.ome.tif", tmp_path / "1.ome.tif"], volumes=True)
 
 

@@ -61,7 +61,7 @@ def test_frames_are_chosen_along_time_with_all_their_planes(
     assert [unit.frame for unit in plan.units()] == [3 * t + z for t in times for z in range(3)]
     step = chosen.step or 1
     assert target.t_step == pytest.approx(2.0 * abs(step))
-    assert target.z_step == pytest.approx(1.5)
+    assert target.pixel_size.z == pytest.approx(1.5)
 
 
 def test_planes_that_are_left_out_are_further_apart(model: Model, tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_planes_that_are_left_out_are_further_apart(model: Model, tmp_path: Path
     tifffile.imwrite(path, volume, ome=True, metadata={"axes": "ZYX", **step})
     for chosen, wanted in ((None, 2.0), (slice(1, 3), 2.0), (slice(None, None, 3), 6.0)):
         [target] = planned(model, path, frames=chosen).targets
-        assert target.z_step == pytest.approx(wanted)
+        assert target.pixel_size.z == pytest.approx(wanted)
 
 
 @pytest.mark.parametrize("chosen", [slice(9, None), slice(2, 2), range(3, 6), range(-1, 2)])

@@ -40,8 +40,7 @@ class FakeModel:
     """
 
     def __init__(self, n_channels=1, rgb=False, spatial="YX"):
-        self.n_channels = self.n_source_channels = n_channels
-        self.channels = tuple(Channel(index) for index in range(n_channels))
+        self.n_channels = n_channels
         self.spatial, self.n_spatial, self.z_step = spatial, len(spatial), None
         self.labels = (1, 2, 3)
         self.label_dtype = np.dtype(np.uint8)
@@ -54,6 +53,14 @@ class FakeModel:
         self.go_on = threading.Event()
         self.refuses = ()
         self.slowness = 0.0
+
+    @property
+    def n_source_channels(self):
+        return self.n_channels
+
+    @property
+    def channels(self):
+        return tuple(Channel(index) for index in range(self.n_channels))
 
     def apply_windows(self, image, *, axes=None, rgb=None, params=None, options=None):
         number = len(self.applied)

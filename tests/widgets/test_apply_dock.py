@@ -349,7 +349,6 @@ import time
 import napari
 import numpy as np
 from napari_diffseg import SegmentationParams, segment
-from napari_diffseg.widgets.planes import describe_source
 
 viewer = napari.Viewer(show_welcome_screen=False)
 frames = np.random.default_rng(0).random((500, 64, 64))

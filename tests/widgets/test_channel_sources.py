@@ -67,7 +67,6 @@ def test_the_channels_that_there_are(given, letters, titles, can_be_named):
 def test_what_a_run_is_told(given, letters, settings, names, indices):
     selection = select_channels(given, letters, settings)
     assert [one.name for one in selection.channels] == names
-    assert selection.names == tuple(names)
     assert [one.index for one in selection.channels] == indices
     assert not selection.rgb
     is_stack = len(given) > 1
@@ -77,7 +76,7 @@ def test_what_a_run_is_told(given, letters, settings, names, indices):
 def test_a_picture_stays_a_picture_until_it_is_taken_apart():
     picture = image(20, 30, 3, rgb=True)
     whole = select_channels([picture], "YX", [ON, ON, ON])
-    assert (whole.rgb, whole.channels, whole.names) == (True, None, ("red", "green", "blue"))
+    assert (whole.rgb, whole.channels) == (True, None)
     for setting in (OFF, DISPLAYED, ChannelSetting(weight=2.0)):
         apart = select_channels([picture], "YX", [ON, ON, setting])
         assert not apart.rgb
@@ -132,9 +131,7 @@ def test_an_upside_down_range_names_the_channel():
 )
 def test_layers_that_do_not_lie_on_one_grid(options, said):
     first = image(20, 30, units=("um", "um"), axis_labels=("y", "x"))
-    other = Image(
-        np.zeros((20, 30)), name="other", **{"units": ("um", "um"), **options}
-    )
+    other = Image(np.zeros((20, 30)), name="other", **{"units": ("um", "um"), **options})
     with pytest.raises(InputError, match=said) as error:
         check_same_grid([first, other])
     assert "'other'" in str(error.value)

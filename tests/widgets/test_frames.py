@@ -8,11 +8,19 @@ import pytest
 from napari.components import ViewerModel
 
 from napari_diffseg.widgets.apply_output import make_output
-from napari_diffseg.widgets.frames import describe_frames, pixel_size_of
+from napari_diffseg.widgets.axes_reading import AxesEdit, Extent, read_axes
+from napari_diffseg.widgets.frames import FrameSet
+from napari_diffseg.widgets.layer_facts import facts_of
+from napari_diffseg.widgets.sources import describe_source
 
 
 def stack(shape):
     return np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+
+
+def describe_frames(layers, dims, axes=None, extent=Extent.PLANE):
+    reading = read_axes(facts_of(layers[0]), AxesEdit(axes))
+    return FrameSet(tuple(layers), describe_source(layers, dims, reading, extent), reading.letters)
 
 
 @pytest.fixture
@@ -26,18 +34,20 @@ def test_frames_of_time_and_depth_are_counted_in_order(model):
     model.dims.set_current_step((0, 1), (1, 2))
     frames = describe_frames([layer], model.dims)
     assert (frames.n_frames, frames.lengths, frames.in_view) == (6, (2, 3), 5)
-    assert frames.frame_shape == (8, 9)
+    assert frames.shown.spatial_shape == (8, 9)
     assert frames.name(4) == "T\N{NO-BREAK SPACE}1, Z\N{NO-BREAK SPACE}1"
     for number in range(6):
         assert frames.number(frames.position(number)) == number
-        np.testing.assert_array_equal(frames.read(number), data.reshape(6, 8, 9)[number])
+        np.testing.assert_array_equal(
+            np.asarray(frames.pixels(number)), data.reshape(6, 8, 9)[number]
+        )
 
 
 def test_a_plane_is_one_frame(model):
     layer = model.add_image(stack((8, 9)))
     frames = describe_frames([layer], model.dims)
     assert (frames.n_frames, frames.in_view, frames.name(0)) == (1, 0, "")
-    np.testing.assert_array_equal(frames.read(0), layer.data)
+    np.testing.assert_array_equal(frames.pixels(0), layer.data)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +66,7 @@ def test_channels_are_no_frames(model, shape, axes, rgb, n_channels, n_frames, c
     output = np.zeros(frames.shown.canvas.shape, np.uint8)
     assert output.shape == canvas
     for number in range(n_frames):
-        window = frames.window(number, slice(2, 5), slice(0, 4))
+        window = frames.window(number, (slice(2, 5), slice(0, 4)))
         assert output[window].shape == (3, 4)
         output[window] += 1
     assert output.sum() == 12 * n_frames
@@ -67,7 +77,7 @@ def test_several_layers_are_channels(model):
     layers = [model.add_image(stack((4, 8, 9)) + k) for k in range(2)]
     frames = describe_frames(layers, model.dims)
     assert (frames.n_channels, frames.n_frames) == (2, 4)
-    assert frames.read(3).shape == (2, 8, 9)
+    assert np.asarray(frames.pixels(3)).shape == (2, 8, 9)
 
 
 def test_of_a_lazy_stack_one_frame_is_read(model):
@@ -81,7 +91,7 @@ def test_of_a_lazy_stack_one_frame_is_read(model):
     layer = model.add_image(lazy, contrast_limits=(0, 1))
     frames = describe_frames([layer], model.dims)
     read.clear()
-    assert frames.read(3).shape == (8, 9)
+    assert np.asarray(frames.pixels(3)).shape == (8, 9)
     assert read == [3]
 
 
@@ -119,12 +129,13 @@ def test_frames_are_the_same_wherever_the_sliders_stand(model):
         (("second", "um", "um"), "0.5 × 0.25 µm"),
         (("second", "nanometer", "nanometer"), "0.5 × 0.25 nm"),
         (("pixel", "pixel", "pixel"), "None"),
-        (("second", "um", "nm"), "None"),
+        (("second", "um", "nm"), "500 × 0.25 nm"),
+        (("second", "um", "pixel"), "None"),
     ],
 )
 def test_pixels_have_a_size_where_the_layer_says_so(model, units, text):
     layer = model.add_image(stack((5, 8, 9)), scale=(1, 0.5, 0.25), units=units)
-    assert str(pixel_size_of(describe_frames([layer], model.dims).shown)) == text
+    assert str(describe_frames([layer], model.dims).shown.pixel_size) == text
 
 
 def test_the_folder_of_a_large_output_goes_with_it(monkeypatch, tmp_path):

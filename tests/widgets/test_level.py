@@ -128,11 +128,12 @@ def test_the_level_that_is_suggested(shapes, spatial, number):
 @pytest.mark.parametrize(
     ("sides", "chosen", "number"),
     [
-        ([256, 128], 0, None),
-        ([1024, 512, 256, 128], 0, 2),
-        ([1024, 512, 256, 128], 2, None),
-        ([4096, 2048, 1024], 0, 2),
-        ([4096, 2048, 1024], 2, None),
+        ([2048, 256], 0, None),
+        ([8192, 1024, 512, 256, 128], 0, 3),
+        ([8192, 4096, 256], 1, 2),
+        ([8192, 2048, 256], 1, None),
+        ([8192, 4096, 1024], 0, 2),
+        ([8192, 4096], 1, None),
     ],
 )
 def test_the_level_of_the_first_look(sides, chosen, number):

@@ -10,8 +10,10 @@ from napari.components import ViewerModel
 from napari.layers import Image
 
 from napari_diffseg.params import SegmentationParams
+from napari_diffseg.widgets.axes_reading import read_axes
+from napari_diffseg.widgets.layer_facts import facts_of
 from napari_diffseg.widgets.live import Answer, LiveLoop
-from napari_diffseg.widgets.planes import describe_source
+from napari_diffseg.widgets.sources import describe_source
 
 pytestmark = pytest.mark.gui
 
@@ -24,7 +26,7 @@ def source():
     layer = Image(np.zeros((8, 8)))
     viewer = ViewerModel()
     viewer.add_layer(layer)
-    return describe_source([layer], viewer.dims)
+    return describe_source([layer], viewer.dims, read_axes(facts_of(layer)))
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels
 
 from napari_diffseg.widgets import words
+from napari_diffseg.widgets.axes_reading import AxesEdit, read_axes
+from napari_diffseg.widgets.layer_facts import facts_of
 from napari_diffseg.widgets.other_planes import (
     MOST_OTHERS,
     LearnFrom,
@@ -16,8 +18,8 @@ from napari_diffseg.widgets.other_planes import (
     choose_others,
     most_others,
 )
-from napari_diffseg.widgets.planes import describe_source
 from napari_diffseg.widgets.scribbles import describe_strokes
+from napari_diffseg.widgets.sources import describe_source
 
 pytestmark = pytest.mark.gui
 
@@ -27,7 +29,7 @@ def others_of(pixels, strokes, at, learn_from=LearnFrom.PAINTED, axes=None):
     viewer.add_layer(image)
     for axis, place in enumerate(at):
         viewer.dims.set_current_step(axis, place)
-    source = describe_source([image], viewer.dims, axes)
+    source = describe_source([image], viewer.dims, read_axes(facts_of(image), AxesEdit(axes)))
     found = None if strokes is None else describe_strokes(Labels(strokes), source)
     return choose_others(source, found, learn_from)
 

@@ -9,7 +9,8 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.widgets.planes import describe_source
+from napari_diffseg.widgets.axes_reading import AxesEdit, read_axes
+from napari_diffseg.widgets.layer_facts import facts_of
 from napari_diffseg.widgets.scribbles import (
     describe_strokes,
     scribble_layers,
@@ -17,6 +18,7 @@ from napari_diffseg.widgets.scribbles import (
     strokes_checksum,
     visible_part,
 )
+from napari_diffseg.widgets.sources import describe_source
 
 pytestmark = pytest.mark.gui
 
@@ -26,7 +28,7 @@ def source_of(image, *, z=None, axes=None):
     viewer.add_layer(image)
     if z is not None:
         viewer.dims.set_current_step(0, z)
-    return describe_source([image], viewer.dims, axes)
+    return describe_source([image], viewer.dims, read_axes(facts_of(image), AxesEdit(axes)))
 
 
 def painted(*shape, dtype=np.uint8):
@@ -162,7 +164,9 @@ def test_the_checksum_tells_strokes_apart():
 def test_what_the_window_shows(corners, view):
     layer = Labels(painted(20, 30))
     layer.corner_pixels = np.array(corners)
-    assert visible_part(layer, source_of(Image(np.zeros((20, 30))))) == view
+    viewer = ViewerModel()
+    image = viewer.add_image(np.zeros((20, 30)))
+    assert visible_part(layer, source_of(image), viewer.dims) == view
 
 
 @pytest.mark.parametrize(

@@ -169,7 +169,7 @@ def test_the_result_layer_is_renamed(pressed, viewer, run, wait_for):
 def test_layers_are_switched_and_the_result_stays_with_its_image(pressed, viewer, run, wait_for):
     other = viewer.add_image(np.random.default_rng(1).random((9, 9)), name="other")
     pressed.images.choose(other)
-    assert "Y 9" in pressed.description.text()
+    assert "Y 9" in pressed.axes_form.line.text()
     run.go_on.set()
     wait_for(lambda: pressed.session.state is SessionState.DONE)
     (layer,) = labels_of(viewer)
@@ -424,11 +424,10 @@ def test_an_option_out_of_bounds_is_marked(image, dock):
 )
 def test_axes_that_do_not_fit(viewer, dock, qtbot, axes, sentence):
     viewer.add_image(np.random.default_rng(0).random((5, 20, 20)), name="stack")
-    dock.axes_edit.setText(axes)
-    dock.axes_edit.textEdited.emit(axes)
-    assert sentence in dock.reason.text()
+    dock.axes.type_letters(axes)
+    assert sentence in dock.axes_form.question.text()
     assert not dock.segment_button.isEnabled()
-    assert "border" in dock.axes_edit.styleSheet()
+    assert "border" in dock.axes_form.letters.styleSheet()
 
 
 @pytest.mark.parametrize(
@@ -589,56 +588,51 @@ def test_the_slider_without_the_result_layer_is_for_the_next_run(real, viewer):
 
 
 def test_several_layers_are_channels(viewer, image, dock, run, wait_for):
-    viewer.add_image(np.random.default_rng(1).random((24, 32)), name="other")
+    assert dock.channels_fold.text() == "Intensities"
+    other = viewer.add_image(np.random.default_rng(1).random((24, 32)), name="other")
     viewer.add_image(np.random.default_rng(1).random((9, 9)), name="small")
     dock.images.choose(image)
-    items = [dock.images.channels.item(row) for row in range(dock.images.channels.count())]
-    by_name = {item.text().split("   ")[0]: item for item in items}
-    from qtpy.QtCore import Qt
-
-    assert by_name["small"].flags() == Qt.ItemFlag.NoItemFlags
-    by_name["other"].setCheckState(Qt.CheckState.Checked)
-    assert "2 channels" in dock.description.text()
+    assert dock.channels_fold.text() == "Channels (1 of 2)"
+    assert dock.channels_fold.isVisibleTo(dock)
+    assert "one channel" in dock.axes_form.line.text()
+    dock.channels.tick(other)
+    assert "2 channels" in dock.axes_form.line.text()
     dock.segment_button.click()
     wait_for(lambda: dock.session.state is SessionState.DONE)
     assert run.sources[0].read().shape == (2, 24, 32)
+    assert [one.name for one in run.sources[0].channels] == ["cells", "other"]
     # A channel that is deleted is no channel any more.
     viewer.layers.remove("other")
-    assert "one channel" in dock.description.text()
+    assert "one channel" in dock.axes_form.line.text()
 
 
-def test_channels_that_lie_elsewhere_are_refused(viewer, image, dock):
-    from qtpy.QtCore import Qt
-
+def test_layers_that_lie_elsewhere_are_no_channels(viewer, image, dock):
     viewer.add_image(np.zeros((24, 32), np.uint8), name="shifted", translate=(5, 0))
     dock.images.choose(image)
-    dock.images.channels.item(0).setCheckState(Qt.CheckState.Checked)
-    assert "does not lie where" in dock.reason.text()
-    assert not dock.segment_button.isEnabled()
+    assert dock.channels_fold.text() == "Intensities"
+    assert dock.segment_button.isEnabled()
 
 
 def test_typed_axes_outlast_other_layers_and_the_run(viewer, dock, run, wait_for):
     stack = viewer.add_image(np.random.default_rng(0).random((4, 80, 90)), name="stack")
-    dock.axes_edit.setText("CYX")
-    dock.axes_edit.textEdited.emit("CYX")
+    dock.axes.type_letters("CYX")
     viewer.add_points(np.zeros((1, 2)))
     stack.name = "renamed"
     dock.segment_button.click()
     wait_for(lambda: dock.session.state is SessionState.DONE)
-    assert dock.axes_edit.text() == "CYX"
+    assert dock.axes_form.letters.text() == "CYX"
     assert dock.choice.source().axes == "CYX"
     viewer.add_image(np.zeros((3, 20, 20)), name="another")
     dock.images.combo.setCurrentText("another")
-    assert dock.axes_edit.text() == "ZYX"
+    assert dock.axes_form.letters.text() == "ZYX"
 
 
 def test_a_person_can_say_that_an_axis_holds_channels(viewer, dock, run, wait_for):
     viewer.add_image(np.random.default_rng(0).random((3, 20, 20)), name="stack")
-    assert dock.axes_edit.text() == "ZYX"
+    assert dock.axes_form.letters.text() == "ZYX"
     assert "Only the displayed plane" in dock.notes.text()
-    dock.axes_edit.setText("CYX")
-    dock.axes_edit.textEdited.emit("CYX")
-    assert "3 channels" in dock.description.text()
+    dock.axes.type_letters("CYX")
+    assert "3 channels" in dock.axes_form.line.text()
     assert not dock.notes.isVisibleTo(dock)
     dock.segment_button.click()
     wait_for(lambda: dock.session.state is SessionState.DONE)
@@ -650,7 +644,7 @@ def test_the_active_image_is_chosen_when_the_dock_opens(viewer, run):
     viewer.add_image(np.random.default_rng(0).random((8, 8)), name="second")
     viewer.layers.selection.active = first
     dock = viewer.window.add_plugin_dock_widget("napari-diffseg", "Segment")[1]
-    assert dock.images.chosen()[0].name == "first"
+    assert dock.images.chosen().name == "first"
     first.name = "renamed"
     assert dock.images.combo.currentText() == "renamed"
 

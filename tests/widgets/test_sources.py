@@ -10,9 +10,11 @@ from napari.components import ViewerModel
 from napari.layers import Image
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.widgets import planes
+from napari_diffseg.widgets import sources
+from napari_diffseg.widgets.axes_reading import AxesEdit, Extent, read_axes
+from napari_diffseg.widgets.layer_facts import facts_of
 from napari_diffseg.widgets.layers import ResultLayer
-from napari_diffseg.widgets.planes import describe_source, guess_axes
+from napari_diffseg.widgets.level import find_levels
 
 pytestmark = pytest.mark.gui
 
@@ -24,32 +26,13 @@ def model(*layers):
     return viewer
 
 
+def describe_source(layers, dims, axes=None, **more):
+    reading = read_axes(facts_of(layers[0]), AxesEdit(axes)) if layers else None
+    return sources.describe_source(layers, dims, reading, **more)
+
+
 def pixels(*shape, dtype=np.uint8):
     return np.random.default_rng(0).integers(0, 255, shape).astype(dtype)
-
-
-@pytest.mark.parametrize(
-    ("shape", "options", "axes"),
-    [
-        ((20, 30), {}, "YX"),
-        ((5, 20, 30), {}, "ZYX"),
-        ((4, 5, 20, 30), {}, "TZYX"),
-        ((4, 2, 5, 20, 30), {}, "TCZYX"),
-        ((20, 30, 3), {"rgb": True}, "YX"),
-        ((5, 20, 30, 3), {"rgb": True}, "ZYX"),
-        ((5, 20, 30), {"axis_labels": ("c", "y", "x")}, "CYX"),
-        ((20, 30, 5), {"axis_labels": ("Row", "Column", "Channel")}, "YXC"),
-        ((5, 20, 30), {"axis_labels": ("time", "y", "x")}, "TYX"),
-        ((5, 20, 30), {"axis_labels": ("foo", "y", "x")}, "ZYX"),
-    ],
-)
-def test_axes_are_read_from_the_labels_or_guessed(shape, options, axes):
-    assert guess_axes(Image(pixels(*shape), **options)) == axes
-
-
-def test_too_many_axes_to_guess():
-    with pytest.raises(InputError, match="has 6 axes"):
-        guess_axes(Image(np.zeros((2, 2, 2, 2, 4, 4))))
 
 
 @pytest.mark.parametrize(
@@ -69,7 +52,7 @@ def test_what_is_read(shape, options, axes, read_shape, read_axes, words):
     source = describe_source([layer], model(layer).dims, axes)
     assert source.read().shape == read_shape
     assert source.axes == read_axes
-    assert words in source.description
+    assert words in source.image_axes.describe()
 
 
 def test_the_displayed_plane_is_taken_and_said():
@@ -79,7 +62,7 @@ def test_the_displayed_plane_is_taken_and_said():
     viewer.dims.set_current_step(1, 2)
     source = describe_source([layer], viewer.dims)
     np.testing.assert_array_equal(source.read(), layer.data[3, 2])
-    note = source.notes[0].replace(planes.NO_BREAK, " ")
+    note = source.notes[0].replace(sources.NO_BREAK, " ")
     assert note == "Only the displayed plane is segmented: T 3 of 0–3, Z 2 of 0–5."
     assert source.placement.shape == (1, 1, 20, 30)
     np.testing.assert_allclose(source.placement.transform["translate"], (3, 14, 0, 0))
@@ -162,20 +145,12 @@ def test_the_result_lies_on_the_image(axes):
     assert labels.axis_labels == layer.axis_labels
 
 
-def test_a_multiscale_image_is_taken_at_full_resolution():
-    layer = Image([pixels(40, 60), pixels(20, 30)], multiscale=True)
-    source = describe_source([layer], model(layer).dims)
-    assert source.read().shape == (40, 60)
-    assert "full resolution" in source.notes[0]
-
-
-def test_a_huge_multiscale_image_is_taken_smaller_and_lies_where_it_should(monkeypatch):
-    monkeypatch.setattr(planes, "MOST_PIXELS", 1000)
+def test_a_level_of_a_multiscale_image_lies_where_it_should():
     layer = Image([pixels(2, 40, 60), pixels(2, 20, 30)], multiscale=True, scale=(1, 0.5, 0.5))
     viewer = model(layer)
-    source = describe_source([layer], viewer.dims)
+    assert describe_source([layer], viewer.dims).read().shape == (40, 60)
+    source = describe_source([layer], viewer.dims, level=find_levels([layer], "ZYX")[1])
     assert source.read().shape == (20, 30)
-    assert any("level 1 is used: 20 × 30" in note for note in source.notes)
     labels = viewer.add_labels(
         np.ones(source.placement.shape, np.uint8), **source.placement.transform
     )
@@ -219,7 +194,7 @@ def test_no_layer_is_a_clear_sentence():
     ("shape", "options", "sentence"),
     [
         ((9, 9), {}, "'one' is 20 × 30 and 'two' is 9 × 9"),
-        ((20, 30, 3), {"rgb": True}, "is 20 × 30 RGB"),
+        ((20, 30, 3), {"rgb": True}, "'two' is a colour image"),
     ],
 )
 def test_channels_that_do_not_fit(shape, options, sentence):
@@ -241,7 +216,6 @@ def test_two_colour_images_are_no_channels():
         {"translate": (0, 3)},
         {"rotate": 90},
         {"shear": (0.5,)},
-        {"units": ("nm", "nm")},
     ],
     ids=lambda options: next(iter(options)),
 )
@@ -249,6 +223,15 @@ def test_channels_that_lie_elsewhere_are_refused(options):
     one = Image(pixels(20, 30), name="one")
     two = Image(pixels(20, 30), name="two", **options)
     with pytest.raises(InputError, match="'two' does not lie where 'one' lies"):
+        describe_source([one, two], ViewerModel().dims)
+
+
+def test_channels_in_other_units_are_refused():
+    one, two = (
+        Image(pixels(20, 30), name=name, units=(unit, unit))
+        for name, unit in (("one", "um"), ("two", "nm"))
+    )
+    with pytest.raises(InputError, match="'two' and 'one' do not belong together: their units"):
         describe_source([one, two], ViewerModel().dims)
 
 
@@ -377,3 +360,112 @@ def test_a_label_that_is_out_of_range_does_no_harm(striped):
     labels.data = np.where(stripes == 2, 200, stripes).astype(np.uint8)
     result.complete(result_of(stripes))
     np.testing.assert_array_equal(labels.data, stripes)
+
+
+# --- volumes ----------------------------------------------------------------------------
+
+
+def numbered(axes, lengths):
+    """Voxels that tell where they are: 10000 t + 1000 c + 100 z + 10 y + x."""
+    places = dict(zip(axes, np.indices([lengths[one] for one in axes]), strict=True))
+    steps = {"T": 10_000, "C": 1000, "Z": 100, "Y": 10, "X": 1}
+    return sum(steps[one] * places[one] for one in axes)
+
+
+LENGTHS = {"T": 2, "C": 3, "Z": 4, "Y": 5, "X": 6}
+
+
+@pytest.mark.parametrize(
+    "axes",
+    ["ZYX", "TZYX", "CZYX", "ZCYX", "ZYXC", "TZCYX", "TCZYX", "CTZYX", "XYZ", "XCZTY", "YXZT"],
+)
+@pytest.mark.parametrize("ndisplay", [2, 3])
+def test_a_volume_is_taken_whole_whatever_the_view(axes, ndisplay):
+    data = numbered(axes, LENGTHS)
+    layer = Image(data, axis_labels=tuple(axes.lower()), contrast_limits=(0, 1))
+    viewer = model(layer)
+    viewer.dims.ndisplay = ndisplay
+    viewer.dims.set_current_step(axes.index("Z"), 3)
+    if "T" in axes:
+        viewer.dims.set_current_step(axes.index("T"), 1)
+    for order in (viewer.dims.order, viewer.dims.order[::-1]):
+        viewer.dims.order = order
+        source = describe_source([layer], viewer.dims, extent=Extent.VOLUME)
+        assert source.is_volume
+        assert source.spatial_shape == (4, 5, 6)
+        assert source.look_at == 3
+        where = source.image_axes
+        assert where.spatial_shape == (4, 5, 6)
+        assert where.n_channels == (3 if "C" in axes else 1)
+        volume = source.read()
+        assert volume.min() == (10_000 if "T" in axes else 0)
+        assert volume.size == 4 * 5 * 6 * where.n_channels
+        # What comes out in the order z y x goes back to where the voxels are.
+        labels = numbered("ZYX", LENGTHS)
+        placed = source.in_place(labels)
+        assert placed.shape == source.placement.shape
+        np.testing.assert_array_equal(source.from_place(placed), labels)
+        there = np.broadcast_to(placed, [1 if a == "T" else LENGTHS[a] for a in axes])
+        seen = np.take(data, [1], axis=axes.index("T")) if "T" in axes else data
+        np.testing.assert_array_equal(there, seen % 1000)
+
+
+def test_a_volume_lies_where_its_layer_lies():
+    place = {
+        "scale": (30, 3, 0.5, 0.5),
+        "translate": (0, 7, 8, 9),
+        "units": ("s", "um", "um", "um"),
+    }
+    layer = Image(pixels(3, 5, 20, 30), axis_labels=("t", "z", "y", "x"), **place)
+    viewer = model(layer)
+    viewer.dims.set_current_step(0, 2)
+    source = describe_source([layer], viewer.dims, extent=Extent.VOLUME)
+    result = ResultLayer(viewer, source, 4)
+    (labels,) = (one for one in viewer.layers if result.is_layer(one))
+    assert labels.data.shape == (1, 5, 20, 30)
+    np.testing.assert_allclose(
+        labels.data_to_world((0, 4, 3, 2)), layer.data_to_world((2, 4, 3, 2))
+    )
+    assert (labels.units, labels.axis_labels) == (layer.units, layer.axis_labels)
+    assert source.spacing == (3, 0.5, 0.5)
+    assert str(source.pixel_size) == "3 × 0.5 × 0.5 µm"
+    (note,) = source.notes
+    expected = "Only the volume of the displayed time point is segmented: T 2 of 0–2."
+    assert note.replace(sources.NO_BREAK, " ") == expected
+
+
+@pytest.mark.parametrize(
+    ("factor", "scale", "spacing"),
+    [(1, (4, 1, 1), (2, 1, 1)), (1, (1, 1, 1), (1, 2, 2)), (2, (4, 1, 1), (4, 1, 1))],
+    ids=["planes kept", "size unknown", "planes halved too"],
+)
+def test_the_spacing_of_a_level(factor, scale, spacing):
+    fine, coarse = pixels(8, 40, 60), pixels(8 // factor, 20, 30)
+    layer = Image([fine, coarse], multiscale=True, scale=scale)
+    level = find_levels([layer], "ZYX")[1]
+    source = describe_source([layer], model(layer).dims, "ZYX", extent=Extent.VOLUME, level=level)
+    z, y, x = source.spacing
+    np.testing.assert_allclose((z / x, y / x), np.array(spacing[:2]) / spacing[2])
+
+
+def test_previews_of_a_volume_leave_other_planes_alone():
+    layer = Image(pixels(4, 8, 9), axis_labels=("z", "x", "y"))
+    viewer = model(layer)
+    source = describe_source([layer], viewer.dims, extent=Extent.VOLUME)
+    result = ResultLayer(viewer, source, 4)
+    labels = np.ones((4, 9, 8), np.uint8)
+    result.show_preview(labels)
+    labels = np.zeros((4, 9, 8), np.uint8)
+    labels[2, 3] = 3
+    result.show_preview(labels)
+    shown = source.from_place(result.data)
+    assert shown[2].max() == 3
+    assert shown[2].min() == 0
+    assert (shown[[0, 1, 3]] == 1).all()
+
+
+def test_a_stack_of_one_plane_has_no_volume():
+    layer = Image(pixels(1, 20, 30), axis_labels=("z", "y", "x"))
+    source = describe_source([layer], model(layer).dims, extent=Extent.VOLUME)
+    assert not source.is_volume
+    assert source.read().shape == (20, 30)

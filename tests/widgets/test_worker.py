@@ -5,16 +5,25 @@ from __future__ import annotations
 import gc
 import threading
 import time
+from dataclasses import replace
 from threading import Lock
 
 import numpy as np
 import pytest
+from napari.components import ViewerModel
+from napari.layers import Image
 from napari.qt.threading import WorkerBase
 
 from napari_diffseg.core.training import Command, Iteration
 from napari_diffseg.errors import DiffSegError, InputError, OutOfMemoryError, TrainingError
+from napari_diffseg.params import RunOptions, SegmentationParams
 from napari_diffseg.widgets import worker
+from napari_diffseg.widgets.axes_reading import read_axes
+from napari_diffseg.widgets.first_look import FirstLook
+from napari_diffseg.widgets.layer_facts import facts_of
+from napari_diffseg.widgets.level import find_levels
 from napari_diffseg.widgets.session import RunListener
+from napari_diffseg.widgets.sources import describe_source
 from napari_diffseg.widgets.worker import RunControl, ThreadedRun, relay_steps
 
 pytestmark = pytest.mark.gui
@@ -258,3 +267,32 @@ def test_errors_of_this_package_are_no_runtime_errors():
         kind = pending.pop()
         assert not issubclass(kind, RuntimeError)
         pending += kind.__subclasses__()
+
+
+def test_of_a_large_image_a_coarse_level_is_seen_first():
+    y, x = np.mgrid[:320, :400]
+    fine = (np.sin(x / 20) * 60 + np.cos(y / 30) * 60 + 127).astype(np.uint8)
+    layer = Image([fine, fine[::4, ::4]], multiscale=True)
+    viewer = ViewerModel()
+    viewer.add_layer(layer)
+    reading = read_axes(facts_of(layer))
+    levels = find_levels([layer], "YX")
+    sources = [
+        describe_source([layer], viewer.dims, reading, level=level) for level in reversed(levels)
+    ]
+    look = FirstLook(sources[0], levels[1], levels[0])
+    params = SegmentationParams(n_features=4, n_clusters=4, n_iterations=3, n_blocks=1)
+    options = RunOptions(threads=1, preview_interval=0.0)
+    source = replace(sources[1], first_look=look)
+    steps = worker.segmentation_steps(source, params, options)
+    first = next(steps)
+    assert first.labels.shape == (320, 400)
+    assert len(np.unique(first.labels)) > 1
+    assert next(steps).index == 1, "the run itself begins with its first iteration"
+    steps.close()
+    # What is painted is not shown from a level on which it is not painted.
+    painted = worker.segmentation_steps(
+        source, params, options, lambda: np.eye(320, 400, dtype=int)
+    )
+    assert next(painted).index == 1
+    painted.close()

@@ -11,6 +11,7 @@ from napari_diffseg.cli.options import (
     add_apply_parameters,
     add_axes,
     add_force_and_quiet,
+    add_level,
     add_options,
     frame_slice,
     read_apply_parameters,
@@ -32,7 +33,8 @@ def add_to(commands: Commands) -> None:
     apply = commands.add_parser(
         "apply",
         help="segment many frames or files with a model",
-        description="Segment many frames or files with a model that 'train' has written. Stopped "
+        description="Segment many frames or files with a model that 'train' has written: planes, "
+        "or volumes where it was trained on these. Stopped "
         "or killed at any moment, the run is finished by the same command with --resume.",
         allow_abbrev=False,
     )
@@ -65,15 +67,16 @@ def _add_output(apply: argparse.ArgumentParser) -> None:
         "--frames",
         type=frame_slice,
         metavar="START:STOP:STEP",
-        help="which frames, counted from 0 along time (or depth, where there is no time), such as "
-        "0:5000:10 (default: all)",
+        help="which frames, counted from 0 along time (or along depth, where there is no time and "
+        "the model is of planes), such as 0:5000:10 (default: all)",
     )
-    add_axes(apply, "an input", "TYX")
+    add_axes(apply, "an input", "TYX or TZYX")
+    add_level(apply)
     apply.add_argument(
         "--table",
         type=Path,
         metavar="FILE",
-        help="CSV file for the area of each label in each frame",
+        help="CSV file for the area (the volume) of each label in each frame",
     )
     apply.add_argument(
         "--resume", action="store_true", help="finish an earlier run that was cut short"
@@ -117,6 +120,7 @@ def _apply(args: argparse.Namespace) -> int:
         resume=args.resume,
         force=args.force,
         axes=args.axes,
+        level=args.level,
         table=args.table,
     )
     report = _drain(progress, quiet=args.quiet)
@@ -141,10 +145,11 @@ def _drain(
             while True:
                 last, step = step, next(steps)
                 if last is None:
-                    n_before = bar.initial = bar.n = step.done
-                    bar.reset(total=step.total)
+                    bar.unit = _units(step)
+                    n_before = bar.initial = bar.n = step.units_done
+                    bar.reset(total=step.units)
                     bar.update(n_before)
-                bar.update(step.done - bar.n)
+                bar.update(step.units_done - bar.n)
         except StopIteration as end:
             report: StackReport = end.value
         except KeyboardInterrupt:
@@ -164,10 +169,18 @@ def _tell(report: StackReport, step: StackProgress | None, n_before: int) -> Non
     if step is None:
         return
     done = f"{report.done} frame{'' if report.done == 1 else 's'}"
+    units = _units(step)
     if n_before:
-        done += f", {n_before} of them by an earlier run"
-    rate = (step.done - n_before) / step.seconds if step.seconds else 0.0
-    say(f"{done}, {step.seconds:.1f} s, {rate:.1f} frames a second: written to {report.output}")
+        # Of frames the sentence has just spoken.
+        done += f", {n_before}{'' if step.units == step.total else units} of them by an earlier run"
+    rate = (step.units_done - n_before) / step.seconds if step.seconds else 0.0
+    shown = f"{rate:.1f}" if rate >= 1 else f"{rate:.2g}"
+    say(f"{done}, {step.seconds:.1f} s, {shown}{units} a second: written to {report.output}")
+
+
+def _units(step: StackProgress) -> str:
+    """Return what is counted, with a space before it."""
+    return " frames" if step.units == step.total else " windows"
 
 
 def _tell_failures(report: StackReport) -> None:

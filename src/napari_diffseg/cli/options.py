@@ -6,6 +6,9 @@ import argparse
 from collections.abc import Iterable
 from typing import Any
 
+from napari_diffseg.cli.channels import channel_list, channel_range, channel_weight
+from napari_diffseg.cli.region import stated_region
+from napari_diffseg.cli.spacing import stated_spacing
 from napari_diffseg.parameters import ParameterSpec, Scalar
 from napari_diffseg.params import PRESETS, ApplyParams, RunOptions, SegmentationParams
 
@@ -32,6 +35,70 @@ def add_axes(parser: argparse.ArgumentParser, what: str, example: str) -> None:
         metavar="LETTERS",
         help=f"one letter of T C Z Y X for each axis of {what}, such as {example} "
         "(default: what the file says, else a guess)",
+    )
+
+
+def add_space(parser: argparse.ArgumentParser, planes: str) -> None:
+    """Add what is to be known of volumes: ``--planes``, with what it does, and ``--spacing``."""
+    parser.add_argument("--planes", action="store_true", help=planes)
+    parser.add_argument(
+        "--spacing",
+        type=stated_spacing,
+        metavar="Z,Y,X",
+        help="distances of neighbouring voxels along z, y and x in any one unit, such as 2,0.5,0.5 "
+        "or 2,0.5,0.5um (default: what the file says)",
+    )
+
+
+def add_level(parser: argparse.ArgumentParser) -> None:
+    """Add ``--level``, which chooses a resolution of the files."""
+    parser.add_argument(
+        "--level",
+        type=int,
+        default=0,
+        metavar="N",
+        help="which resolution of a pyramid is read; 0 is the full one (default: %(default)s)",
+    )
+
+
+def add_channels(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose channels and say how they are taken."""
+    parser.add_argument(
+        "--channels",
+        type=channel_list,
+        metavar="C,C,…",
+        help="which channels are looked at, and in which order: numbers from 1 on, or names that "
+        "the file has (default: all)",
+    )
+    parser.add_argument(
+        "--channel-weight",
+        type=channel_weight,
+        action="append",
+        default=[],
+        metavar="C=W",
+        help="how much a channel counts beside the others, such as 2=0.5; can be given several "
+        "times (default: 1)",
+    )
+    parser.add_argument(
+        "--channel-range",
+        type=channel_range,
+        action="append",
+        default=[],
+        metavar="C=LOW:HIGH",
+        help="intensities of a channel that become 0 and 1, such as 2=100:4000; can be given "
+        "several times (default: measured)",
+    )
+
+
+def add_region(parser: argparse.ArgumentParser) -> None:
+    """Add ``--region``, outside of which nothing is segmented."""
+    parser.add_argument(
+        "--region",
+        type=stated_region,
+        metavar="Y0:Y1,X0:X1|FILE",
+        help="segment only a part, counted from 0, such as 0:512,100:612 (with Z0:Z1, before it "
+        "for planes too), or where an image of the same height and width is not 0; the rest gets "
+        "label 0",
     )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_diffseg.cli.spacing import Distances
 from napari_diffseg.errors import InputError
 from napari_diffseg.images.pixel_size import PixelSize
 
@@ -14,9 +16,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_diffseg.io.frames import FrameStack
+    from napari_diffseg.io.lazy_frame import LazyFrame
 
 NONE = "-"
 """Stands for a file of scribbles where there is none."""
+
+
+_ALIKE = 0.01  # distances of planes that differ by a smaller share are the same
 
 
 @dataclass(eq=False, slots=True)
@@ -31,10 +37,19 @@ class References:
         Whether the channels are colours.
     pixel_size : PixelSize or None
         Of the first image.
-    images : list of ndarray
-    scribbles : list of (ndarray of int, (y, x), or None)
+    spacing : tuple of 3 floats, or None
+        Distances of the voxels of the first image along z, y and x.
+    n_channels : int
+        Of each image.
+    channel_names : tuple of str
+        What the first file calls them; empty where it does not.
+    images : list of (ndarray or LazyFrame)
+        Planes, which are read; or volumes, of which nothing is.
+    scribbles : list of (ndarray of int, (y, x) or (z, y, x), or None)
     names : list of str
         Each image in words.
+    apart : list of str
+        Files whose voxels are farther apart than those of the first, or closer.
     notes : list of str
         Sentences that the person should read.
     """
@@ -42,9 +57,13 @@ class References:
     axes: str
     rgb: bool
     pixel_size: PixelSize | None
-    images: list[NDArray[Any]] = field(default_factory=list)
+    spacing: Distances | None
+    n_channels: int
+    channel_names: tuple[str, ...]
+    images: list[NDArray[Any] | LazyFrame] = field(default_factory=list)
     scribbles: list[NDArray[Any] | None] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
+    apart: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -53,6 +72,9 @@ def read_references(
     scribbles: Sequence[Path | None],
     frames: Sequence[int] | None,
     axes: str | None,
+    *,
+    volumes: bool = False,
+    level: int = 0,
 ) -> References:
     """Read reference images.
 
@@ -61,39 +83,36 @@ def read_references(
     paths : sequence of Path
         Images, or stacks of frames.
     scribbles : sequence of (Path or None)
-        What was painted, one file for each image: of its height and width, and for a
-        stack of its frames.
+        What was painted, one file for each image: of its height and width (and planes), and
+        for a stack of its frames.
     frames : sequence of int, optional
         Which frames of each stack. Where None: those that are painted; else the first,
         the middle and the last.
     axes : str, optional
         Axes of the files, where that is stated.
+    volumes : bool
+        Whether the planes of a file (Z) are one image together.
+    level : int
+        Which resolution of the files.
 
     Raises
     ------
     InputError
         A file cannot be read, the files are not of one kind, or a stack has no such frame.
     """
-    from napari_diffseg.images.axes import resolve_axes
     from napari_diffseg.io.frames import open_frames
     from napari_diffseg.io.reading import read_class_numbers
 
     found: References | None = None
     for path, strokes in zip(paths, scribbles, strict=True):
         painted = None if strokes is None else read_class_numbers(strokes).pixels
-        stack = open_frames(path, axes)
+        stack = open_frames(path, axes, volumes=volumes, level=level)
         if painted is not None and painted.ndim == 3 and painted.shape == stack.shape:
             # Strokes have the shape of the file: then no axis of it is channels.
-            stack = open_frames(path, axes, n_channels=1)
-        said = stack.rgb if axes is None else None
-        rgb = resolve_axes(stack.frame_shape, stack.frame_axes, rgb=said).rgb
-        if found is None:
-            found = References(stack.frame_axes, rgb, stack.pixel_size)
-        elif (stack.frame_axes, rgb) != (found.axes, found.rgb):
-            raise InputError(
-                f"{path} has the axes {stack.frame_axes}, but {paths[0]} has {found.axes}, or only "
-                "one of them is in colours; learn from images of one kind."
-            )
+            stack = open_frames(path, axes, n_channels=1, volumes=volumes, level=level)
+        first, found = found, _of_kind(stack, found, paths[0], axes)
+        if first is not None and _is_apart(stack.spacing, first.spacing):
+            found.apart.append(path.name)
         found.notes += stack.notes
         by_frame = None
         if strokes is not None and painted is not None:
@@ -104,9 +123,46 @@ def read_references(
     return found
 
 
+def _of_kind(
+    stack: FrameStack, found: References | None, first: Path, axes: str | None
+) -> References:
+    """Return the references that a stack belongs to: new ones, where it is the first."""
+    from napari_diffseg.images.axes import resolve_axes
+
+    said = stack.rgb if axes is None else None
+    kind = resolve_axes(stack.frame_shape, stack.frame_axes, rgb=said)
+    size, is_volume = stack.pixel_size, stack.spatial == "ZYX"
+    if found is None:
+        return References(
+            axes=stack.frame_axes,
+            rgb=kind.rgb,
+            pixel_size=size if is_volume else size and size.plane,
+            spacing=stack.spacing if is_volume else None,
+            n_channels=kind.n_channels,
+            channel_names=stack.channel_names,
+        )
+    if (stack.frame_axes, kind.rgb) != (found.axes, found.rgb):
+        raise InputError(
+            f"{stack.path} has the axes {stack.frame_axes}, but {first} has {found.axes}, or only "
+            "one of them is in colours; learn from images of one kind."
+        )
+    return found
+
+
+def _is_apart(own: Distances | None, first: Distances | None) -> bool:
+    """Whether two volumes differ in how far planes are apart, measured in pixels."""
+    if own is None or first is None:
+        return False
+    steps = [z / (y + x) for z, y, x in (own, first)]
+    return not math.isclose(*steps, rel_tol=_ALIKE)
+
+
 def turned(painted: NDArray[Any], axes: str | None) -> NDArray[Any]:
-    """Turn scribbles, which lie as the image's file does, so that y comes before x."""
+    """Turn scribbles, which lie as the image's file does, to y before x, and z before these."""
     letters = (axes or "YX").upper()
+    spatial = [letter for letter in letters if letter in "ZYX"]
+    if painted.ndim == len(spatial) == 3:
+        return painted.transpose([spatial.index(letter) for letter in "ZYX"])
     if "X" in letters and letters.find("X") < letters.find("Y"):
         return (painted if painted.ndim == 2 else painted.squeeze()).T
     return painted
@@ -125,7 +181,8 @@ def _add(
         painted = None if strokes is None else strokes[number]
         if painted is not None and (stack.n_frames > 1 and not painted.any()):
             painted = None  # a frame that was asked for, beside others that are painted
-        found.images.append(np.asarray(stack.frame(number)))
+        frame = stack.frame(number)
+        found.images.append(frame if stack.spatial == "ZYX" else np.asarray(frame))
         found.scribbles.append(painted)
         found.names.append(stack.name_of(number))
 
@@ -149,18 +206,18 @@ def _chosen(
 
 
 def _strokes_by_frame(painted: NDArray[Any], path: Path, stack: FrameStack) -> NDArray[Any]:
-    """Return what was painted on each frame of a stack ``n y x``."""
+    """Return what was painted on each frame of a stack, ``n y x`` or ``n z y x``."""
     if stack.n_frames == 1:
         # Of one image the shape is checked with the image itself.
-        strokes: NDArray[Any] = turned(painted, stack.frame_axes)[None]
-        return strokes
-    height, width = (stack.frame_shape[stack.frame_axes.index(axis)] for axis in "YX")
-    is_turned = stack.frame_axes.index("X") < stack.frame_axes.index("Y")
-    plane = (width, height) if is_turned else (height, width)
-    if painted.size != stack.n_frames * height * width or painted.shape[-2:] != plane:
+        return turned(painted, stack.frame_axes)[None]
+    spatial = [letter for letter in stack.frame_axes if letter in stack.spatial]
+    sides = tuple(stack.frame_shape[stack.frame_axes.index(letter)] for letter in spatial)
+    n_sides = len(sides)
+    if painted.size != stack.n_frames * math.prod(sides) or painted.shape[-n_sides:] != sides:
         raise InputError(
             f"{path} has the shape {painted.shape}, but {stack.path} has {stack.n_frames} frames "
-            f"of {plane[0]} × {plane[1]}; give scribbles of the same frames, height and width."
+            f"of {' × '.join(map(str, sides))}; give scribbles of the same frames, height and "
+            "width."
         )
-    strokes = painted.reshape(stack.n_frames, *plane)
-    return strokes.transpose(0, 2, 1) if is_turned else strokes
+    strokes = painted.reshape(stack.n_frames, *sides)
+    return strokes.transpose(0, *(1 + spatial.index(letter) for letter in stack.spatial))

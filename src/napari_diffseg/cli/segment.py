@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_diffseg.cli.options import (
     add_axes,
+    add_channels,
     add_force_and_quiet,
+    add_level,
     add_options,
     add_parameters,
+    add_region,
+    add_space,
     read_options,
     read_parameters,
 )
+from napari_diffseg.cli.plane_by_plane import segment_planes
 from napari_diffseg.cli.references import turned
+from napari_diffseg.cli.subject import Subject, provenance_of, read_subject
 from napari_diffseg.cli.terminal import (
     Commands,
     Interrupt,
@@ -35,27 +40,38 @@ def add_to(commands: Commands) -> None:
     """Add the command to the parser."""
     segment = commands.add_parser(
         "segment",
-        help="segment one image",
-        description="Segment one image. The first Ctrl-C ends the training and keeps what "
-        "there is; the second cancels, and nothing is written.",
+        help="segment one image or volume",
+        description="Segment one image, or one volume. The first Ctrl-C ends the training and "
+        "keeps what there is; the second cancels, and nothing is written.",
         allow_abbrev=False,
     )
-    segment.add_argument("image", type=Path, metavar="IN", help="TIFF, OME-TIFF, PNG or JPEG file")
+    segment.add_argument(
+        "image", type=Path, metavar="IN", help="TIFF, OME-TIFF, OME-Zarr, PNG or JPEG"
+    )
     segment.add_argument(
         "-o",
         "--output",
         type=Path,
         required=True,
         metavar="OUT",
-        help="file for the labels: .ome.tif, .tif (both OME-TIFF) or .png",
+        help="file for the labels: .ome.tif, .tif (both OME-TIFF), .ome.zarr or .png",
     )
-    add_axes(segment, "the image", "YXC")
+    add_axes(segment, "the image", "YXC or ZYX")
+    add_space(
+        segment,
+        "segment a volume (Z) plane by plane: a network learns from its first, middle and last "
+        "plane, or from those with scribbles, and labels all of them",
+    )
+    add_level(segment)
+    add_channels(segment)
+    add_region(segment)
     segment.add_argument(
         "--scribbles",
         type=Path,
         metavar="FILE",
-        help="TIFF or PNG of the image's height and width with what was painted: 0 where nothing "
-        "is, else the number of a class, which comes out as the label of that number",
+        help="TIFF, OME-Zarr or PNG of the image's height and width (and planes) with what was "
+        "painted: 0 where nothing is, else the number of a class, which comes out as the label of "
+        "that number",
     )
     add_force_and_quiet(segment, "overwrite OUT")
     add_options(segment)
@@ -67,37 +83,43 @@ def _segment(args: argparse.Namespace) -> int:
     params = read_parameters(args)
     options = read_options(args)
 
-    from napari_diffseg.io.reading import read_class_numbers, read_image
-    from napari_diffseg.io.writing import check_output, write_labels
+    from napari_diffseg.io.reading import read_class_numbers
+    from napari_diffseg.io.writing import check_holds_volume, check_output
 
-    _check_paths(args.image, args.scribbles, args.output)
+    _check_paths(args)
     check_output(args.output, force=args.force)
     painted = None if args.scribbles is None else read_class_numbers(args.scribbles)
-    image = read_image(args.image)
-    names = {"image": image.path.name}
-    if painted is not None:
-        names["scribbles"] = painted.path.name
+    subject = read_subject(args)
+    if subject.is_volume:
+        check_holds_volume(args.output, subject.axes.spatial_shape[0])
+    if args.planes and subject.is_volume:
+        segment_planes(args, subject, painted, params, options)
+        return 0
     with first_interrupt_finishes() as interrupt:
-        result = _train(image, painted, args, params, options, interrupt)
-        size = image.pixel_size
-        # Files lie with y before x; where --axes says otherwise the labels lie turned.
-        if size is not None and result.axes.axes.index("X") < result.axes.axes.index("Y"):
-            size = replace(size, y=size.x, x=size.y)
-        write_labels(
-            args.output,
-            result.labels,
-            pixel_size=size,
-            provenance={**names, **result.provenance()},
-            force=args.force,
-        )
+        result = _train(subject, painted, args, params, options, interrupt)
+        _write(args, subject, painted, result)
     if not args.quiet:
-        for note in (*image.notes, *(painted.notes if painted else ()), *result.notes):
+        for note in (*subject.file.notes, *(painted.notes if painted else ()), *result.notes):
             say(note)
         say(
             f"{result.n_labels} labels{_facts(result)}, {result.seconds:.1f} s: "
             f"written to {args.output}"
         )
     return 0
+
+
+def _write(
+    args: argparse.Namespace, subject: Subject, painted: ImageFile | None, result: Segmentation
+) -> None:
+    from napari_diffseg.io.writing import write_labels
+
+    write_labels(
+        args.output,
+        result.labels,
+        pixel_size=subject.pixel_size,
+        provenance={**provenance_of(subject, painted, args), **result.provenance()},
+        force=args.force,
+    )
 
 
 def _facts(result: Segmentation) -> str:
@@ -111,15 +133,25 @@ def _facts(result: Segmentation) -> str:
     return facts
 
 
-def _check_paths(image: Path, scribbles: Path | None, output: Path) -> None:
+def _check_paths(args: argparse.Namespace) -> None:
     """Refuse to put the labels in a source's place; with ``--force`` it would be lost."""
-    for source, what in ((image, "image itself"), (scribbles, "file of scribbles itself")):
-        if source and source.exists() and output.exists() and source.samefile(output):
-            raise OutputError(f"{output} is the {what}; choose another name for the labels.")
+    region = args.region if isinstance(args.region, Path) else None
+    sources = {"image": args.image, "file of scribbles": args.scribbles, "region": region}
+    for what, source in sources.items():
+        if source is None or not source.exists() or not args.output.exists():
+            continue
+        if source.samefile(args.output):
+            raise OutputError(
+                f"{args.output} is the {what} itself; choose another name for the labels."
+            )
+        if args.output.is_dir() and args.output.resolve() in source.resolve().parents:
+            raise OutputError(
+                f"{args.output} holds the {what} itself; choose another name for the labels."
+            )
 
 
 def _train(
-    image: ImageFile,
+    subject: Subject,
     painted: ImageFile | None,
     args: argparse.Namespace,
     params: SegmentationParams,
@@ -128,13 +160,15 @@ def _train(
 ) -> Segmentation:
     from napari_diffseg.core.segmentation import segment_steps
 
-    # Whether channels are colours is known of the file's own axes only.
-    axes, rgb = (image.axes, image.rgb) if args.axes is None else (args.axes, None)
+    image = subject.file
     steps = segment_steps(
         image.pixels,
-        scribbles=None if painted is None else turned(painted.pixels, axes),
-        axes=axes,
-        rgb=rgb,
+        scribbles=None if painted is None else turned(painted.pixels, image.axes),
+        axes=image.axes,
+        rgb=image.rgb,
+        spacing=subject.spacing,
+        channels=subject.channels,
+        region=subject.region,
         params=params,
         options=options,
     )

@@ -7,22 +7,34 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_diffseg.cli.channels import chosen_channels
 from napari_diffseg.cli.options import (
     add_axes,
+    add_channels,
     add_force_and_quiet,
+    add_level,
     add_options,
     add_parameters,
+    add_space,
     class_names,
     frame_numbers,
     read_options,
     read_parameters,
 )
 from napari_diffseg.cli.references import NONE, References, read_references
-from napari_diffseg.cli.terminal import Commands, drain_training, first_interrupt_finishes, say
+from napari_diffseg.cli.spacing import Space, space_of
+from napari_diffseg.cli.terminal import (
+    Commands,
+    Interrupt,
+    drain_training,
+    first_interrupt_finishes,
+    say,
+)
 from napari_diffseg.errors import InputError
 
 if TYPE_CHECKING:
     from napari_diffseg.core.model import Model
+    from napari_diffseg.params import RunOptions, SegmentationParams
 
 
 def add_to(commands: Commands) -> None:
@@ -61,8 +73,8 @@ def add_to(commands: Commands) -> None:
         "--frames",
         type=frame_numbers,
         metavar="N,N,…",
-        help="which frames of each stack to learn from, counted from 0 (default: those with "
-        "scribbles, else the first, the middle and the last)",
+        help="which frames of each stack to learn from (of T; with --planes of Z too), counted "
+        "from 0 (default: those with scribbles, else the first, the middle and the last)",
     )
     train.add_argument(
         "--names",
@@ -72,6 +84,13 @@ def add_to(commands: Commands) -> None:
         help="names of the classes, such as 1=background,2=nucleus; they go with the model",
     )
     add_axes(train, "a file", "TYX")
+    add_space(
+        train,
+        "learn from the planes of a volume (Z) one by one; without it volumes are learned from as "
+        "a whole, for a model of volumes",
+    )
+    add_level(train)
+    add_channels(train)
     add_force_and_quiet(train, "overwrite MODEL")
     add_options(train)
     add_parameters(train)
@@ -83,25 +102,23 @@ def _train(args: argparse.Namespace) -> int:
     began = time.monotonic()
 
     from napari_diffseg.core.model_file import check_model_place
-    from napari_diffseg.core.references import train_steps
 
     check_model_place(args.output, force=args.force)
     scribbles = _scribbles(args)
-    found = read_references(args.references, scribbles, args.frames, args.axes)
+    found = read_references(
+        args.references,
+        scribbles,
+        args.frames,
+        args.axes,
+        volumes=not args.planes,
+        level=args.level,
+    )
+    space = _space(args, found)
     with first_interrupt_finishes() as interrupt:
-        steps = train_steps(
-            found.images,
-            scribbles=found.scribbles,
-            axes=found.axes,
-            rgb=found.rgb,
-            params=params,
-            options=options,
-        )
-        model = drain_training(steps, interrupt, n_iterations=params.n_iterations, quiet=args.quiet)
-        names = _names(found, scribbles)
-        provenance = {**names, **model.facts.provenance}
+        model = _learn(args, found, space, params, options, interrupt)
+        provenance = {**_names(found, scribbles), **model.facts.provenance}
         model = model.with_facts(
-            pixel_size=found.pixel_size, provenance=provenance, class_names=_known(args, model)
+            pixel_size=space.pixel_size, provenance=provenance, class_names=_known(args, model)
         )
         model.save(args.output, force=args.force)
     if not args.quiet:
@@ -113,6 +130,49 @@ def _train(args: argparse.Namespace) -> int:
             f"{time.monotonic() - began:.1f} s: written to {args.output}"
         )
     return 0
+
+
+def _learn(
+    args: argparse.Namespace,
+    found: References,
+    space: Space,
+    params: SegmentationParams,
+    options: RunOptions,
+    interrupt: Interrupt,
+) -> Model:
+    from napari_diffseg.core.references import train_steps
+
+    steps = train_steps(
+        found.images,
+        scribbles=found.scribbles,
+        axes=found.axes,
+        rgb=found.rgb,
+        spacing=space.spacing,
+        channels=chosen_channels(args, found.n_channels, found.channel_names, rgb=found.rgb),
+        params=params,
+        options=options,
+    )
+    return drain_training(steps, interrupt, n_iterations=params.n_iterations, quiet=args.quiet)
+
+
+def _space(args: argparse.Namespace, found: References) -> Space:
+    """Find out how large the pixels or voxels are; of volumes it is said."""
+    if "Z" not in found.axes:
+        if args.spacing is not None:
+            raise InputError(
+                f"--spacing is about volumes, but {found.names[0]} is a plane; leave it away, or "
+                "state the axes of volumes (such as --axes ZYX)."
+            )
+        return Space(None, found.pixel_size, "")
+    space = space_of(args.spacing, found.spacing, found.pixel_size)
+    if not args.quiet:
+        say(space.said)
+        if found.apart and args.spacing is None:
+            say(
+                f"the planes of {', '.join(found.apart)} are not as far apart as those of "
+                f"{args.references[0].name}; all are taken to be as there."
+            )
+    return space
 
 
 def _scribbles(args: argparse.Namespace) -> list[Path | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from os import PathLike
@@ -43,11 +43,12 @@ from napari_diffseg.images.intensity import (
 )
 from napari_diffseg.images.labels import smallest_unsigned_dtype
 from napari_diffseg.images.local_statistics import LocalStatistics
-from napari_diffseg.images.pieces import window_shape
 from napari_diffseg.images.pixel_size import PixelSize
 from napari_diffseg.images.space import Space
 from napari_diffseg.images.windows import Window, grow, inside
 from napari_diffseg.params import ApplyParams, RunOptions, SegmentationParams
+
+_LOOKED_AT = {2: (1024, 1024), 3: (8, 256, 256)}  # pixels that tell whether values are known
 
 Color = tuple[float, float, float, float]
 
@@ -242,16 +243,25 @@ class Model:
         rgb: bool | None = None,
         params: ApplyParams | None = None,
         options: RunOptions | None = None,
+        windows: Iterable[Window] | None = None,
     ) -> Iterator[AppliedWindow]:
         """Do what `apply` does, window by window, so that the memory is bounded.
 
         Only a window and what is around it is read at a time; but with the intensities of
         the frame, or adaptation to it, the whole plane is.
 
+        Parameters
+        ----------
+        image, axes, rgb, params, options
+            As for `apply`.
+        windows : iterable of tuple of slice, optional
+            Which of `core.application.windows_of` are wanted, for several workers at one image;
+            all where None.
+
         Yields
         ------
         AppliedWindow
-            Windows of `core.application.window_shape`, row by row.
+            Windows of `images.pieces.window_shape`, row by row.
         """
         params, options = params or ApplyParams(), options or RunOptions()
         image = image if hasattr(image, "shape") else np.asarray(image)
@@ -263,7 +273,7 @@ class Model:
             network = model.network
             if device.type != "cpu":
                 network = copy.deepcopy(network).to(device)
-        for window in windows_of(image_axes.spatial_shape):
+        for window in windows_of(image_axes.spatial_shape) if windows is None else windows:
             with readable_torch_errors(), thread_limit(options.threads):
                 around = grow(window, margin(self.space), image_axes.spatial_shape)
                 plane = model._read(image, image_axes, around)
@@ -363,7 +373,7 @@ class Model:
         model = self
         if params.intensities == "trained":
             shape = axes.spatial_shape
-            size = tuple(map(min, shape, window_shape(self.n_spatial)))
+            size = tuple(map(min, shape, _LOOKED_AT[self.n_spatial]))
             middle = window_around([length // 2 for length in shape], size, shape)
             some = channels_first(image, axes, middle, self._picked)
             check_known_range(some, self.ranges, self.facts.dtype)

@@ -60,6 +60,21 @@ def check_output(path: str | PathLike[str], *, force: bool = False) -> None:
     check_place(path, force=force)
 
 
+def check_holds_volume(path: Path, n_planes: int) -> None:
+    """Refuse to put a volume into a PNG file.
+
+    Raises
+    ------
+    OutputError
+        The file is to be one.
+    """
+    if path.suffix.lower() == ".png":
+        raise OutputError(
+            f"{path} cannot hold a volume of {n_planes} planes, PNG holds one; write an "
+            ".ome.tif or .ome.zarr file."
+        )
+
+
 def check_replaceable(path: Path, *, force: bool) -> None:
     """Refuse to put an OME-Zarr in the place of what is there, but of another one with `force`.
 
@@ -242,10 +257,7 @@ def _checked(labels: ArrayLike) -> NDArray[np.unsignedinteger]:
 
 def _check_fits_png(path: Path, labels: NDArray[np.unsignedinteger]) -> None:
     if labels.ndim > 2:
-        raise OutputError(
-            f"{path} cannot hold a volume of {len(labels)} planes, PNG holds one; write an "
-            ".ome.tif or .ome.zarr file."
-        )
+        check_holds_volume(path, len(labels))
     if labels.max() > np.iinfo(np.uint16).max:
         raise OutputError(
             f"{path} cannot hold label {labels.max()}: PNG ends at 65535; write an .ome.tif file."

@@ -1,7 +1,7 @@
 """What is done of a plan, in a folder beside the output, so that a run can be cut short.
 
-Whoever has labelled a frame writes one small file that says so, after the labels and whole
-or not at all. A run that is killed loses the frames that it was at, and no others::
+Whoever has labelled a frame (of a volume: a window) writes one small file that says so, after
+the labels and whole or not at all. A run that is killed loses what it was at, and no more::
 
     .NAME.part/             (in a folder of results: .napari-diffseg/)
         plan.json           what the run was begun with; without it the rest means nothing
@@ -22,11 +22,11 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from napari_diffseg.errors import OutputError
 from napari_diffseg.io.kinds import is_zarr
@@ -38,7 +38,7 @@ _PLAN, _LOCK = "plan.json", "lock"
 
 @dataclass(frozen=True, slots=True)
 class FrameFacts:
-    """What is known of a frame that was labelled.
+    """What is known of a frame, or a window of one, that was labelled.
 
     Attributes
     ----------
@@ -53,6 +53,27 @@ class FrameFacts:
     areas: dict[int, int] = field(default_factory=dict)
     confidence: float = 0.0
     failed: str | None = None
+
+    @property
+    def n_labelled(self) -> int:
+        """How many pixels have a label; only of these the confidence is the mean."""
+        return sum(self.areas.values()) - self.areas.get(0, 0)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Return what is known of a frame by all of its windows, in their order."""
+        if len(parts) == 1:
+            return parts[0]
+        failed = next((part.failed for part in parts if part.failed is not None), None)
+        if failed is not None:
+            return cls(failed=failed)
+        areas: dict[int, int] = {}
+        for part in parts:
+            for label, area in part.areas.items():
+                areas[label] = areas.get(label, 0) + area
+        margin = sum(part.confidence * part.n_labelled for part in parts)
+        n_labelled = sum(part.n_labelled for part in parts)
+        return cls(dict(sorted(areas.items())), margin / max(n_labelled, 1))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -96,7 +117,7 @@ class Journal:
         return moved and target.output.exists()
 
     def done(self) -> dict[int, FrameFacts]:
-        """Read which frames are done."""
+        """Read which units of work are done."""
         found = {}
         for path in (self.work / "done").glob("[0-9]*.json"):
             values = _read_json(path)
@@ -106,7 +127,7 @@ class Journal:
         return found
 
     def forget(self, index: int) -> None:
-        """Take a frame for not done."""
+        """Take a unit of work for not done."""
         _done_file(self.work, index).unlink(missing_ok=True)
 
     def discard(self, path: Path) -> None:
@@ -126,7 +147,7 @@ class Journal:
 
 
 def write_done(work: Path, index: int, facts: FrameFacts) -> None:
-    """Say that a frame is done; raises OutputError where the disk is full."""
+    """Say that a unit of work is done; raises OutputError where the disk is full."""
     values = {"areas": facts.areas, "confidence": facts.confidence, "failed": facts.failed}
     write_json(_done_file(work, index), values)
 

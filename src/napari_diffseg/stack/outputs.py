@@ -1,18 +1,14 @@
 """Outputs: begun as a store of labels in the journal, whole at the end, then moved to their place.
 
-The labels of every output are first collected in an OME-Zarr, one chunk for each window. That
-is the output itself, or a TIFF or PNG file is made of it once all frames are there.
+The labels of every output are first collected in an OME-Zarr, whose chunks belong to one window
+each. That is the output itself, or a TIFF or PNG file is made of it once all frames are there.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from napari_diffseg import __version__
 from napari_diffseg.errors import OutputError
@@ -22,7 +18,6 @@ from napari_diffseg.stack.plan import Target, output_kind
 
 if TYPE_CHECKING:
     from napari_diffseg.core.model import Model
-    from napari_diffseg.io.label_store import LabelStore
 
 _MOST_NAMES = 100
 """How many inputs the provenance names; of more, the first and the last."""
@@ -37,8 +32,8 @@ def begin(target: Target, journal: Journal, model: Model, params: ApplyParams) -
         axes=target.axes,
         shape=target.shape,
         dtype=model.label_dtype,
+        volumes=target.spatial == "ZYX",
         pixel_size=target.pixel_size,
-        z_step=target.z_step,
         t_step=target.t_step,
         names=model.facts.class_names,
         colors=model.facts.class_colors,
@@ -77,6 +72,13 @@ def finish(target: Target, journal: Journal, model: Model, params: ApplyParams) 
     journal.discard(store)
 
 
+def clear(target: Target, journal: Journal, position: int) -> None:
+    """Set the labels of a frame to 0: of one that failed in part there is nothing."""
+    from napari_diffseg.io.label_store import LabelStore
+
+    LabelStore.open(journal.store(target.number)).clear(position)
+
+
 def drop(target: Target, journal: Journal) -> None:
     """Give an output up, of which there is nothing."""
     journal.discard(journal.store(target.number))
@@ -110,22 +112,16 @@ def _write_file(
     else:
         write_label_stack(
             part,
-            _frames(labels, len(target.frames)),
+            labels.planes(),
             shape=target.shape,
             axes=target.axes,
             dtype=model.label_dtype,
             pixel_size=target.pixel_size,
-            z_step=target.z_step,
             t_step=target.t_step,
             provenance=provenance,
             force=True,
         )
     part.replace(result)
-
-
-def _frames(labels: LabelStore, n: int) -> Iterator[NDArray[np.unsignedinteger[Any]]]:
-    for position in range(n):
-        yield labels.read(position)
 
 
 def _check_place(output: Path, *, force: bool) -> None:
@@ -151,7 +147,7 @@ def _provenance(target: Target, model: Model, params: ApplyParams) -> dict[str, 
     names = [path.name for path in target.paths]
     if len(names) > _MOST_NAMES:
         names = [names[0], "…", names[-1]]
-    facts = {
+    facts: dict[str, Any] = {
         "software": f"napari-diffseg {__version__}",
         "images": names,
         "model": model.checksum,
@@ -160,6 +156,8 @@ def _provenance(target: Target, model: Model, params: ApplyParams) -> dict[str, 
         "training": dict(model.facts.provenance),
         "class_names": {str(label): name for label, name in model.facts.class_names.items()},
     }
+    if target.level:
+        facts["level"] = target.level
     # A model that was read from a file has its facts in another order.
     said: dict[str, Any] = json.loads(json.dumps(facts, sort_keys=True))
     return said

@@ -25,20 +25,22 @@ JOURNAL_NAME = ".napari-diffseg"
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One frame to be labelled.
+    """What a worker is given: one frame, or one window of a volume.
 
     Attributes
     ----------
     index : int
         Its number in the plan.
     target, position : int
-        Which output it goes to, and as which frame.
+        Which output it goes to, and in which frame of it.
     path : Path
         File that it lies in.
     frame : int
         Which frame of the file.
     shape : tuple of int
-        What it must have, as stored.
+        What the frame must have, as stored.
+    window : int or None
+        Which window of the frame; None where all of them are meant.
     """
 
     index: int
@@ -47,6 +49,7 @@ class Unit:
     path: Path
     frame: int
     shape: tuple[int, ...]
+    window: int | None = None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -71,9 +74,15 @@ class Target:
         Of the labels, e.g. ``"TYX"``.
     shape : tuple of int
         Of the labels.
+    spatial : str
+        ``"ZYX"`` where frames are volumes, else ``"YX"``.
+    n_windows : int
+        Units that a frame is done in; 1 where it is done as a whole.
+    level : int
+        Which resolution of the files; 0 is the full one.
     pixel_size : PixelSize or None
-    z_step, t_step : float or None
-        Distance of planes in the unit of `pixel_size`, of frames in seconds.
+    t_step : float or None
+        Distance of frames in seconds.
     notes : tuple of str
         Sentences that the person should read.
     """
@@ -86,10 +95,17 @@ class Target:
     frame_shape: tuple[int, ...]
     axes: str
     shape: tuple[int, ...]
+    spatial: str = "YX"
+    n_windows: int = 1
+    level: int = 0
     pixel_size: PixelSize | None = None
-    z_step: float | None = None
     t_step: float | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def n_units(self) -> int:
+        """Units of work in all."""
+        return len(self.frames) * self.n_windows
 
     def source(self, position: int) -> tuple[Path, int]:
         """Return the file that a frame of the output comes from, and which frame of it."""
@@ -142,18 +158,27 @@ class Plan:
         return {path.resolve() for path in inputs | {target.output for target in self.targets}}
 
     @property
-    def n_units(self) -> int:
+    def n_frames(self) -> int:
         """Frames in all."""
         return sum(len(target.frames) for target in self.targets)
 
+    @property
+    def n_units(self) -> int:
+        """Units of work in all."""
+        return sum(target.n_units for target in self.targets)
+
     def units(self) -> Iterator[Unit]:
-        """Yield the frames, target by target."""
+        """Yield the units of work, target by target and frame by frame."""
         index = 0
         for target in self.targets:
+            windows = [None] if target.n_windows == 1 else range(target.n_windows)
             for position in range(len(target.frames)):
                 path, frame = target.source(position)
-                yield Unit(index, target.number, position, path, frame, target.frame_shape)
-                index += 1
+                for window in windows:
+                    yield Unit(
+                        index, target.number, position, path, frame, target.frame_shape, window
+                    )
+                    index += 1
 
 
 def output_kind(path: Path) -> str | None:
@@ -173,6 +198,7 @@ def differences(mine: dict[str, Any], stored: dict[str, Any]) -> list[str]:
         "inputs": "the inputs",
         "frames": "the choice of frames",
         "axes": "the axes",
+        "level": "the resolution",
         "params": "how the model is applied",
     }
     return [word for key, word in words.items() if mine.get(key) != stored.get(key)]

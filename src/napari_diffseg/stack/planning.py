@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from hashlib import sha256
 from os import PathLike
 from pathlib import Path
@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from napari_diffseg import __version__
 from napari_diffseg.errors import DiffSegError, InputError, OutputError
+from napari_diffseg.io.writing import check_holds_volume
 from napari_diffseg.params import ApplyParams
+from napari_diffseg.stack.fitting import check_fits, differences_from
 from napari_diffseg.stack.plan import PICTURES, PNG, TIFF, ZARR, Plan, Target, output_kind
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ def make_plan(
     frames: slice | range | None = None,
     params: ApplyParams | None = None,
     axes: str | None = None,
+    level: int = 0,
 ) -> Plan:
     """Find out what is to be done; reads what the files say of themselves, no pixels.
 
@@ -43,17 +46,21 @@ def make_plan(
         Ends with one of `ZARR`, `TIFF` or `PNG`: one result; several inputs are then the
         frames of one series. Else a folder: each input has an output of the same name.
     frames : slice or range, optional
-        Which frames, along the first of the axes T and Z; all where None.
+        Which frames, along the first of the axes T and Z (of volumes, along T); all where
+        None.
     params : ApplyParams, optional
         How the model is applied.
     axes : str, optional
         One letter per axis of the inputs; what the files say, else a guess, where None.
+    level : int
+        Which resolution of the inputs; 0 is the full one.
 
     Raises
     ------
     InputError
-        There is no input, it cannot be read, has other channels than the model, or has
-        no such frames. In a folder, only if this holds for all files.
+        There is no input, it cannot be read, has other channels than the model, or no
+        planes where that is of volumes, or has no such frames or resolution. In a folder,
+        only if this holds for all files.
     OutputError
         The output has an ending that cannot be written, is one of the inputs, holds one or
         lies within one, or two inputs would have the same name in it.
@@ -61,15 +68,39 @@ def make_plan(
     output = Path(output).absolute()
     files = _files(inputs)
     _check_ending(output)
-    plan = Plan(output, (), (), _facts(model, files, output, frames, params, axes))
+    params = params or ApplyParams()
+    facts = _facts(model, files, output, frames, params, axes, level)
+    asked = _Asked(model, frames, params, axes, level)
+    plan = Plan(output, (), (), facts)
     if plan.is_folder:
-        targets, unreadable = _folder_targets(files, output, model, frames, axes)
+        targets, unreadable = _folder_targets(files, output, asked)
     else:
-        targets, unreadable = [_one_target(files, output, model, frames, axes)], []
+        targets, unreadable = [_one_target(files, output, asked)], []
     _check_not_an_input(files, [target.output for target in targets])
     if plan.is_folder:
         _check_not_their_folder(inputs, output)
-    return Plan(output, tuple(targets), tuple(unreadable), plan.facts)
+    return Plan(output, tuple(targets), tuple(unreadable), facts)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Asked:
+    """What is asked for of every input."""
+
+    model: Model
+    frames: slice | range | None
+    params: ApplyParams
+    axes: str | None
+    level: int
+
+    @property
+    def volumes(self) -> bool:
+        return self.model.n_spatial == 3
+
+    def open(self, files: Sequence[Path]) -> FrameStack:
+        from napari_diffseg.io.frames import open_series
+
+        n_channels = self.model.n_source_channels
+        return open_series(files, self.axes, n_channels, volumes=self.volumes, level=self.level)
 
 
 def _facts(
@@ -77,19 +108,21 @@ def _facts(
     files: Sequence[Path],
     output: Path,
     frames: slice | range | None,
-    params: ApplyParams | None,
+    params: ApplyParams,
     axes: str | None,
+    level: int,
 ) -> dict[str, Any]:
-    return {
+    facts: dict[str, Any] = {
         "version": __version__,
         # Not its checksum, for names and colours go into the output too.
         "model": sha256(model.to_bytes()).hexdigest(),
-        "params": (params or ApplyParams()).to_dict(),
+        "params": params.to_dict(),
         "frames": None if frames is None else [frames.start, frames.stop, frames.step],
         "axes": axes,
         "inputs": [_stamp(path) for path in files],
         "output": str(output),
     }
+    return facts | {"level": level} if level else facts
 
 
 def _stamp(path: Path) -> list[str | int]:
@@ -123,34 +156,22 @@ def _check_ending(output: Path) -> None:
         )
 
 
-def _one_target(
-    files: Sequence[Path],
-    output: Path,
-    model: Model,
-    frames: slice | range | None,
-    axes: str | None,
-) -> Target:
-    from napari_diffseg.io.frames import open_series
-
-    stack = open_series(files, axes, model.n_channels)
-    target = _target(0, stack, tuple(files), output, model, frames, axes)
-    if output_kind(output) == "png" and len(target.frames) > 1:
-        raise OutputError(
-            f"{output} cannot hold {len(target.frames)} frames, PNG holds one; name an .ome.zarr "
-            "or .ome.tif file, or a folder."
-        )
+def _one_target(files: Sequence[Path], output: Path, asked: _Asked) -> Target:
+    target = _target(0, asked.open(files), tuple(files), output, asked)
+    if output_kind(output) == "png":
+        if len(target.frames) > 1:
+            raise OutputError(
+                f"{output} cannot hold {len(target.frames)} frames, PNG holds one; name an "
+                ".ome.zarr or .ome.tif file, or a folder."
+            )
+        if target.spatial == "ZYX":
+            check_holds_volume(output, target.shape[-3])
     return target
 
 
 def _folder_targets(
-    files: Sequence[Path],
-    output: Path,
-    model: Model,
-    frames: slice | range | None,
-    axes: str | None,
+    files: Sequence[Path], output: Path, asked: _Asked
 ) -> tuple[list[Target], list[tuple[str, str]]]:
-    from napari_diffseg.io.frames import open_frames
-
     targets: list[Target] = []
     unreadable: list[tuple[str, str]] = []
     homes: dict[Path, Path] = {}
@@ -163,8 +184,7 @@ def _folder_targets(
             )
         homes[home] = file
         try:
-            stack = open_frames(file, axes, model.n_channels)
-            targets.append(_target(len(targets), stack, (file,), home, model, frames, axes))
+            targets.append(_target(len(targets), asked.open([file]), (file,), home, asked))
         except DiffSegError as error:
             unreadable.append((file.name, str(error)))
     if not targets:
@@ -174,35 +194,17 @@ def _folder_targets(
 
 
 def _target(
-    number: int,
-    stack: FrameStack,
-    files: tuple[Path, ...],
-    output: Path,
-    model: Model,
-    frames: slice | range | None,
-    axes: str | None,
+    number: int, stack: FrameStack, files: tuple[Path, ...], output: Path, asked: _Asked
 ) -> Target:
-    from napari_diffseg.images.axes import resolve_axes
-
-    # Whether channels are colours is known of the file's own axes only.
-    rgb = stack.rgb if axes is None else None
-    found = resolve_axes(stack.frame_shape, stack.frame_axes, rgb=rgb)
-    if (found.n_channels, found.rgb) != (model.n_channels, model.facts.rgb):
-        raise InputError(
-            f"{files[0]} has {_channels(found.n_channels, found.rgb)}, but the model was trained "
-            f"on {_channels(model.n_channels, model.facts.rgb)}; give it images of that kind, or "
-            "say which axes they have (such as YXC or CYX)."
-        )
+    check_fits(asked.model, stack, files[0], is_stated=asked.axes is not None)
+    frames = asked.frames
     chosen = _chosen(frames, stack.leading_shape[0] if stack.leading else 1, files[0])
     inner = math.prod(stack.leading_shape[1:])
-    size = stack.pixel_size
-    # Files lie with y before x; where it is said otherwise the labels lie turned.
-    if size and axes and stack.frame_axes.index("X") < stack.frame_axes.index("Y"):
-        size = replace(size, y=size.x, x=size.y)
     # Frames are left out along the first of these axes alone.
     apart = dict.fromkeys("TZ", 1)
     if frames is not None:
         apart[stack.leading[:1]] = abs(frames.step or 1)
+    shape = tuple(stack.shape[stack.axes.index(letter)] for letter in stack.spatial)
     return Target(
         number=number,
         output=output,
@@ -210,16 +212,24 @@ def _target(
         frames=[first * inner + rest for first in chosen for rest in range(inner)],
         per_path=stack.n_frames // len(files),
         frame_shape=tuple(stack.frame_shape),
-        axes=stack.leading + "YX",
-        shape=(
-            *((len(chosen), *stack.leading_shape[1:]) if stack.leading else ()),
-            *(stack.frame_shape[stack.frame_axes.index(axis)] for axis in "YX"),
-        ),
-        pixel_size=size,
-        z_step=None if stack.z_step is None else stack.z_step * apart["Z"],
+        axes=stack.leading + stack.spatial,
+        shape=((len(chosen), *stack.leading_shape[1:]) if stack.leading else ()) + shape,
+        spatial=stack.spatial,
+        n_windows=_n_windows(shape, asked.params),
+        level=asked.level,
+        pixel_size=stack.pixel_size and stack.pixel_size.times(z=apart["Z"]),
         t_step=None if stack.t_step is None else stack.t_step * apart["T"],
-        notes=stack.notes,
+        notes=(*stack.notes, *differences_from(asked.model, stack)),
     )
+
+
+def _n_windows(shape: tuple[int, ...], params: ApplyParams) -> int:
+    """Return in how many units a frame is done; planes, and what needs all of a frame, in one."""
+    if len(shape) == 2 or params.intensities == "frame" or params.adapt_steps > 0:
+        return 1
+    from napari_diffseg.core.application import windows_of
+
+    return sum(1 for _ in windows_of(shape))
 
 
 def _chosen(frames: slice | range | None, n: int, file: Path) -> range:
@@ -233,10 +243,6 @@ def _chosen(frames: slice | range | None, n: int, file: Path) -> range:
             "there are none, or not all; choose others."
         )
     return chosen
-
-
-def _channels(n: int, rgb: bool) -> str:
-    return "colours (RGB)" if rgb else f"{n} channel{'' if n == 1 else 's'}"
 
 
 def _output_name(file: Path) -> str:

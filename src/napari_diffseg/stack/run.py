@@ -7,20 +7,20 @@ dock gives it to a worker, and whoever closes it keeps the frames that are done.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import accumulate
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_diffseg.errors import InputError, ParameterError
+from napari_diffseg.errors import ParameterError
 from napari_diffseg.params import ApplyParams, RunOptions
 from napari_diffseg.stack import outputs
-from napari_diffseg.stack.journal import FrameFacts, Journal, open_journal, sweep, unfinished
-from napari_diffseg.stack.plan import Plan, Target, Unit
+from napari_diffseg.stack.journal import FrameFacts, open_journal, sweep, unfinished
+from napari_diffseg.stack.ledger import Ledger
+from napari_diffseg.stack.plan import Plan, Unit
 from napari_diffseg.stack.planning import Paths, make_plan
 from napari_diffseg.stack.schedulers import (
     PROCESSES,
@@ -38,20 +38,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class StackProgress:
-    """What a run says after each frame; the first time before any.
+    """What a run says after each frame (of volumes: each window); the first time before any.
 
     Attributes
     ----------
     done, total : int
         Frames that are done, those of an earlier run among them, and in all.
+    units_done, units : int
+        The same of units of work: these are the frames, but of volumes their windows.
     name : str
         The frame in words, e.g. ``"frame 7 of cells.tif"``; ``""`` the first time.
     frame : int or None
-        Its number in the plan; None the first time.
+        Its number in the plan; None the first time, and where more of it is to come.
     seconds : float
         Since this run began.
     areas : dict of int to int
-        Label → pixels of this frame.
+        Label → pixels of this frame; empty where more of it is to come.
     confidence : float
         Mean margin between the two best answers, 0 … 1.
     failed : str or None
@@ -60,6 +62,8 @@ class StackProgress:
 
     done: int
     total: int
+    units_done: int
+    units: int
     name: str = ""
     frame: int | None = None
     seconds: float = 0.0
@@ -106,6 +110,7 @@ def apply_stack(
     resume: bool = False,
     force: bool = False,
     axes: str | None = None,
+    level: int = 0,
     table: str | PathLike[str] | None = None,
 ) -> Generator[StackProgress, None, StackReport]:
     """Apply a model to many frames; the output is whole at the end, or not there.
@@ -123,7 +128,8 @@ def apply_stack(
         several inputs are the frames of one series. Else a folder, in which each input
         gets a file of the same name.
     frames : slice or range, optional
-        Which frames, along the first of the axes T and Z.
+        Which frames, along the first of the axes T and Z; those of a model of volumes are
+        along T alone.
     params : ApplyParams, optional
         Intensities of each frame itself, or steps of adaptation to it.
     options : RunOptions, optional
@@ -139,6 +145,8 @@ def apply_stack(
         Begin anew where an earlier run was cut short, and replace outputs that are there.
     axes : str, optional
         One letter per axis of the inputs; what the files say, else a guess, where None.
+    level : int
+        Which resolution of the inputs; 0 is the full one.
     table : path-like, optional
         CSV file for the areas of each frame; one that is there is replaced with `force`, and
         with `resume`, because it may be of the earlier run. Never one of the images.
@@ -146,7 +154,7 @@ def apply_stack(
     Yields
     ------
     StackProgress
-        At the beginning, and after each frame.
+        At the beginning, and after each frame, of volumes after each window.
 
     Returns
     -------
@@ -171,7 +179,7 @@ def apply_stack(
     params, options = params or ApplyParams(), options or RunOptions()
     check_scheduler(scheduler)
     n_workers = _n_workers(workers, scheduler, options)
-    plan = make_plan(model, inputs, output, frames=frames, params=params, axes=axes)
+    plan = make_plan(model, inputs, output, frames=frames, params=params, axes=axes, level=level)
     if resume and _is_complete(plan, model, params):
         sweep(plan)
         note = f"{plan.output} is there already and no run for it was cut short: nothing to do."
@@ -180,123 +188,51 @@ def apply_stack(
     if table is not None:
         check_table(table, plan.places, force=force or resume)
     with open_journal(plan, resume=resume, force=force) as journal:
-        ledger = _Ledger.read(plan, journal, model, params)
-        yield StackProgress(len(ledger.done), plan.n_units)
+        ledger = Ledger.read(plan, journal, model, params)
+        yield _progress(ledger)
         n_workers = max(1, min(n_workers, plan.n_units - len(ledger.done)))
         # Not what a machine happens to have: sums over other threads may round otherwise.
         options = replace(options, threads=options.threads or 1)
         keep_model(model)
-        job = Job(journal, model.checksum, params, options, axes)
+        job = Job(journal, model.checksum, params, options, axes, level)
         results = run_units(ledger.to_do(), partial(apply_unit, job), scheduler, n_workers)
         with closing(results):
             for outcome in results:
-                ledger.enter(outcome.unit, outcome.facts)
-                yield ledger.progress(outcome.unit, outcome.facts, time.monotonic() - began)
-        report = ledger.report()
+                facts = ledger.enter(outcome.unit, outcome.facts)
+                yield _progress(ledger, outcome.unit, facts, time.monotonic() - began)
+        report = _report(ledger)
         if table is not None:
-            write_table(table, report.frames, model.facts.class_names, model.labels)
+            names, volumes = model.facts.class_names, model.n_spatial == 3
+            write_table(table, report.frames, names, model.labels, volumes=volumes)
         journal.remove()
     return report
 
 
-@dataclass(eq=False, slots=True)
-class _Ledger:
-    """Which frames are done, and which outputs are complete."""
-
-    plan: Plan
-    journal: Journal
-    model: Model
-    params: ApplyParams
-    done: dict[int, FrameFacts]
-    left: list[int]
-    """Frames to come, for each output."""
-
-    first: list[int]
-    """Number of the first frame of each output."""
-
-    @classmethod
-    def read(cls, plan: Plan, journal: Journal, model: Model, params: ApplyParams) -> _Ledger:
-        """Take up what the journal says, and finish outputs that lack only their last step."""
-        if not journal.model.exists():
-            model.save(journal.model)
-        left = [len(target.frames) for target in plan.targets]
-        first = [0, *accumulate(left)]
-        ledger = cls(plan, journal, model, params, {}, left, first)
-        earlier = journal.done()
-        for target in plan.targets:
-            ledger._take_up(target, earlier)
-        return ledger
-
-    def _take_up(self, target: Target, earlier: dict[int, FrameFacts]) -> None:
-        number, journal = target.number, self.journal
-        start = self.first[number]
-        indices = range(start, start + len(target.frames))
-        known = {index: earlier[index] for index in indices if index in earlier}
-        is_placed = journal.is_placed(target)
-        if not (is_placed or journal.result(number).exists()):
-            # A frame that failed gets another try; without a store there are no frames.
-            is_begun = journal.store(number).exists()
-            known = {i: facts for i, facts in known.items() if is_begun and facts.failed is None}
-        self.done |= known
-        self.left[number] -= len(known)
-        if self.left[number] == 0 and not is_placed:
-            self._complete(target)
-
-    def to_do(self) -> Iterator[Unit]:
-        """Yield the frames that are not done; the store of their output is there by then."""
-        for unit in self.plan.units():
-            if unit.index in self.done:
-                continue
-            if not self.journal.store(unit.target).exists():
-                outputs.begin(self.plan.targets[unit.target], self.journal, self.model, self.params)
-            yield unit
-
-    def enter(self, unit: Unit, facts: FrameFacts) -> None:
-        """Enter a frame; with the last one of an output, this is moved to its place."""
-        self.done[unit.index] = facts
-        self.left[unit.target] -= 1
-        if self.left[unit.target] == 0:
-            self._complete(self.plan.targets[unit.target])
-
-    def _complete(self, target: Target) -> None:
-        start = self.first[target.number]
-        indices = range(start, start + len(target.frames))
-        if all(self.done[index].failed for index in indices):
-            outputs.drop(target, self.journal)
-        else:
-            outputs.finish(target, self.journal, self.model, self.params)
-
-    def progress(self, unit: Unit, facts: FrameFacts, seconds: float) -> StackProgress:
-        """Return what is to be said of a frame."""
-        name = self.plan.targets[unit.target].name(unit.position)
-        total = self.plan.n_units
-        return StackProgress(len(self.done), total, name, unit.index, seconds, *_values(facts))
-
-    def report(self) -> StackReport:
-        """Return what is to be said at the end.
-
-        Raises
-        ------
-        InputError
-            No frame at all could be read; nothing of this run is left over.
-        """
-        records, failed = [], list(self.plan.unreadable)
-        for unit in self.plan.units():
-            target, facts = self.plan.targets[unit.target], self.done[unit.index]
-            records.append(FrameRecord(unit.path.name, unit.frame, facts, target.pixel_size))
-            if facts.failed is not None:
-                failed.append((target.name(unit.position), facts.failed))
-        n_done = sum(record.facts.failed is None for record in records)
-        if n_done == 0:
-            self.journal.remove()
-            name, reason = failed[0]
-            raise InputError(f"Not one of the frames could be segmented; {name}: {reason}")
-        notes = dict.fromkeys(note for target in self.plan.targets for note in target.notes)
-        return StackReport(n_done, tuple(failed), self.plan.output, tuple(records), tuple(notes))
+def _progress(
+    ledger: Ledger,
+    unit: Unit | None = None,
+    facts: FrameFacts | None = None,
+    seconds: float = 0.0,
+) -> StackProgress:
+    """Return what is to be said of a unit, and of its frame where all of that is done."""
+    plan = ledger.plan
+    counts = (ledger.n_frames_done, plan.n_frames, len(ledger.done), plan.n_units)
+    if unit is None:
+        return StackProgress(*counts)
+    name = plan.targets[unit.target].name(unit.position)
+    if facts is None:
+        return StackProgress(*counts, name, None, seconds)
+    values = facts.areas, facts.confidence, facts.failed
+    return StackProgress(*counts, name, ledger.frame_number(unit), seconds, *values)
 
 
-def _values(facts: FrameFacts) -> tuple[dict[int, int], float, str | None]:
-    return facts.areas, facts.confidence, facts.failed
+def _report(ledger: Ledger) -> StackReport:
+    """Return what is to be said at the end; raises as `Ledger.records`."""
+    plan = ledger.plan
+    records, failed = ledger.records()
+    n_done = sum(record.facts.failed is None for record in records)
+    notes = dict.fromkeys(note for target in plan.targets for note in target.notes)
+    return StackReport(n_done, tuple(failed), plan.output, tuple(records), tuple(notes))
 
 
 def _is_complete(plan: Plan, model: Model, params: ApplyParams) -> bool:

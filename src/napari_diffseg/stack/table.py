@@ -17,6 +17,9 @@ COLUMNS = ("file", "frame", "label", "name", "area_px", "area_um2", "confidence"
 """Name of the file; frame of it, from 0; label and name of the class; area in pixels and in
 µm², where the file says how large a pixel is; mean confidence of the frame, 0 … 1."""
 
+VOLUME_COLUMNS = (*COLUMNS[:4], "volume_vx", "volume_um3", COLUMNS[-1])
+"""The same of volumes: in voxels and in µm³, where the file says how far planes are apart."""
+
 
 @dataclass(frozen=True, slots=True)
 class FrameRecord:
@@ -63,7 +66,12 @@ def check_table(path: Path, taken: Set[Path], *, force: bool) -> None:
 
 
 def write_table(
-    path: Path, records: Iterable[FrameRecord], names: Mapping[int, str], labels: Iterable[int]
+    path: Path,
+    records: Iterable[FrameRecord],
+    names: Mapping[int, str],
+    labels: Iterable[int],
+    *,
+    volumes: bool = False,
 ) -> None:
     """Write the table as CSV; a file that is there is replaced.
 
@@ -76,23 +84,32 @@ def write_table(
         Names of the classes that have one.
     labels : iterable of int
         Labels that a frame can have; one that it has not got a row too, with an area of 0.
+    volumes : bool
+        Whether frames are volumes.
     """
     labels = sorted(labels)
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(COLUMNS)
+    rows.writerow(VOLUME_COLUMNS if volumes else COLUMNS)
     for record in records:
         if record.facts.failed is None:
-            rows.writerows(_rows(record, names, labels))
+            rows.writerows(_rows(record, names, labels, _pixel(record.pixel_size, volumes)))
     with written_whole(path, force=True) as file:
         file.write(text.getvalue().encode())
 
 
+def _pixel(size: PixelSize | None, volumes: bool) -> float | None:
+    """Return the area of a pixel in µm², or the volume of a voxel in µm³; None if not known."""
+    if size is None or (volumes and size.z is None):
+        return None
+    unit = MICROMETRES[size.unit]
+    area = size.y * size.x * unit**2
+    return area * size.z * unit if volumes and size.z is not None else area
+
+
 def _rows(
-    record: FrameRecord, names: Mapping[int, str], labels: Iterable[int]
+    record: FrameRecord, names: Mapping[int, str], labels: Iterable[int], pixel: float | None
 ) -> Iterable[tuple[object, ...]]:
-    size = record.pixel_size
-    pixel = None if size is None else size.y * size.x * MICROMETRES[size.unit] ** 2
     for label in labels:
         area = record.facts.areas.get(label, 0)
         yield (

@@ -1,4 +1,4 @@
-"""What a worker does: one frame, from its file to the store of its output.
+"""What a worker does: one frame, or a window of one, from its file to the store of its output.
 
 A worker may be a thread, a process or a machine elsewhere. It is told paths, and keeps
 the model and the files that it has opened for the frames that follow.
@@ -9,19 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from napari_diffseg.errors import ClusterError, InputError
+from napari_diffseg.images.windows import Window
 from napari_diffseg.params import ApplyParams, RunOptions
 from napari_diffseg.stack.journal import FrameFacts, Journal, write_done
 from napari_diffseg.stack.plan import Unit
 
 if TYPE_CHECKING:
     from napari_diffseg.core.model import Model
+    from napari_diffseg.io.frames import FrameStack
     from napari_diffseg.io.label_store import LabelStore
 
 _model_lock = Lock()
@@ -46,6 +47,8 @@ class Job:
         Device and threads of one worker.
     axes : str or None
         One letter per axis of the inputs, where that was stated.
+    level : int
+        Which resolution of the inputs.
     """
 
     journal: Journal
@@ -53,11 +56,12 @@ class Job:
     params: ApplyParams
     options: RunOptions
     axes: str | None
+    level: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A frame that is done: its unit, and what is known of it."""
+    """A unit that is done, and what is known of it."""
 
     unit: Unit
     facts: FrameFacts
@@ -71,7 +75,7 @@ def keep_model(model: Model) -> None:
 
 
 def apply_unit(job: Job, unit: Unit, stopped: Callable[[], bool] = lambda: False) -> Outcome:
-    """Label one frame, window by window, and say in the journal that it is done.
+    """Label one frame window by window, or one window, and say in the journal that it is done.
 
     Parameters
     ----------
@@ -83,7 +87,8 @@ def apply_unit(job: Job, unit: Unit, stopped: Callable[[], bool] = lambda: False
     Returns
     -------
     Outcome
-        Of a frame that cannot be read, the facts say why; its labels are 0.
+        Of a frame that cannot be read, the facts say why; its labels are 0, where the unit is
+        all of it.
 
     Raises
     ------
@@ -101,9 +106,10 @@ def apply_unit(job: Job, unit: Unit, stopped: Callable[[], bool] = lambda: False
     try:
         facts = _apply_frame(job, unit, store, stopped)
     except InputError as error:
-        # Windows before the damage were written: of a frame there is all or nothing.
-        nothing = np.broadcast_to(np.zeros((), store.dtype), store.plane_shape)
-        store.write(unit.position, None, nothing)
+        # Windows before the damage were written: of a frame there is all or nothing. Where others
+        # are at its other windows, it is cleared when all of them are done.
+        if unit.window is None:
+            store.clear(unit.position)
         facts = FrameFacts(failed=str(error))
     write_done(job.journal.work, unit.index, facts)
     return Outcome(unit, facts)
@@ -118,7 +124,13 @@ def _apply_frame(
     # Not kept from frame to frame: the file may have been written anew since an earlier run,
     # and what makes this slow, the open file, is kept below.
     model = _model(job)
-    stack = open_frames(unit.path, job.axes, model.n_channels)
+    stack = open_frames(
+        unit.path,
+        job.axes,
+        model.n_source_channels,
+        volumes=model.n_spatial == 3,
+        level=job.level,
+    )
     if tuple(stack.frame_shape) != unit.shape:
         raise InputError(
             f"{unit.path} has frames of shape {stack.frame_shape}, but {unit.shape} was expected."
@@ -130,13 +142,23 @@ def _apply_frame(
         rgb=stack.rgb if job.axes is None else None,
         params=job.params,
         options=job.options,
+        windows=_windows(unit, stack),
     )
     for part in windows:
         if stopped():
             raise Stopped
-        store.write(unit.position, (part.rows, part.columns), part.labels)
+        store.write(unit.position, part.window, part.labels)
         tally.add(part)
     return FrameFacts(tally.sorted_areas, tally.confidence)
+
+
+def _windows(unit: Unit, stack: FrameStack) -> list[Window] | None:
+    """Return which windows a unit is about, for `Model.apply_windows`; None where all are."""
+    from napari_diffseg.core.application import windows_of
+
+    if unit.window is None:
+        return None
+    return list(islice(windows_of(stack.spatial_shape), unit.window, unit.window + 1))
 
 
 def _model(job: Job) -> Model:

@@ -67,7 +67,7 @@ def find_fit(model: Model, frames: FrameSet) -> Fit:
     if shown.rgb:
         return Fit()
     n_known, names = model.n_source_channels, frames.channel_names
-    if n_known != len(names) and not any(names):
+    if n_known != len(names) and not any(one.name for one in model.channels):
         return Fit(
             reason=f"{name!r} has {count_in_words(len(names), 'channel')}, but the model was "
             f"trained on {n_known}; choose an image with the same channels."

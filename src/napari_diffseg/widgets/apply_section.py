@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from threading import Lock
@@ -191,7 +192,9 @@ class ApplySection:
         if self._is_open:
             self._viewer.dims.events.disconnect(self._on_view)
         self._is_open = False
-        self._still.stop()
+        # At the end of the program Qt may have taken the timer away already.
+        with suppress(RuntimeError):
+            self._still.stop()
         was_busy = session.is_busy
         session.cancel()
         if was_busy:

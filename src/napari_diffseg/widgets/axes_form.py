@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
@@ -18,9 +19,20 @@ from qtpy.QtWidgets import (
 )
 
 from napari_diffseg.widgets.axes_reading import AxesReading, Extent
-from napari_diffseg.widgets.controls import AMBER, MUTED, narrow_combo, wrapped_text
+from napari_diffseg.widgets.controls import (
+    AMBER,
+    MUTED,
+    RED,
+    TITLE_WIDTH,
+    narrow_combo,
+    titled_row,
+    wrapped_text,
+)
+from napari_diffseg.widgets.words import NO_BREAK
 
 _SHORT = {"Z": "Z planes", "T": "T time", "C": "C channels"}
+_LENGTH = re.compile(r"\b([TCZYX]) (\d)")
+_FIELD_WIDTH = 64
 _WRONG = "border: 1px solid #e5534b;"
 _ABOUT_EXTENT = (
     "As a volume: the network sees the planes around each plane too, so that objects go on\n"
@@ -53,11 +65,11 @@ class AxesForm(QWidget):
         self._answers_row = QWidget()
         self.letters = QLineEdit()
         self.z_step = QLineEdit()
-        self._z_step_row = (QLabel("Z step"), self.z_step, QLabel("pixels between two planes"))
+        self._z_step_row = (QLabel("Z step"), self.z_step, QLabel("pixels"))
         self.reset_button = QPushButton("As guessed")
         self.panel = self._make_panel()
         self.extent = self._make_extent()
-        self._extent_row = QWidget()
+        self._extent_row = titled_row("Z-stack", self.extent)
         self._lay_out()
         self.edit_button.toggled.connect(self.panel.setVisible)
         self.letters.textEdited.connect(self.letters_typed.emit)
@@ -90,7 +102,8 @@ class AxesForm(QWidget):
         self._show_line(reading.describe())
         self.edit_button.setVisible(has_choice)
         self.panel.setVisible(has_choice and self.edit_button.isChecked())
-        self.question.setText(reading.question())
+        self.question.setText(_LENGTH.sub(rf"\1{NO_BREAK}\2", reading.question()))
+        self.question.setStyleSheet(AMBER)
         self.question.setVisible(not reading.is_certain)
         self._offer_answers(reading)
         for widget in self._z_step_row:
@@ -98,10 +111,13 @@ class AxesForm(QWidget):
         step = reading.voxel.z_step
         self.z_step.setPlaceholderText("1" if step is None else f"{step:.3g}")
 
-    def show_wrong(self) -> None:
-        """Show the fields, because what stands in them, or what was guessed, is wrong."""
+    def show_wrong(self, reason: str) -> None:
+        """Say what is wrong with the fields, or that nothing could be guessed."""
         self.show_nothing()
         self._show_line("How are the axes to be read?")
+        self.question.setText(reason)
+        self.question.setStyleSheet(RED)
+        self.question.setVisible(True)
         self.edit_button.setVisible(True)
         self.edit_button.setChecked(True)
         self.panel.setVisible(True)
@@ -127,13 +143,16 @@ class AxesForm(QWidget):
                 self.extent.setCurrentIndex(self.extent.findData(extent))
 
     def _show_line(self, text: str) -> None:
-        self.line.setText(text)
+        # A size is not torn apart where the line ends.
+        parts = [one.replace(" ", NO_BREAK) if "×" in one else one for one in text.split(", ")]
+        self.line.setText(", ".join(parts))
         self.line.setVisible(bool(text))
 
     def _offer_answers(self, reading: AxesReading) -> None:
         choices: Sequence[str] = reading.choices
         self._answers_row.setVisible(bool(choices))
-        if tuple(self.answers) == tuple(choices):
+        tooltips = [reading.lengths_as(letters) for letters in choices]
+        if [button.toolTip() for button in self.answers.values()] == tooltips:
             return
         layout = self._answers_row.layout()
         for button in self.answers.values():
@@ -146,6 +165,7 @@ class AxesForm(QWidget):
             text = _SHORT.get(letters[unsure[0]], letters) if len(unsure) == 1 else letters
             button = QPushButton(text)
             button.setStyleSheet("QPushButton { padding: 2px 4px; }")
+            button.setToolTip(reading.lengths_as(letters))
             button.clicked.connect(lambda _=False, said=letters: self.picked.emit(said))
             layout.addWidget(button)
             self.answers[letters] = button
@@ -158,12 +178,12 @@ class AxesForm(QWidget):
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setVerticalSpacing(3)
         self.letters.setMaxLength(10)
-        self.letters.setMaximumWidth(72)
+        self.letters.setFixedWidth(_FIELD_WIDTH)
         self.letters.setToolTip(
             "One letter for each axis of the image, in the order of the sliders, then what is "
             "shown:\nT time, C channels, Z planes, Y rows, X columns."
         )
-        self.z_step.setMaximumWidth(72)
+        self.z_step.setFixedWidth(_FIELD_WIDTH)
         self.z_step.setToolTip(
             "How far apart neighbouring planes are, in pixels; it is read from the layer's scale.\n"
             "For planes 2 µm apart and pixels of 0.5 µm, type 4."
@@ -171,11 +191,12 @@ class AxesForm(QWidget):
         self.reset_button.setToolTip("Forget what was typed or picked here.")
         grid.addWidget(QLabel("Axes"), 0, 0)
         grid.addWidget(self.letters, 0, 1)
-        grid.addWidget(wrapped_text(MUTED, "a letter for each: T C Z Y X"), 0, 2)
+        grid.addWidget(wrapped_text(MUTED, "letters: T C Z Y X"), 0, 2)
         for column, widget in enumerate(self._z_step_row):
             grid.addWidget(widget, 1, column)
         self._z_step_row[2].setStyleSheet(MUTED)
         grid.addWidget(self.reset_button, 2, 1, 1, 2, Qt.AlignmentFlag.AlignLeft)
+        grid.setColumnMinimumWidth(0, TITLE_WIDTH)
         grid.setColumnStretch(2, 1)
         return panel
 
@@ -197,15 +218,11 @@ class AxesForm(QWidget):
         answers = QHBoxLayout(self._answers_row)
         answers.setContentsMargins(0, 0, 0, 0)
         answers.setSpacing(4)
-        extent = QHBoxLayout(self._extent_row)
-        extent.setContentsMargins(0, 0, 0, 0)
-        extent.addWidget(QLabel("Z-stack"))
-        extent.addWidget(self.extent, stretch=1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addLayout(top)
+        layout.addWidget(self.panel)
         layout.addWidget(self.question)
         layout.addWidget(self._answers_row)
-        layout.addWidget(self.panel)
         layout.addWidget(self._extent_row)

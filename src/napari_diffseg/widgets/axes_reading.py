@@ -172,16 +172,22 @@ class AxesReading:
         parts = [" · ".join(lengths), channels, self.voxel.in_words()]
         return ", ".join(part for part in parts if part)
 
+    def lengths_as(self, letters: str) -> str:
+        """Return what a choice means, e.g. ``"T (time) 9 · Y 120 · X 122"``."""
+        each = zip(letters, self.shape, strict=True)
+        return " · ".join(f"{_NAMES[letter]} {length}" for letter, length in each)
+
     def question(self) -> str:
         """Return what a person is asked where the letters are a guess; else an empty text."""
         if self.is_certain:
             return ""
         first, unsure = self.choices[0], self.unsure
         if len(unsure) > 1:
-            return f"Axes without names, read as {first}. Is that right?"
+            lengths = " · ".join(f"{first[at]} {self.shape[at]}" for at in unsure)
+            return f"The axes have no names and are read as {lengths}. Is that right?"
         (at,) = unsure
         return (
-            f"The {_ORDINALS[at]} axis has no name and is read as {in_words(first[at])}. "
+            f"The {_ORDINALS[at]} axis has no name and is read as {_NAMES[first[at]]}. "
             "Is that right?"
         )
 
@@ -200,12 +206,7 @@ _FEWEST_PLANES = 3
 """A stack of so many planes is taken as a volume, where it is certain that it is one."""
 
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
-_NAMES = {"T": "T, time", "C": "C, channels", "Z": "Z, planes", "Y": "Y", "X": "X"}
-
-
-def in_words(letter: str) -> str:
-    """Return the letter of an axis with what it stands for, e.g. ``"Z, planes"``."""
-    return _NAMES[letter]
+_NAMES = {"T": "T (time)", "C": "C (channels)", "Z": "Z (planes)", "Y": "Y", "X": "X"}
 
 
 def read_axes(facts: LayerFacts, edit: AxesEdit | None = None) -> AxesReading:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
 from napari_diffseg.errors import InputError
+from napari_diffseg.widgets import words
 from napari_diffseg.widgets.axes_reading import AxesEdit, AxesReading, Extent, read_axes
 from napari_diffseg.widgets.layer_facts import facts_of
 from napari_diffseg.widgets.voxel_size import FARTHEST
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_diffseg.widgets.axes_form import AxesForm
+
+_EVENTS = ("axis_labels", "data", "scale", "units")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class AxesSection:
     """
 
     changed = Signal()
-    """Emitted when a person has said something."""
+    """Emitted when a person has said something, here or of the layer itself."""
 
     def __init__(self, form: AxesForm) -> None:
         self._form = form
@@ -51,8 +54,13 @@ class AxesSection:
         form.reset.connect(self.reset)
 
     def take(self, layer: Image | None) -> None:
-        """Be about this layer from now on; None for none."""
+        """Be about this layer from now on, and hear when it changes; None for none."""
+        is_same = self._layer is not None and layer is not None and self._layer == layer
+        if is_same or self._layer is layer:
+            return
+        self._hear(connects=False)
         self._layer = layer
+        self._hear(connects=True)
 
     def reading(self, n_layers: int = 1) -> AxesReading:
         """Return how its axes are read.
@@ -82,7 +90,7 @@ class AxesSection:
         return self._of_layer().extent or reading.extent
 
     def show(self, n_layers: int = 1) -> str:
-        """Show how the axes are read; return what is wrong, or an empty text.
+        """Show how the axes are read, or what is wrong; return a word on that, or an empty text.
 
         Parameters
         ----------
@@ -97,10 +105,10 @@ class AxesSection:
             reading = self.reading(n_layers)
         except InputError as error:
             letters_fit = self._letters_fit()
-            form.show_wrong()
+            form.show_wrong(str(error))
             form.mark(letters=not letters_fit, z_step=letters_fit)
             form.write(said.letters or "", said.z_step or "", can_reset=said != _Said())
-            return str(error)
+            return words.SAY_AXES
         form.mark(letters=False, z_step=False)
         has_choice = len(facts_of(self._layer).shape) > 2 or self._layer.rgb
         form.show_reading(reading, has_choice=has_choice)
@@ -138,9 +146,20 @@ class AxesSection:
 
     def close(self) -> None:
         """Hear of nothing any more."""
+        self._hear(connects=False)
         self.changed.disconnect()
 
     # --- pieces of the above ----------------------------------------------------------
+
+    def _hear(self, *, connects: bool) -> None:
+        if self._layer is None:
+            return
+        for name in _EVENTS:
+            emitter = getattr(self._layer.events, name)
+            (emitter.connect if connects else emitter.disconnect)(self._on_layer)
+
+    def _on_layer(self, event: Any = None) -> None:
+        self.changed.emit()
 
     def _of_layer(self) -> _Said:
         return next((said for one, said in self._said if one == self._layer), _Said())

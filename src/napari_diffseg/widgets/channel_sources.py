@@ -117,11 +117,6 @@ class ChannelSelection:
     channels: tuple[Channel, ...] | None
     rgb: bool
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the channels; empty ones where they have none."""
-        return COLOURS if self.channels is None else tuple(one.name for one in self.channels)
-
 
 @dataclass(frozen=True, slots=True)
 class Arrangement:

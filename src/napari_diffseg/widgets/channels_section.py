@@ -70,10 +70,16 @@ class _Weight(QDoubleSpinBox):
         self.setSingleStep(0.1)
         self.setDecimals(1)
         self.setValue(1)
-        self.setPrefix("× ")
+        self.setPrefix("×")
+        # napari's buttons on both sides would take more room than the number.
+        self.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+        self.setStyleSheet("QDoubleSpinBox { padding: 2px 4px; min-width: 30px; }")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setFixedWidth(68)
-        self.setToolTip("How much the channel counts beside the others; 0 switches it off.")
+        self.setFixedWidth(46)
+        self.setToolTip(
+            "How much the channel counts beside the others, 0 to 10; 0 switches it off. Type it, "
+            "or use the arrow keys."
+        )
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         """Change the weight only where a person has clicked into it."""
@@ -187,7 +193,7 @@ class ChannelRow(QWidget):
         for rule in IntensityRule:
             self.rule.addItem(rule.value, rule)
         self.rule.setToolTip(_RULES)
-        self.rule.setFixedWidth(104)
+        self.rule.setFixedWidth(130)
         self.name.setMinimumWidth(40)
         for end, what in ((self.low, "0"), (self.high, "1")):
             end.setPlaceholderText("measured")
@@ -278,7 +284,8 @@ class ChannelsSection(QWidget):
         first : Image, optional
             The chosen image.
         others : sequence of Image
-            Further images; those that lie on the grid of the first can be channels beside it.
+            Further images, topmost first; those that lie on the grid of the first can be channels
+            beside it, listed in the order in which they were opened.
         letters : str
             One letter for each axis of the first.
         """
@@ -362,7 +369,7 @@ def _sort_out(
         return (), {}
     if not are_layers(first, letters):
         return (first,), {}
-    reasons = [(layer, misfit(first, layer)) for layer in others if layer != first]
+    reasons = [(layer, misfit(first, layer)) for layer in reversed(others) if layer != first]
     fitting = [layer for layer, reason in reasons if not reason]
     misfits = {str(layer.name): reason for layer, reason in reasons if reason}
     return (first, *fitting), misfits

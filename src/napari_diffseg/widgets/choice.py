@@ -12,10 +12,11 @@ from napari_diffseg.widgets import words
 from napari_diffseg.widgets.axes_reading import AxesReading, Extent
 from napari_diffseg.widgets.axes_section import AxesSection
 from napari_diffseg.widgets.channel_sources import ChannelSelection
+from napari_diffseg.widgets.first_look import FirstLook
 from napari_diffseg.widgets.frames import FrameSet
 from napari_diffseg.widgets.grid import Grid
 from napari_diffseg.widgets.image_source import ImageSource
-from napari_diffseg.widgets.level import find_levels
+from napari_diffseg.widgets.level import Level, find_levels, preview_level
 from napari_diffseg.widgets.order import Order
 from napari_diffseg.widgets.other_planes import LearnFrom, choose_others, most_others
 from napari_diffseg.widgets.region import RegionKind
@@ -178,14 +179,17 @@ class Choice:
         levels = find_levels(selection.layers, reading.letters)
         level = chooser.chosen()
         level = level if level in levels else levels[0]
-        source = describe_source(selection.layers, self._viewer.dims, reading, extent, level)
-        note = chooser.note()
-        return replace(
-            source,
-            rgb=source.rgb and selection.rgb,
-            channels=selection.channels,
-            notes=(*source.notes, note) if note else source.notes,
-        )
+
+        def describe(at: Level) -> ImageSource:
+            source = describe_source(selection.layers, self._viewer.dims, reading, extent, at)
+            rgb = source.rgb and selection.rgb
+            return replace(source, rgb=rgb, channels=selection.channels)
+
+        source, note = describe(level), chooser.note()
+        coarse = preview_level(levels, source.spatial, level)
+        look = None if coarse is None else FirstLook(describe(coarse), coarse, level)
+        notes = (*source.notes, note) if note else source.notes
+        return replace(source, first_look=look, notes=notes)
 
     def _is_drawn(self, layer: Labels | Shapes) -> bool:
         """Whether a layer is neither a result nor painted on to show what is what."""

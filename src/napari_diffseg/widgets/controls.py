@@ -25,6 +25,9 @@ MUTED = "color: #8f959e;"
 RED = "color: #e5605a;"
 AMBER = "color: #d9a441;"
 
+TITLE_WIDTH = 80
+"""Of what stands before a control in a row of its own, so that such rows stand in line."""
+
 _TALLEST = (1 << 24) - 1
 """The height that Qt gives to widgets that may have any."""
 
@@ -34,6 +37,7 @@ def folded(title: str, content: QWidget) -> QCollapsible:
     section = QCollapsible(title, collapsedIcon=_icon("▸"), expandedIcon=_icon("▾"))
     section.setDuration(0)
     section.layout().setContentsMargins(0, 0, 0, 0)
+    section.layout().setSpacing(0)
     # napari would paint the title of an open section as a pressed button.
     section.toggleButton().setStyleSheet(
         "QPushButton, QPushButton:checked { background-color: transparent; text-align: left; "
@@ -58,6 +62,17 @@ def narrow_combo() -> QComboBox:
     combo.setMinimumContentsLength(10)
     combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     return combo
+
+
+def titled_row(title: str, control: QWidget) -> QWidget:
+    """Return a control with what it is called before it."""
+    row, label = QWidget(), QLabel(title)
+    label.setMinimumWidth(TITLE_WIDTH)
+    layout = QHBoxLayout(row)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.addWidget(label)
+    layout.addWidget(control, stretch=1)
+    return row
 
 
 def wrapped_text(style: str, text: str = "") -> QLabel:

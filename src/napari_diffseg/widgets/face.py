@@ -59,6 +59,7 @@ class SegmentFace(QWidget):
         self.axes_form = AxesForm()
         self.channels = ChannelsSection()
         self.channels_fold = folded("Channels", self.channels)
+        self._several, self._single = _empty_box(), _empty_box()
         self.level = LevelChooser()
         self.region = RegionChooser()
         self.notes = wrapped_text(AMBER)
@@ -144,10 +145,16 @@ class SegmentFace(QWidget):
         self.notes.setText(" ".join(notes))
         self.notes.setVisible(bool(notes))
 
-    def show_channels(self, n_rows: int) -> None:
-        """Show the channels where there are several."""
-        self.channels_fold.setVisible(n_rows > 1)
+    def show_channels(self) -> None:
+        """Show the channels with the image where there are several, else among the last folds."""
+        n_rows = len(self.channels.rows)
+        self.channels_fold.setVisible(n_rows > 0)
         self.channels_fold.setText(self.channels.title())
+        place = self._several if n_rows > 1 else self._single
+        if self.channels_fold.parent() is not place:
+            place.layout().addWidget(self.channels_fold)
+        self._several.setVisible(n_rows > 1)
+        self._single.setVisible(n_rows == 1)
 
     def show_merging(self, reason: str) -> None:
         """Switch the slider off for a reason; on, where there is none."""
@@ -218,8 +225,8 @@ class SegmentFace(QWidget):
         layout.addWidget(self.images)
         layout.addWidget(self.axes_form)
         layout.addWidget(self.level)
-        layout.addWidget(self.channels_fold)
         layout.addWidget(self.region)
+        layout.addWidget(self._several)
         layout.addWidget(self.notes)
         layout.addSpacing(4)
         layout.addWidget(QLabel("<b>Scribbles</b>"))
@@ -238,7 +245,7 @@ class SegmentFace(QWidget):
         layout.addSpacing(8)
         layout.addLayout(knobs)
         layout.addSpacing(4)
-        for section in (self.apply_fold, self.model_fold, self.advanced):
+        for section in (self._single, self.apply_fold, self.model_fold, self.advanced):
             layout.addWidget(section)
         layout.addStretch(1)
         scroll = QScrollArea()
@@ -288,6 +295,14 @@ class SegmentFace(QWidget):
             "(Kim et al. 2020), to compare with the literature."
         )
         self.device.setToolTip(next(s.help for s in RunOptions.specs() if s.name == "device"))
+
+
+def _empty_box() -> QWidget:
+    """Return a place for something that has another one too."""
+    box = QWidget()
+    layout = QVBoxLayout(box)
+    layout.setContentsMargins(0, 0, 0, 0)
+    return box
 
 
 def _devices() -> dict[str, str]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from napari_diffseg.widgets.image_source import ImageSource
 from napari_diffseg.widgets.lazy_arrays import rearranged
-from napari_diffseg.widgets.sources import NO_BREAK
+from napari_diffseg.widgets.words import NO_BREAK
 
 if TYPE_CHECKING:
     import napari

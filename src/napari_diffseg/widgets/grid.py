@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ Box = tuple[slice, ...]
 
 _NEAR = 1e-6
 """A pixel of which no more than this is covered is not."""
+_PARALLEL = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,34 +128,36 @@ def bounds_within(
     tuple of slice, or None
         None where nothing of the image comes to lie there.
     """
-    # Its import takes a while, and the dock opens without it.
-    from scipy.optimize import linprog
-
     rows, offset = np.asarray(mapped.rows), np.asarray(mapped.offset)
-    # Each row in units of its own, so that nanometres in metres are not lost in rounding.
+    # Each row in pixels, so that nanometres in metres are not lost in rounding.
     size = np.abs(rows).max(axis=1, initial=0)
     size[size == 0] = 1
     rows, low, high = rows / size[:, None], (low - offset) / size, (high - offset) / size
-    limits = np.concatenate([high, -low])
+    sides, ends = np.eye(len(shape)), np.asarray(shape) - 0.5
+    faces = np.concatenate([rows, -rows, sides, -sides])
+    corners = _corners(faces, np.concatenate([high, -low, ends, np.full(len(shape), 0.5)]))
+    if corners.size == 0:
+        return None
     box = []
-    for axis, length in enumerate(shape):
-        ends = []
-        for sign in (1, -1):
-            goal = np.zeros(len(shape))
-            goal[axis] = sign
-            found = linprog(
-                goal,
-                A_ub=np.concatenate([rows, -rows]),
-                b_ub=limits,
-                bounds=[(-0.5, n - 0.5) for n in shape],
-            )
-            if found.status != 0:
-                return None
-            ends.append(sign * found.fun)
-        start = min(math.floor(ends[0] + 0.5 + _NEAR), length - 1)
-        stop = max(math.ceil(ends[1] + 0.5 - _NEAR), start + 1)
-        box.append(slice(start, stop))
+    for length, first, last in zip(shape, corners.min(axis=0), corners.max(axis=0), strict=True):
+        start = min(math.floor(first + 0.5 + _NEAR), length - 1)
+        box.append(slice(start, max(math.ceil(last + 0.5 - _NEAR), start + 1)))
     return tuple(box)
+
+
+def _corners(faces: NDArray[np.float64], limits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the corners ``(n, axes)`` of what lies within flat faces, few of them.
+
+    A place lies within where ``faces @ place <= limits``.
+    """
+    n_axes = faces.shape[1]
+    # A corner is where as many faces meet as there are axes.
+    meeting = np.array(list(combinations(range(len(faces)), n_axes)))
+    do_meet = np.abs(np.linalg.det(faces[meeting])) > _PARALLEL
+    meeting = meeting[do_meet]
+    places = np.linalg.solve(faces[meeting], limits[meeting][..., np.newaxis])[..., 0]
+    is_within = (places @ faces.T <= limits + _NEAR).all(axis=1)
+    return np.asarray(places[is_within])
 
 
 def size_in_words(box: Box) -> str:

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_diffseg.images.axes import ImageAxes, resolve_axes
-from napari_diffseg.widgets.lazy_arrays import join_channels, part_of
+from napari_diffseg.widgets.lazy_arrays import common_dtype, join_channels, part_of
 from napari_diffseg.widgets.placement import Placement
 
 if TYPE_CHECKING:
     from napari_diffseg.images.channels import Channel
     from napari_diffseg.images.pixel_size import PixelSize
+    from napari_diffseg.widgets.first_look import FirstLook
     from napari_diffseg.widgets.region import Region
 
 
@@ -53,6 +54,8 @@ class ImageSource:
         Which channels count, and how; None for all as they are.
     region : Region or None
         Where it is segmented; None for everywhere.
+    first_look : FirstLook or None
+        The same at a coarser level, where something is to be seen sooner.
     notes : tuple of str
         What a person should know before the run, e.g. that one plane is segmented.
     """
@@ -71,6 +74,7 @@ class ImageSource:
     look_at: int | None = field(default=None, compare=False)
     channels: tuple[Channel, ...] | None = None
     region: Region | None = None
+    first_look: FirstLook | None = field(default=None, compare=False)
     notes: tuple[str, ...] = ()
 
     @property
@@ -94,6 +98,19 @@ class ImageSource:
         ]
         shape = kept if len(self.arrays) == 1 else [len(self.arrays), *kept]
         return resolve_axes(shape, self.axes, rgb=self.rgb)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The data type of the pixels."""
+        return common_dtype([array.dtype for array in self.arrays])
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether nothing has to be read from disk, or computed."""
+        return all(
+            isinstance(array, np.ndarray) and not isinstance(array, np.memmap)
+            for array in self.arrays
+        )
 
     @property
     def stack(self) -> tuple[int, ...]:

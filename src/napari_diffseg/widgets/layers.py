@@ -125,10 +125,11 @@ class ResultLayer:
         Planes of a volume that a preview leaves out stay as they are.
         """
         if self.source.is_volume:
-            left_out = ~labels.any(axis=(1, 2))
-            if left_out.any():
-                shown = self.source.from_place(np.asarray(self._layer.data))
-                labels = np.where(left_out[:, None, None], shown, labels)
+            is_made = labels.any(axis=(1, 2))
+            if not is_made.all():
+                shown = self.source.from_place(np.asarray(self._layer.data)).copy()
+                shown[is_made] = labels[is_made]
+                labels = shown
         self._layer.data = self.source.in_place(labels)
         # New data make a layer editable again, but the next preview would wipe strokes out.
         self.lock()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QWidget
 
-from napari_diffseg.widgets.controls import narrow_combo
+from napari_diffseg.widgets.controls import narrow_combo, titled_row
 from napari_diffseg.widgets.other_planes import MOST_OTHERS, LearnFrom
 
 _TITLES = {
@@ -39,8 +39,7 @@ class LearnFromChooser(QWidget):
         self.setToolTip(_ABOUT)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(QLabel("Learn from"))
-        layout.addWidget(self.combo, stretch=1)
+        layout.addWidget(titled_row("Learn from", self.combo))
         self.combo.activated.connect(lambda _: self.changed.emit())
         self.setVisible(False)
 

@@ -103,7 +103,7 @@ def suggest_level(levels: Sequence[Level], spatial: Sequence[int]) -> Level:
 
 
 def preview_level(levels: Sequence[Level], spatial: Sequence[int], chosen: Level) -> Level | None:
-    """Return the level from which a first look is had in a second.
+    """Return the level from which a first look is had, long before a large one is read.
 
     Parameters
     ----------
@@ -117,9 +117,10 @@ def preview_level(levels: Sequence[Level], spatial: Sequence[int], chosen: Level
     Returns
     -------
     Level or None
-        None where the chosen one is small itself, or none is coarser.
+        None where a run on the chosen one shows something in a second itself, or none is
+        coarser.
     """
-    if chosen.fits(spatial, PREVIEW_PIXELS, PREVIEW_VOXELS):
+    if chosen.fits(spatial, MOST_PIXELS, MOST_VOXELS):
         return None
     coarser = [one for one in levels if one.number > chosen.number]
     if not coarser:

@@ -10,6 +10,9 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QWidget
 from napari_diffseg.widgets.controls import narrow_combo
 from napari_diffseg.widgets.level import Level, level_title, suggest_level
 
+TITLE_WIDTH = 80
+"""Of the titles of controls that stand below each other."""
+
 _ABOUT = (
     "The resolution that is segmented, of those that the image has. The labels lie on the image\n"
     "at its full size, whichever it is.\n\n"
@@ -31,9 +34,11 @@ class LevelChooser(QWidget):
         self._wanted: int | None = None
         self.combo = narrow_combo()
         self.combo.setToolTip(_ABOUT)
+        title = QLabel("Resolution")
+        title.setMinimumWidth(TITLE_WIDTH)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(QLabel("Resolution"))
+        layout.addWidget(title)
         layout.addWidget(self.combo, stretch=1)
         self.combo.activated.connect(self._on_chosen)
         self.setVisible(False)
@@ -71,6 +76,10 @@ class LevelChooser(QWidget):
         if self._wanted is not None:
             return self._levels[self._wanted]
         return suggest_level(self._levels, self._spatial)
+
+    def has_coarser(self) -> bool:
+        """Whether a run could be made smaller by choosing another level."""
+        return bool(self._levels) and self.chosen() != self._levels[-1]
 
     def choose(self, row: int) -> None:
         """Choose as a person does; 0 is the full resolution."""

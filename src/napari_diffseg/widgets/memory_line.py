@@ -8,13 +8,9 @@ from dataclasses import dataclass
 import psutil
 
 from napari_diffseg.widgets.apply_form import Sentence
-from napari_diffseg.widgets.controls import MUTED
-
-AMBER = "color: #d9a441;"
+from napari_diffseg.widgets.controls import AMBER, MUTED
 
 _GIGA = 1e9
-_LITTLE = 5e7
-"""Of less nobody needs to know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +20,7 @@ class MemoryNote:
     Attributes
     ----------
     text : str
-        One sentence or two; empty where it is next to nothing.
+        One sentence or two.
     fits : bool
         Whether there is enough.
     """
@@ -55,7 +51,7 @@ def remedies(*, has_levels: bool, has_region: bool, is_volume: bool) -> tuple[st
         "a coarser resolution": has_levels,
         "plane by plane": is_volume,
         "a smaller region": has_region,
-        "a region, such as the field of view": not has_region,
+        "a region": not has_region,
     }
     return tuple(what for what, is_there in every.items() if is_there)
 
@@ -71,11 +67,9 @@ def memory_in_words(needed: int, free: int, remedies: Sequence[str] = ()) -> Mem
         What makes the run smaller, the best first.
     """
     fits = needed <= free
-    if fits and needed < _LITTLE:
-        return MemoryNote("", fits=True)
     text = f"Needs about {_in_words(needed)} beside the image; {_in_words(free)} are free."
     if not fits and remedies:
-        text += f" Choose {' or '.join(remedies)}, or close other programs."
+        text += f" Choose {', '.join(remedies)}, or close other programs."
     elif not fits:
         text += " Close other programs first."
     return MemoryNote(text, fits)

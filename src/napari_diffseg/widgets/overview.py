@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_diffseg.core.memory import estimate_memory
 from napari_diffseg.errors import DiffSegError, InputError
 from napari_diffseg.widgets import words
 from napari_diffseg.widgets.memory_line import remedies
 from napari_diffseg.widgets.region import RegionKind
+from napari_diffseg.widgets.worker import spare_one_core
 
 if TYPE_CHECKING:
     from napari_diffseg.widgets.axes_section import AxesSection
@@ -74,7 +76,7 @@ class Overview:
     def _show_image(self) -> str:
         """Show what would be segmented; return why nothing can be, or an empty text."""
         face = self._face
-        face.show_channels(len(face.channels.rows))
+        face.show_channels()
         reason = self._axes.show(self._choice.n_layers())
         source = None
         if not reason:
@@ -84,6 +86,8 @@ class Overview:
                 reason = str(error)
         face.show_image_notes(() if source is None else source.notes)
         self._show_memory(source)
+        if source is None:
+            face.show_scribble_notes(())
         face.learn_from.setVisible(
             source is not None and source.n_frames > 1 and not source.is_volume
         )
@@ -102,26 +106,24 @@ class Overview:
     def _show_memory(self, source: ImageSource | None) -> None:
         """Say how much memory a run would need."""
         face = self._face
-        if source is None:
-            face.show_scribble_notes(())
-            face.memory.show_need(None)
-            return
         try:
-            from napari_diffseg.core.memory import estimate_memory
-        except ImportError:  # TEMP until core lands
-            return
-        try:
-            params = face.params()
+            params, options = face.params(), face.options()
         except DiffSegError:
+            source = None
+        if source is None:
             face.memory.show_need(None)
             return
-        pixels = source.pixels()
-        has_region = face.region.chosen().kind is not RegionKind.WHOLE
-        face.memory.show_need(
-            estimate_memory(source.image_axes, pixels.dtype, params),
-            remedies(
-                has_levels=face.level.isVisibleTo(face),
-                has_region=has_region,
-                is_volume=source.is_volume,
-            ),
+        needed = estimate_memory(
+            source.image_axes,
+            source.dtype,
+            params,
+            n_channels=len(source.channels or ()),
+            is_held=source.is_in_memory,
+            threads=options.threads or spare_one_core(),
         )
+        ways_out = remedies(
+            has_levels=face.level.isVisibleTo(face),
+            has_region=face.region.chosen().kind is not RegionKind.WHOLE,
+            is_volume=source.is_volume,
+        )
+        face.memory.show_need(needed, ways_out)

@@ -71,25 +71,10 @@ class Found:
     box: Box
     inside: NDArray[np.bool_] | None
 
-    @property
-    def n_pixels(self) -> int:
-        """How many they are."""
-        if self.inside is not None:
-            return int(np.count_nonzero(self.inside))
-        return math.prod(side.stop - side.start for side in self.box)
-
     def as_array(self) -> NDArray[np.bool_]:
         """Return an array of the whole image, true where they are."""
-        return self.within(tuple(slice(0, length) for length in self.shape))
-
-    def within(self, outer: Box) -> NDArray[np.bool_]:
-        """Return an array of a box around this one, true where they are."""
-        covered = np.zeros([side.stop - side.start for side in outer], dtype=bool)
-        place = tuple(
-            slice(side.start - around.start, side.stop - around.start)
-            for side, around in zip(self.box, outer, strict=True)
-        )
-        covered[place] = True if self.inside is None else self.inside
+        covered = np.zeros(self.shape, dtype=bool)
+        covered[self.box] = True if self.inside is None else self.inside
         return covered
 
 

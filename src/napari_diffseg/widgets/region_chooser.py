@@ -9,6 +9,7 @@ from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QWidget
 
 from napari_diffseg.widgets.controls import narrow_combo
+from napari_diffseg.widgets.level_chooser import TITLE_WIDTH
 from napari_diffseg.widgets.region import RegionKind, RegionWish
 
 if TYPE_CHECKING:
@@ -34,9 +35,11 @@ class RegionChooser(QWidget):
         self._wishes: list[RegionWish] = list(_FIXED)
         self.combo = narrow_combo()
         self.combo.setToolTip(_ABOUT)
+        title = QLabel("Region")
+        title.setMinimumWidth(TITLE_WIDTH)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(QLabel("Region"))
+        layout.addWidget(title)
         layout.addWidget(self.combo, stretch=1)
         self._fill(_FIXED[0])
         self.combo.currentIndexChanged.connect(lambda _: self.changed.emit())

@@ -21,12 +21,11 @@ from napari_diffseg.widgets.layer_facts import layer_shape
 from napari_diffseg.widgets.level import Level, array_of
 from napari_diffseg.widgets.placement import Placement, place
 from napari_diffseg.widgets.voxel_size import VoxelSize, size_of_pixels
+from napari_diffseg.widgets.words import NO_BREAK
 
 if TYPE_CHECKING:
     from napari.components import Dims
     from napari.layers import Image
-
-NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def check_layers(layers: Sequence[Image]) -> None:

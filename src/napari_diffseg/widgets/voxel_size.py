@@ -57,7 +57,7 @@ class VoxelSize:
         """Return e.g. ``"3.5 × 0.8 × 0.8 µm"``; an empty text where they are not known."""
         if self.sizes is None:
             return ""
-        sizes = " × ".join(f"{size:.3g}" for size in self.sizes)
+        sizes = " × ".join(f"{size:.4g}" for size in self.sizes)
         return f"{sizes} {self.unit}" if self.unit else f"voxels of {sizes}"
 
 
@@ -134,6 +134,6 @@ def _believed(
             why = "The size of the voxels is not known"
         return pixel, (f"{why}, {how}.",)
     if not 1 / FARTHEST <= voxel.z_step <= FARTHEST:
-        why = f"The planes are said to lie {voxel.z_step:.3g} pixels apart, which cannot be"
+        why = f"The planes are said to lie {voxel.z_step:.4g} pixels apart, which cannot be"
         return pixel, (f"{why}, {how}.",)
     return voxel, ()

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from napari_diffseg.core.result import Segmentation
     from napari_diffseg.core.training import Iteration
 
+NO_BREAK = "\N{NO-BREAK SPACE}"
+
 BACK = "This is the result before; the strokes are as they were."
 FOLLOWING = "Following your strokes …"
 PAINT = (
@@ -22,6 +24,7 @@ UNPAINTED_HERE = (
 )
 SCRIBBLES_GONE = "The scribbles layer was removed; the result stays as it is."
 ONLY_HERE = "Of the scribbles, the strokes on this plane are used."
+SAY_AXES = "Say first how the axes of the image are read, at the top."
 ONLY_THIS_VOLUME = "Of the scribbles, the strokes of this time point are used, on all its planes."
 PAINT_IN_2D = (
     "Strokes are painted in the 2D view: switch to it with the button with the cube, below the "

@@ -24,6 +24,7 @@ from napari.qt.threading import create_worker
 
 from napari_diffseg.errors import OutOfMemoryError, TrainingError
 from napari_diffseg.params import RunOptions, SegmentationParams
+from napari_diffseg.widgets.first_look import look_first
 from napari_diffseg.widgets.session import Launcher, RunListener, StepsMaker
 
 if TYPE_CHECKING:
@@ -84,20 +85,34 @@ def segmentation_steps(
 
     others = read_others() if read_others is not None else []
     strokes = read_strokes() if read_strokes is not None else None
-    region = source.region
-    return segment_steps(
+    is_painted = strokes is not None and strokes.any()
+    mask = None if source.region is None else source.region.mask()
+    options = _for_window(options)
+    steps = segment_steps(
         source.pixels(),
-        scribbles=strokes if strokes is not None and strokes.any() else None,
+        scribbles=strokes if is_painted else None,
         references=[Reference(*other) for other in others],
         axes=source.axes,
         rgb=source.rgb,
         spacing=source.spacing,
         channels=source.channels,
-        region=None if region is None else region.mask(),
+        region=mask,
         look_at=source.look_at,
         params=params,
-        options=_for_window(options),
+        options=options,
     )
+    if source.first_look is None or is_painted or others:
+        return steps
+    return _after_a_look(partial(look_first, source.first_look, params, options, mask), steps)
+
+
+def _after_a_look(look: Callable[[], Iteration | None], steps: Steps) -> Steps:
+    """Let something be seen before the first of the steps, which may read for long."""
+    with closing(steps):
+        seen = look()
+        if seen is not None:
+            yield seen
+        return (yield from steps)
 
 
 def correction_steps(

@@ -1,0 +1,109 @@
+"""How far voxels are apart: as stated on the command line, or as the file says."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from dataclasses import dataclass
+
+from napari_diffseg.images.pixel_size import PixelSize, is_size
+from napari_diffseg.io.pixel_size import parse_unit
+
+_LAST_AND_UNIT = re.compile(r"(.*?[0-9.]+(?:e[-+]?[0-9]+)?)\s*([^\s0-9]*)", re.IGNORECASE)
+
+Distances = tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class StatedSpacing:
+    """What a person says of a volume.
+
+    Attributes
+    ----------
+    distances : tuple of 3 floats
+        Of neighbouring voxels along z, y and x.
+    unit : str or None
+        One of the units of `PixelSize`; None where only the ratio is known.
+    """
+
+    distances: Distances
+    unit: str | None
+
+
+def stated_spacing(text: str) -> StatedSpacing:
+    """Read ``"2,0.5,0.5"`` or ``"2,0.5,0.5um"``."""
+    wrong = argparse.ArgumentTypeError(
+        f"{text!r} is no spacing; write three positive numbers, the distances along z, y and x, "
+        "and a unit if you like, such as 2,0.5,0.5um"
+    )
+    parts = _LAST_AND_UNIT.fullmatch(text.strip())
+    if parts is None:
+        raise wrong
+    try:
+        z, y, x = (float(part) for part in parts[1].split(","))
+    except ValueError as error:
+        raise wrong from error
+    unit = parse_unit(parts[2])
+    if not all(is_size(one) for one in (z, y, x)) or (parts[2] and unit is None):
+        raise wrong
+    return StatedSpacing((z, y, x), unit)
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """How large the voxels of an image are.
+
+    Attributes
+    ----------
+    spacing : tuple of 3 floats, or None
+        Distances along z, y and x, whatever their unit; None where nobody knows.
+    pixel_size : PixelSize or None
+        What the labels get.
+    said : str
+        Where it is from, for the person.
+    """
+
+    spacing: Distances | None
+    pixel_size: PixelSize | None
+    said: str
+
+
+def space_of(
+    stated: StatedSpacing | None, spacing: Distances | None, size: PixelSize | None
+) -> Space:
+    """Find out how large the voxels of a volume are.
+
+    Parameters
+    ----------
+    stated : StatedSpacing or None
+        What a person says; this holds.
+    spacing : tuple of 3 floats, or None
+        What the file says, whatever the unit.
+    size : PixelSize or None
+        What the file says, in a unit.
+    """
+    in_file = None
+    if spacing is not None:
+        in_file = _words(spacing, None if size is None or size.z is None else size.unit)
+    if stated is None:
+        said = (
+            "the file does not say how far planes are apart, so voxels are taken for cubes; state "
+            "it with --spacing."
+            if in_file is None
+            else f"voxels of {in_file} (z × y × x), as the file says."
+        )
+        return Space(spacing, size, said)
+    z, y, x = stated.distances
+    if stated.unit is not None:
+        size = PixelSize(y, x, stated.unit, z)
+    elif size is not None:
+        # Only the ratio is known: a pixel stays as large as the file says.
+        size = PixelSize(size.y, size.x, size.unit, z * (size.y + size.x) / (y + x))
+    said = f"voxels of {_words(stated.distances, stated.unit)} (z × y × x), as stated"
+    if in_file is not None:
+        said += f", where the file says {in_file}"
+    return Space(stated.distances, size, f"{said}.")
+
+
+def _words(distances: Distances, unit: str | None) -> str:
+    return " × ".join(f"{one:.6g}" for one in distances) + (f" {unit}" if unit else "")

@@ -1,0 +1,134 @@
+"""The image that is to be segmented, read as the command line says."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_diffseg.cli.channels import chosen_channels
+from napari_diffseg.cli.region import read_region
+from napari_diffseg.cli.spacing import Distances, space_of
+from napari_diffseg.cli.terminal import say
+from napari_diffseg.errors import InputError
+from napari_diffseg.images.pixel_size import PixelSize
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_diffseg.images.axes import ImageAxes
+    from napari_diffseg.images.channels import Channel
+    from napari_diffseg.io.reading import ImageFile
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Subject:
+    """One image, and how it is to be taken.
+
+    Attributes
+    ----------
+    file : ImageFile
+        Pixels, of which nothing need be in memory, with the axes that are stated.
+    axes : ImageAxes
+        What these are.
+    spacing : tuple of 3 floats, or None
+        Distances of the voxels of a volume along z, y and x; None where nobody knows.
+    pixel_size : PixelSize or None
+        What the labels get.
+    channels : tuple of Channel, or None
+        Those to look at; None where all are.
+    region : ndarray of bool, (y, x) or (z, y, x), or None
+        Where labels are wanted; None where everywhere.
+    """
+
+    file: ImageFile
+    axes: ImageAxes
+    spacing: Distances | None
+    pixel_size: PixelSize | None
+    channels: tuple[Channel, ...] | None
+    region: NDArray[np.bool_] | None
+
+    @property
+    def is_volume(self) -> bool:
+        """Whether it has several planes."""
+        return self.axes.spatial == "ZYX"
+
+
+def provenance_of(
+    subject: Subject, painted: ImageFile | None, args: argparse.Namespace
+) -> dict[str, Any]:
+    """Return what a person said of the image and is needed to do the run again, for the labels.
+
+    Parameters
+    ----------
+    subject : Subject
+    painted : ImageFile or None
+        What was painted on it.
+    args : Namespace
+        As for `read_subject`.
+    """
+    said: dict[str, Any] = {"image": subject.file.path.name}
+    if painted is not None:
+        said["scribbles"] = painted.path.name
+    if args.level:
+        said["level"] = args.level
+    if subject.spacing is not None:
+        said["spacing"] = list(subject.spacing)
+    if subject.channels is not None:
+        said["channels"] = [asdict(channel) for channel in subject.channels]
+    if args.region is not None:
+        said["region"] = args.region.name if isinstance(args.region, Path) else str(args.region)
+    return said
+
+
+def read_subject(args: argparse.Namespace) -> Subject:
+    """Read the image of a command; says on stderr how far its planes are taken to be apart.
+
+    Parameters
+    ----------
+    args : Namespace
+        With ``image``, ``axes``, ``spacing``, ``channels`` and so on.
+
+    Raises
+    ------
+    InputError
+        The image cannot be read, has several frames, or is not such as the options say.
+    """
+    from napari_diffseg.images.axes import resolve_axes
+    from napari_diffseg.io.reading import read_image
+
+    file = read_image(args.image, level=args.level).stated(args.axes)
+    shape = tuple(file.pixels.shape)
+    _check_one_frame(file, shape)
+    axes = resolve_axes(shape, file.axes, rgb=file.rgb)
+    spacing, size = None, file.pixel_size and file.pixel_size.plane
+    if axes.spatial == "ZYX":
+        space = space_of(args.spacing, file.spacing, file.pixel_size)
+        spacing, size = space.spacing, space.pixel_size
+        if not args.quiet:
+            say(f"{axes.describe()}: {space.said}")
+    elif args.spacing is not None:
+        raise InputError(
+            f"--spacing is about volumes, but {file.path} is one plane ({axes.describe()}); leave "
+            "it away, or state the axes of a volume (such as --axes ZYX)."
+        )
+    return Subject(
+        file=file,
+        axes=axes,
+        spacing=spacing,
+        pixel_size=size,
+        channels=chosen_channels(args, axes.n_channels, file.channel_names, rgb=axes.rgb),
+        region=args.region and read_region(args.region, axes.spatial_shape, axes.axes),
+    )
+
+
+def _check_one_frame(file: ImageFile, shape: tuple[int, ...]) -> None:
+    lengths = dict(zip((file.axes or "").upper(), shape, strict=False))
+    n_frames = lengths.get("T", 1)
+    if n_frames > 1:
+        raise InputError(
+            f"{file.path} has {n_frames} frames (T), but 'segment' takes one image; learn from "
+            "some of them with 'train', and label them all with 'apply'."
+        )
