@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_diffseg.core.memory import estimate_memory
 from napari_diffseg.errors import DiffSegError, InputError
+from napari_diffseg.images.memory import estimate_memory
 from napari_diffseg.widgets import words
 from napari_diffseg.widgets.memory_line import remedies
 from napari_diffseg.widgets.region import RegionKind
