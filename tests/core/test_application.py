@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from napari_diffseg import ApplyParams, InputError, SegmentationParams, segment
-from napari_diffseg.core.application import margin
+from napari_diffseg.core.pixel_statistics import margin
 from napari_diffseg.images import pieces
 from napari_diffseg.images.space import PLANE
 

@@ -1,9 +1,9 @@
 """A trained model on an image that it has not seen, window by window.
 
-The image is gone through in windows of `window_shape` from its first pixel on. Of each,
-only the window and `margin` pixels around are read, and its labels depend on these and on
-nothing else: not on how the image is stored, nor on where it is computed. So memory is
-bounded, and every machine gives the same labels.
+The image is gone through in windows of `window_shape` from its first pixel on. Of each, only
+the window and some pixels around (`core.pixel_statistics.margin`) are read, and its labels
+depend on these and on nothing else: not on how the image is stored, nor on where it is
+computed. So memory is bounded, and every machine gives the same labels.
 """
 
 from __future__ import annotations
@@ -28,24 +28,15 @@ from napari_diffseg.core.partition import (
     in_order,
     merged_clusters,
 )
-from napari_diffseg.core.pixel_statistics import PixelStatistics, statistics_reach
+from napari_diffseg.core.pixel_statistics import PixelStatistics
 from napari_diffseg.core.plane import Plane
 from napari_diffseg.images.hierarchy import ClusterHierarchy
 from napari_diffseg.images.labels import look_up, merge_small_regions
-from napari_diffseg.images.local_statistics import local_radius
 from napari_diffseg.images.pieces import block_shape, window_shape
 from napari_diffseg.images.region_graph import RegionGraph
 from napari_diffseg.images.regions import Regions
-from napari_diffseg.images.space import Space
-from napari_diffseg.images.windows import Shape, Window, inside, size, tiles, whole
+from napari_diffseg.images.windows import Window, inside, size, tiles, whole
 from napari_diffseg.params import SegmentationParams
-
-
-def margin(space: Space) -> Shape:
-    """Return how many pixels around a window, along each axis, its labels depend on."""
-    both = zip(statistics_reach(space), local_radius(space), strict=True)
-    return tuple(wide + local for wide, local in both)
-
 
 Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.integer[Any]]

@@ -230,6 +230,8 @@ def label_windows(
     """Write the label of every pixel of some windows into the labels."""
     numbers = np.array(classes.numbers, labels.dtype)
     for window in windows:
+        if ground.plane.is_blank(window):
+            continue
         labels[window] = numbers[classes.window(ground, window).argmax(axis=0)]
 
 

@@ -140,7 +140,10 @@ class Groundwork:
         for window, statistics in zip(self.windows, found, strict=True):
             valid = None if self.plane.valid is None else self.plane.valid[window]
             n_regions = max(count_valid(self.plane.valid, window) // REGION_SIZE, 1)
-            block = block_regions(statistics[:n_inputs], self.plane, n_regions)
+            if self.plane.is_blank(window):
+                block = np.zeros(statistics.shape[1:], np.int32)
+            else:
+                block = block_regions(statistics[:n_inputs], self.plane, n_regions)
             clusters = statistics[-n_clusters:].argmax(axis=0)
             votes.append(count_votes(block, clusters, n_clusters, valid))
             areas.append(votes[-1].sum(axis=1))

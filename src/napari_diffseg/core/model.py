@@ -21,13 +21,12 @@ from napari_diffseg.core.application import (
     Tally,
     label_by_classes,
     label_by_clusters,
-    margin,
     windows_of,
 )
 from napari_diffseg.core.class_head import ClassHead
 from napari_diffseg.core.device import choose_device, readable_torch_errors, thread_limit
 from napari_diffseg.core.network import FeatureClusteringNet
-from napari_diffseg.core.pixel_statistics import PixelStatistics
+from napari_diffseg.core.pixel_statistics import PixelStatistics, margin
 from napari_diffseg.core.plane import Plane
 from napari_diffseg.core.sampling import window_around
 from napari_diffseg.errors import InputError

@@ -35,7 +35,7 @@ from napari_diffseg.images.regions import (
     unit_steps,
 )
 from napari_diffseg.images.space import Space
-from napari_diffseg.images.windows import Window, inside, size, tiles, whole
+from napari_diffseg.images.windows import Shape, Window, inside, size, tiles, whole
 from napari_diffseg.params import SegmentationParams
 
 _CONTRAST_WEIGHT = 0.7  # of the local deviations beside the colours, where regions merge
@@ -143,7 +143,8 @@ class Partition:
             n_before += len(block.votes)
         valid = None if plane.valid is None else plane.valid[area]
         if regions is None:
-            return cls(clusters, valid, margin=float(np.concatenate(margins).mean()))
+            sampled = np.concatenate(margins)
+            return cls(clusters, valid, margin=float(sampled.mean()) if sampled.size else 0.0)
         return cls(clusters, valid, regions, np.concatenate(votes))
 
     def mean_margin(self, representatives: NDArray[np.int64]) -> float:
@@ -199,6 +200,8 @@ def _find_block(
     window: Window,
     threads: int,
 ) -> _Block:
+    if plane.is_blank(window):
+        return _blank(size(window), network.n_clusters, region_size)
     source = plane.around(window, network.radius, threads)
     response = response_map(network, source, window, device)
     clusters = response.argmax(dim=0).to(torch.int16).cpu().numpy()
@@ -209,6 +212,15 @@ def _find_block(
     valid = None if plane.valid is None else plane.valid[window]
     votes = count_votes(regions, clusters, network.n_clusters, valid)
     return _Block(clusters, np.zeros(0, np.float32), regions, votes)
+
+
+def _blank(shape: Shape, n_clusters: int, region_size: int) -> _Block:
+    """Return what a block is whose pixels do not count."""
+    clusters = np.zeros(shape, np.int16)
+    if not region_size:
+        return _Block(clusters, np.zeros(0, np.float32))
+    votes = np.zeros((1, n_clusters), np.int32)
+    return _Block(clusters, np.zeros(0, np.float32), np.zeros(shape, np.int32), votes)
 
 
 def in_order(

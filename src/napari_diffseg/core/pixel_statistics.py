@@ -18,13 +18,18 @@ from scipy.ndimage import gaussian_filter
 from napari_diffseg.core.inference import LEAST_READ, response_map
 from napari_diffseg.core.network import FeatureClusteringNet
 from napari_diffseg.core.plane import HeldInputs, Plane
+from napari_diffseg.images.local_statistics import local_radius
 from napari_diffseg.images.pairs import neighbours
 from napari_diffseg.images.pieces import block_shape
 from napari_diffseg.images.region_graph import Side
 from napari_diffseg.images.regions import Regions, norm_steps
 from napari_diffseg.images.space import Space
-from napari_diffseg.images.structure import structure_radius, structure_statistics
-from napari_diffseg.images.windows import Window, grow, inside, size, tiles
+from napari_diffseg.images.structure import (
+    n_structure_statistics,
+    structure_radius,
+    structure_statistics,
+)
+from napari_diffseg.images.windows import Shape, Window, grow, inside, size, tiles
 
 _BLUR = 0.7  # Gaussian σ of the colours before their steps are taken, in pixels
 _BLUR_RADIUS = 3
@@ -40,6 +45,12 @@ def statistics_reach(space: Space) -> tuple[int, ...]:
 
 
 Floats = NDArray[np.float32]
+
+
+def margin(space: Space) -> Shape:
+    """Return how many pixels around a window, along each axis, its labels depend on."""
+    both = zip(statistics_reach(space), local_radius(space), strict=True)
+    return tuple(wide + local for wide, local in both)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -63,9 +74,17 @@ class PixelStatistics:
     rgb: bool
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
+    @property
+    def n_statistics(self) -> int:
+        """How many statistics there are of a pixel (d)."""
+        n_structure = n_structure_statistics(self.plane.n_colors, self.plane.space)
+        return self.network.n_inputs + n_structure + self.network.n_clusters
+
     def of(self, window: Window, threads: int = 0) -> Floats:
         """Return the statistics of a window, ``d (z) y x``; 0 threads: torch's number."""
         space = self.plane.space
+        if self.plane.is_blank(window):
+            return np.zeros((self.n_statistics, *size(window)), np.float32)
         near = grow(window, statistics_reach(space), self.plane.shape)
         inputs = self.plane.inputs(near, threads)
         place = inside(window, near)
@@ -108,6 +127,8 @@ class PixelStatistics:
         space = self.plane.space
         reach = tuple(min(_BLUR_RADIUS, max(one, 1)) + 1 for one in space.reach(_BLUR_RADIUS))
         for window in tiles(area, block_shape(space)):
+            if self.plane.is_blank(window):
+                continue
             # One row and one column more, for the steps across the seams.
             wider = tuple(
                 slice(side.start, min(side.stop + 1, limits.stop))

@@ -76,6 +76,10 @@ class Plane:
         """Pixels that statistics are made of: also those that nobody wants a label of."""
         return self.pixels.valid if isinstance(self.pixels, ScaledPixels) else self.valid
 
+    def is_blank(self, window: Window) -> bool:
+        """Whether no pixel of a window counts, so that nothing need be computed there."""
+        return self.valid is not None and not self.valid[window].any()
+
     @property
     def n_colors(self) -> int:
         """How many of the inputs are the pixel's own perceptual channels; they come first."""

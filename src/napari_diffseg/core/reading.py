@@ -11,6 +11,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from napari_diffseg.core.losses import IGNORED
+from napari_diffseg.core.pixel_statistics import margin
 from napari_diffseg.core.plane import Plane
 from napari_diffseg.core.sampling import Sample, training_windows
 from napari_diffseg.errors import InputError
@@ -25,9 +26,9 @@ from napari_diffseg.images.intensity import (
 )
 from napari_diffseg.images.local_statistics import LocalStatistics
 from napari_diffseg.images.scribbles import Scribbles, classes_of, read_scribbles
-from napari_diffseg.images.space import space_of
+from napari_diffseg.images.space import Space, space_of
 from napari_diffseg.images.superpixels import slic_superpixels
-from napari_diffseg.images.windows import Window
+from napari_diffseg.images.windows import Window, grow
 from napari_diffseg.images.windows import whole as all_of
 from napari_diffseg.params import SegmentationParams
 
@@ -139,12 +140,16 @@ def read_for_training(
     space = space_of(first.spatial, door.spacing)
     channels = pick_channels(door.channels, first.n_channels, rgb=rgb)
     picked = [one.index for one in channels]
+    region = None if door.region is None else _checked(door.region, first.spatial_shape)
     raws = [
-        channels_first(one.image, a, channels=picked)
-        for one, a in zip(references, image_axes, strict=True)
+        _read_within(references[0].image, first, picked, region, space),
+        *(
+            channels_first(one.image, a, channels=picked)
+            for one, a in zip(references[1:], image_axes[1:], strict=True)
+        ),
     ]
     masks = [finite_mask(raw) for raw in raws]
-    valids = [_within(door.region, masks[0], raws[0].shape[1:]), *masks[1:]]
+    valids = [_within(region, masks[0]), *masks[1:]]
     measured = measure_range(*_pooled(raws, valids), params.intensity, rgb=rgb)
     ranges = stated_range(measured, channels)
     pixels = [ScaledPixels.measure(*both, ranges) for both in zip(raws, masks, strict=True)]
@@ -159,7 +164,10 @@ def read_for_training(
     if params.design == "multiscale":
         weights = tuple(one.weight for one in channels)
         stage, inputs = LocalStatistics.measure_all(
-            [(p.pixels, p.finite, places) for p, places in zip(planes, windows, strict=True)],
+            [
+                (p.pixels, p.finite, p.valid, places)
+                for p, places in zip(planes, windows, strict=True)
+            ],
             rgb=rgb,
             threads=torch.get_num_threads(),
             space=space,
@@ -190,17 +198,48 @@ def read_for_training(
     )
 
 
-def _within(region: ArrayLike | None, finite: Mask | None, shape: tuple[int, ...]) -> Mask | None:
-    """Return the pixels that are finite and within the region; None where all are."""
-    if region is None:
-        return finite
-    inside = np.asarray(region) != 0
+def _checked(region: ArrayLike, shape: tuple[int, ...]) -> Mask:
+    inside: Mask = np.asarray(region) != 0
     if inside.shape != shape:
         raise InputError(
             f"The region has the shape {inside.shape}, but the image has {shape}; give a mask "
             "of the image's shape."
         )
-    wanted = inside if finite is None else inside & finite
+    return inside
+
+
+def _read_within(
+    image: ArrayLike, axes: ImageAxes, channels: list[int], region: Mask | None, space: Space
+) -> NDArray[Any]:
+    """Read an image; of one that is not in memory no more than the region's surroundings.
+
+    The rest is 0 and takes no memory until somebody looks at it, which nobody does.
+    """
+    is_held = isinstance(image, np.ndarray) and not isinstance(image, np.memmap)
+    if region is None or is_held or not region.any():
+        return channels_first(image, axes, channels=channels)
+    box = grow(_box(region), margin(space), region.shape)
+    part = channels_first(image, axes, box, channels)
+    pixels = np.zeros((len(part), *region.shape), part.dtype)
+    pixels[:, *box] = part
+    return pixels
+
+
+def _box(region: Mask) -> Window:
+    """Return the smallest window that holds the region."""
+    sides = []
+    for axis in range(region.ndim):
+        others = tuple(one for one in range(region.ndim) if one != axis)
+        (met,) = np.nonzero(region.any(axis=others))
+        sides.append(slice(int(met[0]), int(met[-1]) + 1))
+    return tuple(sides)
+
+
+def _within(region: Mask | None, finite: Mask | None) -> Mask | None:
+    """Return the pixels that are finite and within the region; None where all are."""
+    if region is None:
+        return finite
+    wanted = region if finite is None else region & finite
     if not wanted.any():
         raise InputError(
             "No pixel of the image lies within the region; draw it over the image, or segment "

@@ -33,6 +33,8 @@ def class_doubt(ground: Groundwork, classes: ClassMap) -> NDArray[np.float32]:
     unsure = np.zeros(ground.plane.shape, np.float32)
     if len(classes.numbers) > 1:
         for window in ground.windows:
+            if ground.plane.is_blank(window):
+                continue
             best = np.partition(classes.window(ground, window), -2, axis=0)[-2:]
             unsure[window] = 1 - (best[1] - best[0])
     return _masked(unsure, ground.plane.valid)

@@ -27,8 +27,9 @@ from napari_diffseg.images.windows import Window, grow, inside
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-Source = tuple[Pixels, Mask | None, Sequence[Window]]
-"""Scaled pixels of an image, which of them count, and the windows that are looked at."""
+Source = tuple[Pixels, Mask | None, Mask | None, Sequence[Window]]
+"""Scaled pixels of an image, which of them are known, which of these count, and the windows
+that are looked at."""
 
 MEAN_SCALES = (2.0, 4.0)
 """Gaussian σ of the local means, in pixels; the pixel's own value comes first."""
@@ -132,7 +133,11 @@ class LocalStatistics:
             What the stage makes of the windows.
         """
         stage, (statistics,) = cls.measure_all(
-            [(pixels, valid, windows)], rgb=rgb, threads=threads, space=space, weights=weights
+            [(pixels, valid, valid, windows)],
+            rgb=rgb,
+            threads=threads,
+            space=space,
+            weights=weights,
         )
         return stage, statistics
 
@@ -150,8 +155,9 @@ class LocalStatistics:
 
         Parameters
         ----------
-        sources : sequence of (pixels, valid, windows)
-            For each image what `measure` is told.
+        sources : sequence of (pixels, known, counted, windows)
+            For each image its pixels, those that statistics are made of, those that means and
+            spread are measured on, and its windows.
         rgb, threads, space, weights
             As for `measure`.
 
@@ -163,12 +169,14 @@ class LocalStatistics:
         """
         around = [
             [_around(pixels, window, rgb, space) for window in windows]
-            for pixels, _, windows in sources
+            for pixels, *_, windows in sources
         ]
         rows = np.concatenate(
             [
-                _counted(wide[:, *inside(window, near)], None if valid is None else valid[window])
-                for (_, valid, windows), wides in zip(sources, around, strict=True)
+                _counted(
+                    wide[:, *inside(window, near)], None if counted is None else counted[window]
+                )
+                for (*_, counted, windows), wides in zip(sources, around, strict=True)
                 for window, (near, wide) in zip(windows, wides, strict=True)
             ],
             axis=1,
@@ -180,18 +188,18 @@ class LocalStatistics:
         found = [
             np.stack(
                 [
-                    stage._of_perceptual(wide, near, valid, window, threads)
+                    stage._of_perceptual(wide, near, known, window, threads)
                     for window, (near, wide) in zip(windows, wides, strict=True)
                 ]
             )
-            for (_, valid, windows), wides in zip(sources, around, strict=True)
+            for (_, known, _, windows), wides in zip(sources, around, strict=True)
         ]
-        counted = [
-            _counted(one, None if valid is None else valid[window])
-            for (_, valid, windows), statistics in zip(sources, found, strict=True)
+        seen = [
+            _counted(one, None if counted is None else counted[window])
+            for (*_, counted, windows), statistics in zip(sources, found, strict=True)
             for window, one in zip(windows, statistics, strict=True)
         ]
-        centres = np.concatenate(counted, axis=1).mean(axis=1, dtype=np.float64)
+        centres = np.concatenate(seen, axis=1).mean(axis=1, dtype=np.float64)
         for statistics in found:
             statistics -= _along_channels(centres.astype(np.float32), space)
         return replace(stage, centres=tuple(centres.tolist())), found

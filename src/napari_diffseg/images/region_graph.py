@@ -74,7 +74,8 @@ class RegionGraph:
             strength of the boundary between them, and its length; window by window.
         """
         n = len(areas)
-        met = []
+        nothing = (np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0), np.zeros(0))
+        met: list[tuple[Integers, Integers, Floats, Floats]] = [nothing]
         for before, after, step, length in sides:
             apart = before != after
             lengths = np.full(np.count_nonzero(apart), length)

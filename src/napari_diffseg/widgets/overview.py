@@ -122,7 +122,7 @@ class Overview:
             threads=options.threads or spare_one_core(),
         )
         ways_out = remedies(
-            has_levels=face.level.isVisibleTo(face),
+            has_levels=face.level.has_coarser(),
             has_region=face.region.chosen().kind is not RegionKind.WHOLE,
             is_volume=source.is_volume,
         )
