@@ -103,17 +103,16 @@ def _chosen(name: str, names: Sequence[str], channels: dict[int, Channel]) -> in
 def _place(name: str, names: Sequence[str]) -> int:
     """Return the place of a channel, from 0, by its number from 1 or its name."""
     n = len(names)
-    if name.isdecimal():
-        if 1 <= int(name) <= n:
-            return int(name) - 1
-    else:
-        found = [place for place, own in enumerate(names) if own.casefold() == name.casefold()]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise InputError(
-                f"{len(found)} channels are called {name!r}; choose by number, from 1 to {n}."
-            )
+    if name.isdecimal() and 1 <= int(name) <= n:
+        return int(name) - 1
+    # Also a number: channels are called 405 and 488 by their light.
+    found = [place for place, own in enumerate(names) if own.casefold() == name.casefold()]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise InputError(
+            f"{len(found)} channels are called {name!r}; choose by number, from 1 to {n}."
+        )
     called = f" ({', '.join(own or 'without a name' for own in names)})" if any(names) else ""
     raise InputError(
         f"There is no channel {name!r} in an image of {n} channel(s){called}; choose by number, "

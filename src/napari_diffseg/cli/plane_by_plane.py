@@ -149,16 +149,38 @@ class _Planes:
         return [z for z in held if self.region is None or self.region[z].any()]
 
     def to_learn_from(self) -> list[int]:
-        """Choose planes: those that are painted; else the first, the middle and the last."""
+        """Choose planes: those that are painted; else the first, the middle and the last.
+
+        In place of one without a finite pixel the nearest that has some is taken.
+        """
         wanted = self.wanted
         if self.painted is None:
-            return sorted({wanted[0], wanted[len(wanted) // 2], wanted[-1]})
-        found = [z for z in wanted if self.painted[z][self.box[1:]].any()]
+            ends = wanted[0], wanted[len(wanted) // 2], wanted[-1]
+            nearest = [sorted(wanted, key=lambda z, end=end: abs(z - end)) for end in ends]
+            return sorted({next((z for z in near if self._shows(z)), near[0]) for near in nearest})
+        found = [z for z in wanted if self._shows(z, self.painted[z][self.box[1:]] > 0)]
         if not found:
             raise InputError(
-                "Nothing is painted on the planes, or not within the region; paint some pixels."
+                "Nothing is painted on the planes, or not within the region and where the image "
+                "is finite; paint some pixels."
             )
         return found
+
+    def _shows(self, z: int, painted: NDArray[np.bool_] | None = None) -> bool:
+        """Whether a pixel of a plane is finite and within the region; of those painted, if any."""
+        import numpy as np
+
+        if painted is not None and not painted.any():
+            return False
+        pixels, axes = self.read(z), self.stack.frame_axes
+        if pixels.dtype.kind != "f":
+            return True
+        finite = np.isfinite(pixels)
+        if "C" in axes:
+            finite = finite.all(axis=axes.index("C"))
+        if axes.index("X") < axes.index("Y"):
+            finite = finite.T
+        return bool((finite if painted is None else finite & painted).any())
 
     def read(self, z: int) -> NDArray[Any]:
         """Read a plane, as far as the box goes; what is outside the region is NaN."""

@@ -16,9 +16,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_diffseg.core.reading import Reference
+from napari_diffseg.core.sampling import window_around
 from napari_diffseg.errors import InputError
-from napari_diffseg.images.axes import ImageAxes
-from napari_diffseg.images.windows import Shape, Window, grow
+from napari_diffseg.images.axes import ImageAxes, channels_first, resolve_axes
+from napari_diffseg.images.intensity import finite_mask
+from napari_diffseg.images.windows import Shape, Window
 
 LARGE = 1 << 28
 """Bytes from which on an image that is not in memory is read in blocks."""
@@ -65,14 +67,16 @@ def blocks_of(image: Any, axes: ImageAxes, scribbles: ArrayLike | None = None) -
     """
     painted = None if scribbles is None else _painted(scribbles, axes)
     places = _grid(axes.spatial_shape) if painted is None else _around_strokes(painted)
-    blocks = []
+    blocks, blank = [], []
     for window in places:
         pixels = _cut(image, axes, window)
         strokes = None if painted is None else painted[window]
         weight = _variance(pixels) if strokes is None else float(np.count_nonzero(strokes))
-        blocks.append((weight, Reference(pixels, strokes)))
-    blocks.sort(key=lambda block: -block[0])
-    return [reference for _, reference in blocks[:_KEPT]]
+        found = blocks if _says_something(pixels, axes, strokes) else blank
+        found.append((weight, Reference(pixels, strokes)))
+    # Where nothing is finite there is nothing to learn; if that is so everywhere, it is said later.
+    blocks = sorted(blocks or blank, key=lambda block: -block[0])
+    return [reference for _, reference in (blocks[:_KEPT] if painted is None else blocks)]
 
 
 def _painted(scribbles: ArrayLike, axes: ImageAxes) -> Integers:
@@ -82,7 +86,12 @@ def _painted(scribbles: ArrayLike, axes: ImageAxes) -> Integers:
             f"The scribbles have the shape {painted.shape}, but the image has "
             f"{axes.spatial_shape}; paint on a layer of the image's size."
         )
-    if not painted.any():
+    if painted.dtype.kind not in "buif":
+        raise InputError(
+            f"The scribbles have the data type {painted.dtype}, but whole numbers were expected; "
+            "use a Labels layer or an image of class numbers."
+        )
+    if not (painted > 0).any():
         raise InputError("Nothing is painted on the scribbles; paint a stroke or two first.")
     return painted
 
@@ -110,14 +119,28 @@ def _grid(shape: Shape) -> list[Window]:
 
 
 def _around_strokes(painted: Integers) -> list[Window]:
-    """Return the blocks of a fixed grid that most is painted in, each with some more around."""
-    block = _block(painted.shape)
-    places = np.argwhere(painted > 0)
-    cells, counts = np.unique(places // np.array(block), axis=0, return_counts=True)
-    most = np.argsort(-counts, kind="stable")[:_KEPT]
-    corners = [tuple(int(at) for at in cell * block) for cell in cells[most]]
-    cells_at = [grow(_at(corner, block), 0, painted.shape) for corner in corners]
-    return [grow(cell, [one // 4 for one in block], painted.shape) for cell in cells_at]
+    """Return the blocks of a fixed grid that most is painted in, each with some more around.
+
+    Of every class there is one at least. All are of one size.
+    """
+    shape, block = painted.shape, _block(painted.shape)
+    counted = painted > 0
+    cells, cell_of, counts = np.unique(
+        np.argwhere(counted) // np.array(block), axis=0, return_inverse=True, return_counts=True
+    )
+    cell_of, classes = cell_of.reshape(-1), painted[counted]
+    chosen: dict[int, None] = {}
+    for number in np.unique(classes):
+        met = np.bincount(cell_of[classes == number], minlength=len(cells))
+        if not any(met[cell] for cell in chosen):
+            chosen[int(met.argmax())] = None
+    n_kept = max(_KEPT, len(chosen))
+    chosen |= dict.fromkeys(np.argsort(-counts, kind="stable").tolist())
+    size = [min(one + 2 * (one // 4), length) for one, length in zip(block, shape, strict=True)]
+    return [
+        window_around([int(at) for at in cells[cell] * block + np.array(block) // 2], size, shape)
+        for cell in list(chosen)[:n_kept]
+    ]
 
 
 def _block(shape: Sequence[int]) -> Shape:
@@ -135,6 +158,17 @@ def _cut(source: Any, axes: ImageAxes, window: Window) -> NDArray[Any]:
     # Masked pixels stay masked.
     pixels: NDArray[Any] = np.asanyarray(block)
     return pixels
+
+
+def _says_something(pixels: NDArray[Any], axes: ImageAxes, strokes: Integers | None) -> bool:
+    """Whether some pixel is finite; where there are strokes, one that is painted."""
+    if pixels.dtype.kind != "f" and not isinstance(pixels, np.ma.MaskedArray):
+        return True
+    own = resolve_axes(pixels.shape, axes.axes, rgb=axes.rgb)
+    finite = finite_mask(channels_first(pixels, own))
+    if finite is None:
+        return True
+    return bool(finite.any() if strokes is None else (strokes[finite] > 0).any())
 
 
 def _variance(pixels: NDArray[Any]) -> float:

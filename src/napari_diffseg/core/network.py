@@ -28,6 +28,7 @@ from napari_diffseg.images.space import PLANE, Space
 from napari_diffseg.params import SegmentationParams
 
 _FAR = 2.0  # planes from which on one block alone looks across them
+_MOST_BLOCKS = next(int(s.high) for s in SegmentationParams.specs() if s.name == "n_blocks" and s.high)
 
 
 def kernel_depths(n_blocks: int, space: Space) -> tuple[int, ...]:
@@ -41,6 +42,11 @@ def kernel_depths(n_blocks: int, space: Space) -> tuple[int, ...]:
     if space.z_step >= _FAR:
         return (1,) * (n_blocks - 1) + (3,)
     return (3,) * n_blocks
+
+
+def farthest_planes(space: Space) -> int:
+    """Return how many planes on each side a network can look at, with as many blocks as allowed."""
+    return sum(depth // 2 for depth in kernel_depths(_MOST_BLOCKS, space))
 
 
 class FeatureClusteringNet(nn.Module):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from napari_diffseg.core.inference import LEAST_READ, response_map
-from napari_diffseg.core.network import FeatureClusteringNet
+from napari_diffseg.core.network import FeatureClusteringNet, farthest_planes
 from napari_diffseg.core.plane import HeldInputs, Plane
 from napari_diffseg.images.local_statistics import local_radius
 from napari_diffseg.images.pairs import neighbours
@@ -41,7 +41,10 @@ def statistics_reach(space: Space) -> tuple[int, ...]:
     Those that the network sees count too.
     """
     radius = structure_radius(space)
-    return radius if space.is_volume else tuple(max(one, LEAST_READ) for one in radius)
+    if space.is_volume:
+        # Across planes a network of many blocks looks farther than the widest statistic.
+        return (max(radius[0], farthest_planes(space)), *radius[1:])
+    return tuple(max(one, LEAST_READ) for one in radius)
 
 
 Floats = NDArray[np.float32]

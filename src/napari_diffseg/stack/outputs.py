@@ -158,6 +158,11 @@ def _provenance(target: Target, model: Model, params: ApplyParams) -> dict[str, 
     }
     if target.level:
         facts["level"] = target.level
+    if (n_there := target.per_path * len(target.paths)) != len(target.frames) or (
+        target.frames[0] != 0
+    ):
+        ends = {"first": target.frames[0], "last": target.frames[-1]}
+        facts["frames"] = {**ends, "count": len(target.frames), "of": n_there}
     # A model that was read from a file has its facts in another order.
     said: dict[str, Any] = json.loads(json.dumps(facts, sort_keys=True))
     return said

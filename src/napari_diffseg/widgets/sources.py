@@ -154,7 +154,8 @@ def _cut_plane(layer: Image, reading: AxesReading, dims: Dims) -> _Cut:
     notes = []
     if any(layer_shape(layer)[axis] > 1 for axis in stack):
         where = _where(layer, letters, position, stack)
-        notes.append(f"Only the displayed plane is segmented: {where}")
+        what = "plane" if any(letters[axis] == "Z" for axis in stack) else "frame"
+        notes.append(f"Only the displayed {what} is segmented: {where}")
     shown = [letters[axis] for axis in displayed]
     if set(shown) != {"Y", "X"}:
         notes.append(f"The view shows {' and '.join(shown)}, so the plane lies along these two.")
