@@ -633,3 +633,39 @@ def test_planes_for_a_model_of_volumes(
     told = ["apply", str(model), str(movie), "-o", str(tmp_path / "out.tif"), "--axes", "TCYX"]
     assert cli.main(told) == 1
     assert "no planes along Z, but the model was trained on volumes" in error_line(capsys)
+
+
+# --- what was found by looking for faults ----------------------------------------------
+
+
+def test_a_channel_may_be_called_by_a_number(tmp_path: Path) -> None:
+    names = {"Channel": {"Name": ["405", "488", "561"]}}
+    path = save(tmp_path / "light.ome.tif", CHANNELS, "CZYX", **names)
+    out, same = tmp_path / "out.ome.tif", tmp_path / "same.ome.tif"
+    assert run("segment", path, "-o", out, "--channels", "488") == 0
+    assert run("segment", path, "-o", same, "--channels", "2") == 0
+    np.testing.assert_array_equal(labels_in(out), labels_in(same))
+
+
+def test_planes_without_a_finite_pixel_are_not_learned_from(tmp_path: Path) -> None:
+    pixels = VOLUME.astype(np.float32)
+    pixels[0] = np.nan
+    out = tmp_path / "out.ome.tif"
+    assert run("segment", save(tmp_path / "a.ome.tif", pixels, "ZYX"), "-o", out, "--planes") == 0
+    labels = labels_in(out)
+    assert not labels[0].any()
+    assert labels[1:].all()
+
+
+def test_planes_painted_beside_the_region_are_not_learned_from(
+    volume: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    region, strokes = np.zeros((2, *SHAPE), np.uint8)
+    region[1, 4:9, 4:9] = region[3:5, 10:30, 10:40] = 1
+    strokes[1, 20, 20:30] = strokes[3, 15, 15:30] = 1
+    strokes[3, 25, 15:30] = 2
+    tifffile.imwrite(tmp_path / "region.tif", region, photometric="minisblack")
+    tifffile.imwrite(tmp_path / "strokes.tif", strokes, photometric="minisblack")
+    files = ["--region", tmp_path / "region.tif", "--scribbles", tmp_path / "strokes.tif"]
+    assert run("segment", volume, "-o", tmp_path / "out.ome.tif", "--planes", *files) == 0
+    assert "learned from plane 3 of 6" in capsys.readouterr().err

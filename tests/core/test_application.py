@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from napari_diffseg import ApplyParams, InputError, SegmentationParams, segment
-from napari_diffseg.core.pixel_statistics import margin
+from napari_diffseg.core.network import FeatureClusteringNet
+from napari_diffseg.core.pixel_statistics import margin, statistics_reach
 from napari_diffseg.images import pieces
-from napari_diffseg.images.space import PLANE
+from napari_diffseg.images.local_statistics import local_radius
+from napari_diffseg.images.space import PLANE, Space
 
 MARGIN = margin(PLANE)[0]
 
@@ -239,3 +241,12 @@ def test_of_the_published_design_only_painted_labels_can_come_out(scene, options
         scene.image, scribbles=scene.strokes, axes="YX", params=params, options=options
     ).model
     assert model.labels == (1, 4, 7)
+
+
+def test_the_margin_of_a_volume_holds_all_that_a_deep_network_sees():
+    for z_step in (0.5, 1, 1.5, 1.9, 2, 7.9, 8, 20):
+        space = Space(3, z_step)
+        network = FeatureClusteringNet(1, 1, 2, 16, space=space)
+        reach = zip(margin(space), network.radius, local_radius(space), strict=True)
+        assert all(wide >= seen + local for wide, seen, local in reach), z_step
+        assert all(a >= b for a, b in zip(statistics_reach(space), network.radius, strict=True))

@@ -486,6 +486,18 @@ def test_outputs_of_another_model_are_not_taken_for_done(
             apply(named, movie, output, resume=True, **other)
 
 
+@pytest.mark.parametrize("name", FORMATS[:2])
+def test_an_output_of_other_frames_is_no_reason_to_do_nothing(
+    model: Model, movie: Path, tmp_path: Path, name: str
+) -> None:
+    output = tmp_path / name
+    apply(model, movie, output, frames=slice(0, 3))
+    assert "nothing to do" in apply(model, movie, output, frames=slice(0, 3), resume=True).notes[0]
+    for frames in (slice(0, 5), slice(3, 6), None):
+        with pytest.raises(OutputError, match="exists already"):
+            apply(model, movie, output, frames=frames, resume=True)
+
+
 def test_a_forced_run_is_resumed_without_saying_so_again(
     model: Model, movie: Path, tmp_path: Path, undisturbed: Contents
 ) -> None:

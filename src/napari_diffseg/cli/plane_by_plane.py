@@ -156,8 +156,7 @@ class _Planes:
         wanted = self.wanted
         if self.painted is None:
             ends = wanted[0], wanted[len(wanted) // 2], wanted[-1]
-            nearest = [sorted(wanted, key=lambda z, end=end: abs(z - end)) for end in ends]
-            return sorted({next((z for z in near if self._shows(z)), near[0]) for near in nearest})
+            return sorted({self._nearest_shown(end) for end in ends})
         found = [z for z in wanted if self._shows(z, self.painted[z][self.box[1:]] > 0)]
         if not found:
             raise InputError(
@@ -165,6 +164,10 @@ class _Planes:
                 "is finite; paint some pixels."
             )
         return found
+
+    def _nearest_shown(self, end: int) -> int:
+        nearest = sorted(self.wanted, key=lambda z: abs(z - end))
+        return next((z for z in nearest if self._shows(z)), end)
 
     def _shows(self, z: int, painted: NDArray[np.bool_] | None = None) -> bool:
         """Whether a pixel of a plane is finite and within the region; of those painted, if any."""

@@ -67,7 +67,8 @@ def blocks_of(image: Any, axes: ImageAxes, scribbles: ArrayLike | None = None) -
     """
     painted = None if scribbles is None else _painted(scribbles, axes)
     places = _grid(axes.spatial_shape) if painted is None else _around_strokes(painted)
-    blocks, blank = [], []
+    blocks: list[tuple[float, Reference]] = []
+    blank: list[tuple[float, Reference]] = []
     for window in places:
         pixels = _cut(image, axes, window)
         strokes = None if painted is None else painted[window]

@@ -28,7 +28,9 @@ from napari_diffseg.images.space import PLANE, Space
 from napari_diffseg.params import SegmentationParams
 
 _FAR = 2.0  # planes from which on one block alone looks across them
-_MOST_BLOCKS = next(int(s.high) for s in SegmentationParams.specs() if s.name == "n_blocks" and s.high)
+_MOST_BLOCKS = next(
+    int(spec.high or 0) for spec in SegmentationParams.specs() if spec.name == "n_blocks"
+)
 
 
 def kernel_depths(n_blocks: int, space: Space) -> tuple[int, ...]:
