@@ -214,7 +214,7 @@ def test_strokes_on_pixels_that_are_not_finite(scene, quick, options):
     result = base.correct(scene.strokes, options=options)
     assert not result.labels[:, :40].any()
     assert set(np.unique(result.labels[:, 40:])) == {1, 7}, "4 lay there alone"
-    assert [note for note in result.notes if "painted pixels lie where" in note]
+    assert [note for note in result.notes if "painted pixels lie outside" in note]
 
 
 # --- views and blocks -----------------------------------------------------------------

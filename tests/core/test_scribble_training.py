@@ -125,7 +125,7 @@ def test_strokes_where_the_image_is_not_finite(scene, params, options):
     assert result.scribbles.classes == (4, 7)
     assert not result.labels[:20].any()
     assert result.labels[20:].min() == 4
-    assert [note for note in result.notes if "painted pixels lie where" in note]
+    assert [note for note in result.notes if "painted pixels lie outside" in note]
 
 
 def test_nothing_painted_where_the_image_is_finite(scene, params, options):

@@ -408,3 +408,24 @@ def test_of_a_lazy_image_the_region_and_what_is_around_it_is_read():
     followed = some.correct(painted, options=ONE_THREAD)
     np.testing.assert_array_equal(followed.labels > 0, region)
     assert followed.uncertainty[~region].max() == 0
+
+
+def test_strokes_outside_the_region_are_learned_from():
+    image, inside = balls()
+    region = np.zeros(SHAPE, bool)
+    region[:, 6:26, 6:30] = True
+    painted = np.zeros(SHAPE, np.uint8)
+    painted[6, 10:18, 16] = 2
+    painted[4, 44:47, 5:50] = 1
+    result = segment(
+        image,
+        axes="ZYX",
+        spacing=CUBES,
+        scribbles=painted,
+        region=region,
+        params=QUICK,
+        options=ONE_THREAD,
+    )
+    assert set(np.unique(result.labels[region])) == {1, 2}
+    assert ((result.labels == 2) == inside)[region].mean() > 0.9
+    np.testing.assert_array_equal(result.labels > 0, region | (painted > 0))

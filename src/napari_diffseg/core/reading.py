@@ -140,7 +140,10 @@ def read_for_training(
     space = space_of(first.spatial, door.spacing)
     channels = pick_channels(door.channels, first.n_channels, rgb=rgb)
     picked = [one.index for one in channels]
-    region = None if door.region is None else _checked(door.region, first.spatial_shape)
+    region = None
+    if door.region is not None:
+        region = _checked(door.region, first.spatial_shape)
+        region = _with_strokes(region, references[0].scribbles)
     raws = [
         _read_within(references[0].image, first, picked, region, space),
         *(
@@ -206,6 +209,14 @@ def _checked(region: ArrayLike, shape: tuple[int, ...]) -> Mask:
             "of the image's shape."
         )
     return inside
+
+
+def _with_strokes(region: Mask, scribbles: ArrayLike | None) -> Mask:
+    """Return the region and what is painted outside of it: a stroke counts wherever it lies."""
+    if scribbles is None or np.shape(scribbles) != region.shape:
+        return region  # of scribbles that cannot be, something is said later
+    painted = np.asarray(scribbles)
+    return region | (painted > 0) if painted.dtype.kind in "buif" else region
 
 
 def _read_within(

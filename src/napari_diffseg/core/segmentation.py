@@ -93,7 +93,8 @@ def segment(
     channels : sequence of Channel, optional
         The channels to look at, with their weights and intensities; all where None.
     region : array_like of bool, (y, x) or (z, y, x), optional
-        Where labels are wanted; elsewhere they are 0, and nothing is learned from.
+        Where labels are wanted; elsewhere they are 0, and nothing is learned from but what
+        is painted there, which keeps its class.
     params : SegmentationParams, optional
         The default preset where None.
     options : RunOptions, optional

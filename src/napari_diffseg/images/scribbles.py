@@ -91,7 +91,10 @@ def read_scribbles(scribbles: ArrayLike, shape: tuple[int, ...], valid: Mask | N
     if valid is not None and (numbers[~valid] > 0).any():
         n_lost = int(np.count_nonzero(numbers[~valid]))
         numbers = np.where(valid, numbers, 0).astype(np.uint16)
-        notes.append(f"{n_lost} painted pixels lie where the image does not count; they were left.")
+        notes.append(
+            f"{n_lost} painted pixels lie outside the region that is segmented, or where the image "
+            "is not finite; they are not learned from."
+        )
     found, areas = np.unique(numbers[numbers > 0], return_counts=True)
     if found.size == 0:
         raise InputError(

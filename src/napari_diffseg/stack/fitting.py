@@ -39,7 +39,7 @@ def check_fits(model: Model, stack: FrameStack, file: Path, *, is_stated: bool) 
     found = resolve_axes(stack.frame_shape, stack.frame_axes, rgb=rgb)
     if stack.spatial != model.spatial:
         raise InputError(
-            f"{file} has the axes {stack.axes} and no planes along Z, but the model was trained on "
+            f"{file} is read as {stack.axes}, with no planes along Z, but the model was trained on "
             "volumes; give it volumes, or state the axes (such as ZYX)."
         )
     if (found.n_channels, found.rgb) != (model.n_source_channels, model.facts.rgb):

@@ -18,7 +18,7 @@ PAINT = (
     "Paint a stroke on one kind of region with class 1, and one on another with class 2; then "
     "press Segment, or tick Live and keep painting."
 )
-UNPAINTED = "Nothing is painted yet, so the scribbles do not count."
+UNPAINTED = "Nothing is painted here yet: press Segment, or paint a stroke."
 UNPAINTED_HERE = (
     "Nothing is painted on this plane; press Segment to label it by the strokes on the others."
 )
