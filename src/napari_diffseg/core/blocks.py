@@ -23,7 +23,8 @@ from napari_diffseg.images.intensity import finite_mask
 from napari_diffseg.images.windows import Shape, Window
 
 LARGE = 1 << 25
-"""Bytes from which on an image that is not in memory is read in blocks. So much holds a plane of 4096 × 4096 16-bit pixels."""
+"""Bytes above which an image that is not in memory is read in blocks: a plane of 4096 × 4096
+pixels of 16 bits."""
 
 _BLOCK = {2: (512, 512), 3: (64, 128, 128)}
 _LOOKED_AT = 16
