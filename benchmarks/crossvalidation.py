@@ -28,7 +28,6 @@ from benchmarks.datasets import MODALITIES, AnnotatedPhoto, Micrograph, microgra
 from benchmarks.machine import write_results
 from napari_diffseg import Segmentation, SegmentationParams, segment
 from napari_diffseg.core.partition import Partition
-from napari_diffseg.core.plane import Plane
 from napari_diffseg.metrics.matching import best_match_ious, foreground_iou, segments
 
 N_FOLDS = len(MODALITIES)
@@ -116,19 +115,18 @@ def results_of(
         first = replace(candidates[names[0]], seed=seed)
         trained = segment(pixels, axes=axes, params=first)
         for region_size, same_regions in groupby(names, by_region):
-            result = _with_regions(trained, pixels, region_size)
+            result = _with_regions(trained, region_size)
             for name in same_regions:
                 params = replace(candidates[name], seed=seed)
                 yield name, replace(result, params=params).with_n_labels(params.n_labels)
 
 
-def _with_regions(
-    result: Segmentation, pixels: NDArray[np.generic], region_size: int
-) -> Segmentation:
+def _with_regions(result: Segmentation, region_size: int) -> Segmentation:
     if region_size == result.params.region_size:
         return result
-    plane = Plane.read(pixels, result.axes, result.model.ranges, result.model.stage)
-    partition = Partition.find(result.model.network, plane, torch.device("cpu"), region_size)
+    partition = Partition.find(
+        result.model.network, result.ground.plane, torch.device("cpu"), region_size
+    )
     return replace(result, partition=partition)
 
 
