@@ -17,9 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_diffseg.core.reading import Reference
 from napari_diffseg.core.sampling import window_around
-from napari_diffseg.errors import InputError
-from napari_diffseg.images.axes import ImageAxes, channels_first, resolve_axes
+from napari_diffseg.images.axes import ImageAxes, channels_first, is_in_memory, resolve_axes
 from napari_diffseg.images.intensity import finite_mask
+from napari_diffseg.images.scribbles import read_scribbles
 from napari_diffseg.images.windows import Shape, Window
 
 LARGE = 1 << 25
@@ -35,7 +35,7 @@ Integers = NDArray[np.integer[Any]]
 
 def is_read_in_blocks(image: ArrayLike) -> bool:
     """Whether an image is large and not in memory."""
-    if isinstance(image, np.ndarray) and not isinstance(image, np.memmap):
+    if is_in_memory(image):
         return False
     shape, dtype = getattr(image, "shape", None), getattr(image, "dtype", None)
     if shape is None or dtype is None:
@@ -64,9 +64,11 @@ def blocks_of(image: Any, axes: ImageAxes, scribbles: ArrayLike | None = None) -
     Raises
     ------
     InputError
-        The scribbles have another shape, or nothing is painted.
+        The scribbles cannot be used.
     """
-    painted = None if scribbles is None else _painted(scribbles, axes)
+    painted = None
+    if scribbles is not None:
+        painted = read_scribbles(scribbles, axes.spatial_shape, None).painted
     places = _grid(axes.spatial_shape) if painted is None else _around_strokes(painted)
     blocks: list[tuple[float, Reference]] = []
     blank: list[tuple[float, Reference]] = []
@@ -79,23 +81,6 @@ def blocks_of(image: Any, axes: ImageAxes, scribbles: ArrayLike | None = None) -
     # Where nothing is finite there is nothing to learn; if that is so everywhere, it is said later.
     blocks = sorted(blocks or blank, key=lambda block: -block[0])
     return [reference for _, reference in (blocks[:_KEPT] if painted is None else blocks)]
-
-
-def _painted(scribbles: ArrayLike, axes: ImageAxes) -> Integers:
-    painted: Integers = np.asarray(scribbles)
-    if painted.shape != axes.spatial_shape:
-        raise InputError(
-            f"The scribbles have the shape {painted.shape}, but the image has "
-            f"{axes.spatial_shape}; paint on a layer of the image's size."
-        )
-    if painted.dtype.kind not in "buif":
-        raise InputError(
-            f"The scribbles have the data type {painted.dtype}, but whole numbers were expected; "
-            "use a Labels layer or an image of class numbers."
-        )
-    if not (painted > 0).any():
-        raise InputError("Nothing is painted on the scribbles; paint a stroke or two first.")
-    return painted
 
 
 def _grid(shape: Shape) -> list[Window]:

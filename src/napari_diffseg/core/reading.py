@@ -15,7 +15,7 @@ from napari_diffseg.core.pixel_statistics import margin
 from napari_diffseg.core.plane import Plane
 from napari_diffseg.core.sampling import Sample, training_windows
 from napari_diffseg.errors import InputError
-from napari_diffseg.images.axes import ImageAxes, channels_first, resolve_axes
+from napari_diffseg.images.axes import ImageAxes, channels_first, is_in_memory, resolve_axes
 from napari_diffseg.images.channels import Channel, pick_channels
 from napari_diffseg.images.intensity import (
     IntensityRange,
@@ -226,8 +226,7 @@ def _read_within(
 
     The rest is 0 and takes no memory until somebody looks at it, which nobody does.
     """
-    is_held = isinstance(image, np.ndarray) and not isinstance(image, np.memmap)
-    if region is None or is_held or not region.any():
+    if region is None or is_in_memory(image) or not region.any():
         return channels_first(image, axes, channels=channels)
     box = grow(_box(region), margin(space), region.shape)
     part = channels_first(image, axes, box, channels)

@@ -142,6 +142,11 @@ def resolve_axes(
     return _read_stated(lengths, axes, rgb)
 
 
+def is_in_memory(array: Any) -> bool:
+    """Whether nothing of an array has to be read from disk, or computed."""
+    return isinstance(array, np.ndarray) and not isinstance(array, np.memmap)
+
+
 def channels_first(
     array: Any,
     axes: ImageAxes,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_diffseg.images.axes import ImageAxes, resolve_axes
+from napari_diffseg.images.axes import ImageAxes, is_in_memory, resolve_axes
 from napari_diffseg.widgets.lazy_arrays import common_dtype, join_channels, part_of
 from napari_diffseg.widgets.placement import Placement
 
@@ -107,10 +107,7 @@ class ImageSource:
     @property
     def is_in_memory(self) -> bool:
         """Whether nothing has to be read from disk, or computed."""
-        return all(
-            isinstance(array, np.ndarray) and not isinstance(array, np.memmap)
-            for array in self.arrays
-        )
+        return all(is_in_memory(array) for array in self.arrays)
 
     @property
     def stack(self) -> tuple[int, ...]:
