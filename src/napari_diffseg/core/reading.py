@@ -159,8 +159,8 @@ def read_for_training(
     ]
     seen = raws[0][:, *around]
     fill = decided_fill(door.fill, [seen, *raws[1:]])
+    references, raws = _with_content(references, raws, fill)
     masks = [finite_mask(raw, fill) for raw in raws]
-    references, raws, masks = _with_content(references, raws, masks)
     valids = [_within(region, masks[0]), *masks[1:]]
     measured = measure_range(*_pooled(raws, valids), params.intensity, rgb=rgb)
     ranges = stated_range(measured, channels)
@@ -212,15 +212,20 @@ def read_for_training(
 
 
 def _with_content(
-    references: Sequence[Reference], raws: list[NDArray[Any]], masks: list[Mask | None]
-) -> tuple[list[Reference], list[NDArray[Any]], list[Mask | None]]:
-    """Leave out further images of which no pixel counts, as the blank planes around a stack."""
+    references: Sequence[Reference], raws: Sequence[NDArray[Any]], fill: float | None
+) -> tuple[list[Reference], list[NDArray[Any]]]:
+    """Leave out further images that are nothing but fill, such as the blank ends of a stack."""
+
+    def is_blank(raw: NDArray[Any]) -> bool:
+        filled = fill_mask(raw, fill)
+        return filled is not None and bool(filled.all())
+
     kept = [
-        one
-        for number, one in enumerate(zip(references, raws, masks, strict=True))
-        if number == 0 or one[0].scribbles is not None or one[2] is None or one[2].any()
+        (one, raw)
+        for number, (one, raw) in enumerate(zip(references, raws, strict=True))
+        if number == 0 or one.scribbles is not None or not is_blank(raw)
     ]
-    return [one[0] for one in kept], [one[1] for one in kept], [one[2] for one in kept]
+    return [one for one, _ in kept], [raw for _, raw in kept]
 
 
 def _checked(region: ArrayLike, shape: tuple[int, ...]) -> Mask:
