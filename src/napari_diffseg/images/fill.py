@@ -79,9 +79,11 @@ def checked_fill(fill: Fill) -> float | str | None:
     """
     if isinstance(fill, str):
         return read_fill(fill)
-    if fill is not None and not math.isfinite(fill):
+    if fill is None:
+        return None
+    if not math.isfinite(fill):
         raise _no_fill(str(fill))
-    return fill
+    return float(fill)
 
 
 def fill_in_words(fill: Fill) -> str:
@@ -122,7 +124,7 @@ def fill_mask(pixels: NDArray[Any], fill: float | None) -> Mask | None:
     """
     if fill is None or pixels.dtype.kind == "b":
         return None
-    value = pixels.dtype.type(fill) if pixels.dtype.kind == "f" else _whole(fill)
+    value = _as_pixel(fill, pixels.dtype)
     if value is None:
         return None
     filled: Mask = pixels[0] == value
@@ -159,8 +161,13 @@ def _no_fill(said: str) -> InputError:
     )
 
 
-def _whole(fill: float) -> int | None:
-    return int(fill) if float(fill).is_integer() else None
+def _as_pixel(fill: float, dtype: np.dtype[Any]) -> Any:
+    """Return the value as pixels of this type have it; None where they cannot."""
+    if dtype.kind != "f":
+        return int(fill) if float(fill).is_integer() else None
+    with np.errstate(over="ignore"):
+        value = dtype.type(fill)
+    return value if np.isfinite(value) else None
 
 
 # --- the rule ------------------------------------------------------------------------------
@@ -174,29 +181,19 @@ def _found(images: Sequence[NDArray[Any]]) -> float | None:
         return None
     lowest = min(float(one.min()) for one in counted)
     highest = max(float(one.max()) for one in counted)
-    for value in (lowest, highest):
-        # Nearly all images are done here.
+    for value, upwards in ((lowest, 1.0), (highest, -1.0)):
         masks = [_equal(one, value) for one in samples]
         n_equal = sum(int(np.count_nonzero(mask)) for mask in masks)
         if n_equal < _LEAST_SHARE * sum(mask.size for mask in masks):
-            continue
+            continue  # nearly all images end here
         areas = [_areas(mask) for mask in masks]
-        if _is_fill(samples, finite, areas, value):
+        rest = [where & ~_widened(one) for where, one in zip(finite, areas, strict=True)]
+        if not _is_at_border(areas):
+            continue
+        values = [upwards * _farthest(*both, upwards) for both in zip(samples, rest, strict=True)]
+        if _lies_above(np.concatenate(values), upwards * value) and _is_straight(areas):
             return value
     return None
-
-
-def _is_fill(
-    samples: Sequence[NDArray[Any]], finite: Sequence[Mask], areas: Sequence[Mask], value: float
-) -> bool:
-    n_bordering = sum(int(np.count_nonzero(_bordering(one))) for one in areas)
-    if n_bordering < _LEAST_SHARE * sum(one.size for one in areas):
-        return False
-    rests = [
-        _distances(pixels, counts & ~_widened(area), value)
-        for pixels, counts, area in zip(samples, finite, areas, strict=True)
-    ]
-    return _has_gap(np.concatenate(rests)) and _is_straight(areas)
 
 
 def _sample(image: NDArray[Any]) -> NDArray[Any]:
@@ -232,17 +229,15 @@ def _areas(mask: Mask) -> Mask:
     return kept
 
 
-def _bordering(areas: Mask) -> Mask:
-    """Keep those that touch the border of their plane ``z y x``."""
-    kept = np.zeros_like(areas)
-    for plane, out in zip(areas, kept, strict=True):
-        pieces, n_pieces = ndimage.label(plane)
-        touches = np.zeros(n_pieces + 1, np.bool_)
-        for edge in (pieces[0], pieces[-1], pieces[:, 0], pieces[:, -1]):
-            touches[edge] = True
-        touches[0] = False
-        out[:] = touches[pieces]
-    return kept
+def _is_at_border(areas: Sequence[Mask]) -> bool:
+    """Whether enough of the areas touch the border of their plane ``z y x``."""
+    n_bordering = 0
+    for plane in (plane for one in areas for plane in one):
+        pieces, _ = ndimage.label(plane)
+        edges = (pieces[0], pieces[-1], pieces[:, 0], pieces[:, -1])
+        at_border = np.setdiff1d(np.concatenate(edges), 0)
+        n_bordering += int(np.count_nonzero(np.isin(pieces, at_border)))
+    return n_bordering >= _LEAST_SHARE * sum(one.size for one in areas)
 
 
 def _widened(areas: Mask) -> Mask:
@@ -250,25 +245,28 @@ def _widened(areas: Mask) -> Mask:
     return wide
 
 
-def _distances(sample: NDArray[Any], counted: Mask, value: float) -> Floats:
-    """Return how far pixels are from a value in the channel where they are farthest from it."""
-    values = sample[:, counted].astype(np.float64)
-    distances: Floats = np.abs(values - value).max(axis=0)
-    return distances
+def _farthest(sample: NDArray[Any], rest: Mask, upwards: float) -> Floats:
+    """Return of each pixel its value in the channel where it is farthest from the fill.
+
+    Not its distance, in which a fill such as -3.4e38 would swallow the picture.
+    """
+    values = sample[:, rest].astype(np.float64)
+    farthest: Floats = values.max(axis=0) if upwards > 0 else values.min(axis=0)
+    return farthest
 
 
-def _has_gap(distances: Floats) -> bool:
-    """Whether what is not fill is a picture, and lies apart from it."""
+def _lies_above(values: Floats, fill: float) -> bool:
+    """Whether values are those of a picture, and lie apart from the fill."""
     # An odd step visits every column of an image whose width is a power of 2.
-    step = -(-distances.size // _MOST_VALUES)
-    known = distances[:: step | 1]
+    step = -(-values.size // _MOST_VALUES)
+    known = values[:: step | 1]
     different = np.unique(known)
     if different.size < _LEAST_VALUES:
         return False
-    level = float(np.diff(different).min())
     nearest, near, far = np.percentile(known, (_NEAREST, _NEAR, _FAR), method="nearest")
     wide = min(_GAP * (far - nearest), near - nearest)
-    return bool(nearest > max(wide, _LEVELS * level))
+    level = float(np.diff(different).min())
+    return bool(nearest - fill > max(wide, _LEVELS * level))
 
 
 def _is_straight(areas: Sequence[Mask]) -> bool:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from napari_diffseg.core.result import Segmentation
 
 _WIDTH = 64
-_HINT = "a value, auto or none"
+_HINT = "value, auto, none"
 _ABOUT = (
     "The value of pixels that are no image: what stitching, rotating, registering or padding put\n"
     "around it, such as 0 or -9999. They get label 0, and nothing is learned from them.\n\n"
