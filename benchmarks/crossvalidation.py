@@ -21,13 +21,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from napari_diffseg.core.partition import Partition
 from numpy.typing import NDArray
 
 from benchmarks.accuracy import N_CLUSTERS, UNTRAINED
 from benchmarks.datasets import MODALITIES, AnnotatedPhoto, Micrograph, micrographs, photos
 from benchmarks.machine import write_results
 from napari_diffseg import Segmentation, SegmentationParams, segment
-from napari_diffseg.core.partition import Partition
 from napari_diffseg.metrics.matching import best_match_ious, foreground_iou, segments
 
 N_FOLDS = len(MODALITIES)

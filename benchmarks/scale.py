@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from napari_diffseg.core.partition import Partition
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -24,7 +25,6 @@ from benchmarks.machine import peak_memory_mb, reset_peak_memory, write_results
 from napari_diffseg import RunOptions, SegmentationParams, segment, segment_steps
 from napari_diffseg.core.inference import calibrate, response_map
 from napari_diffseg.core.network import FeatureClusteringNet, build_network
-from napari_diffseg.core.partition import Partition
 from napari_diffseg.core.plane import Plane
 from napari_diffseg.core.reading import Door, Reference, read_for_training
 from napari_diffseg.core.start import start_at_centroids

@@ -14,6 +14,7 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
+from napari_diffseg.core.partition import Partition
 from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 
@@ -21,7 +22,6 @@ from benchmarks.accuracy import UNTRAINED
 from benchmarks.datasets import micrographs, photos
 from benchmarks.machine import write_results
 from napari_diffseg import Segmentation, SegmentationParams, segment
-from napari_diffseg.core.partition import Partition
 
 N_PHOTOS, N_MICROGRAPHS = 2, 3
 DEFAULT = SegmentationParams()

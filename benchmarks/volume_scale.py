@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 import torch
 import zarr
+from napari_diffseg.core.partition import Partition
 from numpy.typing import NDArray
 from torch import nn
 
@@ -35,7 +36,6 @@ from benchmarks.scale import seconds_of
 from napari_diffseg import RunOptions, segment, segment_steps, train
 from napari_diffseg.core.inference import response_map
 from napari_diffseg.core.network import FeatureClusteringNet
-from napari_diffseg.core.partition import Partition
 from napari_diffseg.images.windows import whole
 from napari_diffseg.sample_data.simulated_volume import VOXEL_SIZE, simulated_volume
 

@@ -83,7 +83,7 @@ def test_labels_pixel_size_and_provenance_are_written(
 
 def test_same_seed_gives_the_same_labels_as_in_python(image: Path, tmp_path: Path) -> None:
     assert segment(image, "-o", tmp_path / "labels.png", "--quiet") == 0
-    params = SegmentationParams(n_features=4, n_clusters=6, n_iterations=4, min_labels=1)
+    params = SegmentationParams(n_clusters=6)
     expected = segmentation.segment(tifffile.imread(image), params=params).labels
     np.testing.assert_array_equal(read_image(tmp_path / "labels.png").pixels, expected)
 
@@ -301,7 +301,7 @@ def test_scribbles_on_the_command_line_are_those_in_python(
 ) -> None:
     output = tmp_path / "labels.png"
     assert segment(image, "--scribbles", scribbles, "-o", output, "--quiet") == 0
-    params = SegmentationParams(n_features=4, n_clusters=6, n_iterations=4, min_labels=1)
+    params = SegmentationParams(n_clusters=6)
     expected = segmentation.segment(
         tifffile.imread(image), scribbles=read_image(scribbles).pixels, params=params
     )

@@ -20,7 +20,7 @@ from napari_diffseg.io.reading import read_image
 from napari_diffseg.io.writing import write_labels
 
 SMALL = ["--n-features", "4", "--n-clusters", "6", "--n-iterations", "3", "--threads", "1"]
-PARAMS = SegmentationParams(n_features=4, n_clusters=6, n_iterations=3)
+PARAMS = SegmentationParams(n_clusters=6)
 ONE = RunOptions(threads=1)
 SHAPE = (6, 40, 48)
 SIZE = {"PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5, "PhysicalSizeZ": 1.5}

@@ -38,6 +38,8 @@ class ParameterSpec:
         Heading under which the field stands.
     unit : str
         ``"px"``, ``"s"`` … or ``""``.
+    design : str
+        The only design in which it changes something, or ``""``.
     """
 
     name: str
@@ -51,6 +53,7 @@ class ParameterSpec:
     choices: tuple[str, ...] = ()
     group: str = ""
     unit: str = ""
+    design: str = ""
 
     @property
     def range_text(self) -> str:

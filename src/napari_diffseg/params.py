@@ -40,31 +40,19 @@ class SegmentationParams(SelfDescribing):
     continuity_weight: float = param(
         1.0,
         "Smoothness",
-        "Weight of the spatial continuity loss. The longer the training, the more it counts: "
-        "higher gives fewer, larger and smoother regions. With the default's few iterations "
-        "it changes little.",
+        "Weight of spatial continuity: higher gives fewer, larger and smoother regions.",
         symbol="μ",
         low=0.0,
         high=100.0,
         group="Regions",
     )
     n_labels: int = param(
-        12,
+        0,
         "Labels",
-        "How many labels the result has at most: the most similar ones are merged after "
-        "training. 0 keeps all.",
+        "How many labels the result has: the most similar kinds are merged. 0 lets the image "
+        "choose: as many as are clearly unlike (design 'published': all that training leaves).",
         low=0,
         high=1024,
-        group="Regions",
-    )
-    region_size: int = param(
-        400,
-        "Region size",
-        "The image is cut into regions of about this mean area along its boundaries, and "
-        "each region gets one label. 0 labels every pixel by itself, as published.",
-        low=0,
-        high=1_000_000,
-        unit="px",
         group="Regions",
     )
     min_labels: int = param(
@@ -73,6 +61,7 @@ class SegmentationParams(SelfDescribing):
         "Training stops once no more than this many labels are left. It is a floor, not a target.",
         low=1,
         high=1000,
+        design="published",
         group="Regions",
     )
     min_region_size: int = param(
@@ -103,21 +92,23 @@ class SegmentationParams(SelfDescribing):
         group="Scribbles",
     )
     n_iterations: int = param(
-        12,
+        1,
         "Iterations",
-        "Training stops after this many steps at the latest.",
+        "Training stops after this many steps at the latest. With the design 'pretrained' the "
+        "first finds the clusters, and each further one fits them anew to what they and their "
+        "neighbours say.",
         symbol="T",
         low=1,
         high=100_000,
         group="Training",
     )
     learning_rate: float = param(
-        0.01,
+        0.1,
         "Learning rate",
-        "Step size of stochastic gradient descent. With the design 'multiscale' it falls to 0 "
-        "by the last iteration.",
+        "Step size of stochastic gradient descent.",
         low=1e-6,
         high=10.0,
+        design="published",
         group="Training",
     )
     momentum: float = param(
@@ -126,16 +117,18 @@ class SegmentationParams(SelfDescribing):
         "Momentum of stochastic gradient descent.",
         low=0.0,
         high=0.999,
+        design="published",
         group="Training",
     )
     patch_size: int = param(
-        32,
+        0,
         "Patch size",
         "Side of the square patches that a training step sees, at least 8. 0 trains on the "
         "whole image at every step, as published.",
         low=0,
         high=4096,
         unit="px",
+        design="published",
         group="Training",
     )
     n_patches: int = param(
@@ -145,23 +138,27 @@ class SegmentationParams(SelfDescribing):
         symbol="b",
         low=1,
         high=64,
+        design="published",
         group="Training",
     )
     seed: int = param(
         0,
         "Seed",
-        "Start of the random numbers. The same seed on the same CPU gives the same result.",
+        "Start of the random numbers. The same seed on the same CPU gives the same result; the "
+        "design 'pretrained' has no chance in it.",
         low=0,
         high=2**31 - 1,
+        design="published",
         group="Training",
     )
     n_features: int = param(
-        32,
+        100,
         "Feature channels",
         "Channels of the feature map: the width of the network.",
         symbol="p",
         low=1,
         high=1024,
+        design="published",
         group="Network",
     )
     n_clusters: int = param(
@@ -174,21 +171,21 @@ class SegmentationParams(SelfDescribing):
         group="Network",
     )
     n_blocks: int = param(
-        2,
+        3,
         "Convolution blocks",
         "How many blocks of 3×3 convolution, ReLU and batch norm; each widens the view by 1 px.",
         symbol="M",
         low=1,
         high=16,
+        design="published",
         group="Network",
     )
     design: str = param(
-        "multiscale",
+        "pretrained",
         "Design",
-        "'published': the network sees the intensities and starts from random weights. "
-        "'multiscale': it sees colour, local means and local contrast at several scales, up "
-        "to the last layer, and starts from their centroids.",
-        choices=("multiscale", "published"),
+        "'pretrained': clusters are learned on features of a network that has seen simulated "
+        "images. 'published': a network learns from random weights, as in the paper.",
+        choices=("pretrained", "published"),
         group="Network",
     )
     intensity: str = param(
@@ -208,6 +205,7 @@ class SegmentationParams(SelfDescribing):
         symbol="K",
         low=0,
         high=1_000_000,
+        design="published",
         group="Superpixels",
     )
     compactness: float = param(
@@ -216,6 +214,7 @@ class SegmentationParams(SelfDescribing):
         "Compactness of the SLIC superpixels: higher gives squarer ones.",
         low=1e-4,
         high=1e4,
+        design="published",
         group="Superpixels",
     )
 
@@ -243,14 +242,9 @@ class SegmentationParams(SelfDescribing):
             "scribble_weight": 0.5,
             "only_painted": "no",
             "n_labels": 0,
-            "region_size": 0,
             "min_region_size": 0,
-            "n_iterations": 500,
-            "learning_rate": 0.1,
-            "patch_size": 0,
-            "n_features": 100,
+            "n_iterations": 50,
             "n_clusters": 100,
-            "n_blocks": 3,
             "design": "published",
             "intensity": "dtype",
         }
@@ -258,8 +252,8 @@ class SegmentationParams(SelfDescribing):
 
     @property
     def preset(self) -> str:
-        """``"default"``, ``"paper"`` or ``"custom"``; the seed does not count."""
-        mine = {**self.to_dict(), "seed": 0}
+        """``"default"``, ``"paper"`` or ``"custom"``; seed and number of labels do not count."""
+        mine = {**self.to_dict(), "seed": 0, "n_labels": 0}
         if mine == type(self)().to_dict():
             return "default"
         return "paper" if mine == type(self).paper().to_dict() else "custom"

@@ -31,7 +31,7 @@ def test_a_zarr_repeats_its_block_along_every_axis(tmp_path: Path) -> None:
 
 
 def test_bare_convolutions_are_those_of_the_network() -> None:
-    params = SegmentationParams(n_features=4, n_clusters=4)
+    params = SegmentationParams(n_clusters=4)
     network = build_network(3, params, torch.Generator().manual_seed(0), Space(3, 1.0))
     called = []
     for layer in network.modules():

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from napari_diffseg import RunOptions, Segmentation, SegmentationParams, segment
+from napari_diffseg.images import pieces
 
-QUICK = SegmentationParams(n_features=8, n_clusters=12, n_iterations=3)
+QUICK = SegmentationParams(n_clusters=12)
 """The default's design in less time."""
 
 ONE_THREAD = RunOptions(threads=1, device="cpu")
@@ -48,6 +49,14 @@ def make_scene(height: int = 96, width: int = 128) -> Scene:
     return Scene((np.array([0.2, 0.5, 0.85])[things] + noise).astype(np.float32), things)
 
 
+@pytest.fixture(scope="package", autouse=True)
+def small_windows():
+    """Labels go through an image in smaller windows, so that small images have several."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(pieces._WINDOW, 2, (512, 512))
+        yield
+
+
 @pytest.fixture(scope="session")
 def scene() -> Scene:
     return make_scene()
@@ -55,7 +64,7 @@ def scene() -> Scene:
 
 @pytest.fixture(scope="session")
 def large_scene() -> Scene:
-    """Four blocks of inference."""
+    """Four windows."""
     return make_scene(600, 700)
 
 

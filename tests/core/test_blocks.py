@@ -14,7 +14,7 @@ from napari_diffseg.errors import InputError
 from napari_diffseg.images.axes import resolve_axes
 
 SHAPE = (12, 60, 70)
-PARAMS = SegmentationParams(n_features=4, n_clusters=4, n_iterations=2)
+PARAMS = SegmentationParams(n_clusters=4)
 ONE = RunOptions(threads=1)
 
 

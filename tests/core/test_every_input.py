@@ -26,7 +26,7 @@ SHAPES = {
 DTYPES = ("u1", ">u2", "i8", "f4", "f8 with holes", "bool")
 BACKINGS = ("numpy", "read-only memory map", "dask", "zarr", "masked", "every second pixel")
 PRESETS = {
-    "default": SegmentationParams(n_iterations=1, n_features=3, n_clusters=4),
+    "default": SegmentationParams(n_clusters=4),
     "paper": SegmentationParams.paper(n_iterations=1, n_features=3, n_clusters=4),
 }
 

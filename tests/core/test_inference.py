@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from napari_diffseg.core.inference import calibrate, response_map
+from napari_diffseg.core.inference import calibrate, find_clusters, response_map
 from napari_diffseg.core.network import FeatureClusteringNet
 from napari_diffseg.core.plane import Plane
-from napari_diffseg.images.local_statistics import LocalStatistics
+from napari_diffseg.images import pieces
 
 
 @pytest.fixture
@@ -42,19 +42,10 @@ CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize("tile", [7, 16, 40, 61, 1000])
-@pytest.mark.parametrize("multiscale", [False, True], ids=["published", "multiscale"])
-def test_clusters_do_not_depend_on_the_tile(pixels, multiscale, tile):
-    image = pixels[0].numpy()
-    stage, n_inputs = None, 2
-    if multiscale:
-        everything = (slice(0, 61), slice(0, 83))
-        stage, statistics = LocalStatistics.measure(image, None, [everything], rgb=False)
-        n_inputs = statistics.shape[1]
-    torch.manual_seed(3)
-    network = FeatureClusteringNet(n_inputs, 12, 10, 3, shortcut=multiscale)
-    plane = Plane(image, None, stage)
+def test_clusters_do_not_depend_on_the_tile(network, pixels, tile):
     everything = (slice(0, 61), slice(0, 83))
-    expected = calibrate(network, torch.from_numpy(plane.inputs(everything))[None])[0]
+    plane = Plane(pixels[0].numpy(), None, None)
+    expected = calibrate(network, pixels)[0]
     untiled = response_map(network, plane, everything, CPU, tile=10_000).argmax(dim=0)
     assert len(untiled.unique()) > 3
     assert (untiled == expected).float().mean() > 0.999, "training and evaluation mode agree"
@@ -62,6 +53,18 @@ def test_clusters_do_not_depend_on_the_tile(pixels, multiscale, tile):
     assert torch.equal(tiled, untiled)
     part = response_map(network, plane, (slice(9, 30), slice(50, 83)), CPU, tile).argmax(dim=0)
     assert torch.equal(part, untiled[9:30, 50:])
+
+
+def test_clusters_come_block_by_block_with_their_margin(network, pixels, monkeypatch):
+    everything = (slice(0, 61), slice(0, 83))
+    calibrate(network, pixels)
+    plane = Plane(pixels[0].numpy(), None, None)
+    whole, margin = find_clusters(network, plane, CPU, everything)
+    monkeypatch.setitem(pieces._BLOCK, 2, (32, 32))
+    blocks, same = find_clusters(network, plane, CPU, everything)
+    np.testing.assert_array_equal(blocks, whole)
+    assert same == pytest.approx(margin, abs=0.02)
+    assert 0 < margin < 1
 
 
 def test_a_response_depends_on_nothing_beyond_the_radius(network, pixels):
@@ -76,26 +79,19 @@ def test_a_response_depends_on_nothing_beyond_the_radius(network, pixels):
 
 
 @pytest.mark.parametrize("tile", [64, 128, 200, 226])
-@pytest.mark.parametrize("multiscale", [False, True], ids=["published", "multiscale"])
-def test_the_response_map_in_tiles_is_that_of_the_whole_to_the_bit(multiscale, tile):
+def test_the_response_map_in_tiles_is_that_of_the_whole_to_the_bit(tile):
     # Two channels: torch rounds a convolution of a single one by the size of the tile.
     image = np.random.default_rng(0).random((2, 230, 210), dtype=np.float32)
     everything = (slice(0, 230), slice(0, 210))
-    stage = None
-    if multiscale:
-        image = image[:1]
-        stage, statistics = LocalStatistics.measure(image, None, [everything], rgb=False)
-    inputs = statistics if multiscale else image[None]
     torch.manual_seed(3)
-    network = FeatureClusteringNet(inputs.shape[1], 32, 32, 2, shortcut=multiscale)
-    calibrate(network, torch.from_numpy(inputs))
-    plane = Plane(image, None, stage)
+    network = FeatureClusteringNet(2, 32, 32, 2)
+    calibrate(network, torch.from_numpy(image[None]))
+    plane = Plane(image, None, None)
     untiled = response_map(network, plane, everything, CPU, tile=230)
     assert torch.equal(response_map(network, plane, everything, CPU, tile), untiled)
     for window in ((slice(50, 180), slice(100, 210)), (slice(227, 230), slice(0, 7))):
-        held = plane.around(window, network.radius)
-        found = response_map(network, held, window, CPU, tile)
-        assert torch.equal(found, untiled[:, *window])
+        found = response_map(network, plane, window, CPU, tile)
+        torch.testing.assert_close(found, untiled[:, *window], rtol=1e-4, atol=1e-4)
 
 
 def test_statistics_are_those_of_the_valid_pixels(network, pixels):

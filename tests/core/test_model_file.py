@@ -157,7 +157,7 @@ def rewrite(path: Path, change) -> None:
 
 def test_an_altered_number_of_labels_is_refused(file):
     def more(metadata):
-        metadata["model"] = metadata["model"].replace('"n_labels": 12', '"n_labels": 13')
+        metadata["model"] = metadata["model"].replace('"n_labels": 0', '"n_labels": 13')
 
     rewrite(file, more)
     with pytest.raises(ModelFileError, match="altered"):
@@ -165,7 +165,7 @@ def test_an_altered_number_of_labels_is_refused(file):
 
 
 def test_a_file_of_a_newer_version_is_refused(file):
-    rewrite(file, lambda metadata: metadata.update({"napari-diffseg": "3"}))
+    rewrite(file, lambda metadata: metadata.update({"napari-diffseg": "4"}))
     with pytest.raises(ModelFileError, match="newer version"):
         Model.load(file)
 
@@ -175,7 +175,7 @@ def test_weights_that_are_not_those_of_the_parameters_are_refused(file):
     from napari_diffseg.core import model_file
 
     def other(metadata):
-        metadata["model"] = metadata["model"].replace('"n_features": 8', '"n_features": 9')
+        metadata["model"] = metadata["model"].replace('"n_clusters": 12', '"n_clusters": 13')
         arrays = model_file.load(file.read_bytes())
         metadata["sha256"] = model_file._digest(arrays, metadata["model"], metadata["facts"])
 
@@ -184,12 +184,35 @@ def test_weights_that_are_not_those_of_the_parameters_are_refused(file):
         Model.load(file)
 
 
+@pytest.mark.parametrize("number", ["1", "2"])
+def test_a_model_of_a_version_without_features_is_told_apart(file, number):
+    """The default of those versions saw other statistics of each pixel."""
+    rewrite(file, lambda metadata: metadata.update({"napari-diffseg": number}))
+    with pytest.raises(ModelFileError, match="another version.*train it again"):
+        Model.load(file)
+
+
+def test_a_model_of_the_published_design_of_an_earlier_version_still_applies(scene, options):
+    params = SegmentationParams.paper(n_iterations=2, n_features=4, n_clusters=5)
+    model = segment(scene.image, axes="YX", params=params, options=options).model
+    arrays = {n: a.copy() for n, a in model_file._arrays(model).items() if n != "costs"}
+    science = model_file._science(model)
+    science["params"]["region_size"] = 0
+    texts = json.dumps(science), model_file._json(model_file._facts(model.facts))
+    digest = model_file._digest(arrays, *texts)
+    metadata = {"napari-diffseg": "2", "model": texts[0], "facts": texts[1], "sha256": digest}
+    old = Model.from_bytes(save(arrays, metadata))
+    np.testing.assert_array_equal(
+        old.apply(scene.image, axes="YX", options=options),
+        model.apply(scene.image, axes="YX", options=options),
+    )
+
+
 # --- the card --------------------------------------------------------------------------
 
 
 def head_of_others(arrays, model):
-    for name, n in (("weights", 5), ("means", 4), ("spreads", 4)):
-        arrays[f"head.{name}"] = arrays[f"head.{name}"][:n].copy()
+    arrays["head.weights"] = arrays["head.weights"][:5].copy()
 
 
 NONSENSE = {
@@ -206,7 +229,10 @@ NONSENSE = {
     "one label twice": lambda arrays, model: model.update(classes=[4, 4, 7]),
     "clusters without a label": lambda arrays, model: arrays["numbers"].fill(0),
     "clusters that are not there": lambda arrays, model: arrays["merges"].fill(999),
-    "statistics without a spread": lambda arrays, model: arrays["head.spreads"].fill(0),
+    "an endless weight": lambda arrays, model: arrays["head.weights"].fill(np.inf),
+    "clusters of another model": lambda arrays, model: arrays["clusters.weights"].resize((3, 3)),
+    "components of other features": lambda arrays, model: arrays["stage.centres"].resize(7),
+    "an endless cost": lambda arrays, model: arrays["costs"].fill(np.nan),
     "the classes of another model": head_of_others,
 }
 
@@ -219,7 +245,7 @@ def test_pieces_that_do_not_belong_together_are_refused(named, change):
     change(arrays, model)
     texts = json.dumps(model), model_file._json(model_file._facts(named.facts))
     digest = model_file._digest(arrays, *texts)
-    metadata = {"napari-diffseg": "1", "model": texts[0], "facts": texts[1], "sha256": digest}
+    metadata = {"napari-diffseg": "3", "model": texts[0], "facts": texts[1], "sha256": digest}
     with pytest.raises(ModelFileError, match="no whole model"):
         Model.from_bytes(save(arrays, metadata))
 
@@ -228,5 +254,5 @@ def test_the_card_tells_names_size_and_origin(named):
     card = named.card()
     for words in ("4: Zellkern µ", "7: without a name", "0.2 × 0.3 µm", named.checksum, "YX"):
         assert words in card
-    assert "| n_features | 8 | 32 |" in card
+    assert "| n_clusters | 12 | 32 |" in card
     assert "painted classes: 1 4 7" in card

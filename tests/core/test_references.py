@@ -156,17 +156,3 @@ def test_images_of_other_channels_are_refused(options):
 def test_whole_images_of_several_sizes_are_refused(scene, options):
     with pytest.raises(InputError, match="several sizes"):
         train([scene.image, scene.image[:50]], axes="YX", params=PUBLISHED, options=options)
-
-
-def test_a_reference_keeps_no_statistics_of_its_pixels(scene, dark, quick, options):
-    result = segment(
-        scene.image,
-        scribbles=scene.strokes,
-        references=[Reference(dark, scene.strokes)],
-        axes="YX",
-        params=quick,
-        options=options,
-    )
-    (reference,) = result.references
-    assert result.ground._kept
-    assert not reference.ground._kept

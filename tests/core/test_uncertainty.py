@@ -8,15 +8,13 @@ import numpy as np
 import pytest
 
 from napari_diffseg import SegmentationParams, segment
-from napari_diffseg.core.pixel_statistics import PixelStatistics
+from napari_diffseg.core.groundwork import Groundwork
 from napari_diffseg.core.uncertainty import most_uncertain_region
 from napari_diffseg.errors import TrainingError
 
 RUNS = {
     "default": {},
-    "pixels": {"region_size": 0},
-    "published": {"design": "published", "region_size": 0},
-    "published with regions": {"design": "published"},
+    "published": {"design": "published", "n_features": 8, "n_iterations": 3},
 }
 
 
@@ -61,14 +59,11 @@ def test_pixels_that_are_not_finite_are_not_in_doubt(scene, quick, options, run,
 
 
 def test_errors_of_torch_do_not_leave_it(corrected, monkeypatch):
-    """Statistics that are not kept are computed anew."""
-
     def fail(*_):
         raise RuntimeError("torch says so")
 
     result = replace(corrected)
-    result.ground.forget_statistics()
-    monkeypatch.setattr(PixelStatistics, "of", fail)
+    monkeypatch.setattr(Groundwork, "answers", fail)
     with pytest.raises(TrainingError, match="torch says so"):
         _ = result.uncertainty
 

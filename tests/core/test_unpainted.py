@@ -9,7 +9,7 @@ from napari_diffseg.core.segmentation import segment
 from napari_diffseg.core.unpainted import without_scribbles
 from napari_diffseg.params import RunOptions, SegmentationParams
 
-PARAMS = SegmentationParams(n_iterations=8, n_labels=3)
+PARAMS = SegmentationParams(n_labels=3)
 
 
 @pytest.fixture(scope="module")

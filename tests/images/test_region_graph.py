@@ -53,9 +53,9 @@ def test_neighbours_and_the_length_of_their_borders():
     np.testing.assert_array_equal(graph.areas, [32, 16, 32, 16])
 
 
-def test_the_strength_is_the_mean_step_on_the_border_and_1_on_average():
+def test_the_strength_is_the_mean_step_on_the_border():
     graph = graph_of([[0, 0, 1, 1, 2, 2]] * 3, [[0, 0, 1, 1, 4, 4]] * 3)
-    np.testing.assert_allclose(graph.strength, [0.5, 1.5])
+    np.testing.assert_allclose(graph.strength, [1, 3])
 
 
 def test_steps_within_a_region_do_not_count():
@@ -101,7 +101,7 @@ def test_what_is_given_stays_and_probabilities_add_up_to_1():
     priors = rng.dirichlet(np.ones(3), 36)
     spread = graph.spread(priors, given)
     np.testing.assert_array_equal(spread[[3, 20, 30]], np.eye(3)[[0, 2, 1]])
-    np.testing.assert_allclose(spread.sum(axis=1), 1)
+    np.testing.assert_allclose(spread.sum(axis=1), 1, atol=5e-3)
     assert spread.min() >= 0
 
 
@@ -141,7 +141,7 @@ def test_without_anything_given_the_priors_decide_and_neighbours_even_out():
     priors = np.array([[0.9, 0.1], [0.4, 0.6], [0.9, 0.1]])
     spread = chain([0.5, 0.5]).spread(priors, np.full(3, -1))
     assert spread[1, 0] > 0.5
-    np.testing.assert_allclose(spread.sum(axis=1), 1)
+    np.testing.assert_allclose(spread.sum(axis=1), 1, atol=5e-3)
 
 
 def test_a_region_without_neighbours_keeps_its_prior():
@@ -171,17 +171,30 @@ def test_it_does_not_matter_how_regions_and_classes_are_numbered():
     place = np.argsort(order)
     turned_given = np.where(given < 0, -1, np.argsort(classes)[given])[order]
     turned = graph_of(place[regions], steps).spread(priors[order][:, classes], turned_given)
-    np.testing.assert_allclose(turned, spread[order][:, classes], atol=1e-9)
+    np.testing.assert_allclose(turned, spread[order][:, classes], atol=1e-3)
 
 
-def test_many_regions_are_solved_step_by_step_to_the_same_answers(monkeypatch):
+def test_it_is_the_solution_of_the_linear_system():
     rng = np.random.default_rng(3)
     regions = np.kron(np.arange(400).reshape(20, 20), np.ones((3, 3), int))
     graph = graph_of(regions, rng.random(regions.shape))
     priors, given = rng.dirichlet(np.ones(4), 400), np.full(400, -1)
     given[rng.choice(400, 12, replace=False)] = np.arange(12) % 4
-    at_once = graph.spread(priors, given)
-    monkeypatch.setattr(region_graph, "_MOST_SOLVED_AT_ONCE", 10)
-    stepwise = graph.spread(priors, given)
-    np.testing.assert_allclose(stepwise, at_once, atol=2e-3)
-    assert (stepwise.argmax(axis=1) == at_once.argmax(axis=1)).mean() > 0.99
+    apart = np.abs(priors[graph.first] - priors[graph.second]).sum(axis=1) / 2
+    weight = graph.border * np.exp(
+        -region_graph._STEP_STRENGTH * graph.strength - region_graph._PRIOR_STRENGTH * apart
+    )
+    links = np.zeros((400, 400))
+    np.add.at(links, (graph.first, graph.second), weight + region_graph._LEAST)
+    links += links.T
+    trust = region_graph._TRUST * graph.areas
+    system, free = np.diag(links.sum(axis=1) + trust) - links, given < 0
+    known = (trust[:, None] * priors)[free] - system[free][:, ~free] @ np.eye(4)[given[~free]]
+    expected = np.linalg.solve(system[free][:, free], known)
+    np.testing.assert_allclose(graph.spread(priors, given)[free], expected, atol=3e-3)
+
+
+def test_no_smoothness_leaves_the_priors():
+    priors, given = np.random.default_rng(0).dirichlet(np.ones(2), 3), np.array([-1, 1, -1])
+    spread = chain([1, 1]).spread(priors, given, smoothness=0)
+    np.testing.assert_array_equal(spread, [priors[0], [0, 1], priors[2]])

@@ -75,7 +75,7 @@ def model(frames: np.ndarray) -> Model:
     learned = train(
         [frames[0], frames[3]],
         scribbles=list(painted),
-        params=SegmentationParams(n_features=4, n_clusters=6, n_iterations=4),
+        params=SegmentationParams(n_clusters=6),
         options=ONE_THREAD,
     )
     return learned.with_facts(

@@ -31,7 +31,7 @@ FORMATS = ("out.ome.zarr", "out.ome.tif")
 SHAPE = (134, 20, 24)  # three windows along z
 N_WINDOWS = 3
 SIZE = {"PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5, "PhysicalSizeZ": 1.0, "TimeIncrement": 3.0}
-PARAMS = SegmentationParams(n_features=4, n_clusters=4, n_iterations=3)
+PARAMS = SegmentationParams(n_clusters=4)
 
 Contents = dict[str, bytes | None]
 

@@ -354,7 +354,7 @@ viewer = napari.Viewer(show_welcome_screen=False)
 frames = np.random.default_rng(0).random((500, 64, 64))
 viewer.add_image(frames)
 dock = viewer.window.add_plugin_dock_widget("napari-diffseg", "Segment")[1]
-params = SegmentationParams(n_iterations=2, n_features=4, n_clusters=4)
+params = SegmentationParams(n_clusters=4)
 dock.modelling.shelf.put_loaded(segment(frames[0], params=params).model, "a")
 dock.applying.refresh()
 session, window = dock.applying.session, dock.window()
@@ -641,7 +641,7 @@ def test_a_folder_of_images(dock, viewer, tmp_path, monkeypatch, wait_for):
     frames = np.random.default_rng(0).integers(0, 255, (3, 64, 64), dtype=np.uint8)
     for number, frame in enumerate(frames):
         imwrite(inputs / f"field{number}.tif", frame)
-    params = SegmentationParams(n_iterations=2, n_features=4, n_clusters=4)
+    params = SegmentationParams(n_clusters=4)
     model = segment(frames[0], params=params).model
     dock.modelling.shelf.put_loaded(model, "small.safetensors")
     dock.applying.refresh()
@@ -674,7 +674,7 @@ def test_a_real_model_goes_to_a_file_and_from_there_to_all_frames(viewer, tmp_pa
 
     frames = np.random.default_rng(0).random((3, 40, 60)).astype(np.float32)
     frames[:, 10:30, 20:40] += 2
-    params = SegmentationParams(n_iterations=2, n_features=4, n_clusters=4)
+    params = SegmentationParams(n_clusters=4)
     path = tmp_path / "small.safetensors"
     segment(frames[0], params=params).model.with_facts(class_names={1: "rest"}).save(path)
     viewer.add_image(frames, name="cells")

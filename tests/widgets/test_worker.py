@@ -281,7 +281,7 @@ def test_of_a_large_image_a_coarse_level_is_seen_first():
         describe_source([layer], viewer.dims, reading, level=level) for level in reversed(levels)
     ]
     look = FirstLook(sources[0], levels[1], levels[0])
-    params = SegmentationParams(n_features=4, n_clusters=4, n_iterations=3, n_blocks=1)
+    params = SegmentationParams(n_clusters=4)
     options = RunOptions(threads=1, preview_interval=0.0)
     source = replace(sources[1], first_look=look)
     steps = worker.segmentation_steps(source, params, options)

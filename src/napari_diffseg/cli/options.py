@@ -225,6 +225,8 @@ def _add_specs(parser: argparse.ArgumentParser, specs: Iterable[ParameterSpec]) 
         facts = f"{spec.range_text}; default {spec.default}"
         if paper[spec.name] != spec.default:
             facts += f", paper {paper[spec.name]}"
+        if spec.design:
+            facts += f"; with --design {spec.design} only"
         _add_spec(groups[spec.group], spec, facts)
 
 

@@ -1,7 +1,7 @@
-"""A few steps of training on a frame, from weights that were trained on others.
+"""A few steps of learning on a frame, from what was learned on others.
 
-The network's clusters keep their indices, because the steps start from its own answers: so
-labels keep their numbers. How far that holds is measured, not promised.
+Clusters keep their indices, because the steps start from the model's own answers: so labels
+keep their numbers. How far that holds is measured, not promised.
 """
 
 from __future__ import annotations
@@ -12,45 +12,69 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from napari_diffseg.core.class_head import ClassHead
+from napari_diffseg.core.clustering import learn_clusters
 from napari_diffseg.core.inference import calibrate
 from napari_diffseg.core.network import FeatureClusteringNet
-from napari_diffseg.core.partition import count_valid
 from napari_diffseg.core.plane import Plane
 from napari_diffseg.core.reading import sample_windows
-from napari_diffseg.core.sampling import training_windows
+from napari_diffseg.core.sampling import sample_places, training_windows
 from napari_diffseg.core.steps import result_of
 from napari_diffseg.core.training import train
 from napari_diffseg.errors import InputError
-from napari_diffseg.params import ApplyParams, SegmentationParams
+from napari_diffseg.params import SegmentationParams
 
 _LEAST_PIXELS = 2  # one alone has no spread, by which batch norm divides
+
+
+def adapted_head(
+    head: ClassHead, plane: Plane, params: SegmentationParams, n_steps: int, device: torch.device
+) -> ClassHead:
+    """Return a classifier that was fitted to its own answers on a plane, some times.
+
+    Parameters
+    ----------
+    head : ClassHead
+        Of clusters or of classes; it stays as it is.
+    plane : Plane
+        The frame, with the model's first stage.
+    params : SegmentationParams
+        Those of the model.
+    n_steps : int
+    device : torch.device
+        Where features are computed.
+
+    Raises
+    ------
+    InputError
+        Too few pixels of the plane are finite.
+    """
+    _check_finite(plane)
+    maps = [plane.regions(window, device) for window in sample_places(plane.pixels, plane.valid)]
+    for adapted, _ in learn_clusters(maps, head, params.continuity_weight, n_steps):
+        head = adapted
+    return head
 
 
 def adapted_network(
     network: FeatureClusteringNet,
     plane: Plane,
     params: SegmentationParams,
-    wanted: ApplyParams,
+    n_steps: int,
     device: torch.device,
-    *,
-    rgb: bool,
 ) -> FeatureClusteringNet:
-    """Return a copy of the network that was trained a little on a plane.
+    """Return a copy of a network of the published design, trained a little on a plane.
 
     Parameters
     ----------
     network : FeatureClusteringNet
         On the CPU; it stays as it is.
     plane : Plane
-        The frame, with the model's first stage.
     params : SegmentationParams
         Those of the model.
-    wanted : ApplyParams
-        How many steps.
+    n_steps : int
     device : torch.device
         Where it is trained.
-    rgb : bool
-        Whether the image is red, green, blue.
 
     Returns
     -------
@@ -62,19 +86,22 @@ def adapted_network(
     InputError
         Too few pixels of the plane are finite.
     """
+    _check_finite(plane)
     adapted = copy.deepcopy(network).to(device)
     windows = training_windows(plane.pixels, plane.valid, params.patch_size, space=plane.space)
-    n_finite = sum(count_valid(plane.valid, window) for window in windows)
+    sample = sample_windows([plane], [windows], params, rgb=False, device=device)
+    # As many labels as come: a frame may show less than the training images did.
+    brief = replace(params, n_iterations=n_steps, min_labels=1)
+    generator = torch.Generator().manual_seed(params.seed)
+    result_of(train(adapted, sample, brief, generator))
+    calibrate(adapted, sample.inputs, sample.valid)
+    return adapted.to("cpu")
+
+
+def _check_finite(plane: Plane) -> None:
+    n_finite = _LEAST_PIXELS if plane.valid is None else int(np.count_nonzero(plane.valid))
     if n_finite < _LEAST_PIXELS:
         raise InputError(
             f"The image has too few finite pixels ({n_finite}) to adapt the model to; choose "
             "another image, or apply the model without steps of adaptation."
         )
-    inputs = np.stack([plane.inputs(window) for window in windows])
-    sample = sample_windows([plane], [inputs], [windows], params, rgb, device)
-    # As many labels as come: a frame may show less than the training images did.
-    brief = replace(params, n_iterations=wanted.adapt_steps, min_labels=1)
-    generator = torch.Generator().manual_seed(params.seed)
-    result_of(train(adapted, sample, brief, generator))
-    calibrate(adapted, sample.inputs, sample.valid)
-    return adapted.to("cpu")

@@ -1,9 +1,9 @@
 """A trained model on an image that it has not seen, window by window.
 
-The image is gone through in windows of `window_shape` from its first pixel on. Of each, only
-the window and some pixels around (`core.pixel_statistics.margin`) are read, and its labels
-depend on these and on nothing else: not on how the image is stored, nor on where it is
-computed. So memory is bounded, and every machine gives the same labels.
+The image is gone through in windows of `images.pieces.window_shape` from its first pixel on. Of
+each, only the window and what it depends on are read, and its labels depend on these and on
+nothing else: not on how the image is stored, nor on where it is computed. So memory is bounded,
+and every machine gives the same labels.
 """
 
 from __future__ import annotations
@@ -15,30 +15,20 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from napari_diffseg.core.class_head import ClassHead
-from napari_diffseg.core.correction import region_share
-from napari_diffseg.core.groundwork import REGION_SIZE
+from napari_diffseg.core.correction import margins
+from napari_diffseg.core.features import GRID, halo
+from napari_diffseg.core.inference import find_clusters
 from napari_diffseg.core.network import FeatureClusteringNet
-from napari_diffseg.core.partition import (
-    Partition,
-    block_regions,
-    count_valid,
-    in_order,
-    merged_clusters,
-)
-from napari_diffseg.core.pixel_statistics import PixelStatistics
 from napari_diffseg.core.plane import Plane
 from napari_diffseg.images.hierarchy import ClusterHierarchy
 from napari_diffseg.images.labels import look_up, merge_small_regions
-from napari_diffseg.images.pieces import block_shape, window_shape
-from napari_diffseg.images.region_graph import RegionGraph
-from napari_diffseg.images.regions import Regions
-from napari_diffseg.images.windows import Window, inside, size, tiles, whole
+from napari_diffseg.images.pieces import spread_margin, window_shape
+from napari_diffseg.images.space import Space
+from napari_diffseg.images.windows import Window, grow, inside, tiles, whole
 from napari_diffseg.params import SegmentationParams
 
-Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.integer[Any]]
 Labels = NDArray[np.unsignedinteger[Any]]
 
@@ -138,7 +128,20 @@ class Tally:
         return self._margin / max(self.n_labelled, 1)
 
 
-def label_by_clusters(
+def windows_of(shape: Sequence[int]) -> Iterator[Window]:
+    """Yield the windows of an image with these spatial axes, row by row."""
+    return tiles(whole(shape), window_shape(len(shape)))
+
+
+def reading_window(window: Window, shape: Sequence[int], space: Space) -> Window:
+    """Return what has to be read for the labels of a window, beginning on the grid of features."""
+    reach = tuple(a + b for a, b in zip(spread_margin(len(window)), halo(space), strict=True))
+    *depth, rows, columns = grow(window, reach, shape)
+    on_grid = (slice(side.start // GRID * GRID, side.stop) for side in (rows, columns))
+    return (*depth, *on_grid)
+
+
+def label_by_network(
     network: FeatureClusteringNet,
     plane: Plane,
     area: Window,
@@ -147,7 +150,7 @@ def label_by_clusters(
     numbers: Labels,
     params: SegmentationParams,
 ) -> Labelled:
-    """Label an area of an image by the network's clusters.
+    """Label an area of an image by the clusters of a network of the published design.
 
     Parameters
     ----------
@@ -163,109 +166,65 @@ def label_by_clusters(
     numbers : ndarray of unsigned int, (q,)
         Label of each cluster.
     params : SegmentationParams
-        Number of labels, size of regions.
+        Number of labels, smallest region.
     """
-    partition = Partition.find(network, plane, device, params.region_size, area)
-    clusters = merged_clusters(partition, hierarchy, params)
-    labels: Labels = look_up(numbers, clusters)
-    if partition.valid is not None:
-        labels[~partition.valid] = 0
-    representatives = hierarchy.at_most(params.n_labels)
-    return Labelled(labels, partition.mean_margin(representatives))
+    clusters, margin = find_clusters(network, plane, device, area)
+    merged = look_up(hierarchy.at_most(params.n_labels).astype(np.int16), clusters)
+    return _finished(merged, numbers, plane, area, params.min_region_size, margin)
 
 
-def label_by_classes(
-    pixels: PixelStatistics,
+def label_by_regions(
+    plane: Plane,
     area: Window,
+    device: torch.device,
     head: ClassHead,
-    numbers: tuple[int, ...],
-    dtype: np.dtype[Any],
-    min_region_size: int,
+    standing: Integers,
+    numbers: Labels,
+    params: SegmentationParams,
 ) -> Labelled:
-    """Label an area of an image by the classes of a correction.
-
-    Each pixel's probabilities, those of the mean of its region, and these spread to the
-    neighbours: what a correction does, without the strokes.
+    """Label an area of an image by a classifier of its leaves, of clusters or of classes.
 
     Parameters
     ----------
-    pixels : PixelStatistics
-        Of the area and what is around it.
+    plane : Plane
+        The area and what it depends on.
     area : tuple of slice
         Of the image.
+    device : torch.device
     head : ClassHead
-    numbers : tuple of int, (k,)
+    standing : ndarray of int, (k,)
+        Which class stands for each class.
+    numbers : ndarray of unsigned int, (k,)
         Label of each class.
-    dtype : dtype
-        Of the labels.
-    min_region_size : int
-        Smaller connected pieces join a neighbour, pixels.
+    params : SegmentationParams
+        Weight of continuity, smallest region.
     """
-    plane = pixels.plane
-    regions = np.empty(size(area), np.int32)
-    own = np.empty((head.n_classes, *size(area)), np.float32)
-    areas, means = [], []
-    n_before = 0
-    blocks = list(tiles(area, block_shape(plane.space)))
-    measured = in_order(
-        blocks, lambda block, threads: _measure(pixels, head, block, threads), plane.space
-    )
-    for block, (cut, responses, counts, mean) in zip(blocks, measured, strict=True):
-        own[:, *inside(block, area)] = softmax(responses, axis=0)
-        areas.append(counts)
-        means.append(mean)
-        regions[inside(block, area)] = cut + n_before
-        n_before += len(counts)
-    graph = RegionGraph.build(np.concatenate(areas), pixels.sides(regions, area))
-    priors = softmax(np.concatenate(means), axis=1)
-    spread = graph.spread(priors, np.full(n_before, -1))
-    share = region_share(plane.space)
-    mixed = np.moveaxis(spread.astype(np.float32)[regions], -1, 0) * share
-    mixed += (1 - share) * own
+    near = grow(area, spread_margin(len(area)), plane.shape)
+    regions = plane.regions(near, device)
+    answers = regions.spread(head, params.continuity_weight)
+    clusters = answers.argmax(axis=1).astype(np.int16)[regions.leaves]
+    valid = None if plane.valid is None else plane.valid[near]
+    tidied = merge_small_regions(clusters, params.min_region_size, valid)
+    here = inside(area, near)
+    together = np.zeros_like(answers)
+    np.add.at(together.T, standing, answers.T)
+    sure = margins(together).astype(np.float32)[regions.leaves[here]]
+    counted = sure if valid is None else sure[valid[here]]
+    confidence = float(counted.mean(dtype=np.float64)) if counted.size else 0.0
+    return _finished(standing.astype(np.int16)[tidied[here]], numbers, plane, area, 0, confidence)
+
+
+def _finished(
+    clusters: Integers,
+    numbers: Labels,
+    plane: Plane,
+    area: Window,
+    min_region_size: int,
+    confidence: float,
+) -> Labelled:
+    """Turn clusters into labels; none where the image does not count."""
     valid = None if plane.valid is None else plane.valid[area]
-    labels: Labels = look_up(np.array(numbers, dtype), mixed.argmax(axis=0))
-    labels = merge_small_regions(labels, min_region_size, valid).astype(dtype)
+    labels: Labels = look_up(numbers, merge_small_regions(clusters, min_region_size, valid))
     if valid is not None:
         labels[~valid] = 0
-    return Labelled(labels, _mean_margin(mixed, valid))
-
-
-def windows_of(shape: Sequence[int]) -> Iterator[Window]:
-    """Yield the windows of an image with these spatial axes, row by row."""
-    return tiles(whole(shape), window_shape(len(shape)))
-
-
-def _measure(
-    pixels: PixelStatistics, head: ClassHead, block: Window, threads: int
-) -> tuple[Regions, Floats, Floats, Floats]:
-    """Return the regions of a block, its responses, and of each region size and mean response."""
-    plane = pixels.plane
-    statistics = pixels.of(block, threads)
-    responses = head.responses(statistics)
-    n_regions = max(count_valid(plane.valid, block) // REGION_SIZE, 1)
-    cut = block_regions(statistics[: pixels.network.n_inputs], plane, n_regions)
-    valid = None if plane.valid is None else plane.valid[block]
-    return cut, responses, *_region_means(cut, responses, valid)
-
-
-def _region_means(
-    regions: Integers, responses: Floats, valid: NDArray[np.bool_] | None
-) -> tuple[Floats, Floats]:
-    """Return the valid pixels of each region, and the mean responses ``(n, k)`` of these."""
-    n = int(regions.max()) + 1
-    counted = slice(None) if valid is None else valid.ravel()
-    member = regions.ravel()[counted]
-    areas = np.bincount(member, minlength=n).astype(np.float64)
-    flat = responses.reshape(len(responses), -1)
-    sums = [np.bincount(member, column[counted], n) for column in flat]
-    return areas, np.stack(sums, axis=1) / np.maximum(areas, 1)[:, None]
-
-
-def _mean_margin(answers: Floats, valid: NDArray[np.bool_] | None) -> float:
-    if valid is not None and not valid.any():
-        return 0.0
-    if len(answers) == 1:
-        return 1.0
-    best = np.partition(answers, -2, axis=0)[-2:]
-    margin = best[1] - best[0]
-    return float((margin if valid is None else margin[valid]).mean(dtype=np.float64))
+    return Labelled(labels, confidence)

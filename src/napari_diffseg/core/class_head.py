@@ -1,12 +1,12 @@
-"""The classifier of painted classes: one 1×1 convolution on the statistics of a pixel.
+"""The classifier: one 1×1 convolution on the features of a region, for clusters and for classes.
 
-It minimises, over its weights W and with response ``r = W s``,
+It minimises, over its weights W and with response ``r = W x``,
 
     L = L_sim + ν L_scr + decay · |W|²
 
 where L_scr is the cross-entropy on painted pixels (Kim et al. 2020, Sec. III-C), every
 class counting alike however much of it is painted, and L_sim the cross-entropy of
-unpainted pixels against their own labels, as far as those are sure. With the targets
+unpainted regions against their own labels, as far as those are sure. With the targets
 fixed the problem is convex: it is solved, not descended on, in some tens of
 milliseconds, and the solution depends on no seed.
 """
@@ -25,14 +25,12 @@ from scipy.special import log_softmax, softmax
 from threadpoolctl import ThreadpoolController
 
 Floats = NDArray[np.floating[Any]]
-Integers = NDArray[np.integer[Any]]
 
-DECAY = 0.015
+DECAY = 0.02
 """Weight of |W|², in units of the similarity loss."""
 
 _MOST_STEPS = 100
 _ENOUGH = 1e-5  # gain of a step, relative to the loss, below which the fit is done
-_LEAST_SPREAD = 1e-6
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -42,27 +40,33 @@ class Examples:
     Attributes
     ----------
     rows : ndarray, (n, d)
-        Standardised statistics.
-    targets : ndarray of int, (n,)
-        Class index of each.
+        Features.
+    targets : ndarray, (n, k)
+        Probability of each class in each row.
     weights : ndarray, (n,)
         How much each counts.
     """
 
     rows: Floats
-    targets: Integers
+    targets: Floats
     weights: Floats
 
     @classmethod
-    def painted(cls, rows: Floats, targets: Integers, weight: float) -> Examples:
-        """Let every class count alike; together they have the weight ν."""
-        sizes = np.bincount(targets)
-        shares = weight / (sizes[targets] * np.count_nonzero(sizes))
-        return cls(rows, targets, shares)
+    def painted(cls, rows: Floats, counts: Floats, weight: float) -> Examples:
+        """Let every class count alike, however much of it is painted.
 
-    def weighing(self, factor: float) -> Examples:
-        """Return the same, each counting so many times as much."""
-        return self if factor == 1 else Examples(self.rows, self.targets, self.weights * factor)
+        Parameters
+        ----------
+        rows : ndarray, (n, d)
+        counts : ndarray, (n, k)
+            Painted pixels of each class.
+        weight : float
+            What all count together (ν).
+        """
+        sizes = counts.sum(axis=0)
+        shares = counts / (np.maximum(sizes, 1) * np.count_nonzero(sizes))
+        total = shares.sum(axis=1)
+        return cls(rows, shares / total[:, None], weight * total)
 
 
 def together(examples: Sequence[Examples]) -> Examples:
@@ -75,43 +79,18 @@ def together(examples: Sequence[Examples]) -> Examples:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Scaling:
-    """Mean and spread of each statistic of the training image.
-
-    Attributes
-    ----------
-    means, spreads : ndarray of float32, (d,)
-    """
-
-    means: NDArray[np.float32]
-    spreads: NDArray[np.float32]
-
-    @classmethod
-    def of(cls, means: Floats, spreads: Floats) -> Scaling:
-        """Build from mean and standard deviation; a constant statistic stays constant."""
-        return cls(means.astype(np.float32), np.maximum(spreads, _LEAST_SPREAD).astype(np.float32))
-
-    def scale(self, rows: Floats) -> Floats:
-        """Standardise rows ``(n, d)``."""
-        scaled: Floats = (rows - self.means) / self.spreads
-        return scaled
-
-
-@dataclass(frozen=True, eq=False, slots=True)
 class ClassHead:
     """A fitted classifier.
 
     Attributes
     ----------
     weights : ndarray, (d + 1, k)
-        Of the standardised statistics; the last row is the bias.
-    scaling : Scaling
+        Of the features; the last row is the bias.
     loss : float
         What was reached.
     """
 
     weights: Floats
-    scaling: Scaling
     loss: float
 
     @property
@@ -121,61 +100,36 @@ class ClassHead:
         return n_classes
 
     def of_rows(self, rows: Floats) -> Floats:
-        """Return the probabilities ``(n, k)`` of standardised rows ``(n, d)``."""
-        probabilities: Floats = softmax(rows @ self.weights[:-1] + self.weights[-1], axis=1)
-        return probabilities
-
-    def of_statistics(self, statistics: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the probabilities ``k (z) y x`` of a window's statistics ``d (z) y x``."""
-        probabilities: NDArray[np.float32] = softmax(self.responses(statistics), axis=0)
-        return probabilities
-
-    def responses(self, statistics: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return what the probabilities are the softmax of, ``k (z) y x``.
-
-        It is linear: the mean response of a region is the response of its mean statistics.
-        """
-        folded = (self.weights[:-1] / self.scaling.spreads[:, None]).astype(np.float32)
-        bias = self.weights[-1].astype(np.float32) - self.scaling.means @ folded
-        d, *shape = statistics.shape
+        """Return the probabilities ``(n, k)`` of rows ``(n, d)``."""
         with _blas().limit(limits=1, user_api="blas"):
-            response: NDArray[np.float32] = folded.T @ statistics.reshape(d, -1) + bias[:, None]
-        return response.reshape(-1, *shape)
+            response = rows @ self.weights[:-1] + self.weights[-1]
+        probabilities: Floats = softmax(response, axis=1)
+        return probabilities
 
 
-def fit_head(
-    examples: Examples,
-    n_classes: int,
-    scaling: Scaling,
-    start: ClassHead | None = None,
-    decay: float = DECAY,
-) -> ClassHead:
+def fit_head(examples: Examples, start: ClassHead | None = None, decay: float = DECAY) -> ClassHead:
     """Fit the classifier.
 
     Parameters
     ----------
     examples : Examples
         What to learn from.
-    n_classes : int
-        Number of classes (k).
-    scaling : Scaling
-        Kept in the result.
     start : ClassHead, optional
         Weights to start from, of the same classes; found sooner, and the same.
     decay : float
         Weight of |W|².
     """
     rows = np.column_stack([examples.rows, np.ones(len(examples.rows))])
-    shape = (rows.shape[1], n_classes)
-    wanted = np.eye(n_classes)[examples.targets]
+    shape = (rows.shape[1], examples.targets.shape[1])
+    wanted = examples.weights[:, None] * examples.targets
     share = examples.weights[:, None]
 
     def loss(flat: Floats) -> tuple[float, Floats]:
         weights = flat.reshape(shape)
-        response = rows @ weights
-        surprise = -(share * wanted * log_softmax(response, axis=1)).sum()
-        slope = rows.T @ (share * (softmax(response, axis=1) - wanted))
+        likely = log_softmax(rows @ weights, axis=1)
+        slope = rows.T @ (share * np.exp(likely) - wanted)
         slope[:-1] += 2 * decay * weights[:-1]
+        surprise = -(wanted * likely).sum()
         return float(surprise + decay * (weights[:-1] ** 2).sum()), slope.ravel()
 
     first = np.zeros(shape) if start is None else start.weights
@@ -187,7 +141,7 @@ def fit_head(
             method="L-BFGS-B",
             options={"maxiter": _MOST_STEPS, "ftol": _ENOUGH},
         )
-    return ClassHead(found.x.reshape(shape), scaling, float(found.fun))
+    return ClassHead(found.x.reshape(shape), float(found.fun))
 
 
 @cache

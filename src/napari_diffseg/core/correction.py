@@ -2,23 +2,21 @@
 
 Stage by stage::
 
-    painted pixels    each says its class
-    classifier        fitted to the painted pixels, see `core.class_head`
-    regions           its answers spread over the regions, see `images.region_graph`
-    classifier        fitted anew, with the regions' own labels as targets beside the
-                      painted ones: what the paper's similarity loss does for pixels
-    regions           spread again; both a third time
-    pixels            each mixes its region's answer with its own; a painted one is given
+    painted pixels    each says the class of its leaf (`images.leaves`)
+    classifier        fitted to the painted leaves, see `core.class_head`
+    leaves            its answers spread over the leaves, see `images.region_graph`
+    classifier        fitted anew, with the leaves' own labels as targets beside the painted
+                      ones: what the paper's similarity loss does for pixels
+    leaves            spread again; both a third time
 
 Clusters that no scribble claims can stay: then each is one more class, learned from the
-regions that it has won.
+leaves that it has won.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,11 +24,10 @@ from numpy.typing import NDArray
 
 from napari_diffseg.core.class_head import DECAY, ClassHead, Examples, fit_head, together
 from napari_diffseg.core.groundwork import Groundwork
+from napari_diffseg.core.region_map import RegionMap
 from napari_diffseg.images.labels import look_up, merge_small_regions, smallest_unsigned_dtype
-from napari_diffseg.images.regions import join_votes
 from napari_diffseg.images.scribbles import Scribbles, classes_of
-from napari_diffseg.images.space import Space
-from napari_diffseg.images.windows import Window
+from napari_diffseg.images.windows import inside
 
 N_ROUNDS = 3
 """How often the classifier is fitted."""
@@ -38,19 +35,7 @@ N_ROUNDS = 3
 CLAIM = 0.25
 """A cluster is claimed by a scribble that has this share of its pixels there."""
 
-MOST_PAINTED = 1000
-"""Painted pixels of each class that are learned from; an even choice of them."""
-
-_REGION_SHARE, _REGION_SHARE_ACROSS = 0.7, 0.3
-
-
-def region_share(space: Space) -> np.float32:
-    """Return the share of the region's answer in a pixel's.
-
-    It is smaller where regions go across planes: they are larger beside what is thin in them.
-    """
-    return np.float32(_REGION_SHARE_ACROSS if space.is_dense else _REGION_SHARE)
-
+_MOST_LEARNED = 30_000  # leaves whose own labels are learned from; an even choice of them
 
 Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.integer[Any]]
@@ -59,32 +44,24 @@ Labels = NDArray[np.unsignedinteger[Any]]
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ClassMap:
-    """Probability of every class in every region.
+    """A classifier of painted classes, and what it says.
 
     Attributes
     ----------
     head : ClassHead
-        The classifier of pixels.
     numbers : tuple of int, (k,)
         Label of each class: of a painted class its own.
-    probabilities : ndarray, (regions, k)
     """
 
     head: ClassHead
     numbers: tuple[int, ...]
-    probabilities: Floats
 
-    def window(self, ground: Groundwork, window: Window) -> NDArray[np.float32]:
-        """Return the probabilities of the pixels of one window, ``k (z) y x``."""
-        own = self.head.of_statistics(ground.statistics(window))
-        spread = self.probabilities.astype(np.float32)[ground.regions[window]]
-        share = region_share(ground.plane.space)
-        mixed: NDArray[np.float32] = np.moveaxis(spread, -1, 0) * share
-        mixed += (1 - share) * own
-        return mixed
+    def painted(self, scribbles: Scribbles) -> Integers:
+        """Return the index of the class that is painted on each pixel; −1 for none."""
+        return painted_indices(scribbles, self.numbers)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Painted:
     """One image, and what is painted on it; perhaps nothing.
 
@@ -97,35 +74,25 @@ class Painted:
     ground: Groundwork
     scribbles: Scribbles
 
-    @cached_property
-    def pixels(self) -> Examples:
-        """Painted pixels with their class numbers; an even choice of them."""
-        places = [np.zeros((self.scribbles.painted.ndim, 0), np.intp)]
-        numbers = [np.zeros(0, int)]
-        for number in self.scribbles.classes:
-            found = np.stack(np.nonzero(self.scribbles.painted == number))
-            n_found = found.shape[1]
-            chosen = np.linspace(0, n_found - 1, min(n_found, MOST_PAINTED)).astype(int)
-            places.append(found[:, chosen])
-            numbers.append(np.full(len(chosen), number))
-        classes = np.concatenate(numbers)
-        rows = self.ground.rows_at(np.concatenate(places, axis=1))
-        return Examples(rows, classes, np.ones(len(classes)))
 
-    def settle(self) -> None:
-        """Compute what a reference is asked for in every round, and free the memory it took."""
-        _ = self.pixels, self.ground.rows, self.ground.graph
-        self.ground.forget_statistics()
+@dataclass(frozen=True, eq=False, slots=True)
+class Clusters:
+    """What was found without scribbles.
 
-    def given(self, classes: tuple[int, ...]) -> Integers:
-        """Return the index of the class that most painted pixels of each region have; or −1."""
-        where = self.scribbles.painted > 0
-        regions = self.ground.regions
-        n_regions, n_classes = int(regions.max()) + 1, len(classes)
-        index = np.searchsorted(classes, self.scribbles.painted[where])
-        pairs = regions[where].astype(np.int64) * n_classes + index
-        counts = np.bincount(pairs, minlength=n_regions * n_classes).reshape(n_regions, n_classes)
-        return np.where(counts.any(axis=1), counts.argmax(axis=1), -1)
+    Attributes
+    ----------
+    head : ClassHead
+    standing : ndarray of int, (q,)
+        Which cluster stands for each cluster.
+    """
+
+    head: ClassHead
+    standing: Integers
+
+    def of(self, regions: RegionMap, smoothness: float) -> Integers:
+        """Return the cluster of each leaf."""
+        found: Integers = self.standing[regions.spread(self.head, smoothness).argmax(axis=1)]
+        return found
 
 
 def painted_classes(images: Iterable[Painted]) -> tuple[int, ...]:
@@ -133,106 +100,127 @@ def painted_classes(images: Iterable[Painted]) -> tuple[int, ...]:
     return classes_of(one.scribbles for one in images)
 
 
+def painted_indices(scribbles: Scribbles, numbers: Sequence[int]) -> Integers:
+    """Return the place among the numbers of what is painted on each pixel; −1 for nothing."""
+    places = np.full(int(max(*numbers, 0)) + 1, -1, np.int16)
+    places[list(numbers)] = np.arange(len(numbers))
+    places[0] = -1
+    return look_up(places, scribbles.painted)
+
+
 def learn(
-    image: Painted,
-    clusters: Integers | None,
+    images: Sequence[Painted],
+    clusters: Clusters | None,
     weight: float,
+    smoothness: float,
     start: ClassHead | None = None,
-    references: Sequence[Painted] = (),
 ) -> Iterator[ClassMap]:
     """Learn the classes of some scribbles, round by round.
 
     Parameters
     ----------
-    image : Painted
-        The image to label, and what was painted on it.
-    clusters : ndarray of int, (q,), or None
-        Which cluster stands for each cluster, where those that no scribble claims stay
-        (see `unclaimed`); None where every pixel goes to a painted class.
+    images : sequence of Painted
+        The image to label and what was painted on it, then those of more images.
+    clusters : Clusters or None
+        What was found before, where clusters that no scribble claims stay (see
+        `unclaimed`); None where every pixel goes to a painted class.
     weight : float
         Of the scribble loss (ν).
+    smoothness : float
+        Weight of continuity (μ).
     start : ClassHead, optional
         Classifier to start from; used where it has as many classes.
-    references : sequence of Painted
-        More images to learn from, their statistics scaled as those of the first.
 
     Yields
     ------
     ClassMap
-        Of the image to label; one a round, `N_ROUNDS` in all.
+        One a round, `N_ROUNDS` in all.
     """
-    images = (image, *references)
     numbers = painted_classes(images)
-    given = []
-    for one in images:
-        given.append(one.given(numbers))
-        if one is not image:
-            one.settle()
-    painted = together([one.pixels for one in images])
+    free = np.zeros(0, int) if clusters is None else unclaimed(images, clusters, smoothness)
+    n_painted, n_classes = len(numbers), len(numbers) + len(free)
+    last = max(numbers)
+    every = (*numbers, *range(last + 1, last + 1 + len(free)))
+    maps, counts = [], []
+    for image in images:
+        classes = painted_indices(image.scribbles, numbers)
+        for window in image.ground.windows:
+            regions = image.ground.regions(window)
+            met = regions.painted(classes[image.ground.near(window)], n_classes).astype(float)
+            if clusters is not None and image is images[0]:
+                won = clusters.of(regions, smoothness)
+                for place, cluster in enumerate(free, start=n_painted):
+                    met[:, place] = np.where(won == cluster, regions.graph.areas, 0)
+            maps.append(regions)
+            counts.append(met)
+    rows, met = np.concatenate([one.rows for one in maps]), np.concatenate(counts)
+    told = met.any(axis=1)
+    painted = Examples.painted(rows[told], met[told], weight)
     # What is painted on several images says more, and needs to be held back less.
     decay = DECAY / max(sum(bool(one.scribbles.classes) for one in images), 1)
-    painted = replace(painted, targets=np.searchsorted(numbers, painted.targets))
-    ground = image.ground
-    if clusters is not None:
-        free, won = unclaimed(image, clusters, references)
-        painted = together([painted, _won_rows(ground, won, len(numbers))])
-        numbers += tuple(range(max(numbers) + 1, max(numbers) + 1 + len(free)))
-    n_classes = len(numbers)
-    examples = Examples.painted(painted.rows, painted.targets, weight)
     head = start if start is not None and start.n_classes == n_classes else None
-    learned = examples
-    for _ in range(N_ROUNDS):
-        head = fit_head(learned, n_classes, ground.scaling, head, decay)
-        answers = [
-            one.ground.graph.spread(head.of_rows(one.ground.rows), known)
-            for one, known in zip(images, given, strict=True)
-        ]
-        yield ClassMap(head, numbers, answers[0])
-        own = [_own_labels(one.ground, a) for one, a in zip(images, answers, strict=True)]
-        # Together they weigh as much as one image does alone.
-        learned = together([examples, *(each.weighing(1 / len(own)) for each in own)])
+    learned = painted
+    for number in range(N_ROUNDS):
+        head = fit_head(learned, head, decay)
+        yield ClassMap(head, every)
+        if number + 1 < N_ROUNDS:
+            learned = together([painted, *_own_labels(maps, counts, n_painted, head, smoothness)])
 
 
-def unclaimed(
-    image: Painted, clusters: Integers, references: Sequence[Painted] = ()
-) -> tuple[Integers, Integers]:
-    """Find the clusters that no scribble claims, and the regions that each of them won.
+def unclaimed(images: Sequence[Painted], clusters: Clusters, smoothness: float) -> Integers:
+    """Find the clusters that no scribble claims, by falling area in the first image.
 
     A scribble claims the cluster that most of its pixels lie in, and every other that has
-    `CLAIM` of them; on the references too.
-
-    Returns
-    -------
-    free : ndarray of int, (u,)
-        Clusters, by falling area in the image.
-    won : ndarray of int, (regions,)
-        Of the image: place in `free` of the cluster that won the region's vote; −1 for a
-        claimed one.
+    `CLAIM` of them; on any of the images.
     """
-    ground = image.ground
-    elected = join_votes(ground.votes, clusters).argmax(axis=1)
-    areas = np.bincount(elected, ground.graph.areas, minlength=len(clusters))
-    for one in (image, *references):
-        winners = join_votes(one.ground.votes, clusters).argmax(axis=1)
-        for number in one.scribbles.classes:
-            met = winners[one.ground.regions[one.scribbles.painted == number]]
-            shares = np.bincount(met, minlength=len(clusters)) / len(met)
-            areas[(shares >= CLAIM) | (shares == shares.max())] = 0
-    free = np.argsort(-areas, kind="stable")[: np.count_nonzero(areas)]
-    place = np.full(len(clusters), -1)
-    place[free] = np.arange(len(free))
-    return free, place[elected]
+    numbers = painted_classes(images)
+    q = len(clusters.standing)
+    areas, met = np.zeros(q), np.zeros((len(numbers), q))
+    for image in images:
+        classes = painted_indices(image.scribbles, numbers)
+        for window in image.ground.windows:
+            regions = image.ground.regions(window)
+            near = image.ground.near(window)
+            found = clusters.of(regions, smoothness)[regions.leaves[inside(window, near)]]
+            if image is images[0]:
+                areas += np.bincount(found.ravel(), minlength=q)
+            here = classes[window]
+            np.add.at(met, (here[here >= 0], found[here >= 0]), 1)
+    shares = met / np.maximum(met.sum(axis=1, keepdims=True), 1)
+    claimed = (shares >= CLAIM) | ((shares == shares.max(axis=1, keepdims=True)) & (shares > 0))
+    areas[claimed.any(axis=0)] = 0
+    return np.argsort(-areas, kind="stable")[: np.count_nonzero(areas)]
 
 
-def label_windows(
-    ground: Groundwork, classes: ClassMap, windows: Iterable[Window], labels: Labels
-) -> None:
-    """Write the label of every pixel of some windows into the labels."""
-    numbers = np.array(classes.numbers, labels.dtype)
-    for window in windows:
-        if ground.plane.is_blank(window):
-            continue
-        labels[window] = numbers[classes.window(ground, window).argmax(axis=0)]
+def _own_labels(
+    maps: Sequence[RegionMap],
+    counts: Sequence[Integers],
+    n_painted: int,
+    head: ClassHead,
+    smoothness: float,
+) -> list[Examples]:
+    """Return leaves with their own labels: a sure one counts more, and a large one."""
+    total = sum(float(one.graph.areas.sum()) for one in maps)
+    found = []
+    for regions, met in zip(maps, counts, strict=True):
+        painted = met[:, :n_painted]
+        given = np.where(painted.any(axis=1), painted.argmax(axis=1), -1)
+        answers = regions.spread(head, smoothness, given)
+        targets = np.eye(head.n_classes)[answers.argmax(axis=1)]
+        weights = margins(answers) * regions.graph.areas / total
+        step = -(-len(weights) * len(maps) // _MOST_LEARNED)
+        some = slice(None, None, step)
+        found.append(Examples(regions.rows[some], targets[some], weights[some] * step))
+    return found
+
+
+def margins(answers: Floats) -> Floats:
+    """Return how much more probable the best class is than the next, ``(n, k)`` → ``(n,)``."""
+    if answers.shape[1] == 1:
+        return np.ones(len(answers))
+    best = np.partition(answers, -2, axis=1)
+    margin: Floats = best[:, -1] - best[:, -2]
+    return margin
 
 
 def close_gaps(labels: Labels, classes: ClassMap, n_painted: int) -> ClassMap:
@@ -270,17 +258,3 @@ def tidy(
     if scribbles is not None:
         stamp(tidied, scribbles)
     return tidied
-
-
-def _won_rows(ground: Groundwork, won: Integers, n_before: int) -> Examples:
-    """Return the regions that the free clusters won, as examples of classes of their own."""
-    free = won >= 0
-    return Examples(ground.rows[free], won[free] + n_before, np.ones(int(free.sum())))
-
-
-def _own_labels(ground: Groundwork, answers: Floats) -> Examples:
-    """Return the regions with their own labels: a sure one counts more, and a large one."""
-    best = np.partition(answers, -2, axis=1) if answers.shape[1] > 1 else answers
-    margin = best[:, -1] - best[:, -2] if answers.shape[1] > 1 else np.ones(len(answers))
-    areas = ground.graph.areas
-    return Examples(ground.rows, answers.argmax(axis=1), margin * areas / areas.sum())

@@ -7,7 +7,8 @@ network's radius and on nothing else: not on the tile, nor on the frame.
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Generator
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -15,8 +16,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from napari_diffseg.core.network import FeatureClusteringNet
+from napari_diffseg.core.steps import result_of
+from napari_diffseg.images.pieces import block_shape
 from napari_diffseg.images.space import Space
 from napari_diffseg.images.windows import Shape, Window, inside, size, tiles, whole
+
+Clusters = NDArray[np.integer[Any]]
 
 LEAST_READ = 64
 """Pixels along y and x that are read at the least: of a narrower strip torch computes the
@@ -75,6 +80,55 @@ def calibrate(network: FeatureClusteringNet, inputs: Tensor, valid: Tensor | Non
     for hook in hooks:
         hook.remove()
     return clusters
+
+
+_MARGIN_STEP = 8  # pixels; how sure a whole image is can be told from a few of them
+
+
+def cluster_steps(
+    network: FeatureClusteringNet, source: InputSource, device: torch.device, area: Window
+) -> Generator[float, None, tuple[Clusters, float]]:
+    """Run the network over an area of an image, block by block.
+
+    Parameters
+    ----------
+    network : FeatureClusteringNet
+        With its statistics set; on the device.
+    source : InputSource
+    device : torch.device
+    area : tuple of slice
+
+    Yields
+    ------
+    float
+        Share of the area that is done, between two blocks.
+
+    Returns
+    -------
+    clusters : ndarray of int16, (y, x) or (z, y, x)
+        Of the area, 0 … q−1.
+    margin : float
+        Mean difference between the two highest softmax responses, 0 … 1.
+    """
+    clusters = np.empty(size(area), np.int16)
+    margins: list[NDArray[np.float32]] = []
+    blocks = list(tiles(area, block_shape(network.space)))
+    for number, block in enumerate(blocks):
+        if number > 0:
+            yield number / len(blocks)
+        response = response_map(network, source, block, device)
+        clusters[inside(block, area)] = response.argmax(dim=0).to(torch.int16).cpu().numpy()
+        few = response[:, ..., ::_MARGIN_STEP, ::_MARGIN_STEP].softmax(dim=0)
+        best = few.topk(2, dim=0).values
+        margins.append((best[0] - best[1]).flatten().cpu().numpy())
+    return clusters, float(np.concatenate(margins).mean())
+
+
+def find_clusters(
+    network: FeatureClusteringNet, source: InputSource, device: torch.device, area: Window
+) -> tuple[Clusters, float]:
+    """Do what `cluster_steps` does, at once."""
+    return result_of(cluster_steps(network, source, device, area))
 
 
 @torch.no_grad()

@@ -19,14 +19,15 @@ from napari_diffseg.core.application import (
     Labelled,
     Labels,
     Tally,
-    label_by_classes,
-    label_by_clusters,
+    label_by_network,
+    label_by_regions,
+    reading_window,
     windows_of,
 )
 from napari_diffseg.core.class_head import ClassHead
 from napari_diffseg.core.device import choose_device, readable_torch_errors, thread_limit
+from napari_diffseg.core.features import Features
 from napari_diffseg.core.network import FeatureClusteringNet
-from napari_diffseg.core.pixel_statistics import PixelStatistics, margin
 from napari_diffseg.core.plane import Plane
 from napari_diffseg.core.sampling import window_around
 from napari_diffseg.errors import InputError
@@ -41,10 +42,9 @@ from napari_diffseg.images.intensity import (
     stated_range,
 )
 from napari_diffseg.images.labels import smallest_unsigned_dtype
-from napari_diffseg.images.local_statistics import LocalStatistics
 from napari_diffseg.images.pixel_size import PixelSize
-from napari_diffseg.images.space import Space
-from napari_diffseg.images.windows import Window, grow, inside
+from napari_diffseg.images.space import PLANE, Space
+from napari_diffseg.images.windows import Window, inside, size
 from napari_diffseg.params import ApplyParams, RunOptions, SegmentationParams
 
 _LOOKED_AT = {2: (1024, 1024), 3: (8, 256, 256)}  # pixels that tell whether values are known
@@ -89,13 +89,11 @@ class Model:
 
     Attributes
     ----------
-    network : FeatureClusteringNet
-        Weights and batch-norm statistics, on the CPU, in evaluation mode.
     params : SegmentationParams
         What it was trained with.
     ranges : IntensityRange
         Intensities that become 0 and 1, per channel.
-    stage : LocalStatistics or None
+    stage : Features or None
         First stage of the default, as measured on the training images.
     hierarchy : ClusterHierarchy
         In which order clusters join when fewer labels are wanted.
@@ -112,17 +110,26 @@ class Model:
         Which channels of an image it looks at, in its order, and what it takes them for.
     n_source_channels : int
         How many channels the training images had, those that it does not look at included.
+    space : Space
+        Planes or volumes, and how far the planes of these are apart.
+    head : ClassHead or None
+        Of the default: the classifier of clusters.
+    network : FeatureClusteringNet or None
+        Of the published design: weights and batch-norm statistics, on the CPU, in evaluation
+        mode.
     """
 
-    network: FeatureClusteringNet
     params: SegmentationParams
     ranges: IntensityRange
-    stage: LocalStatistics | None
+    stage: Features | None
     hierarchy: ClusterHierarchy
     numbers: NDArray[np.integer]
     facts: ModelFacts
     channels: tuple[Channel, ...]
     n_source_channels: int
+    space: Space = PLANE
+    head: ClassHead | None = None
+    network: FeatureClusteringNet | None = None
     classes: tuple[ClassHead, tuple[int, ...]] | None = None
     fill: float | None = None
 
@@ -132,9 +139,19 @@ class Model:
         return len(self.channels)
 
     @property
-    def space(self) -> Space:
-        """Planes or volumes, and how far the planes of these are apart."""
-        return self.network.space
+    def clusters(self) -> ClassHead:
+        """The classifier of clusters, of a model of the default."""
+        if self.head is None:
+            raise ValueError("a model of the default was asked for")
+        return self.head
+
+    @property
+    def standing(self) -> NDArray[np.int64]:
+        """Which cluster stands for each cluster, (q,), at the number of labels that is wanted."""
+        wanted = self.params.n_labels
+        if not wanted and self.head is not None:
+            wanted = self.hierarchy.n_kinds
+        return self.hierarchy.at_most(wanted)
 
     @property
     def n_spatial(self) -> int:
@@ -156,8 +173,7 @@ class Model:
         """All labels that can come out, ascending; 0 is not among them."""
         if self.classes is not None:
             return tuple(sorted(self.classes[1]))
-        standing = np.unique(self.hierarchy.at_most(self.params.n_labels))
-        return tuple(sorted({int(number) for number in self.numbers[standing]}))
+        return tuple(sorted({int(number) for number in self.numbers[np.unique(self.standing)]}))
 
     @property
     def label_dtype(self) -> np.dtype[Any]:
@@ -273,14 +289,13 @@ class Model:
         with readable_torch_errors(), thread_limit(options.threads):
             device = choose_device(options.device)
             model = self._fitted(image, image_axes, params, device)
-            network = model.network
-            if device.type != "cpu":
-                network = copy.deepcopy(network).to(device)
+            if model.network is not None and device.type != "cpu":
+                model = replace(model, network=copy.deepcopy(model.network).to(device))
         for window in windows_of(image_axes.spatial_shape) if windows is None else windows:
             with readable_torch_errors(), thread_limit(options.threads):
-                around = grow(window, margin(self.space), image_axes.spatial_shape)
+                around = reading_window(window, image_axes.spatial_shape, self.space)
                 plane = model._read(image, image_axes, around)
-                labelled = model._label(network, plane, inside(window, around), device)
+                labelled = model._label(plane, inside(window, around), device)
             values, counts = np.unique(labelled.labels, return_counts=True)
             areas = dict(zip(values.tolist(), counts.tolist(), strict=True))
             yield AppliedWindow(window, labelled.labels, areas, labelled.confidence)
@@ -386,14 +401,20 @@ class Model:
             ranges = measure_range(raw, valid, self.params.intensity, rgb=axes.rgb)
             model = replace(model, ranges=stated_range(ranges, self.channels))
         if params.adapt_steps > 0:
-            from napari_diffseg.core.adaptation import adapted_network
-
-            plane = model._read(image, axes)
-            network = adapted_network(
-                model.network, plane, self.params, params, device, rgb=axes.rgb
-            )
-            model = replace(model, network=network)
+            model = model._adapted(model._read(image, axes), params.adapt_steps, device)
         return model
+
+    def _adapted(self, plane: Plane, n_steps: int, device: torch.device) -> Model:
+        from napari_diffseg.core.adaptation import adapted_head, adapted_network
+
+        if self.network is not None:
+            network = adapted_network(self.network, plane, self.params, n_steps, device)
+            return replace(self, network=network)
+        if self.classes is not None:
+            head, numbers = self.classes
+            adapted = adapted_head(head, plane, self.params, n_steps, device)
+            return replace(self, classes=(adapted, numbers))
+        return replace(self, head=adapted_head(self.clusters, plane, self.params, n_steps, device))
 
     @property
     def _picked(self) -> list[int]:
@@ -404,16 +425,18 @@ class Model:
             image, axes, self.ranges, self.stage, self.space, self._picked, window, self.fill
         )
 
-    def _label(
-        self,
-        network: FeatureClusteringNet,
-        plane: Plane,
-        area: Window,
-        device: torch.device,
-    ) -> Labelled:
+    def _label(self, plane: Plane, area: Window, device: torch.device) -> Labelled:
+        dtype = self.label_dtype
+        if self.network is not None:
+            numbers = self.numbers.astype(dtype)
+            return label_by_network(
+                self.network, plane, area, device, self.hierarchy, numbers, self.params
+            )
+        if plane.is_blank(area):
+            return Labelled(np.zeros(size(area), dtype), 0.0)
         if self.classes is not None:
-            pixels = PixelStatistics(network, plane, self.facts.rgb, device)
-            min_size = self.params.min_region_size
-            return label_by_classes(pixels, area, *self.classes, self.label_dtype, min_size)
-        numbers = self.numbers.astype(self.label_dtype)
-        return label_by_clusters(network, plane, area, device, self.hierarchy, numbers, self.params)
+            head, painted = self.classes
+            standing, numbers = np.arange(head.n_classes), np.array(painted, dtype)
+        else:
+            head, standing, numbers = self.clusters, self.standing, self.numbers.astype(dtype)
+        return label_by_regions(plane, area, device, head, standing, numbers, self.params)

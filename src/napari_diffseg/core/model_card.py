@@ -18,8 +18,7 @@ def model_card(model: Model) -> str:
     lines = [
         "# Model for napari-diffseg",
         "",
-        "Differentiable feature clustering (Kim, Kanezaki & Tanaka, IEEE TIP 2020): a small",
-        "network trained on the images themselves.",
+        "Differentiable feature clustering (Kim, Kanezaki & Tanaka, IEEE TIP 2020).",
         "",
         "## Images",
         "",
@@ -50,7 +49,7 @@ def model_card(model: Model) -> str:
         "## Where it comes from",
         "",
         *(f"- {name.replace('_', ' ')}: {_shown(value)}" for name, value in _known(model)),
-        f"- trained weights: {sum(weight.numel() for weight in model.network.parameters())}",
+        f"- learned weights: {_n_weights(model)}",
         f"- checksum: `{model.checksum}`",
         "",
         "## Use",
@@ -66,6 +65,13 @@ def model_card(model: Model) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _n_weights(model: Model) -> int:
+    if model.network is not None:
+        return sum(weight.numel() for weight in model.network.parameters())
+    head = model.clusters if model.classes is None else model.classes[0]
+    return int(head.weights.size)
 
 
 def _space(model: Model) -> str:

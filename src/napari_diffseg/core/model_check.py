@@ -9,11 +9,11 @@ from __future__ import annotations
 import numpy as np
 
 from napari_diffseg.core.class_head import ClassHead
+from napari_diffseg.core.feature_net import N_CHANNELS, N_FEATURES
+from napari_diffseg.core.features import SCALES, Features
 from napari_diffseg.core.model import Model
 from napari_diffseg.images.hierarchy import ClusterHierarchy
 from napari_diffseg.images.intensity import IntensityRange
-from napari_diffseg.images.local_statistics import LocalStatistics, n_local_statistics
-from napari_diffseg.images.structure import n_structure_statistics
 
 _LARGEST_LABEL = 2**32 - 1
 
@@ -21,26 +21,25 @@ _LARGEST_LABEL = 2**32 - 1
 def check_model(model: Model) -> None:
     """Look at a model that was read; raises ValueError where it cannot label an image."""
     _check_ranges(model.ranges)
-    if (model.stage is not None) != (model.params.design == "multiscale"):
+    if (model.stage is None) != (model.params.design == "published"):
         raise ValueError("first stage")
-    if model.stage is not None:
-        _check_stage(model.stage, model.n_channels, model.facts.rgb)
-        if model.stage.space != model.space:
-            raise ValueError("space of the first stage")
     indices = [one.index for one in model.channels]
     if len(set(indices)) != len(model.ranges.low) or max(indices) >= model.n_source_channels:
         raise ValueError("channels")
-    if model.fill is not None and not np.isfinite(model.fill):
-        raise ValueError("fill")
     _check_hierarchy(model.hierarchy)
     _check_labels(model.numbers)
+    if model.stage is None:
+        if model.classes is not None:
+            raise ValueError("classes")
+        return
+    _check_stage(model.stage, model.n_channels, model.facts.rgb)
+    _check_head(model.clusters, model.stage.n_inputs, model.params.n_clusters)
     if model.classes is not None:
         head, numbers = model.classes
-        if model.stage is None or len(set(numbers)) < max(len(numbers), 1):
+        if len(set(numbers)) < max(len(numbers), 1):
             raise ValueError("classes")
         _check_labels(np.array(numbers))
-        n_structure = n_structure_statistics(model.n_channels, model.space)
-        _check_head(head, len(model.stage.centres) + n_structure + model.params.n_clusters)
+        _check_head(head, model.stage.n_inputs, len(numbers))
 
 
 def _check_ranges(ranges: IntensityRange) -> None:
@@ -49,22 +48,33 @@ def _check_ranges(ranges: IntensityRange) -> None:
         raise ValueError("ranges of intensity")
 
 
-def _check_stage(stage: LocalStatistics, n_channels: int, rgb: bool) -> None:
-    n_statistics = n_local_statistics(n_channels, stage.space)
-    if (len(stage.means), len(stage.centres)) != (n_channels, n_statistics):
-        raise ValueError("statistics of the first stage")
-    if len(stage.weights) not in (0, n_channels) or any(weight <= 0 for weight in stage.weights):
-        raise ValueError("weights of the channels")
+def _check_stage(stage: Features, n_channels: int, rgb: bool) -> None:
+    n_seen = N_FEATURES * len(SCALES)
+    if (len(stage.means), len(stage.weights)) != (n_channels, n_channels):
+        raise ValueError("channels of the first stage")
     if stage.rgb != rgb or (rgb and n_channels != 3):
         raise ValueError("colours")
-    if not (np.isfinite([*stage.means, *stage.centres, stage.spread]).all() and stage.spread > 0):
+    if any(weight <= 0 for weight in stage.weights):
+        raise ValueError("weights of the channels")
+    shapes = stage.axes.shape, stage.centres.shape, stage.projection.shape[1:]
+    if shapes != ((n_channels, min(n_channels, N_CHANNELS)), (n_seen,), (n_seen,)):
+        raise ValueError("components of the first stage")
+    if not 1 <= len(stage.projection) <= n_seen:
+        raise ValueError("components of the features")
+    numbers = [*stage.means, *stage.weights, stage.low, stage.high]
+    arrays = [one.ravel() for one in (stage.axes, stage.centres, stage.projection)]
+    if not np.isfinite(np.concatenate([numbers, *arrays])).all() or stage.low >= stage.high:
         raise ValueError("numbers of the first stage")
+    if not all(0 < one < np.inf for one in (stage.spread, stage.slope, stage.edge)):
+        raise ValueError("spreads of the first stage")
 
 
 def _check_hierarchy(hierarchy: ClusterHierarchy) -> None:
     merges = hierarchy.merges
     if merges.dtype.kind != "i" or merges.shape[1:] != (2,) or len(merges) >= hierarchy.n_clusters:
         raise ValueError("order of joining")
+    if hierarchy.costs.shape != (len(merges),) or not np.isfinite(hierarchy.costs).all():
+        raise ValueError("costs of joining")
     if merges.size and not 0 <= merges.min() <= merges.max() < hierarchy.n_clusters:
         raise ValueError("clusters that join")
 
@@ -74,11 +84,8 @@ def _check_labels(numbers: np.ndarray) -> None:
         raise ValueError("numbers of labels")
 
 
-def _check_head(head: ClassHead, n_statistics: int) -> None:
-    means, spreads = head.scaling.means, head.scaling.spreads
-    if not means.shape == spreads.shape == (n_statistics,):
-        raise ValueError("statistics of the classes")
-    if head.weights.shape[0] != n_statistics + 1 or not (spreads > 0).all():
-        raise ValueError("weights of the classes")
+def _check_head(head: ClassHead, n_inputs: int, n_classes: int) -> None:
+    if head.weights.shape != (n_inputs + 1, n_classes) or not np.isfinite(head.weights).all():
+        raise ValueError("weights of a classifier")
     if not np.isfinite(head.loss):
-        raise ValueError("loss of the classes")
+        raise ValueError("loss of a classifier")

@@ -11,7 +11,7 @@ import hashlib
 import json
 import struct
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,14 +22,14 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from napari_diffseg.core.class_head import ClassHead, Scaling
+from napari_diffseg.core.class_head import ClassHead
+from napari_diffseg.core.features import Features, features_digest
 from napari_diffseg.core.network import FeatureClusteringNet
 from napari_diffseg.errors import DiffSegError, ModelFileError, OutputError
 from napari_diffseg.files import check_place, written_whole
 from napari_diffseg.images.channels import Channel
 from napari_diffseg.images.hierarchy import ClusterHierarchy
 from napari_diffseg.images.intensity import IntensityRange
-from napari_diffseg.images.local_statistics import LocalStatistics
 from napari_diffseg.images.pixel_size import PixelSize
 from napari_diffseg.images.space import Space
 from napari_diffseg.params import SegmentationParams
@@ -40,11 +40,14 @@ if TYPE_CHECKING:
 SUFFIX = ".safetensors"
 """Ending of a model file."""
 
-FORMAT = 2
+FORMAT = 3
 """Number of the format; a file with a higher one comes from a newer version."""
 
 _FORMAT, _MODEL, _FACTS, _DIGEST = "napari-diffseg", "model", "facts", "sha256"
-_NETWORK = "network."
+_NETWORK, _STAGE = "network.", "stage."
+_STAGE_ARRAYS = ("axes", "centres", "projection")
+_WITHOUT_FEATURES = 2  # the last format whose default had no learned features
+_GONE = ("region_size",)  # parameters of earlier formats that changed nothing here
 _LARGEST = 1 << 30  # bytes; a model has some hundred thousand
 
 Arrays = dict[str, NDArray[Any]]
@@ -135,7 +138,9 @@ def model_from_bytes(data: bytes, name: str) -> Model:
             raise ModelFileError(
                 f"{name} was altered after it was saved, or is damaged; copy or save it again."
             )
-        return _build(arrays, json.loads(model), json.loads(facts))
+        science = json.loads(model)
+        _check_features(science, int(metadata[_FORMAT]), name)
+        return _build(arrays, science, json.loads(facts))
     except ModelFileError:
         raise
     except (*_NONSENSE, RuntimeError, DiffSegError) as error:
@@ -143,6 +148,17 @@ def model_from_bytes(data: bytes, name: str) -> Model:
         raise ModelFileError(
             f"{name} is truncated or no whole model; copy or save it again."
         ) from error
+
+
+def _check_features(science: Mapping[str, Any], number: int, name: str) -> None:
+    """Refuse a model of the default that was learned on other features than the shipped ones."""
+    if science["stage"] is None:
+        return
+    if number <= _WITHOUT_FEATURES or science["features"] != features_digest():
+        raise ModelFileError(
+            f"{name} was trained by another version of napari-diffseg, which saw images "
+            "differently; train it again with this one."
+        )
 
 
 def _metadata(data: bytes, name: str) -> dict[str, str]:
@@ -175,15 +191,20 @@ def _sorted_header(data: bytes) -> bytes:
 
 
 def _arrays(model: Model) -> Arrays:
-    weights = model.network.state_dict()
-    arrays = {_NETWORK + name: value.cpu().numpy() for name, value in weights.items()}
-    arrays["merges"] = model.hierarchy.merges.astype(np.int64)
-    arrays["numbers"] = model.numbers.astype(np.int64)
+    arrays: Arrays = {
+        "merges": model.hierarchy.merges.astype(np.int64),
+        "costs": model.hierarchy.costs.astype(np.float64),
+        "numbers": model.numbers.astype(np.int64),
+    }
+    if model.network is not None:
+        weights = model.network.state_dict()
+        arrays |= {_NETWORK + name: value.cpu().numpy() for name, value in weights.items()}
+    if model.head is not None:
+        arrays["clusters.weights"] = model.head.weights.astype(np.float64)
+    if model.stage is not None:
+        arrays |= {_STAGE + name: getattr(model.stage, name) for name in _STAGE_ARRAYS}
     if model.classes is not None:
-        head, _ = model.classes
-        arrays["head.weights"] = head.weights.astype(np.float64)
-        arrays["head.means"] = head.scaling.means
-        arrays["head.spreads"] = head.scaling.spreads
+        arrays["head.weights"] = model.classes[0].weights.astype(np.float64)
     return {name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}
 
 
@@ -195,16 +216,19 @@ def _science(model: Model) -> dict[str, Any]:
         "channels": [asdict(one) for one in model.channels],
         "n_source_channels": model.n_source_channels,
         "stage": None if model.stage is None else _stage(model.stage),
+        "features": None if model.stage is None else features_digest(),
         "rgb": model.facts.rgb,
         "fill": model.fill,
         "classes": None if model.classes is None else list(model.classes[1]),
         "head_loss": None if model.classes is None else model.classes[0].loss,
+        "clusters_loss": None if model.head is None else model.head.loss,
     }
 
 
-def _stage(stage: LocalStatistics) -> dict[str, Any]:
-    """Return the first stage; its space is that of the model."""
-    return {name: value for name, value in asdict(stage).items() if name != "space"}
+def _stage(stage: Features) -> dict[str, Any]:
+    """Return the numbers of the first stage; its arrays are kept as such."""
+    left_out = (*_STAGE_ARRAYS, "space")
+    return {one.name: getattr(stage, one.name) for one in fields(stage) if one.name not in left_out}
 
 
 def _facts(facts: ModelFacts) -> dict[str, Any]:
@@ -223,29 +247,21 @@ def _build(arrays: Arrays, model: Mapping[str, Any], facts: Mapping[str, Any]) -
     from napari_diffseg.core.model import Model, ModelFacts
     from napari_diffseg.core.model_check import check_model
 
-    params = SegmentationParams.from_dict(model["params"])
+    params = _params(model["params"])
     ranges = IntensityRange(*(tuple(map(float, model["ranges"][end])) for end in ("low", "high")))
     space = _space(model)
-    stage = model["stage"]
-    if stage is not None:
-        stage = LocalStatistics(
-            bool(stage["rgb"]),
-            tuple(map(float, stage["means"])),
-            float(stage["spread"]),
-            tuple(map(float, stage["centres"])),
-            space,
-            tuple(map(float, stage.get("weights", ()))),
-        )
+    stage = None if model["stage"] is None else _read_stage(arrays, model["stage"], space)
     numbers, merges = arrays["numbers"], arrays["merges"]
     if numbers.shape != (params.n_clusters,):
         raise ValueError("numbers of labels")
     size = facts["pixel_size"]
     built = Model(
-        network=_network(arrays, params, len(stage.centres) if stage else len(ranges.low), space),
         params=params,
         ranges=ranges,
         stage=stage,
-        hierarchy=ClusterHierarchy(params.n_clusters, merges),
+        hierarchy=ClusterHierarchy(
+            params.n_clusters, merges, arrays.get("costs", np.zeros(len(merges)))
+        ),
         numbers=numbers,
         facts=ModelFacts(
             axes=str(facts["axes"]),
@@ -258,11 +274,42 @@ def _build(arrays: Arrays, model: Mapping[str, Any], facts: Mapping[str, Any]) -
         ),
         channels=_channels(model, len(ranges.low)),
         n_source_channels=int(model.get("n_source_channels", len(ranges.low))),
+        space=space,
+        head=None if stage is None else _head(arrays, "clusters", model["clusters_loss"]),
+        network=_network(arrays, params, len(ranges.low), space) if stage is None else None,
         classes=_classes(arrays, model),
         fill=None if model.get("fill") is None else float(model["fill"]),
     )
     check_model(built)
     return built
+
+
+def _params(said: Mapping[str, Any]) -> SegmentationParams:
+    """Return the parameters; those of formats 1 and 2 that are gone told nothing of this design."""
+    return SegmentationParams.from_dict(
+        {name: value for name, value in said.items() if name not in _GONE}
+    )
+
+
+def _read_stage(arrays: Arrays, said: Mapping[str, Any], space: Space) -> Features:
+    return Features(
+        rgb=bool(said["rgb"]),
+        means=tuple(map(float, said["means"])),
+        weights=tuple(map(float, said["weights"])),
+        axes=arrays[_STAGE + "axes"],
+        low=float(said["low"]),
+        high=float(said["high"]),
+        spread=float(said["spread"]),
+        centres=arrays[_STAGE + "centres"],
+        projection=arrays[_STAGE + "projection"],
+        slope=float(said["slope"]),
+        edge=float(said["edge"]),
+        space=space,
+    )
+
+
+def _head(arrays: Arrays, name: str, loss: float) -> ClassHead:
+    return ClassHead(arrays[f"{name}.weights"], float(loss))
 
 
 def _space(model: Mapping[str, Any]) -> Space:
@@ -290,8 +337,7 @@ def _network(
             params.n_features,
             params.n_clusters,
             params.n_blocks,
-            shortcut=params.design == "multiscale",
-            space=space,
+            space,
         )
     weights = {
         name.removeprefix(_NETWORK): torch.from_numpy(np.array(value))
@@ -306,11 +352,10 @@ def _classes(arrays: Arrays, model: Mapping[str, Any]) -> tuple[ClassHead, tuple
     if model["classes"] is None:
         return None
     numbers = tuple(int(number) for number in model["classes"])
-    weights = arrays["head.weights"]
-    scaling = Scaling(arrays["head.means"], arrays["head.spreads"])
-    if weights.shape[1] != len(numbers):
+    head = _head(arrays, "head", model["head_loss"])
+    if head.n_classes != len(numbers):
         raise ValueError("classes")
-    return ClassHead(weights, scaling, float(model["head_loss"])), numbers
+    return head, numbers
 
 
 def _color(values: Any) -> tuple[float, float, float, float]:

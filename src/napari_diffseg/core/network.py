@@ -2,7 +2,7 @@
 
 Kim et al. 2020, Sec. III-A and Fig. 1. Stage by stage, for ``b`` images or patches::
 
-    inputs        b d y x   the image's channels (c), or their local statistics
+    inputs        b c y x   the image's channels
     feature map   b p y x   M × (3×3 convolution → ReLU → batch norm)
     response map  b q y x   1×1 convolution → batch norm
     clusters      b y x     argmax over q
@@ -28,9 +28,6 @@ from napari_diffseg.images.space import PLANE, Space
 from napari_diffseg.params import SegmentationParams
 
 _FAR = 2.0  # planes from which on one block alone looks across them
-_MOST_BLOCKS = next(
-    int(spec.high or 0) for spec in SegmentationParams.specs() if spec.name == "n_blocks"
-)
 
 
 def kernel_depths(n_blocks: int, space: Space) -> tuple[int, ...]:
@@ -46,27 +43,19 @@ def kernel_depths(n_blocks: int, space: Space) -> tuple[int, ...]:
     return (3,) * n_blocks
 
 
-def farthest_planes(space: Space) -> int:
-    """Return how many planes on each side a network can look at, with as many blocks as allowed."""
-    return sum(depth // 2 for depth in kernel_depths(_MOST_BLOCKS, space))
-
-
 class FeatureClusteringNet(nn.Module):
     """Differentiable feature clustering network.
 
     Parameters
     ----------
     n_inputs : int
-        Channels of what it sees: those of the image (c), or its statistics (d).
+        Channels of the image (c).
     n_features : int
         Channels of the feature map (p).
     n_clusters : int
         Channels of the response map (q).
     n_blocks : int
         Convolution blocks (M).
-    shortcut : bool
-        Whether the classifier sees the inputs beside the feature map, so that a sharp
-        object keeps its own value up to the last layer. Not in the paper.
     space : Space
         Planes or volumes.
 
@@ -82,14 +71,11 @@ class FeatureClusteringNet(nn.Module):
         n_features: int,
         n_clusters: int,
         n_blocks: int,
-        *,
-        shortcut: bool = False,
         space: Space = PLANE,
     ) -> None:
         super().__init__()
         self.n_inputs = n_inputs
         self.n_clusters = n_clusters
-        self.shortcut = shortcut
         self.space = space
         kinds = (nn.Conv3d, nn.BatchNorm3d) if space.is_volume else (nn.Conv2d, nn.BatchNorm2d)
         # torch types the sizes of either by a tuple of its own length.
@@ -106,8 +92,7 @@ class FeatureClusteringNet(nn.Module):
                 for (before, after), kernel in zip(pairwise(widths), kernels, strict=True)
             )
         )
-        n_seen = n_features + n_inputs if shortcut else n_features
-        self.classifier = convolution(n_seen, n_clusters, kernel_size=1, bias=False)
+        self.classifier = convolution(n_features, n_clusters, kernel_size=1, bias=False)
         self.normalization = norm(n_clusters, momentum=1.0)
         self.radius = tuple(sum(k // 2 for k in along) for along in zip(*kernels, strict=True))
         """How far along each axis, in pixels, a response depends on its surroundings."""
@@ -119,10 +104,7 @@ class FeatureClusteringNet(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map inputs ``b d (z) y x`` to the response map ``b q (z) y x``."""
-        features = self.blocks(inputs)
-        if self.shortcut:
-            features = torch.cat([inputs, features], dim=1)
-        response: Tensor = self.normalization(self.classifier(features))
+        response: Tensor = self.normalization(self.classifier(self.blocks(inputs)))
         return response
 
 
@@ -152,8 +134,7 @@ def build_network(
             params.n_features,
             params.n_clusters,
             params.n_blocks,
-            shortcut=params.design == "multiscale",
-            space=space,
+            space,
         )
     for layer in network.modules():
         if isinstance(layer, (nn.Conv2d, nn.Conv3d)):

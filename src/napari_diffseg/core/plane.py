@@ -10,18 +10,17 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from napari_diffseg.core.inference import reach
+from napari_diffseg.core.features import Features
+from napari_diffseg.core.region_map import RegionMap
 from napari_diffseg.images.axes import ImageAxes, channels_first
-from napari_diffseg.images.hierarchy import ClusterHierarchy
 from napari_diffseg.images.intensity import (
     IntensityRange,
     Pixels,
     ScaledPixels,
     finite_mask,
 )
-from napari_diffseg.images.local_statistics import LocalStatistics
 from napari_diffseg.images.space import PLANE, Space
-from napari_diffseg.images.windows import Shape, Window, inside, whole
+from napari_diffseg.images.windows import Shape, Window
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -38,17 +37,14 @@ class Plane:
     valid : ndarray of bool, (y, x) or (z, y, x), or None
         Where every channel is finite, there is no fill, and a person wants labels; None where
         that is everywhere.
-    stage : LocalStatistics or None
+    stage : Features or None
         First stage of the default; None where the network sees the intensities.
-    known_inputs : ndarray of float32, (d, y, x) or (d, z, y, x), or None
-        The inputs of all of it, where they have been computed already.
     space : Space
     """
 
     pixels: Pixels
     valid: Mask | None
-    stage: LocalStatistics | None
-    known_inputs: Floats | None = None
+    stage: Features | None
     space: Space = PLANE
 
     @classmethod
@@ -57,7 +53,7 @@ class Plane:
         image: ArrayLike,
         axes: ImageAxes,
         ranges: IntensityRange,
-        stage: LocalStatistics | None,
+        stage: Features | None,
         space: Space,
         channels: Sequence[int],
         window: Window | None = None,
@@ -82,45 +78,19 @@ class Plane:
         """Whether no pixel of a window counts, so that nothing need be computed there."""
         return self.valid is not None and not self.valid[window].any()
 
-    @property
-    def n_colors(self) -> int:
-        """How many of the inputs are the pixel's own perceptual channels; they come first."""
-        return int(self.pixels.shape[0])
+    def inputs(self, window: Window) -> Floats:
+        """Return what the published network sees of a window, ``c (z) y x``."""
+        return self.pixels[:, *window]
 
-    @property
-    def n_contrasts(self) -> int:
-        """How many of the inputs are local deviations; they come last."""
-        return 0 if self.stage is None else self.stage.n_contrasts
-
-    def inputs(self, window: Window, threads: int = 0) -> Floats:
-        """Return what the network sees of a window, ``d (z) y x``; 0 threads: torch's number."""
-        if self.known_inputs is not None:
-            return self.known_inputs[:, *window]
+    def regions(self, window: Window, device: torch.device) -> RegionMap:
+        """Cut a window into leaves, with what is known of each; for the default."""
         if self.stage is None:
-            return self.pixels[:, *window]
-        n_threads = threads or torch.get_num_threads()
-        return self.stage.window(self.pixels, self.finite, window, n_threads)
-
-    def colors(self, window: Window) -> Floats:
-        """Return the pixel's own channels among the inputs of a window, ``c (z) y x``."""
-        if self.stage is None or self.known_inputs is not None:
-            return self.inputs(window)[: self.n_colors]
-        return self.stage.colors(self.pixels, window)
-
-    def around(self, window: Window, halo: Shape, threads: int = 0) -> HeldInputs:
-        """Compute the inputs of a window and its halo, once for all tiles of the window."""
-        near = reach(window, halo, whole(self.shape))
-        return HeldInputs(self.shape, near, self.inputs(near, threads))
-
-    def hierarchy(self, clusters: NDArray[np.integer], n_clusters: int) -> ClusterHierarchy:
-        """Build the hierarchy of all clusters ``(z) y x``; for small images."""
-        inputs = self.inputs(whole(self.shape))
-        return ClusterHierarchy.of_pixels(
-            inputs.reshape(len(inputs), -1), clusters.ravel(), n_clusters
-        )
+            raise ValueError("a plane with the features of the default was asked for")
+        valid = None if self.valid is None else self.valid[window]
+        return RegionMap.of(self.stage, self.stage.window(self.pixels, window, device), valid)
 
     def every(self, step: int, planes: slice = slice(None)) -> Plane:
-        """Keep every so manieth pixel along y and x: noise and contrast stay, unlike in a mean.
+        """Keep every n-th pixel along y and x: noise and contrast stay, unlike in a mean.
 
         Of a volume, some planes only.
         """
@@ -128,29 +98,4 @@ class Plane:
             return self
         few = (planes, *(slice(None, None, step),) * 2)[-self.space.n_axes :]
         valid = None if self.valid is None else self.valid[few]
-        pixels = np.ascontiguousarray(self.pixels[:, *few])
-        small = Plane(pixels, valid, self.stage, space=self.space)
-        return replace(small, known_inputs=small.inputs(whole(small.shape)))
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class HeldInputs:
-    """The inputs of a part of a plane, where inference reads them tile by tile.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        Length of each spatial axis of the whole image.
-    part : tuple of slice
-        Where the part lies.
-    values : ndarray of float32, (d, y, x) or (d, z, y, x)
-        Inputs of the part.
-    """
-
-    shape: Shape
-    part: Window
-    values: Floats
-
-    def inputs(self, window: Window) -> Floats:
-        """Return the inputs of a window of the image that lies in the part."""
-        return self.values[:, *inside(window, self.part)]
+        return replace(self, pixels=np.ascontiguousarray(self.pixels[:, *few]), valid=valid)

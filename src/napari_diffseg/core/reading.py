@@ -10,10 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from napari_diffseg.core.application import reading_window
+from napari_diffseg.core.features import Features
 from napari_diffseg.core.losses import IGNORED
-from napari_diffseg.core.pixel_statistics import margin
 from napari_diffseg.core.plane import Plane
-from napari_diffseg.core.sampling import Sample, training_windows
+from napari_diffseg.core.region_map import RegionMap
+from napari_diffseg.core.sampling import Sample, sample_places, training_windows
 from napari_diffseg.errors import InputError
 from napari_diffseg.images.axes import ImageAxes, channels_first, is_in_memory, resolve_axes
 from napari_diffseg.images.channels import Channel, pick_channels
@@ -25,15 +27,13 @@ from napari_diffseg.images.intensity import (
     measure_range,
     stated_range,
 )
-from napari_diffseg.images.local_statistics import LocalStatistics
 from napari_diffseg.images.scribbles import Scribbles, classes_of, read_scribbles
 from napari_diffseg.images.space import Space, space_of
 from napari_diffseg.images.superpixels import slic_superpixels
-from napari_diffseg.images.windows import Window, grow
+from napari_diffseg.images.windows import Window
 from napari_diffseg.images.windows import whole as all_of
 from napari_diffseg.params import SegmentationParams
 
-Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 _MOST_POOLED = 1 << 21  # pixels of each of several images that its intensities are told by
@@ -71,8 +71,10 @@ class Reading:
         The intensities that become 0 and 1, in all of them.
     painted : tuple of Scribbles
         One an image; of those that nothing is painted on, empty ones.
-    sample : Sample
-        On the device.
+    sample : Sample or None
+        On the device; None for the default.
+    maps : tuple of tuple of RegionMap
+        For the default, one for each part of each image that is learned from.
     channels : tuple of Channel
         Those that are looked at.
     fill : float or None
@@ -86,7 +88,8 @@ class Reading:
     planes: tuple[Plane, ...]
     ranges: IntensityRange
     painted: tuple[Scribbles, ...]
-    sample: Sample
+    sample: Sample | None
+    maps: tuple[tuple[RegionMap, ...], ...]
     channels: tuple[Channel, ...]
     fill: float | None
     notes: tuple[str, ...]
@@ -170,34 +173,16 @@ def read_for_training(
         for one, image, valid in zip(references, pixels, valids, strict=True)
     )
     planes = [Plane(*both, None, space=space) for both in zip(pixels, valids, strict=True)]
-    # The network itself is told of strokes in the published design only.
-    told = painted if params.design == "published" and classes_of(painted) else None
-    windows = _windows(planes, told, params)
-    if params.design == "multiscale":
-        weights = tuple(one.weight for one in channels)
-        stage, inputs = LocalStatistics.measure_all(
-            [
-                (p.pixels, p.finite, p.valid, places)
-                for p, places in zip(planes, windows, strict=True)
-            ],
-            rgb=rgb,
-            threads=torch.get_num_threads(),
-            space=space,
-            weights=weights if set(weights) != {1.0} else (),
-        )
+    sample = None
+    maps: tuple[tuple[RegionMap, ...], ...] = ()
+    if params.design == "published":
+        told = painted if classes_of(painted) else None
+        windows = _windows(planes, told, params)
+        sample = sample_windows(planes, windows, params, rgb=rgb, device=device)
+        if told is not None:
+            sample = replace(sample, painted=_painted_windows(told, windows).to(device))
     else:
-        stage = None
-        inputs = [
-            np.stack([plane.pixels[:, *window] for window in places])
-            for plane, places in zip(planes, windows, strict=True)
-        ]
-    planes = [
-        replace(plane, stage=stage, known_inputs=known[0] if is_whole(plane, places) else None)
-        for plane, places, known in zip(planes, windows, inputs, strict=True)
-    ]
-    sample = sample_windows(planes, inputs, windows, params, rgb, device)
-    if told is not None:
-        sample = replace(sample, painted=_painted_windows(told, windows).to(device))
+        planes, maps = _measured(planes, rgb, [one.weight for one in channels], space, device)
     return Reading(
         first,
         str(raws[0].dtype),
@@ -205,10 +190,46 @@ def read_for_training(
         ranges,
         painted,
         sample,
+        maps,
         channels,
         fill,
         (*_notes(first, door), *_left_out(seen, door.fill, fill)),
     )
+
+
+def _measured(
+    planes: Sequence[Plane],
+    rgb: bool,
+    weights: Sequence[float],
+    space: Space,
+    device: torch.device,
+) -> tuple[list[Plane], tuple[tuple[RegionMap, ...], ...]]:
+    """Measure the features on parts of all images, and cut these into leaves."""
+    places = [sample_places(one.pixels, one.valid, len(planes)) for one in planes]
+    for index, (plane, found) in enumerate(zip(planes, places, strict=True)):
+        _check_enough(plane, found, index, len(planes))
+    parts = [(plane, place) for plane, found in zip(planes, places, strict=True) for place in found]
+    valids = [None if plane.valid is None else plane.valid[place] for plane, place in parts]
+    pixels = [plane.pixels[:, *place] for plane, place in parts]
+    stage, inputs = Features.measure(
+        list(zip(pixels, valids, strict=True)),
+        rgb=rgb,
+        weights=weights,
+        space=space,
+        device=device,
+    )
+    cut = iter([RegionMap.of(stage, *both) for both in zip(inputs, valids, strict=True)])
+    maps = tuple(tuple(next(cut) for _ in found) for found in places)
+    return [replace(plane, stage=stage) for plane in planes], maps
+
+
+def _check_enough(plane: Plane, windows: Sequence[Window], index: int, n_images: int) -> None:
+    if plane.valid is not None and not any(plane.valid[one].any() for one in windows):
+        which = "the image" if n_images == 1 else f"image {index + 1}"
+        raise InputError(
+            f"Only {int(plane.valid.sum())} pixels of {which} are finite, no fill and wanted, "
+            "too few to learn from; crop the image to where they lie, or choose another."
+        )
 
 
 def _with_content(
@@ -250,7 +271,7 @@ def _surroundings(region: Mask | None, shape: tuple[int, ...], space: Space) -> 
     """Return the window that holds the region and all that its labels depend on."""
     if region is None or not region.any():
         return all_of(shape)
-    return grow(_box(region), margin(space), shape)
+    return reading_window(_box(region), shape, space)
 
 
 def _read_within(
@@ -318,9 +339,9 @@ def _left_out(seen: NDArray[Any], said: Fill, fill: float | None) -> tuple[str, 
 
 def sample_windows(
     planes: Sequence[Plane],
-    inputs: Sequence[Floats],
     windows: Sequence[Sequence[Window]],
     params: SegmentationParams,
+    *,
     rgb: bool,
     device: torch.device,
 ) -> Sample:
@@ -329,8 +350,6 @@ def sample_windows(
     Parameters
     ----------
     planes : sequence of Plane
-    inputs : sequence of ndarray of float32, (b, d, y, x)
-        For each plane those of its windows.
     windows : sequence of sequence of tuple of slice
         For each plane where they lie.
     params : SegmentationParams
@@ -365,13 +384,13 @@ def sample_windows(
                 pieces[~plane.valid] = -1
             whole.append(pieces)
         superpixels = _stacked(whole, windows).to(device)
-    together = torch.from_numpy(np.concatenate(inputs)).to(device)
+    inputs = [
+        plane.pixels[:, *window]
+        for plane, places in zip(planes, windows, strict=True)
+        for window in places
+    ]
+    together = torch.from_numpy(np.stack(inputs)).to(device)
     return Sample(together, masks, superpixels, n_superpixels)
-
-
-def is_whole(plane: Plane, windows: Sequence[Window]) -> bool:
-    """Whether the windows are one, and that the whole plane."""
-    return len(windows) == 1 and windows[0] == all_of(plane.shape)
 
 
 def _check_alike(axes: Sequence[ImageAxes]) -> None:
@@ -433,12 +452,7 @@ def _windows(
                 largest=smallest if len(set(shapes)) > 1 else None,
             )
         )
-        if plane.valid is not None and not any(plane.valid[one].any() for one in windows[-1]):
-            which = "the image" if len(planes) == 1 else f"image {index + 1}"
-            raise InputError(
-                f"Only {int(plane.valid.sum())} pixels of {which} are finite, no fill and wanted, "
-                "too few to learn from; crop the image to where they lie, or choose another."
-            )
+        _check_enough(plane, windows[-1], index, len(planes))
     return windows
 
 

@@ -17,26 +17,24 @@ from napari_diffseg.core.application import Labels
 from napari_diffseg.core.correction import (
     N_ROUNDS,
     ClassMap,
+    Clusters,
     Painted,
     close_gaps,
     empty_labels,
-    label_windows,
     learn,
     painted_classes,
     stamp,
     tidy,
 )
 from napari_diffseg.core.device import readable_torch_errors, thread_limit
-from napari_diffseg.core.groundwork import Groundwork
+from napari_diffseg.core.groundwork import Groundwork, cluster_steps
 from napari_diffseg.core.model import Model
-from napari_diffseg.core.partition import Partition, merged_clusters
 from napari_diffseg.core.steps import result_of
 from napari_diffseg.core.training import Command, Iteration, StopReason
-from napari_diffseg.core.uncertainty import class_doubt, response_doubt, vote_doubt
+from napari_diffseg.core.uncertainty import region_doubt, response_doubt
 from napari_diffseg.errors import InputError, ParameterError
 from napari_diffseg.images.axes import ImageAxes
 from napari_diffseg.images.fill import fill_in_words
-from napari_diffseg.images.hierarchy import ClusterHierarchy
 from napari_diffseg.images.labels import look_up, number_by_area, smallest_unsigned_dtype
 from napari_diffseg.images.scribbles import Scribbles, read_scribbles
 from napari_diffseg.images.windows import Window
@@ -74,12 +72,12 @@ class Segmentation:
         Where the network ran.
     threads : int
         Processor threads; another number can change the last digits of the sums.
-    partition : Partition
-        What inference found, before labels were merged.
+    clusters : ndarray of int16, (y, x) or (z, y, x), or None
+        What was found, before labels were merged; None where only scribbles were followed.
     previewed : tuple of int, (q,)
         Number that each cluster had in the previews; 0 for one that was in none.
     ground : Groundwork
-        The image, as corrections use it.
+        The image, as corrections use it; for the published design its pixels only.
     scribbles : Scribbles or None
         What was painted on the image; empty where it was painted on references only.
     references : tuple of Painted
@@ -99,7 +97,7 @@ class Segmentation:
     seconds: float
     device: str
     threads: int
-    partition: Partition
+    clusters: NDArray[np.integer] | None
     previewed: tuple[int, ...]
     ground: Groundwork
     scribbles: Scribbles | None = None
@@ -129,7 +127,7 @@ class Segmentation:
                 return tuple(numbers)
             shown = dict(zip(self.model.numbers.tolist(), self.previewed, strict=True))
             return tuple(shown.get(number, 0) for number in numbers)
-        standing = np.unique(self.model.hierarchy.at_most(self.params.n_labels))
+        standing = np.unique(self.model.standing)
         shown = {int(self.model.numbers[cluster]): self.previewed[cluster] for cluster in standing}
         return tuple(shown[number] for number in range(1, self.n_labels + 1))
 
@@ -148,17 +146,19 @@ class Segmentation:
     def uncertainty(self) -> NDArray[np.float32]:
         """How unsure each pixel is, ``(y, x)``: 0 sure … 1 the two best answers are level.
 
-        With scribbles, 1 minus the margin between the two most probable classes; without,
-        1 minus the margin between the two clusters with most votes in the pixel's region,
-        or, where there are no regions, with the highest softmax responses.
+        1 minus the margin between the two most probable classes, or, without scribbles,
+        labels; in the published design, those with the highest softmax responses.
         """
         with readable_torch_errors():
-            if self.classes is not None:
-                return class_doubt(self.ground, self.classes)
-            representatives = self.model.hierarchy.at_most(self.params.n_labels)
-            if self.partition.votes is not None:
-                return vote_doubt(self.partition, representatives)
-            return response_doubt(self.model.network, self.ground.plane, representatives)
+            model, plane = self.model, self.ground.plane
+            if model.network is not None:
+                return response_doubt(model.network, plane, model.standing)
+            smoothness = self.params.continuity_weight
+            if self.classes is None or self.scribbles is None:
+                return region_doubt(self.ground, model.clusters, model.standing, smoothness, None)
+            painted = self.classes.painted(self.scribbles)
+            every = np.arange(self.classes.head.n_classes)
+            return region_doubt(self.ground, self.classes.head, every, smoothness, painted)
 
     def with_n_labels(self, n_labels: int) -> Segmentation:
         """Merge the most similar labels, or split them again; at once, without training.
@@ -166,9 +166,9 @@ class Segmentation:
         Parameters
         ----------
         n_labels : int
-            The most labels that are wanted; 0 for all. The clusters join in one order,
-            whatever the number; after that the regions vote anew, so that some can change
-            sides. With scribbles it is the clusters that no scribble claims that join.
+            How many labels are wanted; 0 for as many as the image has clearly unlike kinds, and
+            in the published design for all. What is together at some number is together at
+            each lower one. With scribbles it is the clusters that no scribble claims that join.
 
         Returns
         -------
@@ -191,9 +191,12 @@ class Segmentation:
             model = replace(self.model, params=params)
             merged = replace(self, params=params, model=model)
             return result_of(merged.follow_steps(self.scribbles))
-        labels, numbers = label_clusters(self.partition, self.model.hierarchy, params)
-        model = replace(self.model, params=params, numbers=numbers)
-        return replace(self, labels=labels, params=params, model=model).with_provenance()
+        model = replace(self.model, params=params)
+        clusters = self._found()
+        labels, numbers = label_clusters(clusters, model.standing, self.ground.plane.valid)
+        model = replace(model, numbers=numbers)
+        merged = replace(self, labels=labels, params=params, model=model, clusters=clusters)
+        return merged.with_provenance()
 
     def correct(self, scribbles: ArrayLike, *, options: RunOptions | None = None) -> Segmentation:
         """Follow scribbles from this result: the network stays, the classes are learned.
@@ -247,7 +250,7 @@ class Segmentation:
         """
         if not self.can_be_corrected:
             raise InputError(
-                "Only results of the design 'multiscale' follow scribbles at once; run segment "
+                "Results of the design 'published' do not follow scribbles at once; run segment "
                 "with the scribbles instead."
             )
         plane = self.ground.plane
@@ -271,21 +274,28 @@ class Segmentation:
         image = Painted(ground, painted)
         numbers = painted_classes([image, *self.references])
         only_painted = goes_only_to_painted(self.params, numbers)
-        clusters = None if only_painted else self.model.hierarchy.at_most(self.params.n_labels)
+        clusters = None
+        if not only_painted:
+            clusters = Clusters(self.model.clusters, self.model.standing)
         before = self.classes.head if self.classes is not None else None
+        smoothness = self.params.continuity_weight
         with readable_torch_errors(), thread_limit(options.threads):
             weight = self.params.scribble_weight
-            rounds = learn(image, clusters, weight, before, self.references)
+            rounds = learn((image, *self.references), clusters, weight, smoothness, before)
             for index, classes in enumerate(rounds, start=1):
                 seconds = time.perf_counter() - start
                 facts = _facts(index, classes, seconds)
                 yield facts
             labels = empty_labels(ground.plane.shape, classes.numbers)
+            given = classes.painted(painted)
+            table = np.array(classes.numbers, labels.dtype)
             seen, rest = _seen_first(ground, view)
-            label_windows(ground, classes, seen, labels)
+            for window in seen:
+                labels[window] = table[ground.best(window, classes.head, smoothness, given)]
             if rest:
                 yield replace(facts, labels=self._with_windows(labels, seen, painted))
-            label_windows(ground, classes, rest, labels)
+            for window in rest:
+                labels[window] = table[ground.best(window, classes.head, smoothness, given)]
             labels = tidy(labels, self.params.min_region_size, ground, painted)
             classes = close_gaps(labels, classes, len(numbers))
             threads = torch.get_num_threads()
@@ -336,6 +346,13 @@ class Segmentation:
             **painted,
         }
 
+    def _found(self) -> NDArray[np.integer]:
+        """Return the clusters; found now where a run by scribbles did without them."""
+        if self.clusters is not None:
+            return self.clusters
+        with readable_torch_errors():
+            return result_of(cluster_steps(self.ground, self.model.clusters, self.params))
+
     def _with_windows(self, labels: Labels, windows: list[Window], scribbles: Scribbles) -> Labels:
         """Return the labels of this result, but for some windows that are new."""
         mixed = self.labels.astype(np.promote_types(self.labels.dtype, labels.dtype))
@@ -363,33 +380,32 @@ def goes_only_to_painted(params: SegmentationParams, classes: tuple[int, ...]) -
 
 
 def label_clusters(
-    partition: Partition, hierarchy: ClusterHierarchy, params: SegmentationParams
+    clusters: NDArray[np.integer], standing: NDArray[np.int64], valid: NDArray[np.bool_] | None
 ) -> tuple[Labels, NDArray[np.uint16]]:
-    """Return the labels ``(y, x)`` and the label of each cluster, joined ones included."""
-    clusters = merged_clusters(partition, hierarchy, params)
-    labels, numbers = number_by_area(clusters, params.n_clusters, partition.valid)
-    return labels, numbers[hierarchy.at_most(params.n_labels)]
+    """Return the labels ``(y, x)`` by area, and the label of each cluster, joined ones included."""
+    merged = look_up(standing.astype(np.int16), clusters)
+    labels, numbers = number_by_area(merged, len(standing), valid)
+    return labels, numbers[standing]
 
 
 def label_painted_clusters(
-    partition: Partition,
-    hierarchy: ClusterHierarchy,
-    params: SegmentationParams,
+    clusters: NDArray[np.integer],
+    valid: NDArray[np.bool_] | None,
+    n_clusters: int,
     scribbles: Scribbles,
     classes: tuple[int, ...],
 ) -> tuple[Labels, NDArray[np.integer]]:
     """Do the same where the first clusters are painted classes and keep their numbers."""
-    clusters = merged_clusters(partition, hierarchy, params)
     n_painted = len(classes)
-    _, by_area = number_by_area(clusters, params.n_clusters, partition.valid)
+    _, by_area = number_by_area(clusters, n_clusters, valid)
     others = np.argsort(by_area[n_painted:], kind="stable")
-    numbers = np.empty(params.n_clusters, np.int64)
+    numbers = np.empty(n_clusters, np.int64)
     numbers[:n_painted] = classes
     numbers[n_painted + others] = max(classes) + 1 + np.arange(len(others))
     dtype = smallest_unsigned_dtype(int(numbers[np.unique(clusters)].max()))
     labels: Labels = look_up(numbers.astype(dtype), clusters)
-    if partition.valid is not None:
-        labels[~partition.valid] = 0
+    if valid is not None:
+        labels[~valid] = 0
     stamp(labels, scribbles)
     return labels, numbers
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -16,7 +17,7 @@ from torch import Tensor
 from napari_diffseg.core.losses import IGNORED
 from napari_diffseg.images.hierarchy import ClusterHierarchy
 from napari_diffseg.images.intensity import Pixels
-from napari_diffseg.images.pieces import patch_shape
+from napari_diffseg.images.pieces import patch_shape, sample_shape, window_shape
 from napari_diffseg.images.space import PLANE, Space
 from napari_diffseg.images.windows import Shape, Window, whole
 from napari_diffseg.images.windows import size as _size
@@ -25,6 +26,8 @@ from napari_diffseg.params import SegmentationParams
 _MOST_PIXELS = {2: 512 * 512, 3: 1 << 20}
 _SMALLEST_WINDOW = {2: 96, 3: 64}
 _WINDOW_DEPTH = 0.25  # of a window of a volume, beside its width
+_PARTS_ALONG = 4  # y and x, of one image
+_MOST_WHOLE = 4  # images that are learned from whole, where they are one window each
 _MOST_LOOKED_AT = 1_000_000  # pixels of which the variation is computed
 
 Floats = NDArray[np.float64]
@@ -148,6 +151,45 @@ def training_windows(
         place = np.unravel_index(variation[field].argmax(), _size(field))
         middle = [(side.start + int(at)) * step for side, at in zip(field, place, strict=True)]
         windows.append(window_around(middle, size, shape))
+    return windows
+
+
+def sample_places(
+    pixels: Pixels, valid: NDArray[np.bool_] | None, n_images: int = 1
+) -> list[Window]:
+    """Choose the parts of an image that the default learns from.
+
+    Parameters
+    ----------
+    pixels : ndarray of float32, (c, y, x) or (c, z, y, x), or ScaledPixels
+    valid : ndarray of bool, or None
+    n_images : int
+        Of how many images this is one; they share the pixels that are learned from.
+
+    Returns
+    -------
+    list of tuple of slice
+        The whole image where it is one window to label. Else some parts, spread over the
+        image, in each of which the intensities vary most; the more images, the fewer.
+    """
+    shape = pixels.shape[1:]
+    if all(map(operator.le, shape, window_shape(len(shape)))) and n_images <= _MOST_WHOLE:
+        return [whole(shape)]
+    size = tuple(map(min, shape, sample_shape(len(shape))))
+    step = max(round((math.prod(shape) / _MOST_LOOKED_AT) ** (1 / len(shape))), 1)
+    every = (slice(None, None, step),) * len(shape)
+    variation = _variation(pixels[:, *every], size, step)
+    if valid is not None:
+        variation[~valid[every]] = -1.0
+    n_along = max(round(_PARTS_ALONG / n_images**0.5), 1)
+    n_fields = (1, n_along, n_along)[-len(shape) :]
+    windows: list[Window] = []
+    for field in _fields(variation.shape, n_fields):
+        place = np.unravel_index(variation[field].argmax(), _size(field))
+        middle = [(side.start + int(at)) * step for side, at in zip(field, place, strict=True)]
+        window = window_around(middle, size, shape)
+        if window not in windows and (valid is None or valid[window].any()):
+            windows.append(window)
     return windows
 
 

@@ -149,7 +149,7 @@ def train(
     for index in range(1, params.n_iterations + 1):
         batch = sample_patches(sample, params, generator, network.space)
         clusters, losses = _gradient(network, batch, params)
-        _descend(network, velocities, _learning_rate(params, index), params.momentum)
+        _descend(network, velocities, params.learning_rate, params.momentum)
         last_used.scatter_(0, _counted(clusters, batch.valid), index)
         n_used = (last_used > index - memory).sum()
         # The one round trip from the device: all facts at once.
@@ -179,12 +179,6 @@ def train(
         if index >= memory and facts.n_clusters <= params.min_labels:
             return TrainingResult(tuple(history), StopReason.MIN_LABELS)
     return TrainingResult(tuple(history), StopReason.ITERATIONS)
-
-
-def _learning_rate(params: SegmentationParams, index: int) -> float:
-    if params.design == "published":
-        return params.learning_rate
-    return params.learning_rate * (1 - (index - 1) / params.n_iterations)
 
 
 def _gradient(

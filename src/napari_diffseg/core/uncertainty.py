@@ -9,17 +9,15 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
-from napari_diffseg.core.correction import ClassMap
+from napari_diffseg.core.class_head import ClassHead
+from napari_diffseg.core.correction import margins
 from napari_diffseg.core.groundwork import Groundwork
 from napari_diffseg.core.inference import response_map
 from napari_diffseg.core.network import FeatureClusteringNet
-from napari_diffseg.core.partition import Partition
 from napari_diffseg.core.plane import Plane
 from napari_diffseg.core.sampling import window_around
-from napari_diffseg.images.labels import look_up
 from napari_diffseg.images.pieces import block_shape
-from napari_diffseg.images.regions import join_votes
-from napari_diffseg.images.windows import Window, tiles, whole
+from napari_diffseg.images.windows import Window, inside, tiles, whole
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.integer[Any]]
@@ -28,46 +26,43 @@ _SMALLEST_VIEW = 32
 _VIEWS_ALONG = 8  # a region to look at is about this part of the image's longer side
 
 
-def class_doubt(ground: Groundwork, classes: ClassMap) -> NDArray[np.float32]:
-    """Return 1 minus the margin between the two most probable classes, ``(y, x)``."""
-    unsure = np.zeros(ground.plane.shape, np.float32)
-    if len(classes.numbers) > 1:
-        for window in ground.windows:
-            if ground.plane.is_blank(window):
-                continue
-            best = np.partition(classes.window(ground, window), -2, axis=0)[-2:]
-            unsure[window] = 1 - (best[1] - best[0])
-    return _masked(unsure, ground.plane.valid)
-
-
-def vote_doubt(partition: Partition, representatives: Integers) -> Floats:
-    """Return 1 minus the margin between the two clusters with most votes, ``(y, x)``.
+def region_doubt(
+    ground: Groundwork,
+    head: ClassHead,
+    standing: Integers,
+    smoothness: float,
+    painted: Integers | None,
+) -> Floats:
+    """Return 1 minus the margin between the two most probable classes, ``(y, x)``.
 
     Parameters
     ----------
-    partition : Partition
-        With regions and votes.
-    representatives : ndarray of int, (q,)
-        The cluster that stands for each cluster.
+    ground : Groundwork
+    head : ClassHead
+        Of clusters or of classes.
+    standing : ndarray of int, (k,)
+        Which class stands for each class.
+    smoothness : float
+        Weight of continuity (μ).
+    painted : ndarray of int, (y, x) or (z, y, x), or None
+        Index of the class that is painted on each pixel; −1 for none.
     """
-    if partition.regions is None or partition.votes is None:
-        raise ValueError("a partition with regions was asked for")
-    votes = join_votes(partition.votes, representatives).astype(np.float32)
-    best = np.partition(votes, -2, axis=1)[:, -2:]
-    margin = (best[:, 1] - best[:, 0]) / np.maximum(votes.sum(axis=1), 1)
-    doubt: Floats = look_up((1 - margin).astype(np.float32), partition.regions)
-    return _masked(doubt, partition.valid)
+    doubt = np.zeros(ground.plane.shape, np.float32)
+    for window in ground.windows:
+        regions, answers = ground.answers(window, head, smoothness, painted)
+        together = np.zeros_like(answers)
+        np.add.at(together.T, standing, answers.T)
+        here = regions.leaves[inside(window, ground.near(window))]
+        doubt[window] = (1 - margins(together[:, np.unique(standing)])).astype(np.float32)[here]
+    return _masked(doubt, ground.plane.valid)
 
 
-def response_doubt(
-    network: FeatureClusteringNet, plane: Plane, representatives: Integers
-) -> Floats:
+def response_doubt(network: FeatureClusteringNet, plane: Plane, standing: Integers) -> Floats:
     """Return 1 minus the margin between the two highest softmax responses, ``(y, x)``."""
     doubt = np.zeros(plane.shape, np.float32)
-    groups = torch.from_numpy(np.asarray(representatives, np.int64))
+    groups = torch.from_numpy(np.asarray(standing, np.int64))
     for window in tiles(whole(plane.shape), block_shape(plane.space)):
-        source = plane.around(window, network.radius)
-        response = response_map(network, source, window, torch.device("cpu"))
+        response = response_map(network, plane, window, torch.device("cpu"))
         share = torch.zeros_like(response).index_add_(0, groups, response.softmax(dim=0))
         best = share.topk(2, dim=0).values
         doubt[window] = (1 - (best[0] - best[1])).numpy()

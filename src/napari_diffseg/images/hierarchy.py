@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.floating[Any]]
 
+_SIZE_POWER = 0.15  # 1 would be Ward's method, which parts what is large before what is unlike
 _UNSEEN = 1e-9
-_ROWS_AT_ONCE = 64  # whose costs fit into a processor's cache
+_UNLIKE = 0.6  # cost of a join, in units of the inputs' variance, from which two kinds are unlike
+_FEWEST, _MOST = 2, 12  # labels that `ClusterHierarchy.n_kinds` chooses among
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -24,10 +26,18 @@ class ClusterHierarchy:
         Number of clusters (q), in use or not.
     merges : ndarray of int, (q − 1, 2)
         Who stays and who joins it, the most alike first.
+    costs : ndarray of float, (q − 1,)
+        How unlike those are that join; never falling.
     """
 
     n_clusters: int
     merges: NDArray[np.int64]
+    costs: NDArray[np.float64]
+
+    @classmethod
+    def none(cls, n_clusters: int) -> Self:
+        """Return the hierarchy of clusters that never join."""
+        return cls(n_clusters, np.zeros((0, 2), np.int64), np.zeros(0))
 
     @classmethod
     def of_pixels(cls, inputs: Floats, clusters: NDArray[np.integer[Any]], n_clusters: int) -> Self:
@@ -41,25 +51,71 @@ class ClusterHierarchy:
         n_clusters : int
             Number of clusters (q).
         """
-        sizes = np.bincount(clusters, minlength=n_clusters)
-        sums = [np.bincount(clusters, channel, minlength=n_clusters) for channel in inputs]
+        return cls.of_regions(inputs.T, clusters, np.ones(clusters.size), n_clusters)
+
+    @classmethod
+    def of_regions(
+        cls,
+        rows: Floats,
+        clusters: NDArray[np.integer[Any]],
+        areas: Floats,
+        n_clusters: int,
+        present: NDArray[np.bool_] | None = None,
+    ) -> Self:
+        """Build the hierarchy of the clusters of some regions, ``(n, d)``, by their areas.
+
+        Those that are not present, ``(q,)``, join before the rest.
+        """
+        sizes = np.bincount(clusters, areas, minlength=n_clusters)
+        if present is not None:
+            sizes = np.where(present, np.maximum(sizes, 1), 0)
+        sums = [np.bincount(clusters, areas * one, minlength=n_clusters) for one in rows.T]
         return cls.build(np.stack(sums, axis=1) / np.maximum(sizes, 1)[:, None], sizes)
 
     @classmethod
-    def build(cls, means: Floats, sizes: NDArray[np.integer[Any]]) -> Self:
-        """Merge by Ward's method: at each step the two whose union spreads least.
+    def build(cls, means: Floats, sizes: NDArray[Any]) -> Self:
+        """Join, again and again, the two clusters whose union costs least.
+
+        The cost is ``d² · (a b / (a + b))^p`` of two means at a distance d and of sizes a and
+        b. With p = 1 it is Ward's; a smaller p lets a small kind that is like no other outlast
+        the parts of a large one.
 
         Parameters
         ----------
         means : ndarray, (q, d)
             Mean inputs of each cluster.
-        sizes : ndarray of int, (q,)
+        sizes : ndarray, (q,)
             Pixels of each cluster; those with none join before the rest.
         """
-        # Next to no weight, so that it costs nothing to join: a cluster that was not seen
-        # here, but is in another image, must not be left over.
-        merges = _ward_merges(means.astype(np.float64), np.maximum(sizes, _UNSEEN))
-        return cls(len(means), merges)
+        q = len(means)
+        # Next to no weight: a cluster that was not seen here, but is in another image, must not
+        # be left over.
+        mass = np.maximum(np.asarray(sizes, float) / max(float(np.sum(sizes)), 1.0), _UNSEEN)
+        means = means.astype(float)
+        cost = np.full((q, q), np.inf)
+        for one in range(q):
+            cost[one, :one] = _costs(means, mass, one)[:one]
+        merges, costs = np.zeros((max(q - 1, 0), 2), np.int64), np.zeros(max(q - 1, 0))
+        gone = np.zeros(q, bool)
+        for step in range(q - 1):
+            joins, keeps = np.unravel_index(int(cost.argmin()), cost.shape)
+            merges[step] = keeps, joins
+            # A union costs no less than its parts did, so that the order is one of nesting.
+            costs[step] = max(cost[joins, keeps], costs[step - 1] if step else 0.0)
+            total = mass[keeps] + mass[joins]
+            means[keeps] = (mass[keeps] * means[keeps] + mass[joins] * means[joins]) / total
+            mass[keeps] = total
+            gone[joins] = True
+            cost[joins], cost[:, joins] = np.inf, np.inf
+            anew = np.where(gone, np.inf, _costs(means, mass, int(keeps)))
+            cost[keeps, :keeps], cost[keeps + 1 :, keeps] = anew[:keeps], anew[keeps + 1 :]
+        return cls(q, merges, costs)
+
+    @property
+    def n_kinds(self) -> int:
+        """How many labels the clusters themselves suggest: those that are clearly unlike."""
+        n_unlike = 1 + int(np.count_nonzero(self.costs >= _UNLIKE))
+        return min(max(n_unlike, _FEWEST), _MOST, max(self.n_clusters, 1))
 
     def at_most(self, n_labels: int) -> NDArray[np.int64]:
         """Return for each cluster the one that stands for it when few labels are left.
@@ -81,70 +137,8 @@ class ClusterHierarchy:
         return standing
 
 
-def _ward_merges(means: NDArray[np.float64], weights: Floats) -> NDArray[np.int64]:
-    """Return who stays and who joins it by Ward's method, the cheapest first, (n − 1, 2).
-
-    In each round all pairs join that are the cheapest for both of them: with Ward's cost
-    no union is nearer to a third than its parts were, so that the tree is the one that
-    joining one pair at a time would give, and only who lost its nearest looks again.
-    """
-    distinct, first, place = np.unique(means, axis=0, return_index=True, return_inverse=True)
-    place = place.reshape(-1)
-    alive = np.sort(first)
-    joins = np.setdiff1d(np.arange(len(means)), alive)
-    merges = [np.stack([first[place[joins]], joins], axis=1)]  # the same place: at no cost
-    mass: NDArray[Any] = np.bincount(place, weights)[place]
-    means = (means - distinct.mean(axis=0)).copy()
-    heights = np.zeros(len(means))
-    costs = [heights[joins]]
-    nearest = np.full(len(means), -1)
-    cost = np.zeros(len(means))
-    looking = alive
-    while len(alive) > 1:
-        nearest[looking], cost[looking] = _nearest(means, mass, looking, alive)
-        keeps = alive[(nearest[nearest[alive]] == alive) & (alive < nearest[alive])]
-        if keeps.size == 0:
-            # Equal costs, rounded differently from both sides, can choose in a circle.
-            first_of_all = alive[cost[alive].argmin()]
-            pair = sorted((int(first_of_all), int(nearest[first_of_all])))
-            keeps = np.array(pair[:1])
-            nearest[keeps] = pair[1]
-        joins = nearest[keeps]
-        # A union costs no less than its parts did, also where the sums are rounded.
-        height = np.maximum(np.maximum(cost[keeps], heights[keeps]), heights[joins])
-        heights[keeps] = height
-        merges.append(np.stack([keeps, joins], axis=1))
-        costs.append(height)
-        total = mass[keeps] + mass[joins]
-        shares = (mass[keeps] / total)[:, None], (mass[joins] / total)[:, None]
-        means[keeps] = shares[0] * means[keeps] + shares[1] * means[joins]
-        mass[keeps] = total
-        changed = np.zeros(len(means), bool)
-        changed[keeps] = changed[joins] = True
-        gone = np.zeros(len(means), bool)
-        gone[joins] = True
-        alive = alive[~gone[alive]]
-        looking = alive[changed[alive] | changed[nearest[alive]]]
-    order = np.argsort(np.concatenate(costs), kind="stable")
-    return np.concatenate(merges)[order].astype(np.int64)
-
-
-def _nearest(
-    means: Floats, weights: Floats, looking: NDArray[np.int64], alive: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], Floats]:
-    """Find for each of those looking the one of those alive that it joins at least cost."""
-    seen = means[alive]
-    # In one product: |a|² + |b|² − 2 a·b.
-    right = np.column_stack([seen, np.ones(len(seen)), (seen**2).sum(axis=1)]).T
-    lightness = 1 / weights[alive]
-    nearest, cost = np.empty(len(looking), np.int64), np.empty(len(looking))
-    for start in range(0, len(looking), _ROWS_AT_ONCE):
-        rows = slice(start, start + _ROWS_AT_ONCE)
-        own = means[looking[rows]]
-        apart = np.column_stack([-2 * own, (own**2).sum(axis=1), np.ones(len(own))]) @ right
-        apart /= np.add.outer(1 / weights[looking[rows]], lightness)
-        here = np.arange(len(own))
-        apart[here, np.searchsorted(alive, looking[rows])] = np.inf
-        chosen = apart.argmin(axis=1)
-        nearest[rows], cost[rows] = alive[chosen], apart[here, chosen]
-    return nearest, cost
+def _costs(means: Floats, mass: Floats, one: int) -> Floats:
+    """Return what it costs to join one cluster with each other."""
+    apart = ((means - means[one]) ** 2).sum(axis=1)
+    cost: Floats = apart * (mass * mass[one] / (mass + mass[one])) ** _SIZE_POWER
+    return cost

@@ -8,21 +8,24 @@ benchmarks `benchmarks.scale` and `benchmarks.volume_scale` measure the peaks be
 from __future__ import annotations
 
 import math
-import os
 from typing import Any
 
 import numpy as np
 
 from napari_diffseg.images.axes import ImageAxes
-from napari_diffseg.images.local_statistics import n_local_statistics
-from napari_diffseg.images.pieces import block_shape, patch_shape
+from napari_diffseg.images.pieces import (
+    block_shape,
+    patch_shape,
+    spread_margin,
+    window_shape,
+)
 from napari_diffseg.images.space import PLANE, Space
 from napari_diffseg.params import SegmentationParams
 
 _FLOAT = 4
-_PROGRAM = 250_000_000  # torch and its buffers, once they are used
-_PER_PIXEL = 2 + 4 + 8  # clusters, regions, pieces while small ones are merged
-_COPIES = 3  # of a block's statistics while they are computed
+_PROGRAM = 300_000_000  # torch and its buffers, once they are used
+_PER_PIXEL = 2 + 8  # clusters, pieces while small ones are merged
+_SEEN = 96 + 25  # numbers of a pixel of the default: what the network says, and what is kept
 _GRADIENTS = 2  # every map of training is held with its gradient
 
 
@@ -33,7 +36,6 @@ def estimate_memory(
     *,
     n_channels: int = 0,
     is_held: bool = True,
-    threads: int = 0,
 ) -> int:
     """Estimate the most memory that a run takes beyond the image.
 
@@ -48,8 +50,6 @@ def estimate_memory(
         Channels that are looked at; all where 0.
     is_held : bool
         Whether the image is in memory already; if not, it is read for the run.
-    threads : int
-        Blocks of a volume that are computed at a time; one for each core where 0.
 
     Returns
     -------
@@ -61,15 +61,15 @@ def estimate_memory(
     n_pixels = math.prod(axes.spatial_shape)
     label = np.min_scalar_type(params.n_clusters).itemsize
     grows = _PER_PIXEL + label + (0 if is_held else n_colors * np.dtype(dtype).itemsize)
-    n_inputs = n_colors
-    if params.design == "multiscale":
-        n_inputs = n_local_statistics(n_colors, space)
-    block = min(math.prod(block_shape(space)), n_pixels)
-    n_blocks = (threads or os.cpu_count() or 1) if space.is_volume else 1
-    per_block = block * _FLOAT * (_COPIES * n_inputs + params.n_clusters)
-    return (
-        _PROGRAM + n_pixels * grows + max(n_blocks * per_block, _training(params, n_pixels, space))
-    )
+    if params.design == "published":
+        block = min(math.prod(block_shape(space)), n_pixels)
+        work = max(block * params.n_clusters * _FLOAT, _training(params, n_pixels, space))
+    else:
+        n = space.n_axes
+        sides = zip(window_shape(n), spread_margin(n), axes.spatial_shape, strict=True)
+        window = math.prod(min(side + 2 * more, length) for side, more, length in sides)
+        work = window * (_SEEN + n_colors) * _FLOAT
+    return _PROGRAM + n_pixels * grows + work
 
 
 def _training(params: SegmentationParams, n_pixels: int, space: Space) -> int:

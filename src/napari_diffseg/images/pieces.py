@@ -1,4 +1,4 @@
-"""How large the pieces are that images are cut into: for blocks, windows and patches.
+"""How large the pieces are that images are cut into: blocks, windows, samples and patches.
 
 Of volumes, pieces have fewer planes where these are far apart.
 """
@@ -9,14 +9,16 @@ from napari_diffseg.images.space import Space
 from napari_diffseg.images.windows import Shape
 
 _BLOCK = {2: (512, 512), 3: (64, 128, 128)}
-_WINDOW = {2: (1024, 1024), 3: (64, 512, 512)}
+_WINDOW = {2: (1024, 1024), 3: (32, 256, 256)}
+_SAMPLE = {2: (256, 256), 3: (16, 64, 64)}
+_SPREAD = {2: (128, 128), 3: (8, 32, 32)}
 _LEAST_PLANES = 16  # of a block
 _PATCH_DEPTH = 0.125  # of a patch: training on more voxels costs much and adds little
 _LEAST_DEPTH = 3
 
 
 def block_shape(space: Space) -> Shape:
-    """Return the sides of a block, in pixels: so much is computed at a time."""
+    """Return the sides of a block, in pixels: so much the published network sees at a time."""
     sides = _BLOCK[space.n_axes]
     if not space.is_volume:
         return sides
@@ -24,8 +26,18 @@ def block_shape(space: Space) -> Shape:
 
 
 def window_shape(n_axes: int) -> Shape:
-    """Return the sides of a window, in pixels: a model labels so much at a time."""
+    """Return the sides of a window, in pixels: so much is labelled at a time."""
     return _WINDOW[n_axes]
+
+
+def sample_shape(n_axes: int) -> Shape:
+    """Return the sides of a sample, in pixels: of what is large, so much is learned from."""
+    return _SAMPLE[n_axes]
+
+
+def spread_margin(n_axes: int) -> Shape:
+    """Return how far around a window, in pixels, labels spread from: far beyond what is seen."""
+    return _SPREAD[n_axes]
 
 
 def patch_shape(patch_size: int, space: Space) -> Shape:

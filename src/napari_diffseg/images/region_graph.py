@@ -20,7 +20,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, diags_array
-from scipy.sparse.linalg import cg, splu
 
 from napari_diffseg.images.pairs import sum_by_pair
 
@@ -31,12 +30,13 @@ Integers = NDArray[np.integer[Any]]
 # long a border (in pixel sides) each such pair is.
 Side = tuple[Integers, Integers, Floats, float]
 
-_STEP_STRENGTH = 4.0  # β: how fast the weight falls with the boundary's strength
+_STEP_STRENGTH = 3.3  # β: how fast the weight falls with the boundary's strength, 1 on average
 _PRIOR_STRENGTH = 3.0  # γ: how fast it falls with the difference of the priors
 _TRUST = 1e-3  # λ: weight of the prior of each pixel beside its neighbours
 _LEAST = 1e-5  # no region is quite cut off
-_MOST_SOLVED_AT_ONCE = 30_000
-_PRECISION = 1e-4
+_PRECISION = 1e-4  # of the probabilities
+_MOST_STEPS = 300
+_TINY = np.float32(1e-30)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -52,7 +52,7 @@ class RegionGraph:
     border : ndarray of float, (m,)
         Length of the common border, in pixel sides.
     strength : ndarray of float, (m,)
-        Strength of the boundary there, 1 on average.
+        Strength of the boundary there, in the unit of the steps.
     """
 
     areas: Floats
@@ -83,11 +83,9 @@ class RegionGraph:
             met.append(_summed(n, before[apart], after[apart], lengths, steps))
         together = [np.concatenate(parts) for parts in zip(*met, strict=True)]
         first, second, border, crossings = _summed(n, *together)
-        strength: Floats = crossings / border
-        mean = float(strength.mean()) if strength.size else 0.0
-        return cls(areas, first, second, border, strength / (mean or 1.0))
+        return cls(areas, first, second, border, crossings / border)
 
-    def spread(self, priors: Floats, given: Integers) -> Floats:
+    def spread(self, priors: Floats, given: Integers, smoothness: float = 1.0) -> Floats:
         """Spread what is given and what is likely over the graph.
 
         Parameters
@@ -96,6 +94,8 @@ class RegionGraph:
             Probability of each class in each region.
         given : ndarray of int, (n,)
             Class index of regions that are painted; −1 for the others.
+        smoothness : float
+            How much neighbours count beside the priors.
 
         Returns
         -------
@@ -107,7 +107,9 @@ class RegionGraph:
         weight = self.border * np.exp(-_STEP_STRENGTH * self.strength - _PRIOR_STRENGTH * apart)
         ends = (np.r_[self.first, self.second], np.r_[self.second, self.first])
         links = coo_array((np.tile(weight + _LEAST, 2), ends), shape=(n, n)).tocsr()
-        trust = _TRUST * np.maximum(self.areas, 1)
+        if smoothness == 0:
+            return np.where(given[:, None] < 0, priors, np.eye(n_classes)[given])
+        trust = _TRUST / smoothness * np.maximum(self.areas, 1)
         system = (diags_array(links.sum(axis=1) + trust) - links).tocsr()
         spread = np.eye(n_classes)[given]
         free = np.flatnonzero(given < 0)
@@ -116,7 +118,8 @@ class RegionGraph:
         rows = system[free]
         fixed = np.flatnonzero(given >= 0)
         known = trust[free, None] * priors[free] - rows[:, fixed] @ spread[fixed]
-        spread[free] = _solve(rows[:, free], known, priors[free])
+        # Solved to some digits: without those that would make a probability negative.
+        spread[free] = _solve(rows[:, free], known, priors[free]).clip(0, 1)
         return spread
 
 
@@ -128,13 +131,23 @@ def _summed(
 
 
 def _solve(system: Any, known: Floats, start: Floats) -> Floats:
-    """Solve for every class: at once where that is small, else step by step."""
-    if len(known) <= _MOST_SOLVED_AT_ONCE:
-        solved: Floats = splu(system.tocsc()).solve(np.ascontiguousarray(known))
-        return solved
-    diagonal = diags_array(1 / system.diagonal())
-    columns = [
-        cg(system, column, x0=first, rtol=_PRECISION, M=diagonal)[0]
-        for column, first in zip(known.T, start.T, strict=True)
-    ]
-    return np.stack(columns, axis=1)
+    """Solve for all classes together, by conjugate gradients; each class takes its own steps."""
+    system, known = system.astype(np.float32), known.astype(np.float32)
+    lightness = 1 / system.diagonal()[:, None]
+    found = start.astype(np.float32)
+    rest = known - system @ found
+    goal = _PRECISION**2 * (known**2).sum(axis=0) + _TINY
+    ahead = lightness * rest
+    slope = (rest * ahead).sum(axis=0)
+    way = ahead.copy()
+    for _ in range(_MOST_STEPS):
+        if ((rest**2).sum(axis=0) <= goal).all():
+            break
+        moved = system @ way
+        steps = slope / np.maximum((way * moved).sum(axis=0), _TINY)
+        found += steps * way
+        rest -= steps * moved
+        ahead = lightness * rest
+        before, slope = slope, (rest * ahead).sum(axis=0)
+        way = ahead + slope / np.maximum(before, _TINY) * way
+    return found

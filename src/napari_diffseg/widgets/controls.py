@@ -145,7 +145,7 @@ class ImageChooser(QWidget):
 
 
 class LabelsSlider(QWidget):
-    """A slider from few labels to all that there are.
+    """A slider from few labels to many; it starts where the image itself says.
 
     Parameters
     ----------
@@ -154,19 +154,20 @@ class LabelsSlider(QWidget):
     """
 
     moved = Signal(int)
-    """Emitted with the number when a person moves the slider; 0 for all."""
+    """Emitted with the number when a person moves the slider; 0 at the end that means all."""
 
     FEWEST = 2
 
     def __init__(self, tooltip: str) -> None:
         super().__init__()
+        self._all_at_end = False
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setMinimum(self.FEWEST)
         self.slider.setPageStep(4)
         self.slider.setToolTip(tooltip)
         self.number = QLabel()
         self.number.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        self.number.setFixedWidth(self.number.fontMetrics().horizontalAdvance("0000"))
+        self.number.setFixedWidth(self.number.fontMetrics().horizontalAdvance("auto0"))
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(5)
@@ -176,17 +177,32 @@ class LabelsSlider(QWidget):
         layout.addWidget(self.number)
         self.slider.valueChanged.connect(self._on_moved)
 
-    def show_value(self, n_labels: int, most: int) -> None:
-        """Move the slider, without a signal; 0 labels means all that there are."""
+    def show_value(self, n_labels: int, most: int, *, found: int = 0, chooses: bool = True) -> None:
+        """Move the slider, without a signal.
+
+        Parameters
+        ----------
+        n_labels : int
+            What is asked for; 0 where that is left open.
+        most : int
+            Where the slider ends.
+        found : int
+            How many labels the result on show has; 0 where there is none.
+        chooses : bool
+            Whether 0 lets the image choose, else it means all that there are.
+        """
+        self._all_at_end = not chooses
         with QSignalBlocker(self.slider):
             self.slider.setMaximum(max(most, self.FEWEST))
-            self.slider.setValue(n_labels or most)
-        self._write_number(0 if n_labels >= most else n_labels)
+            self.slider.setValue(n_labels or (found if chooses and found else most))
+        self._write_number(0 if self._all_at_end and n_labels >= most else n_labels)
 
     def _on_moved(self, position: int) -> None:
-        n_labels = 0 if position == self.slider.maximum() else position
+        at_end = position == self.slider.maximum()
+        n_labels = 0 if self._all_at_end and at_end else position
         self._write_number(n_labels)
         self.moved.emit(n_labels)
 
     def _write_number(self, n_labels: int) -> None:
-        self.number.setText(str(n_labels) if n_labels else "all")
+        open_ended = "all" if self._all_at_end else "auto"
+        self.number.setText(str(n_labels) if n_labels else open_ended)

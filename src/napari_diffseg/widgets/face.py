@@ -48,6 +48,7 @@ _PRESET_TITLES = {
     "paper": "Paper: as published, slow",
     "custom": "Custom",
 }
+_MOST_LABELS = 16  # where the slider ends, if the image itself chooses where it starts
 _N_LABELS = next(s for s in SegmentationParams.specs() if s.name == "n_labels")
 
 
@@ -56,6 +57,7 @@ class SegmentFace(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
+        self._n_found = 0
         self.images = ImageChooser()
         self.axes_form = AxesForm()
         self.channels = ChannelsSection()
@@ -164,6 +166,11 @@ class SegmentFace(QWidget):
         self.labels.setToolTip(reason)
         self.labels.slider.setToolTip(reason or self._about_labels)
 
+    def show_found(self, n_labels: int) -> None:
+        """Let the slider start from how many labels the result on show has."""
+        self._n_found = n_labels
+        self.show_parameters(self.params_form.values())
+
     def show_parameters(self, values: Mapping[str, Scalar]) -> None:
         """Set slider and preset to what stands in the form."""
         try:
@@ -172,7 +179,10 @@ class SegmentFace(QWidget):
             preset = "custom"
         else:
             preset = params.preset
-            self.labels.show_value(params.n_labels, params.n_clusters)
+            chooses = params.design == "pretrained"
+            most = min(params.n_clusters, _MOST_LABELS) if chooses else params.n_clusters
+            found = self._n_found
+            self.labels.show_value(params.n_labels, most, found=found, chooses=chooses)
         with QSignalBlocker(self.preset):
             self.preset.setCurrentIndex(self.preset.findData(preset))
 

@@ -100,6 +100,4 @@ def _shrunk(params: SegmentationParams, look: FirstLook) -> SegmentationParams:
     return replace(
         params,
         min_region_size=round(params.min_region_size / area),
-        # None at all would be another method.
-        region_size=max(round(params.region_size / area), min(params.region_size, 1)),
     )

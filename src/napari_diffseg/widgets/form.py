@@ -47,17 +47,18 @@ class ParameterForm:
         self._fields: dict[str, ValueWidget] = {}
         self._guard = _FieldGuard()
         self._native = QWidget()
-        rows = QFormLayout(self._native)
+        rows = self._rows = QFormLayout(self._native)
         rows.setContentsMargins(0, 0, 0, 0)
         rows.setHorizontalSpacing(12)
         rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        group = ""
+        self._headings: dict[str, QLabel] = {}
         for spec in self._specs.values():
-            if spec.group != group:
-                group = spec.group
-                rows.addRow(QLabel(f"<b>{group}</b>"))
+            if spec.group not in self._headings:
+                heading = self._headings[spec.group] = QLabel(f"<b>{spec.group}</b>")
+                rows.addRow(heading)
             field = self._fields[spec.name] = self._make_field(spec)
             rows.addRow(_label(spec), field.native)
+        self._show_what_counts()
 
     @property
     def native(self) -> QWidget:
@@ -108,7 +109,20 @@ class ParameterForm:
             if field.native.styleSheet() != style:
                 field.native.setStyleSheet(style)
             field.tooltip = wrong.get(name) or _tooltip(self._specs[name])
+        self._show_what_counts()
         self.changed.emit()
+
+    def _show_what_counts(self) -> None:
+        """Hide the fields that change nothing in the chosen design, and headings without fields."""
+        chosen = self.values().get("design")
+        shown = set()
+        for name, spec in self._specs.items():
+            counts = spec.design in ("", chosen)
+            self._rows.setRowVisible(self._fields[name].native, counts)
+            if counts:
+                shown.add(spec.group)
+        for group, heading in self._headings.items():
+            self._rows.setRowVisible(heading, group in shown)
 
     def _make_field(self, spec: ParameterSpec) -> ValueWidget:
         about = {"name": spec.name, "tooltip": _tooltip(spec)}

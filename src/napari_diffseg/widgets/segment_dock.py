@@ -275,7 +275,10 @@ class SegmentDock(SegmentFace):
 
     def _take_up_result(self) -> None:
         """Let the knob and the uncertainty be about the result on show."""
-        self._merger.hold(self.results.segmentation)
+        segmentation = self.results.segmentation
+        self._merger.hold(segmentation)
+        is_free = segmentation is not None and segmentation.scribbles is None
+        self.show_found(segmentation.n_labels if is_free else 0)
         self._doubts.follow()
         self.modelling.follow()
 

@@ -121,8 +121,10 @@ def followed_in_words(segmentation: Segmentation) -> str:
 
 def merged_in_words(segmentation: Segmentation) -> str:
     """Return how many labels there are now."""
-    is_merged = segmentation.params.n_labels > 0
-    how = "the most similar ones merged" if is_merged else "all that were found"
+    how = "the most similar ones merged"
+    if segmentation.params.n_labels == 0:
+        chosen = segmentation.params.design == "pretrained"
+        how = "as many as are clearly unlike" if chosen else "all that were found"
     return f"{count_in_words(segmentation.n_labels, 'label')} now; {how}."
 
 

@@ -1,0 +1,151 @@
+"""A run of the default: shipped features, clusters learned on leaves, labels window by window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_diffseg.core.application import Labels
+from napari_diffseg.core.class_head import ClassHead
+from napari_diffseg.core.clustering import hierarchy_of, learn_clusters, start_head
+from napari_diffseg.core.correction import Painted
+from napari_diffseg.core.groundwork import Groundwork, cluster_steps
+from napari_diffseg.core.region_map import RegionMap
+from napari_diffseg.core.result import Segmentation
+from napari_diffseg.core.run import PreviewPlane, Run
+from napari_diffseg.core.training import Command, Iteration, StopReason
+from napari_diffseg.images.labels import Clusters, LabelNumbers
+
+Floats = NDArray[np.floating[Any]]
+
+
+def region_run(run: Run) -> Generator[Iteration, Command | None, Segmentation]:
+    """Find clusters without scribbles; then, where something is painted, the classes."""
+    reading = run.reading
+    result = yield from _unsupervised(run, with_labels=not reading.classes)
+    if not reading.classes:
+        return replace(result.with_n_labels(run.params.n_labels), seconds=run.seconds)
+    corrected = yield from result.follow_steps(reading.painted[0], options=run.options)
+    return replace(corrected, seconds=run.seconds)
+
+
+def _unsupervised(
+    run: Run, *, with_labels: bool
+) -> Generator[Iteration, Command | None, Segmentation]:
+    reading, params = run.reading, run.params
+    maps = [one for found in reading.maps for one in found]
+    numbers = LabelNumbers(params.n_clusters)
+    head = start_head(maps, params.n_clusters)
+    history: list[Iteration] = []
+    stop_reason = StopReason.ITERATIONS
+    rounds = learn_clusters(maps, head, params.continuity_weight, params.n_iterations - 1)
+    preview = _previews(run, maps, numbers) if run.options.previews else None
+    for index, (head, answers) in enumerate(rounds, start=1):
+        facts = Iteration(
+            index=index,
+            n_iterations=params.n_iterations,
+            loss=head.loss,
+            similarity=head.loss,
+            continuity=0.0,
+            n_clusters=len(np.unique(np.concatenate([one.argmax(axis=1) for one in answers]))),
+            seconds=run.seconds,
+        )
+        history.append(facts)
+        labels = None
+        if preview is not None:
+            labels = preview(head, answers)
+        command = yield facts if labels is None else replace(facts, labels=labels)
+        if command is Command.FINISH:
+            stop_reason = StopReason.FINISHED
+            break
+    grounds = _grounds(run)
+    clusters = None
+    if with_labels:
+        known = answers[0] if grounds[0].is_known else None
+        clusters = yield from _labelled(run, grounds[0], head, facts, known)
+    valid, present = run.plane.valid, None
+    if clusters is not None:
+        counted = clusters if valid is None else clusters[valid]
+        present = np.bincount(counted.ravel(), minlength=head.n_classes) > 0
+    hierarchy = hierarchy_of(maps, answers, present)
+    return Segmentation(
+        labels=np.zeros(run.plane.shape, np.uint8),
+        history=tuple(history),
+        params=params,
+        stop_reason=stop_reason,
+        model=run.model(head=head, hierarchy=hierarchy, numbers=np.arange(1, head.n_classes + 1)),
+        axes=reading.axes,
+        notes=reading.notes,
+        seconds=run.seconds,
+        device=str(run.device),
+        threads=torch.get_num_threads(),
+        clusters=clusters,
+        previewed=tuple(numbers.numbers.tolist()),
+        ground=grounds[0],
+        references=tuple(
+            Painted(*both) for both in zip(grounds[1:], reading.painted[1:], strict=True)
+        ),
+    )
+
+
+def _labelled(
+    run: Run, ground: Groundwork, head: ClassHead, last: Iteration, known: Floats | None
+) -> Generator[Iteration, Command | None, Clusters]:
+    """Find the cluster of every pixel; how much is done is told as facts of the last round."""
+    steps = cluster_steps(ground, head, run.params, known)
+    while True:
+        try:
+            share = next(steps)
+        except StopIteration as end:
+            clusters: Clusters = end.value
+            return clusters
+        yield replace(last, labelled=share, seconds=run.seconds)
+
+
+def _grounds(run: Run) -> list[Groundwork]:
+    """Return the images as labelling uses them; what was learned from is not cut again."""
+    grounds = []
+    for plane, found in zip(run.reading.planes, run.reading.maps, strict=True):
+        is_whole = len(found) == 1 and found[0].leaves.shape == plane.shape
+        grounds.append(Groundwork(plane, run.device, found[0] if is_whole else None))
+    return grounds
+
+
+def _previews(
+    run: Run, maps: list[RegionMap], numbers: LabelNumbers
+) -> Callable[[ClassHead, list[Floats]], Labels]:
+    """Return what makes a preview of a classifier and its answers."""
+    if len(maps) == 1 and maps[0].leaves.shape == run.plane.shape:
+        valid = run.plane.valid
+        return lambda _, answers: _numbered(run, maps, answers, numbers, answers[0], maps[0], valid)
+    source = PreviewPlane.of(run)
+    regions = source.small.regions(source.area, run.device)
+    seen = source.small.valid
+    shown = None if seen is None else seen[source.area]
+
+    def preview(head: ClassHead, answers: list[Floats]) -> Labels:
+        own = regions.spread(head, run.params.continuity_weight)
+        return source.enlarged(_numbered(run, maps, answers, numbers, own, regions, shown))
+
+    return preview
+
+
+def _numbered(
+    run: Run,
+    maps: list[RegionMap],
+    answers: list[Floats],
+    numbers: LabelNumbers,
+    own: Floats,
+    regions: RegionMap,
+    valid: NDArray[np.bool_] | None,
+) -> Labels:
+    """Return the labels of some leaves, merged to as many as are wanted."""
+    hierarchy = hierarchy_of(maps, answers)
+    standing = hierarchy.at_most(run.params.n_labels or hierarchy.n_kinds)
+    clusters = standing[own.argmax(axis=1)].astype(np.int16)[regions.leaves]
+    return numbers.number(clusters, valid)
