@@ -115,7 +115,7 @@ def test_axes_of_older_versions() -> None:
                 "scale",
                 id=f"scale {scale}",
             )
-            for scale in (5, [1, 1], [1, 1, 0, 1], [1, 1, -1, 1], [1, 1, "1", 1], [1, 1, None, 1])
+            for scale in (5, [1, 1], [1, 1, 0, 1], [1, 1, "1", 1], [1, 1, None, 1])
         ),
     ],
 )
@@ -154,7 +154,13 @@ def test_the_first_of_several_images(tmp_path: Path) -> None:
     write(tmp_path / "a.zarr" / "0", "0.4", IMAGE)
     stack = open_frames(tmp_path / "a.zarr")
     assert stack.axes == "TCYX"
-    assert stack.notes == ("The file can hold several images; the first one was read.",)
+    assert stack.notes == ()
+    write(tmp_path / "a.zarr" / "1", "0.4", IMAGE)
+    (note,) = open_frames(tmp_path / "a.zarr", series=1).notes
+    assert "holds 2 images" in note
+    assert "image 1 was read" in note
+    with pytest.raises(InputError, match=r"2 images .* image 2 is asked for"):
+        open_frames(tmp_path / "a.zarr", series=2)
 
 
 @pytest.mark.parametrize(

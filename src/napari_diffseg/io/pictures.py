@@ -15,7 +15,7 @@ from PIL import Image
 from PIL import ImageFile as PillowFile
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.io.facts import ImageFacts, check_level
+from napari_diffseg.io.facts import ALPHA_DROPPED, ImageFacts, check_level, check_series
 from napari_diffseg.io.kinds import DAMAGE, damaged
 from napari_diffseg.io.pixel_size import from_resolution
 from napari_diffseg.io.sources import Index
@@ -24,9 +24,7 @@ from napari_diffseg.io.sources import Index
 _ONE_AT_A_TIME = Lock()
 
 
-def read_picture(
-    path: Path, kind: str, *, indexed: bool = False
-) -> tuple[NDArray[Any], ImageFacts]:
+def read_picture(path: Path, kind: str, *, numbers: bool = False) -> NDArray[Any]:
     """Read a PNG or JPEG file.
 
     Parameters
@@ -35,14 +33,13 @@ def read_picture(
         Of the file.
     kind : str
         ``"PNG"`` or ``"JPEG"``.
-    indexed : bool
-        Whether a palette gives its indices instead of colours.
+    numbers : bool
+        Whether a palette gives its numbers instead of colours.
 
     Returns
     -------
-    pixels : ndarray, (y, x) or (y, x, c)
+    ndarray, (y, x) or (y, x, c)
         Gray, RGB or RGBA.
-    facts : ImageFacts
 
     Raises
     ------
@@ -50,13 +47,11 @@ def read_picture(
         The file is truncated or damaged, or the picture too large for its kind.
     """
     with _opened(path, kind) as image:
-        notes = _notes(image)
         image.load()
-        pixels = np.array(_plain(image, indexed))
-        return pixels, _facts(image, pixels.shape, pixels.dtype, notes)
+        return np.array(_plain(image, numbers))
 
 
-def picture_facts(path: Path, kind: str) -> ImageFacts:
+def picture_facts(path: Path, kind: str, *, numbers: bool = False) -> ImageFacts:
     """Return what the start of a PNG or JPEG file says, without its pixels.
 
     Raises
@@ -68,7 +63,7 @@ def picture_facts(path: Path, kind: str) -> ImageFacts:
         # One pixel goes the way of all, and shows the channels and the type.
         pixel = Image.new(image.mode, (1, 1))
         pixel.info = dict(image.info)
-        sample = np.array(_plain(pixel, indexed=False))
+        sample = np.array(_plain(pixel, numbers))
         shape = (image.height, image.width, *sample.shape[2:])
         return _facts(image, shape, sample.dtype, _notes(image))
 
@@ -100,13 +95,13 @@ def _strict_pillow() -> Iterator[None]:
             PillowFile.LOAD_TRUNCATED_IMAGES = before
 
 
-def _plain(image: Image.Image, indexed: bool) -> Image.Image:
-    """Bring a picture to gray, RGB or RGBA; one with a palette to its indices if wanted."""
+def _plain(image: Image.Image, numbers: bool) -> Image.Image:
+    """Bring a picture to gray, RGB or RGBA; one with a palette to its numbers if wanted."""
     if image.mode == "LA":
         return image.getchannel("L")
-    if image.mode == "P" and not indexed:
+    if image.mode == "P" and not numbers:
         return image.convert("RGBA" if "transparency" in image.info else "RGB")
-    if image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
+    if image.mode == "CMYK":  # pillow itself brings the YCbCr of a JPEG file to RGB
         return image.convert("RGB")
     return image
 
@@ -124,7 +119,7 @@ def _facts(
 def _notes(image: Image.Image) -> tuple[str, ...]:
     notes = []
     if image.mode == "LA":
-        notes.append("The alpha channel was dropped.")
+        notes.append(ALPHA_DROPPED)
     # Known only before the pixels are loaded: how they lie in the file.
     deep = any("16B" in str(tile.args) for tile in getattr(image, "tile", ()))
     if deep and image.mode in ("RGB", "RGBA"):
@@ -144,19 +139,24 @@ class PictureSource:
         Of the file.
     kind : str
         ``"PNG"`` or ``"JPEG"``.
-    level : int
-        0: there is but one resolution.
+    level, series : int
+        0: there is but one resolution and one image.
+    numbers : bool
+        Whether a palette gives its numbers instead of colours.
 
     Raises
     ------
     InputError
-        As for `picture_facts`, or for another level.
+        As for `picture_facts`, or for another level or image.
     """
 
-    def __init__(self, path: Path, kind: str, level: int = 0) -> None:
+    def __init__(
+        self, path: Path, kind: str, level: int = 0, series: int = 0, *, numbers: bool = False
+    ) -> None:
         check_level(level, 1, str(path))
-        self._path, self._kind = path, kind
-        self.facts = picture_facts(path, kind)
+        self._path, self._kind, self._numbers = path, kind, numbers
+        self.facts = picture_facts(path, kind, numbers=numbers)
+        check_series(series, [" × ".join(map(str, self.facts.shape))], str(path))
 
     def reads_whole(self, spatial: tuple[int, ...]) -> bool:
         """Whether a part of a frame costs as much as all of it: always."""
@@ -164,5 +164,9 @@ class PictureSource:
 
     def read(self, index: Index) -> NDArray[Any]:
         """Read a part of the picture."""
-        pixels, facts = read_picture(self._path, self._kind)
-        return pixels.astype(facts.dtype, copy=False)[index]
+        return self.whole()[index]
+
+    def whole(self) -> NDArray[Any]:
+        """Read the picture."""
+        pixels = read_picture(self._path, self._kind, numbers=self._numbers)
+        return pixels.astype(self.facts.dtype, copy=False)
