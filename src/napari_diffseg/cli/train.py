@@ -15,6 +15,7 @@ from napari_diffseg.cli.options import (
     add_level,
     add_options,
     add_parameters,
+    add_series,
     add_space,
     class_names,
     frame_numbers,
@@ -90,6 +91,7 @@ def add_to(commands: Commands) -> None:
         "a whole, for a model of volumes",
     )
     add_level(train)
+    add_series(train)
     add_channels(train)
     add_force_and_quiet(train, "overwrite MODEL")
     add_options(train)
@@ -112,6 +114,7 @@ def _train(args: argparse.Namespace) -> int:
         args.axes,
         volumes=not args.planes,
         level=args.level,
+        series=args.series,
     )
     space = _space(args, found)
     with first_interrupt_finishes() as interrupt:

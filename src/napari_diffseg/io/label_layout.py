@@ -18,6 +18,7 @@ import numpy as np
 from napari_diffseg.errors import InputError, OutputError
 from napari_diffseg.files import cannot_write
 from napari_diffseg.images.pixel_size import PixelSize
+from napari_diffseg.io.facts import Placed
 from napari_diffseg.io.ngff import VERSION, multiscales
 from napari_diffseg.io.pyramid import Level, levels_of
 from napari_diffseg.io.writing import PROVENANCE_KEY
@@ -46,6 +47,7 @@ def create_store(
     volumes: bool,
     pixel_size: PixelSize | None,
     t_step: float | None,
+    placement: Mapping[str, Placed] | None,
     image_label: Mapping[str, Any],
     provenance: Mapping[str, Any],
 ) -> None:
@@ -55,7 +57,7 @@ def create_store(
     ----------
     path : Path
         Nothing may be there.
-    axes, shape, dtype, volumes, pixel_size, t_step, provenance
+    axes, shape, dtype, volumes, pixel_size, t_step, placement, provenance
         As for `LabelStore.create`.
     image_label : mapping
         Names and colours, from `ngff.image_label`.
@@ -78,6 +80,7 @@ def create_store(
         axes,
         pixel_size=pixel_size,
         t_step=t_step,
+        placement=placement,
         factors=[dict(zip(axes, level.steps, strict=True)) for level in levels],
     )
     numbers = [str(number) for number in range(len(levels))]

@@ -17,6 +17,7 @@ from napari_diffseg.errors import InputError
 from napari_diffseg.files import cannot_write
 from napari_diffseg.images.pixel_size import PixelSize
 from napari_diffseg.images.windows import Window, size, whole
+from napari_diffseg.io.facts import Placed
 from napari_diffseg.io.kinds import DAMAGE, first_line
 from napari_diffseg.io.label_layout import LABELS, create_store
 from napari_diffseg.io.ngff import image_label, ome_attributes, read_datasets
@@ -58,6 +59,7 @@ class LabelStore:
         volumes: bool = False,
         pixel_size: PixelSize | None = None,
         t_step: float | None = None,
+        placement: Mapping[str, Placed] | None = None,
         names: Mapping[int, str] | None = None,
         colors: Mapping[int, Sequence[float]] | None = None,
         provenance: Mapping[str, Any] | None = None,
@@ -80,6 +82,8 @@ class LabelStore:
             Becomes the scale and the units.
         t_step : float, optional
             Distance of frames in seconds.
+        placement : mapping of str to Placed, optional
+            Where the pixels of the image lie.
         names : mapping of int to str, optional
             Name of each label.
         colors : mapping of int to 4 floats, optional
@@ -106,6 +110,7 @@ class LabelStore:
             volumes=volumes,
             pixel_size=pixel_size,
             t_step=t_step,
+            placement=placement,
             image_label=image_label(names or {}, colors or {}),
             provenance=provenance or {},
         )
