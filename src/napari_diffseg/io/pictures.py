@@ -121,7 +121,7 @@ def _notes(image: Image.Image) -> tuple[str, ...]:
     if image.mode == "LA":
         notes.append(ALPHA_DROPPED)
     # Known only before the pixels are loaded: how they lie in the file.
-    deep = any("16B" in str(tile.args) for tile in getattr(image, "tile", ()))
+    deep = any("16B" in str(tile[-1]) for tile in getattr(image, "tile", ()))
     if deep and image.mode in ("RGB", "RGBA"):
         notes.append("Colours of 16 bits were read with 8 bits; a TIFF file keeps them whole.")
     n_frames = getattr(image, "n_frames", 1)
