@@ -97,19 +97,17 @@ def write_plate(source: Path, output: Path, fields: Iterable[str]) -> None:
     plate["wells"] = [one for one in plate["wells"] if one["path"] in wells]
     try:
         root = zarr.open_group(output, mode="a", zarr_format=3)
-        root.update_attributes({"ome": {"version": VERSION, "plate": _without_version(plate)}})
+        root.update_attributes({"ome": {"version": VERSION, "plate": plate | {"version": VERSION}}})
         for path, names in wells.items():
             said: dict[str, Any] = deepcopy(dict(_attributes(source / path)["well"]))
             said["images"] = [one for one in said["images"] if one["path"] in names]
             for end in range(1, path.count("/") + 2):
                 group = root.require_group("/".join(path.split("/")[:end]))
-            group.update_attributes({"ome": {"version": VERSION, "well": _without_version(said)}})
+            group.update_attributes(
+                {"ome": {"version": VERSION, "well": said | {"version": VERSION}}}
+            )
     except OSError as error:
         raise cannot_write(output, error) from error
-
-
-def _without_version(said: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in said.items() if key != "version"}
 
 
 def _fields(well: Path) -> Sequence[str]:

@@ -15,7 +15,7 @@ from napari_diffseg.errors import OutputError
 from napari_diffseg.io.kinds import name_of
 from napari_diffseg.params import ApplyParams
 from napari_diffseg.stack.journal import Journal, cannot_write, check_replaceable
-from napari_diffseg.stack.plan import Plan, Target, output_kind
+from napari_diffseg.stack.plan import Plan, Target
 
 if TYPE_CHECKING:
     from napari_diffseg.core.model import Model
@@ -58,7 +58,7 @@ def finish(target: Target, journal: Journal, model: Model, params: ApplyParams) 
     result, placing = journal.result(target.number), journal.placing(target.number)
     store = journal.store(target.number)
     if not result.exists():
-        if output_kind(target.output) == "zarr":
+        if target.kind == "zarr":
             LabelStore.open(store).sweep()
             store.replace(result)
         else:
@@ -104,7 +104,7 @@ def _write_file(
     provenance = _provenance(target, model, params)
     # The writers tell the format by the ending.
     part = result.with_name(f"{target.number}.part{target.output.suffix.lower()}")
-    if output_kind(target.output) == "png":
+    if target.kind == "png":
         write_labels(
             part,
             labels.read(0),

@@ -109,6 +109,11 @@ class Target:
     notes: tuple[str, ...] = ()
 
     @property
+    def kind(self) -> str:
+        """``"zarr"``, ``"tiff"`` or ``"png"``; a field of a plate is a folder without an ending."""
+        return output_kind(self.output) or "zarr"
+
+    @property
     def n_units(self) -> int:
         """Units of work in all."""
         return len(self.frames) * self.n_windows
