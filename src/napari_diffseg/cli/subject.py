@@ -114,9 +114,10 @@ def read_subject(args: argparse.Namespace) -> Subject:
         if not args.quiet:
             say(f"{axes.describe()}: {space.said}")
     elif args.spacing is not None:
+        way_out = ", or state the axes of a volume (such as --axes ZYX)" if len(shape) > 2 else ""
         raise InputError(
             f"--spacing is about volumes, but {file.path} is one plane ({axes.describe()}); leave "
-            "it away, or state the axes of a volume (such as --axes ZYX)."
+            f"it away{way_out}."
         )
     return Subject(
         file=file,
