@@ -19,7 +19,7 @@ from napari_diffseg.errors import InputError, OutputError
 from napari_diffseg.files import cannot_write
 from napari_diffseg.images.pixel_size import PixelSize
 from napari_diffseg.io.facts import Placed
-from napari_diffseg.io.ngff import VERSION, multiscales
+from napari_diffseg.io.ngff_labels import VERSION, multiscales
 from napari_diffseg.io.pyramid import Level, levels_of
 from napari_diffseg.io.writing import PROVENANCE_KEY
 
@@ -60,7 +60,7 @@ def create_store(
     axes, shape, dtype, volumes, pixel_size, t_step, placement, provenance
         As for `LabelStore.create`.
     image_label : mapping
-        Names and colours, from `ngff.image_label`.
+        Names and colours, from `ngff_labels.image_label`.
 
     Raises
     ------

@@ -20,7 +20,8 @@ from napari_diffseg.images.windows import Window, size, whole
 from napari_diffseg.io.facts import Placed
 from napari_diffseg.io.kinds import DAMAGE, first_line
 from napari_diffseg.io.label_layout import LABELS, create_store
-from napari_diffseg.io.ngff import image_label, ome_attributes, read_datasets
+from napari_diffseg.io.ngff import ome_attributes, read_datasets
+from napari_diffseg.io.ngff_labels import image_label
 from napari_diffseg.io.pyramid import CHUNKS
 from napari_diffseg.io.sources import Index
 

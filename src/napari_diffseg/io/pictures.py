@@ -24,8 +24,8 @@ from napari_diffseg.io.sources import Index
 _ONE_AT_A_TIME = Lock()
 
 
-def read_picture(path: Path, kind: str, *, numbers: bool = False) -> NDArray[Any]:
-    """Read a PNG or JPEG file.
+class PictureSource:
+    """A PNG or JPEG file, which is always read as a whole.
 
     Parameters
     ----------
@@ -33,39 +33,46 @@ def read_picture(path: Path, kind: str, *, numbers: bool = False) -> NDArray[Any
         Of the file.
     kind : str
         ``"PNG"`` or ``"JPEG"``.
+    level, series : int
+        0: there is but one resolution and one image.
     numbers : bool
         Whether a palette gives its numbers instead of colours.
 
-    Returns
-    -------
-    ndarray, (y, x) or (y, x, c)
-        Gray, RGB or RGBA.
-
     Raises
     ------
     InputError
-        The file is truncated or damaged, or the picture too large for its kind.
+        The file is truncated or damaged, as far as its start tells, the picture too large for
+        its kind, or another level or image is asked for.
     """
-    with _opened(path, kind) as image:
-        image.load()
-        return np.array(_plain(image, numbers))
 
+    def __init__(
+        self, path: Path, kind: str, level: int = 0, series: int = 0, *, numbers: bool = False
+    ) -> None:
+        check_level(level, 1, str(path))
+        self._path, self._kind, self._numbers = path, kind, numbers
+        with _opened(path, kind) as image:
+            # One pixel goes the way of all, and shows the channels and the type.
+            pixel = Image.new(image.mode, (1, 1))
+            pixel.info = dict(image.info)
+            sample = np.array(_plain(pixel, numbers))
+            shape = (image.height, image.width, *sample.shape[2:])
+            self.facts = _facts(image, shape, sample.dtype, _notes(image))
+        check_series(series, [" × ".join(map(str, shape))], str(path))
 
-def picture_facts(path: Path, kind: str, *, numbers: bool = False) -> ImageFacts:
-    """Return what the start of a PNG or JPEG file says, without its pixels.
+    def reads_whole(self, spatial: tuple[int, ...]) -> bool:
+        """Whether a part of a frame costs as much as all of it: always."""
+        return True
 
-    Raises
-    ------
-    InputError
-        As for `read_picture`, as far as the start of the file tells.
-    """
-    with _opened(path, kind) as image:
-        # One pixel goes the way of all, and shows the channels and the type.
-        pixel = Image.new(image.mode, (1, 1))
-        pixel.info = dict(image.info)
-        sample = np.array(_plain(pixel, numbers))
-        shape = (image.height, image.width, *sample.shape[2:])
-        return _facts(image, shape, sample.dtype, _notes(image))
+    def read(self, index: Index) -> NDArray[Any]:
+        """Read a part of the picture."""
+        return self.whole()[index]
+
+    def whole(self) -> NDArray[Any]:
+        """Read the picture: gray, RGB or RGBA, ``y x`` or ``y x c``."""
+        with _opened(self._path, self._kind) as image:
+            image.load()
+            pixels = np.array(_plain(image, self._numbers))
+        return pixels.astype(self.facts.dtype, copy=False)
 
 
 @contextmanager
@@ -128,45 +135,3 @@ def _notes(image: Image.Image) -> tuple[str, ...]:
     if n_frames > 1:
         notes.append(f"The file holds {n_frames} frames; the first one was read.")
     return tuple(notes)
-
-
-class PictureSource:
-    """A PNG or JPEG file, which is always read as a whole.
-
-    Parameters
-    ----------
-    path : Path
-        Of the file.
-    kind : str
-        ``"PNG"`` or ``"JPEG"``.
-    level, series : int
-        0: there is but one resolution and one image.
-    numbers : bool
-        Whether a palette gives its numbers instead of colours.
-
-    Raises
-    ------
-    InputError
-        As for `picture_facts`, or for another level or image.
-    """
-
-    def __init__(
-        self, path: Path, kind: str, level: int = 0, series: int = 0, *, numbers: bool = False
-    ) -> None:
-        check_level(level, 1, str(path))
-        self._path, self._kind, self._numbers = path, kind, numbers
-        self.facts = picture_facts(path, kind, numbers=numbers)
-        check_series(series, [" × ".join(map(str, self.facts.shape))], str(path))
-
-    def reads_whole(self, spatial: tuple[int, ...]) -> bool:
-        """Whether a part of a frame costs as much as all of it: always."""
-        return True
-
-    def read(self, index: Index) -> NDArray[Any]:
-        """Read a part of the picture."""
-        return self.whole()[index]
-
-    def whole(self) -> NDArray[Any]:
-        """Read the picture."""
-        pixels = read_picture(self._path, self._kind, numbers=self._numbers)
-        return pixels.astype(self.facts.dtype, copy=False)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from napari_diffseg.errors import InputError
 from napari_diffseg.files import cannot_write
 from napari_diffseg.io.kinds import DAMAGE, damaged, is_zarr
-from napari_diffseg.io.ngff import VERSION, ome_attributes
+from napari_diffseg.io.ngff import ome_attributes
+from napari_diffseg.io.ngff_labels import VERSION
 
 if TYPE_CHECKING:
     import zarr
