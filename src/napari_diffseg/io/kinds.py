@@ -16,6 +16,9 @@ _SIGNATURES = {
     b"MM\0*": "TIFF",
     b"II+\0": "TIFF",  # BigTIFF
     b"MM\0+": "TIFF",
+    b"ZISRAWFILE": "CZI",
+    b"\xda\xce\xbe\x0a": "ND2",
+    b"p\0\0\0": "LIF",
 }
 
 ZARR_FILES = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
@@ -54,7 +57,7 @@ def name_of(path: Path) -> str:
 
 
 def kind_of(path: Path) -> str:
-    """Tell the kind of a file by its first bytes: ``"TIFF"``, ``"PNG"`` or ``"JPEG"``.
+    """Tell the kind of a file by its first bytes: ``"TIFF"``, ``"PNG"``, ``"CZI"`` and so on.
 
     Raises
     ------
@@ -65,7 +68,7 @@ def kind_of(path: Path) -> str:
         raise InputError(f"{path} is a folder, but an image file was expected; name a file in it.")
     try:
         with path.open("rb") as file:
-            start = file.read(8)
+            start = file.read(10)
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist; check the name of the file.") from error
     except OSError as error:

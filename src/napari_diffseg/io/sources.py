@@ -106,6 +106,10 @@ def new_source(
             from napari_diffseg.io.tiff_frames import TiffSource
 
             return TiffSource(path, level, series, numbers=numbers)
+        if kind not in ("PNG", "JPEG"):
+            from napari_diffseg.io.vendor_images import VendorSource
+
+            return VendorSource(path, kind, level, series)
         from napari_diffseg.io.pictures import PictureSource
 
         return PictureSource(path, kind, level, series, numbers=numbers)
