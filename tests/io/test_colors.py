@@ -72,6 +72,16 @@ def test_a_palette_that_shows_intensities_leaves_them(tmp_path: Path, hue: Any) 
     assert image.axes == "YX"
 
 
+def test_look_up_tables_of_imagej_are_for_display(tmp_path: Path) -> None:
+    table = RNG.permutation(256 * 256)[: 3 * 256].astype(np.uint16).reshape(3, 256)
+    about: dict[str, Any] = {"photometric": "palette", "colormap": table, "metadata": None}
+    text = "ImageJ=1.53t\nimages=1\n"
+    tifffile.imwrite(tmp_path / "a.tif", GRAY, description=text, **about)
+    image = read_image(tmp_path / "a.tif")
+    np.testing.assert_array_equal(image.pixels, GRAY)
+    assert "in which ImageJ shows the file were left aside" in image.notes[0]
+
+
 def test_class_numbers_are_not_those_of_colours(tmp_path: Path) -> None:
     path = palette(RNG.integers(0, 256, (256, 3)), tmp_path / "a.tif")
     np.testing.assert_array_equal(read_class_numbers(path).pixels, GRAY)

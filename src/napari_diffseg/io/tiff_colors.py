@@ -144,6 +144,10 @@ def _palette(page: tifffile.TiffPage, stored: Colors) -> Colors:
     number = np.arange(len(brightness))
     if brightness.std() > 0 and np.corrcoef(brightness, number)[0, 1] >= _ALIKE:
         return stored
+    if page.is_imagej:  # a look-up table is for display there, whatever its colours
+        return _said(
+            stored, "The colours in which ImageJ shows the file were left aside; its numbers count."
+        )
     lookup = colors.astype(np.uint8)
     return _replaced(stored, partial(_looked_up, lookup), 3, rgb=True)
 

@@ -19,8 +19,10 @@ Page = Any
 """A page of tifffile, or None where one is missing."""
 
 _WORDS = {"T": "time points (T)", "Z": "planes (Z)", "C": "channels (C)"}
-_LISTED = ("ome", "imagej")
+_LISTED = ("ome", "imagej", "mmstack")
 """Kinds of files that list their planes: where all of them are there, the file is whole."""
+_FALLBACKS = ("uniform", "generic")
+"""What tifffile calls files that it cannot bring into the order that their metadata say."""
 _MOST_NAMED = 5
 
 
@@ -68,16 +70,13 @@ def present_planes(
         Planes are missing, and none of the axes has an entry that is complete.
     """
     pages, letters, lengths = _expected(tif, series)
-    if None not in pages and series.kind in _LISTED:
+    if None not in pages:
+        if series.kind not in _LISTED:
+            _check_chain(tif)
         return Present(series)
     _check_chain(tif)
-    if None not in pages and not tif.is_imagej:
-        return Present(series)
     there = np.array([page is not None for page in pages]).reshape(lengths)
-    said = f"{path.name} holds {there.sum()} of the {there.size} planes that its metadata list"
-    if missing := ome.missing(path):
-        more = ", …" if len(missing) > _MOST_NAMED else ""
-        said += f" (not beside it: {', '.join(missing[:_MOST_NAMED])}{more})"
+    said = _counted(there, ome.missing(path), path)
     entries = _complete(there, letters)
     if entries is None:
         raise InputError(
@@ -91,9 +90,16 @@ def present_planes(
     }
     read = " and ".join(f"the {_words(letter)} {_ranges(kept[letter])}" for letter in kept)
     places = np.arange(there.size).reshape(lengths)[np.ix_(*entries)]
-    sides = tuple(len(found) for found in entries)
-    notes = (f"{said}; {read} were read.",) if kept else ()
-    return Present(_cut(series, pages, letters, places, sides), kept, notes)
+    return Present(_cut(series, pages, letters, places), kept, (f"{said}; {read} were read.",))
+
+
+def _counted(there: NDArray[np.bool_], missing: list[str], path: Path) -> str:
+    """Say how many planes there are, and which files are not."""
+    said = f"{path.name} holds {there.sum()} of the {there.size} planes that its metadata list"
+    if not missing:
+        return said
+    more = ", …" if len(missing) > _MOST_NAMED else ""
+    return f"{said} (not beside it: {', '.join(missing[:_MOST_NAMED])}{more})"
 
 
 def _words(letter: str) -> str:
@@ -105,8 +111,10 @@ def _expected(
 ) -> tuple[list[Page], str, tuple[int, ...]]:
     """Return the planes that there should be, None for a missing one, and the axes of these."""
     pages = list(series.pages)
-    if tif.is_imagej and series.kind not in ("imagej", "ome"):
-        return _expected_by_imagej(tif, pages)
+    if tif.is_imagej and series.kind in _FALLBACKS and len(tif.series) == 1:
+        found = _expected_by_imagej(tif, pages)
+        if found is not None:
+            return found
     n_inner = len(series.keyframe.shape)
     lengths = tuple(series.shape[: len(series.shape) - n_inner])
     if None in pages and prod(lengths) != len(pages):
@@ -116,16 +124,18 @@ def _expected(
 
 def _expected_by_imagej(
     tif: tifffile.TiffFile, pages: list[Page]
-) -> tuple[list[Page], str, tuple[int, ...]]:
-    """Return what ImageJ says of planes that tifffile could not bring into its order."""
+) -> tuple[list[Page], str, tuple[int, ...]] | None:
+    """Return what ImageJ says of planes that are fewer than it says; None where they are not."""
     said = tif.imagej_metadata or {}
     sizes = {"T": said.get("frames", 1), "Z": said.get("slices", 1), "C": said.get("channels", 1)}
     letters = "".join(letter for letter, size in sizes.items() if size > 1)
     lengths = tuple(int(sizes[letter]) for letter in letters)
     missing = prod(lengths) - len(pages)
-    if len(pages) == 1 or missing < 0 or len(tif.series) > 1:
-        raise tifffile.TiffFileError("other planes than ImageJ wrote")
-    return pages + [None] * missing, letters, lengths
+    if (
+        len(pages) == 1 and missing > 0
+    ):  # ImageJ can put all planes behind one page: then bytes are missing
+        raise tifffile.TiffFileError("fewer planes than ImageJ wrote")
+    return (pages + [None] * missing, letters, lengths) if missing > 0 else None
 
 
 def _cut(
@@ -133,13 +143,12 @@ def _cut(
     pages: list[Page],
     letters: str,
     places: NDArray[np.intp],
-    sides: tuple[int, ...],
 ) -> tifffile.TiffPageSeries:
     """Make an image of some of the planes of another one, at all of its resolutions."""
     levels = [
         tifffile.TiffPageSeries(
             [(pages if number == 0 else list(level.pages))[place] for place in places.ravel()],
-            (*sides, *level.keyframe.shape),
+            (*places.shape, *level.keyframe.shape),
             level.dtype,
             letters + level.keyframe.axes,
             parent=level.parent,
