@@ -118,6 +118,20 @@ def test_a_field_that_cannot_be_read_is_named_and_left_out(
     assert [one["path"] for one in well.attrs["ome"]["well"]["images"]] == ["0"]
 
 
+def test_a_well_and_a_plate_that_are_damaged_stop_nobody(
+    model: Model, plate: Path, tmp_path: Path
+) -> None:
+    (plate / "A" / "1" / ".zattrs").write_text("{")
+    report = apply(model, plate, tmp_path / "labels.zarr")
+    assert (report.done, [name for name, _ in report.failed]) == (1, ["screen.zarr/A/1"])
+    HCS.from_zarr(zarr.open_group(tmp_path / "labels.zarr", mode="r"))
+    broken = tmp_path / "broken.zarr"
+    zarr.create_group(broken, zarr_format=2)
+    (broken / ".zattrs").write_text("{")
+    report = apply(model, [broken, plate], tmp_path / "out")
+    assert "broken.zarr" in [name for name, _ in report.failed]
+
+
 def test_plates_and_images_into_a_folder(
     model: Model, frames: np.ndarray, plate: Path, tmp_path: Path
 ) -> None:

@@ -35,24 +35,33 @@ class Plate:
 
 
 def find_plate(path: Path) -> Plate | None:
-    """Return the plate that a folder holds; None where it holds something else.
+    """Return the plate that a folder holds; None where it holds something else, or is damaged.
+
+    A well that is damaged counts as a field, so that whoever opens that says so.
 
     Raises
     ------
     InputError
-        The folder is damaged, or no field of the plate is there.
+        No field of the plate is there.
     """
-    plate = _attributes(path).get("plate") if is_zarr(path) else None
+    try:
+        plate = _attributes(path).get("plate") if is_zarr(path) else None
+    except InputError:
+        return None
     if not isinstance(plate, Mapping):
         return None
-    wells = _paths(plate.get("wells"))
-    fields = tuple(f"{well}/{field}" for well in wells for field in _fields(path / well))
+    wells, fields = _paths(plate.get("wells")), list[str]()
+    for well in wells:
+        try:
+            fields += [f"{well}/{field}" for field in _fields(path / well)]
+        except InputError:
+            fields.append(well)
     if not fields:
         raise InputError(
             f"{path} is a plate of {len(wells)} wells, but of none of them is an image there; copy "
             "it again, or name an image."
         )
-    return Plate(path, fields)
+    return Plate(path, tuple(fields))
 
 
 def what_is_in(path: Path, group: zarr.Group) -> str:
