@@ -217,3 +217,16 @@ def test_faxes_are_black_and_white_as_pillow_sees_them(tmp_path: Path, codec: st
     image = read_image(tmp_path / "a.tif")
     np.testing.assert_array_equal(image.pixels.astype(bool), bits)
     np.testing.assert_array_equal(read_class_numbers(tmp_path / "a.tif").pixels.astype(bool), bits)
+
+
+def test_slides_of_aperio_in_ycbcr(tmp_path: Path) -> None:
+    """Their compression says that the three samples are YCbCr, while the file calls them RGB."""
+    picture = Image.fromarray(RGB).convert("YCbCr")
+    about: dict[str, Any] = {"compression": "jpeg2000", "compressionargs": {"reversible": True}}
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.asarray(picture), photometric="rgb", **about)
+    with tifffile.TiffFile(path, mode="r+b") as tif:
+        tif.pages[0].tags["Compression"].overwrite(33003)
+    image = read_image(path)
+    assert image.rgb
+    np.testing.assert_array_equal(image.pixels, np.asarray(picture.convert("RGB")))
