@@ -99,7 +99,7 @@ def test_what_is_missing_of_a_set_is_said(
     assert run("train", path, "-o", model) == 0
     assert "holds 4 of the 6 planes" in said(capsys)
     assert run("apply", model, path, "-o", tmp_path / "o.ome.tif") == 0
-    assert "time points (T) 0 to 3 were read" in said(capsys)
+    assert "time points (T) 0 to 3" in said(capsys)
     assert open_frames(tmp_path / "o.ome.tif").n_frames == 4
 
 

@@ -282,9 +282,18 @@ def test_an_array_that_does_not_know_its_shape():
     assert resolve_axes(lazy.compute_chunk_sizes().shape).shape == (16, 30)
 
 
-@pytest.mark.parametrize("shape", [(9, 17, 21), (4, 5, 30, 40), (5, 30, 40, 3), (6, 4, 30, 40)])
+@pytest.mark.parametrize(
+    "shape", [(9, 17, 21), (4, 5, 30, 40), (5, 30, 40, 3), (6, 4, 30, 40), (5, 6, 1, 30, 40)]
+)
 def test_axes_that_are_given_as_an_example_can_be_stated(shape):
     with pytest.raises(InputError, match="cannot be guessed") as caught:
         resolve_axes(shape)
-    for example in re.findall("'([TCZYX]+)'", str(caught.value)):
+    examples = re.findall("'([TCZYX]+)'", str(caught.value))
+    assert examples
+    for example in examples:
         assert resolve_axes(shape, example).axes == example
+
+
+def test_more_axes_than_can_be_stated_call_for_a_frame():
+    with pytest.raises(InputError, match="give one frame of it"):
+        resolve_axes((5, 6, 7, 30, 40))

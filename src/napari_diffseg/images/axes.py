@@ -300,8 +300,12 @@ def _state_axes(shape: tuple[int, ...]) -> str:
     examples = {2: "'YX'", 3: "'CYX' or 'ZYX'", 4: "'CZYX' or 'ZCYX'"}
     if len(shape) == 4 and shape[-1] in (3, 4):
         examples[4] = "'ZYXC'"
-    found = examples.get(len(shape), "'TCZYX' where T is 1 long")
-    return f"state its axes with one letter for each, for example {found}"
+    if len(shape) == 5 and 1 in shape:
+        place = shape.index(1)
+        examples[5] = f"'{'CZYX'[:place]}T{'CZYX'[place:]}'"
+    if len(shape) not in examples:
+        return "give one frame of it, with the axes C, Z, Y and X at most"
+    return f"state its axes with one letter for each, for example {examples[len(shape)]}"
 
 
 def _guess_plane(core: tuple[int, ...]) -> str | None:

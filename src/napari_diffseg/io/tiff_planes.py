@@ -88,9 +88,9 @@ def present_planes(
         for letter, found, length in zip(letters, entries, lengths, strict=True)
         if len(found) < length
     }
-    read = " and ".join(f"the {_words(letter)} {_ranges(kept[letter])}" for letter in kept)
+    read = " and ".join(f"{_words(letter)} {_ranges(kept[letter])}" for letter in kept)
     places = np.arange(there.size).reshape(lengths)[np.ix_(*entries)]
-    return Present(_cut(series, pages, letters, places), kept, (f"{said}; {read} were read.",))
+    return Present(_cut(series, pages, letters, places), kept, (f"{said}; what was read: {read}.",))
 
 
 def _counted(there: NDArray[np.bool_], missing: list[str], path: Path) -> str:
