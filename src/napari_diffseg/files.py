@@ -46,6 +46,11 @@ def check_place(path: Path, *, force: bool = False) -> None:
         ) from error
 
 
+def followed(path: Path) -> Path:
+    """Return where a symbolic link leads, so that what is written does not take its place."""
+    return path.resolve() if path.is_symlink() else path
+
+
 def cannot_write(path: Path, error: OSError) -> OutputError:
     """Say that something cannot be written, and what to do where the disk is full."""
     if error.errno in (ENOSPC, EDQUOT):
@@ -56,6 +61,8 @@ def cannot_write(path: Path, error: OSError) -> OutputError:
 @contextmanager
 def written_whole(path: Path, *, force: bool = False) -> Iterator[BinaryIO]:
     """Open a file to write to; it gets its name once all is written, and else vanishes.
+
+    A symbolic link stays one: what it leads to is written.
 
     Parameters
     ----------
@@ -69,6 +76,7 @@ def written_whole(path: Path, *, force: bool = False) -> Iterator[BinaryIO]:
     OutputError
         As for `check_place`; or the disk is full.
     """
+    path = followed(path)
     check_place(path, force=force)
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:

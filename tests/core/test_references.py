@@ -147,6 +147,14 @@ def test_bad_input(images, scribbles, sentence, options):
         train(images, scribbles=scribbles, options=options)
 
 
+@pytest.mark.parametrize(
+    ("shape", "axes"), [((24, 30), None), ((24, 30, 3), None), ((5, 24, 30), "ZYX")]
+)
+def test_one_image_in_place_of_a_list(shape, axes, options):
+    with pytest.raises(InputError, match=r"a list is expected; write train\(\[image\]\)"):
+        train(np.ones(shape, np.uint8), axes=axes, options=options)
+
+
 def test_images_of_other_channels_are_refused(options):
     gray, picture = np.eye(40, dtype=np.uint8), np.zeros((40, 40, 3), np.uint8)
     with pytest.raises(InputError, match="Image 2 has .*RGB"):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import dask.array as da
 import numpy as np
 import pytest
@@ -269,3 +271,29 @@ def test_pixels_must_be_real_numbers(image):
 def test_axes_of_another_image_are_refused():
     with pytest.raises(InputError, match="read for the shape"):
         channels_first(np.zeros((4, 5)), resolve_axes((5, 4)))
+
+
+def test_an_array_that_does_not_know_its_shape():
+    pixels = np.arange(600.0).reshape(20, 30)
+    lazy = da.from_array(pixels)
+    lazy = lazy[lazy[:, 0] > 100]
+    with pytest.raises(InputError, match=r"chunks are of unknown sizes.*compute_chunk_sizes\(\)"):
+        resolve_axes(lazy.shape)
+    assert resolve_axes(lazy.compute_chunk_sizes().shape).shape == (16, 30)
+
+
+@pytest.mark.parametrize(
+    "shape", [(9, 17, 21), (4, 5, 30, 40), (5, 30, 40, 3), (6, 4, 30, 40), (5, 6, 1, 30, 40)]
+)
+def test_axes_that_are_given_as_an_example_can_be_stated(shape):
+    with pytest.raises(InputError, match="cannot be guessed") as caught:
+        resolve_axes(shape)
+    examples = re.findall("'([TCZYX]+)'", str(caught.value))
+    assert examples
+    for example in examples:
+        assert resolve_axes(shape, example).axes == example
+
+
+def test_more_axes_than_can_be_stated_call_for_a_frame():
+    with pytest.raises(InputError, match="give one frame of it"):
+        resolve_axes((5, 6, 7, 30, 40))

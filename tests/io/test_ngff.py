@@ -7,11 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
+from ome_zarr_models.v05 import Image
 
 from napari_diffseg.errors import InputError
+from napari_diffseg.io.facts import Placed
 from napari_diffseg.io.frames import open_frames
-from napari_diffseg.io.ngff import image_label, multiscales, read_multiscale
+from napari_diffseg.io.ngff import read_multiscale
+from napari_diffseg.io.ngff_labels import image_label, multiscales
 from napari_diffseg.io.pixel_size import PixelSize
+from napari_diffseg.io.reading import read_image
+from napari_diffseg.io.writing import write_labels
 
 PIXELS = np.random.default_rng(0).integers(0, 4000, (3, 2, 16, 12)).astype(np.uint16)
 AXES = [
@@ -115,7 +120,7 @@ def test_axes_of_older_versions() -> None:
                 "scale",
                 id=f"scale {scale}",
             )
-            for scale in (5, [1, 1], [1, 1, 0, 1], [1, 1, -1, 1], [1, 1, "1", 1], [1, 1, None, 1])
+            for scale in (5, [1, 1], [1, 1, 0, 1], [1, 1, "1", 1], [1, 1, None, 1])
         ),
     ],
 )
@@ -154,7 +159,13 @@ def test_the_first_of_several_images(tmp_path: Path) -> None:
     write(tmp_path / "a.zarr" / "0", "0.4", IMAGE)
     stack = open_frames(tmp_path / "a.zarr")
     assert stack.axes == "TCYX"
-    assert stack.notes == ("The file can hold several images; the first one was read.",)
+    assert stack.notes == ()
+    write(tmp_path / "a.zarr" / "1", "0.4", IMAGE)
+    (note,) = open_frames(tmp_path / "a.zarr", series=1).notes
+    assert "holds 2 images" in note
+    assert "image 1 was read" in note
+    with pytest.raises(InputError, match=r"2 images .* image 2 is asked for"):
+        open_frames(tmp_path / "a.zarr", series=2)
 
 
 @pytest.mark.parametrize(
@@ -181,3 +192,125 @@ def test_names_and_colours_are_of_the_same_labels() -> None:
     for wrong in ((1, 0, 0), (2, 0, 0, 1), (float("nan"), 0, 0, 1)):
         with pytest.raises(InputError, match="colour"):
             image_label({}, {1: wrong})
+
+
+# --- axes by type, and what a person says ------------------------------------------
+
+
+def axis(name: str, kind: str | None = None) -> dict[str, str]:
+    return {"name": name} | ({"type": kind} if kind else {})
+
+
+SPACE = [axis("y", "space"), axis("x", "space")]
+
+
+@pytest.mark.parametrize(
+    ("axes", "letters"),
+    [
+        ([axis("channel", "channel"), *SPACE], "CYX"),
+        ([axis("frame", "time"), axis("ch", "channel"), *SPACE], "TCYX"),
+        ([axis("depth", "space"), axis("row", "space"), axis("col", "space")], "ZYX"),
+        ([axis("x", "space"), axis("c", "channel"), axis("y", "space")], "XCY"),
+        ([axis("t", "channel"), *SPACE], "CYX"),
+        ([axis("Time"), axis("Channel"), axis("Y"), axis("X")], "TCYX"),
+        ([axis("c", "array"), *SPACE], "CYX"),
+    ],
+)
+def test_axes_are_known_by_their_type(axes: Any, letters: str) -> None:
+    image = {"axes": axes, "datasets": [{"path": "0"}]}
+    assert read_multiscale({"multiscales": [image]}, "a.zarr").axes == letters
+
+
+def scaled(scale: Any, translation: Any = None) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = [{"type": "scale", "scale": scale}]
+    if translation is not None:
+        found.append({"type": "translation", "translation": translation})
+    return found
+
+
+def write_one(path: Path, pixels: Any, axes: Any, steps: Any, **more: Any) -> Path:
+    group = zarr.create_group(path, zarr_format=2)
+    group.create_array("0", data=pixels)
+    image = {"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": steps}]}
+    group.update_attributes({"multiscales": [image | more]})
+    return path
+
+
+def test_what_a_person_states_comes_before_the_metadata(tmp_path: Path) -> None:
+    axes = [axis("q", "phase"), axis("y", "space"), axis("x", "space")]
+    path = write_one(tmp_path / "a.zarr", PIXELS[0], axes, scaled([1, 2, 3]))
+    for read in (open_frames, read_image):
+        with pytest.raises(InputError, match=r"'q' is no axis .* state its axes \(--axes\)"):
+            read(path)
+    assert open_frames(path, "TYX").axes == "TYX"
+    image = read_image(path, axes="CYX")
+    assert (image.axes, image.placement["X"].step) == ("CYX", 3)
+    with pytest.raises(InputError, match="name 2 axes, but the image has 3"):
+        open_frames(path, "YX")
+
+
+def test_scale_and_translation_of_both_levels_are_joined() -> None:
+    steps = scaled([-0.5, 2], [100, 200])
+    image = {"axes": SPACE, "datasets": [{"path": "0", "coordinateTransformations": steps}]}
+    image["coordinateTransformations"] = scaled([2, 2], [1, 0])
+    found = read_multiscale({"multiscales": [image]}, "a.zarr")
+    assert found.placement == {"Y": (-1, 201, None), "X": (4, 400, None)}
+
+
+def test_labels_lie_where_the_image_lies(tmp_path: Path) -> None:
+    axes = [one | {"unit": "micrometer"} for one in SPACE]
+    path = write_one(tmp_path / "a.zarr", PIXELS[0, 0], axes, scaled([-0.5, 0.25], [100, 200]))
+    image = read_image(path)
+    assert image.pixel_size == PixelSize(0.5, 0.25, "µm")
+    labels = np.ones(image.pixels.shape, np.uint8)
+    write_labels(
+        tmp_path / "o.ome.zarr", labels, pixel_size=image.pixel_size, placement=image.placement
+    )
+    for folder in (tmp_path / "o.ome.zarr", tmp_path / "o.ome.zarr" / "labels" / "diffseg"):
+        written = zarr.open_group(folder, mode="r").attrs["ome"]["multiscales"][0]
+        assert written["datasets"][0]["coordinateTransformations"] == scaled(
+            [-0.5, 0.25], [100, 200]
+        )
+        Image.from_zarr(zarr.open_group(folder, mode="r"))
+
+
+def test_starts_are_brought_to_the_unit_of_the_labels() -> None:
+    placed = {
+        "T": Placed(500, 1500, "millisecond"),
+        "Y": Placed(250, 1000, "nanometer"),
+        "X": Placed(250, 2000, "furlong"),
+    }
+    (written,) = multiscales(
+        "TYX", ["0"], name="a", pixel_size=PixelSize(0.25, 0.25, "µm"), t_step=0.5, placement=placed
+    )
+    assert written["datasets"][0]["coordinateTransformations"] == scaled(
+        [0.5, 0.25, 0.25], [1.5, 1.0, 0.0]
+    )
+
+
+def test_a_scale_without_a_unit_is_kept() -> None:
+    placed = {"Y": Placed(0.5, 0, None), "X": Placed(-0.5, 7, None)}
+    (written,) = multiscales("YX", ["0", "1"], name="a", pixel_size=None, placement=placed)
+    steps = [one["coordinateTransformations"] for one in written["datasets"]]
+    assert steps == [scaled([0.5, -0.5], [0, 7]), scaled([1, -1], [0, 7])]
+    assert "unit" not in written["axes"][0]
+
+
+@pytest.mark.parametrize(
+    "wrong", [scaled([1, 0]), scaled([1, float("inf")]), scaled([1, 1], [1]), scaled([1, 1], "a")]
+)
+def test_places_that_make_no_sense(wrong: Any) -> None:
+    image = {"axes": SPACE, "datasets": [{"path": "0", "coordinateTransformations": wrong}]}
+    with pytest.raises(InputError, match="not one number for each axis"):
+        read_multiscale({"multiscales": [image]}, "a.zarr")
+
+
+def test_several_images_in_one_group(tmp_path: Path) -> None:
+    path = write_one(tmp_path / "a.zarr", PIXELS[0, 0], SPACE, scaled([1, 1]))
+    group = zarr.open_group(path, mode="r+")
+    group.create_array("other", data=PIXELS[0, 1])
+    second = {"name": "second", "axes": SPACE, "datasets": [{"path": "other"}]}
+    group.update_attributes({"multiscales": [*group.attrs["multiscales"], second]})
+    image = read_image(path, series=1)
+    np.testing.assert_array_equal(image.pixels, PIXELS[0, 1])
+    assert "1: second" in image.notes[0]

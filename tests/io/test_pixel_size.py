@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 
 from napari_diffseg.errors import InputError
+from napari_diffseg.io.ome_xml import read_ome_xml
 from napari_diffseg.io.pixel_size import (
     PixelSize,
     from_imagej,
-    from_ome_xml,
     from_resolution,
     parse_unit,
 )
@@ -109,7 +109,7 @@ def ome_xml(attributes: str) -> str:
     ],
 )
 def test_ome_xml(xml: str, expected: PixelSize | None) -> None:
-    assert from_ome_xml(xml) == expected
+    assert read_ome_xml(xml).pixel_size == expected
 
 
 def test_imagej() -> None:

@@ -324,7 +324,7 @@ def test_file_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         read_image(tmp_path / "secret.tif")
 
 
-def test_compression_that_needs_another_package_is_named(
+def test_compression_that_cannot_be_read_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(self: object) -> None:
@@ -332,7 +332,7 @@ def test_compression_that_needs_another_package_is_named(
 
     tifffile.imwrite(tmp_path / "lzw.tif", GRAY)
     monkeypatch.setattr(tifffile.TiffPageSeries, "asarray", refuse)
-    with pytest.raises(InputError, match="pip install imagecodecs"):
+    with pytest.raises(InputError, match=r"compressed in a way .* LZW"):
         read_image(tmp_path / "lzw.tif")
 
 

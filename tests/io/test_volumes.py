@@ -18,7 +18,7 @@ from ome_zarr_models.v05 import Image, ImageLabel
 from napari_diffseg.errors import InputError, OutputError
 from napari_diffseg.images.pixel_size import PixelSize
 from napari_diffseg.images.windows import tiles, whole
-from napari_diffseg.io import label_store, reading, writing
+from napari_diffseg.io import label_store, tiff_frames, writing
 from napari_diffseg.io.frames import open_frames, open_series
 from napari_diffseg.io.label_store import LabelStore
 from napari_diffseg.io.pyramid import CHUNKS
@@ -149,7 +149,7 @@ def test_names_of_channels_of_a_zarr(tmp_path: Path, omero: object, names: tuple
 def test_large_plain_tiffs_are_mapped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, byteorder: str
 ) -> None:
-    monkeypatch.setattr(reading, "_MOST_READ", 100)
+    monkeypatch.setattr(tiff_frames, "_MOST_READ", 100)
     path = save_ome(tmp_path / "a.ome.tif", MOVIE[0], "CZYX", byteorder=byteorder)
     image = read_image(path)
     assert isinstance(image.pixels, np.memmap)
@@ -161,7 +161,7 @@ def test_large_plain_tiffs_are_mapped(
 
 
 def test_a_mapped_file_that_is_cut_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "_MOST_READ", 100)
+    monkeypatch.setattr(tiff_frames, "_MOST_READ", 100)
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, VOLUME, metadata=None)
     path.write_bytes(path.read_bytes()[:-2000])

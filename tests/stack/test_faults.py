@@ -17,7 +17,8 @@ import pytest
 
 from napari_diffseg import Model
 from napari_diffseg.errors import OutputError
-from napari_diffseg.stack import outputs, run, work
+from napari_diffseg.stack import run, work
+from napari_diffseg.stack.plan import output_kind
 from napari_diffseg.stack.run import apply_stack
 from tests.stack.conftest import FORMATS, N_FRAMES, apply, contents, leftovers, result_of
 
@@ -321,4 +322,4 @@ def test_what_a_straggler_writes_after_the_end_does_no_harm(
         real(*jobs[0])
     result_of(again)
     assert contents(output) == undisturbed["out.ome.zarr"]
-    assert outputs.output_kind(output) == "zarr"
+    assert output_kind(output) == "zarr"

@@ -13,6 +13,7 @@ from napari_diffseg.cli.options import (
     add_force_and_quiet,
     add_level,
     add_options,
+    add_series,
     frame_slice,
     read_apply_parameters,
     read_options,
@@ -72,6 +73,7 @@ def _add_output(apply: argparse.ArgumentParser) -> None:
     )
     add_axes(apply, "an input", "TYX or TZYX")
     add_level(apply)
+    add_series(apply)
     apply.add_argument(
         "--table",
         type=Path,
@@ -121,6 +123,7 @@ def _apply(args: argparse.Namespace) -> int:
         force=args.force,
         axes=args.axes,
         level=args.level,
+        series=args.series,
         table=args.table,
     )
     report = _drain(progress, quiet=args.quiet)

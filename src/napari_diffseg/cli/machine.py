@@ -16,7 +16,18 @@ from napari_diffseg import __version__
 from napari_diffseg.cli.terminal import Commands
 from napari_diffseg.errors import DiffSegError
 
-_PACKAGES = ("torch", "numpy", "scikit-image", "tifffile", "pillow", "zarr", "dask", "napari")
+_PACKAGES = (
+    "torch",
+    "numpy",
+    "scikit-image",
+    "tifffile",
+    "imagecodecs",
+    "pillow",
+    "zarr",
+    "bioio",
+    "dask",
+    "napari",
+)
 """Packages whose versions ``info`` prints."""
 
 

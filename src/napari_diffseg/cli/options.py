@@ -65,6 +65,18 @@ def add_level(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_series(parser: argparse.ArgumentParser) -> None:
+    """Add ``--series``, which chooses one of several images in a file."""
+    parser.add_argument(
+        "--series",
+        type=int,
+        default=0,
+        metavar="N",
+        help="which image of a file that holds several; 0 is the first, and what is read says "
+        "which there are (default: %(default)s)",
+    )
+
+
 def add_channels(parser: argparse.ArgumentParser) -> None:
     """Add the options that choose channels and say how they are taken."""
     parser.add_argument(

@@ -79,6 +79,7 @@ def segment_planes(
         args.output,
         labels,
         pixel_size=subject.pixel_size,
+        placement=subject.placement,
         provenance=provenance | dict(model.facts.provenance),
         force=args.force,
     )
@@ -140,7 +141,7 @@ class _Planes:
     def open(cls, args: argparse.Namespace, subject: Subject, painted: ImageFile | None) -> _Planes:
         from napari_diffseg.io.frames import open_frames
 
-        stack = open_frames(args.image, subject.axes.axes, level=args.level)
+        stack = open_frames(args.image, subject.axes.axes, level=args.level, series=args.series)
         shape, region = subject.axes.spatial_shape, subject.region
         strokes = None if painted is None else turned(painted.pixels, subject.axes.axes)
         if painted is not None and strokes is not None and strokes.shape != shape:

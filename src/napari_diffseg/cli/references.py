@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +76,7 @@ def read_references(
     *,
     volumes: bool = False,
     level: int = 0,
+    series: int = 0,
 ) -> References:
     """Read reference images.
 
@@ -92,8 +94,8 @@ def read_references(
         Axes of the files, where that is stated.
     volumes : bool
         Whether the planes of a file (Z) are one image together.
-    level : int
-        Which resolution of the files.
+    level, series : int
+        Which resolution, and which image, of the files.
 
     Raises
     ------
@@ -103,13 +105,14 @@ def read_references(
     from napari_diffseg.io.frames import open_frames
     from napari_diffseg.io.reading import read_class_numbers
 
+    opened = partial(open_frames, axes=axes, volumes=volumes, level=level, series=series)
     found: References | None = None
     for path, strokes in zip(paths, scribbles, strict=True):
         painted = None if strokes is None else read_class_numbers(strokes).pixels
-        stack = open_frames(path, axes, volumes=volumes, level=level)
+        stack = opened(path)
         if painted is not None and painted.ndim == 3 and painted.shape == stack.shape:
             # Strokes have the shape of the file: then no axis of it is channels.
-            stack = open_frames(path, axes, n_channels=1, volumes=volumes, level=level)
+            stack = opened(path, n_channels=1)
         first, found = found, _of_kind(stack, found, paths[0], axes)
         if first is not None and _is_apart(stack.spacing, first.spacing):
             found.apart.append(path.name)

@@ -15,6 +15,7 @@ from napari_diffseg.cli.options import (
     add_options,
     add_parameters,
     add_region,
+    add_series,
     add_space,
     read_options,
     read_parameters,
@@ -64,6 +65,7 @@ def add_to(commands: Commands) -> None:
         "plane, or from those with scribbles, and labels all of them",
     )
     add_level(segment)
+    add_series(segment)
     add_channels(segment)
     add_region(segment)
     add_fill(segment)
@@ -119,6 +121,7 @@ def _write(
         args.output,
         result.labels,
         pixel_size=subject.pixel_size,
+        placement=subject.placement,
         provenance={**provenance_of(subject, painted, args), **result.provenance()},
         force=args.force,
     )

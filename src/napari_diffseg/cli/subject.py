@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from napari_diffseg.images.axes import ImageAxes
     from napari_diffseg.images.channels import Channel
+    from napari_diffseg.io.facts import Placed
     from napari_diffseg.io.reading import ImageFile
 
 
@@ -37,6 +39,8 @@ class Subject:
         Distances of the voxels of a volume along z, y and x; None where nobody knows.
     pixel_size : PixelSize or None
         What the labels get.
+    placement : mapping of str to Placed
+        Where the pixels lie, for the labels.
     channels : tuple of Channel, or None
         Those to look at; None where all are.
     region : ndarray of bool, (y, x) or (z, y, x), or None
@@ -47,6 +51,7 @@ class Subject:
     axes: ImageAxes
     spacing: Distances | None
     pixel_size: PixelSize | None
+    placement: Mapping[str, Placed]
     channels: tuple[Channel, ...] | None
     region: NDArray[np.bool_] | None
 
@@ -72,8 +77,7 @@ def provenance_of(
     said: dict[str, Any] = {"image": subject.file.path.name}
     if painted is not None:
         said["scribbles"] = painted.path.name
-    if args.level:
-        said["level"] = args.level
+    said |= {name: getattr(args, name) for name in ("level", "series") if getattr(args, name)}
     if subject.spacing is not None:
         said["spacing"] = list(subject.spacing)
     if subject.channels is not None:
@@ -99,7 +103,7 @@ def read_subject(args: argparse.Namespace) -> Subject:
     from napari_diffseg.images.axes import resolve_axes
     from napari_diffseg.io.reading import read_image
 
-    file = read_image(args.image, level=args.level).stated(args.axes)
+    file = read_image(args.image, level=args.level, series=args.series, axes=args.axes)
     shape = tuple(file.pixels.shape)
     _check_one_frame(file, shape)
     axes = resolve_axes(shape, file.axes, rgb=file.rgb)
@@ -110,15 +114,18 @@ def read_subject(args: argparse.Namespace) -> Subject:
         if not args.quiet:
             say(f"{axes.describe()}: {space.said}")
     elif args.spacing is not None:
+        way_out = ", or state the axes of a volume (such as --axes ZYX)" if len(shape) > 2 else ""
         raise InputError(
             f"--spacing is about volumes, but {file.path} is one plane ({axes.describe()}); leave "
-            "it away, or state the axes of a volume (such as --axes ZYX)."
+            f"it away{way_out}."
         )
     return Subject(
         file=file,
         axes=axes,
         spacing=spacing,
         pixel_size=size,
+        # Without a unit the file's own distances would contradict those that are stated.
+        placement={} if args.spacing is not None and size is None else file.placement,
         channels=chosen_channels(args, axes.n_channels, file.channel_names, rgb=axes.rgb),
         region=args.region and read_region(args.region, axes.spatial_shape, axes.axes),
     )

@@ -16,6 +16,7 @@ from napari_diffseg.cli.options import (
     add_level,
     add_options,
     add_parameters,
+    add_series,
     add_space,
     class_names,
     frame_numbers,
@@ -91,6 +92,7 @@ def add_to(commands: Commands) -> None:
         "a whole, for a model of volumes",
     )
     add_level(train)
+    add_series(train)
     add_channels(train)
     add_fill(train)
     add_force_and_quiet(train, "overwrite MODEL")
@@ -114,6 +116,7 @@ def _train(args: argparse.Namespace) -> int:
         args.axes,
         volumes=not args.planes,
         level=args.level,
+        series=args.series,
     )
     space = _space(args, found)
     with first_interrupt_finishes() as interrupt:

@@ -103,6 +103,10 @@ def train_steps(
     -------
     Model
     """
+    # An array of planes is a list of them, but one that has the axes of an image is one image.
+    n_axes = len(axes or ("YXC" if getattr(images, "shape", ())[2:] in ((3,), (4,)) else "YX"))
+    if getattr(images, "ndim", n_axes + 1) <= n_axes:
+        raise InputError("One image was given where a list is expected; write train([image]).")
     if len(images) == 0:
         raise InputError("There is no image to learn from; give one at least.")
     painted = [None] * len(images) if scribbles is None else list(scribbles)

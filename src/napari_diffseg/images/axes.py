@@ -23,8 +23,6 @@ _MOST_GUESSED_CHANNELS = 10
 # ... and each of the other two is at least so many times longer.
 _MUCH_SMALLER = 3
 
-_STATE_AXES = "state its axes with one letter for each, for example 'CYX'"
-
 
 @dataclass(frozen=True, slots=True)
 class ImageAxes:
@@ -127,6 +125,11 @@ def resolve_axes(
     is one because somebody said so. Stated ``C`` is never taken for RGB unless it is the
     last axis and has 3 or 4 entries, as in a guess.
     """
+    if any(length != length for length in shape):  # NaN
+        raise InputError(
+            "The array does not know how long its axes are (its chunks are of unknown sizes); call "
+            "its method compute_chunk_sizes() before."
+        )
     lengths = tuple(int(length) for length in shape)
     if len(lengths) < 2:
         raise InputError(
@@ -268,7 +271,7 @@ def _guess(shape: tuple[int, ...], rgb: bool | None) -> ImageAxes:
     if rgb and (len(shape) < 3 or shape[-1] not in (3, 4)):
         raise InputError(
             f"The image is said to be RGB, but its last axis is not 3 or 4 long (its shape is "
-            f"{shape}); {_STATE_AXES}, or say that it is not RGB."
+            f"{shape}); {_state_axes(shape)}, or say that it is not RGB."
         )
     n_leading = 0
     while len(shape) - n_leading > 3 and shape[n_leading] == 1:
@@ -278,8 +281,8 @@ def _guess(shape: tuple[int, ...], rgb: bool | None) -> ImageAxes:
     letters = "YXC" if colour else _guess_plane(core)
     if letters is None:
         raise InputError(
-            f"The axes of an image with the shape {shape} cannot be guessed; {_STATE_AXES} "
-            "or 'ZYX', or choose one plane of a volume or a time series."
+            f"The axes of an image with the shape {shape} cannot be guessed; {_state_axes(shape)}, "
+            "or choose one plane of a volume or a time series."
         )
     # Leading axes of length 1 mean nothing; they get the letters that are left.
     free = [letter for letter in "TCZ" if letter not in letters]
@@ -290,6 +293,19 @@ def _guess(shape: tuple[int, ...], rgb: bool | None) -> ImageAxes:
             "known; remove axes of length 1."
         )
     return ImageAxes("".join(free[:n_missing]) + letters, shape, guessed=True, rgb=colour)
+
+
+def _state_axes(shape: tuple[int, ...]) -> str:
+    """Say how the axes of an image of a shape can be stated, with letters that fit it."""
+    examples = {2: "'YX'", 3: "'CYX' or 'ZYX'", 4: "'CZYX' or 'ZCYX'"}
+    if len(shape) == 4 and shape[-1] in (3, 4):
+        examples[4] = "'ZYXC'"
+    if len(shape) == 5 and 1 in shape:
+        place = shape.index(1)
+        examples[5] = f"'{'CZYX'[:place]}T{'CZYX'[place:]}'"
+    if len(shape) not in examples:
+        return "give one frame of it, with the axes C, Z, Y and X at most"
+    return f"state its axes with one letter for each, for example {examples[len(shape)]}"
 
 
 def _guess_plane(core: tuple[int, ...]) -> str | None:

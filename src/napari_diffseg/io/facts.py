@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from napari_diffseg.errors import InputError
 from napari_diffseg.images.pixel_size import PixelSize
 
+ALPHA_DROPPED = "The alpha channel was dropped."
+
+_MOST_LISTED = 12
+
 Spacing = tuple[float, float, float]
 """Distances of neighbouring voxels along z, y and x, in one unit, whatever it is."""
+
+
+class Placed(NamedTuple):
+    """Where the pixels lie along an axis, as OME-Zarr says it.
+
+    Attributes
+    ----------
+    step : float
+        From one to the next; negative where they run against the axis.
+    start : float
+        Of the first.
+    unit : str or None
+        Name of the unit of both, whatever the file calls it.
+    """
+
+    step: float
+    start: float
+    unit: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +63,13 @@ class ImageFacts:
         One a channel, ``""`` where it has none; empty where no channel has one.
     n_levels : int
         How many resolutions of the image the file has.
+    placement : mapping of str to Placed
+        Where the pixels lie along an axis; empty where the file does not say.
     notes : tuple of str
         Sentences that the person should read, e.g. that other images were left out.
+    problem : str
+        Why the axes are not known, where more can be said than that nobody names them; it is
+        an error unless a person states them.
     """
 
     axes: str | None
@@ -53,7 +81,79 @@ class ImageFacts:
     t_step: float | None = None
     channel_names: tuple[str, ...] = ()
     n_levels: int = 1
+    placement: Mapping[str, Placed] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    problem: str = ""
+
+    def along(self, axes: str) -> Self:
+        """Return the same facts for other axes, with Y and X among them.
+
+        Where a person calls y what the file calls x, the two lengths change places. What has
+        no planes has no distance of planes.
+        """
+        size, spacing = self.pixel_size, self.spacing
+        if _is_turned(axes) != _is_turned(self.axes or "YX"):
+            size = size and size.turned
+            spacing = spacing and (spacing[0], spacing[2], spacing[1])
+        if "Z" not in axes:
+            size, spacing = size and size.plane, None
+        return replace(self, axes=axes, pixel_size=size, spacing=spacing, problem="")
+
+    def stated(self, axes: str | None) -> Self:
+        """Return the same facts with the axes that a person states; unchanged where None.
+
+        Raises
+        ------
+        InputError
+            None are stated, and those of the file cannot be used.
+        """
+        if axes is None:
+            if self.problem:
+                raise InputError(self.problem)
+            return self
+        letters = axes.strip().upper()
+        # Axes without these are refused where they are read.
+        known = self.along(letters) if {"Y", "X"} <= set(letters) else self
+        # Whether channels are colours is known of the file's own axes only.
+        return replace(known, axes=letters, rgb=None, problem="")
+
+
+def _is_turned(axes: str) -> bool:
+    return axes.index("X") < axes.index("Y")
+
+
+def check_series(series: int, found: Sequence[str], name: str) -> tuple[str, ...]:
+    """Refuse an image that a file does not have; return what is to be said of the others.
+
+    Parameters
+    ----------
+    series : int
+        0 is the first.
+    found : sequence of str
+        The images of the file in words.
+    name : str
+        Of the file.
+
+    Raises
+    ------
+    InputError
+        There is no such image.
+    """
+    listed = ", ".join(f"{n}: {one}" for n, one in enumerate(found[:_MOST_LISTED]))
+    if len(found) > _MOST_LISTED:
+        listed += ", …"
+    if not 0 <= series < len(found):
+        there = "one image" if len(found) == 1 else f"{len(found)} images"
+        raise InputError(
+            f"{name} has {there} ({listed}), but image {series} is asked for (--series); choose "
+            "one that it has."
+        )
+    if len(found) == 1:
+        return ()
+    return (
+        f"{name} holds {len(found)} images ({listed}); image {series} was read: --series chooses "
+        "another one.",
+    )
 
 
 def check_level(level: int, n_levels: int, name: str) -> None:

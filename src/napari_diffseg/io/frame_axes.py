@@ -6,8 +6,7 @@ from pathlib import Path
 
 from napari_diffseg.errors import InputError
 from napari_diffseg.images.axes import resolve_axes
-from napari_diffseg.images.pixel_size import PixelSize
-from napari_diffseg.io.facts import ImageFacts, Spacing
+from napari_diffseg.io.facts import ImageFacts
 
 
 def frame_axes(
@@ -38,13 +37,16 @@ def frame_axes(
     InputError
         The axes do not fit the shape, or cannot be guessed.
     """
-    axes = stated or facts.axes
+    axes = facts.stated(stated).axes
     notes: tuple[str, ...] = ()
     if axes is None and len(facts.shape) == 3:
         axes, note = _guess_of_three(path, facts, n_channels)
         if note is None:
             return axes, ()
         notes = (note,)
+    elif axes is None and len(facts.shape) == 4 and facts.rgb:
+        axes = "TYXC" if facts.shape[-1] in (3, 4) else "TCYX"
+        notes = (_taken_for_time(path),)
     lengths = facts.shape
     if axes is not None and len(axes.strip()) == len(lengths):
         # A frame is one entry of T, and has axes that an image can have.
@@ -58,37 +60,6 @@ def frame_axes(
         raise InputError(f"{path}: {error}") from error
 
 
-def size_along(
-    own: str | None, size: PixelSize | None, spacing: Spacing | None, axes: str
-) -> tuple[PixelSize | None, Spacing | None]:
-    """Return the pixel size and the spacing of a file whose axes are these.
-
-    Where a person calls y what the file calls x, the two lengths change places. What has no
-    planes has no distance of planes.
-
-    Parameters
-    ----------
-    own : str or None
-        Axes that the file itself states.
-    size : PixelSize or None
-        What the file says.
-    spacing : tuple of 3 floats, or None
-        What the file says.
-    axes : str
-        One letter for each axis, Y and X among them.
-    """
-    if _is_turned(axes) != _is_turned(own or "YX"):
-        size = size and size.turned
-        spacing = spacing and (spacing[0], spacing[2], spacing[1])
-    if "Z" not in axes:
-        size, spacing = size and size.plane, None
-    return size, spacing
-
-
-def _is_turned(axes: str) -> bool:
-    return axes.index("X") < axes.index("Y")
-
-
 def _guess_of_three(
     path: Path, facts: ImageFacts, n_channels: int | None
 ) -> tuple[str, str | None]:
@@ -96,7 +67,7 @@ def _guess_of_three(
     try:
         guess = resolve_axes(facts.shape, rgb=facts.rgb)
     except InputError:
-        return "TYX", f"{path.name} does not name its first axis; it was taken for time (T)."
+        return "TYX", _taken_for_time(path)
     if guess.rgb or guess.axes[0] != "C":
         return guess.axes, None
     found = guess.n_channels
@@ -108,3 +79,7 @@ def _guess_of_three(
         "time, state the axes TYX."
     )
     return guess.axes, note
+
+
+def _taken_for_time(path: Path) -> str:
+    return f"{path.name} does not name its first axis; it was taken for time (T)."

@@ -7,7 +7,8 @@ and can be sent to another process. Every process keeps a few of the files open.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -16,31 +17,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.images.pixel_size import PixelSize
-from napari_diffseg.io.facts import ImageFacts, Spacing
-from napari_diffseg.io.frame_axes import frame_axes, size_along
-from napari_diffseg.io.kinds import DAMAGE, damaged, first_line, too_large
+from napari_diffseg.io.facts import ImageFacts
+from napari_diffseg.io.frame_axes import frame_axes
+from napari_diffseg.io.kinds import DAMAGE, damaged, first_line, name_of, too_large
 from napari_diffseg.io.lazy_frame import LazyFrame, Region
 from napari_diffseg.io.sources import Source, open_source
 
 
-@dataclass(frozen=True, slots=True)
-class FrameStack:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameStack(ImageFacts):
     """The frames of one file, or of several files that follow each other in time.
+
+    Its `axes` and `shape` are those of the whole: of several files they begin with T.
 
     Attributes
     ----------
     paths : tuple of Path
         The files: one, or one for each entry of T.
     axes : str
-        One letter of T C Z Y X for each axis of the whole, in the order of the file;
-        that of several files begins with T.
-    shape : tuple of int
-        Length of each axis.
-    dtype : dtype
-        Type of the pixels, in the native byte order.
-    rgb : bool or None
-        Whether the channels are colours; None where no file says.
+        One letter of T C Z Y X for each axis of the whole.
     file_axes : str
         Axes of each file: `axes`, but where there are several files.
     file_shape : tuple of int
@@ -49,32 +44,17 @@ class FrameStack:
         Whether the entries of Z are one frame together; else each is a frame of its own.
     level : int
         Which resolution of the files; 0 is the full one.
-    pixel_size : PixelSize or None
-        Along the `axes`; None where no file says.
-    spacing : tuple of 3 floats, or None
-        Distances of voxels along z, y and x, where the file says them, in whatever unit.
-    t_step : float or None
-        Seconds from frame to frame.
-    channel_names : tuple of str
-        One a channel; empty where the file has none.
-    notes : tuple of str
-        Sentences that the person should read.
+    series : int
+        Which image of the files; 0 is the first.
     """
 
     paths: tuple[Path, ...]
     axes: str
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    rgb: bool | None
     file_axes: str
     file_shape: tuple[int, ...]
     volumes: bool = False
     level: int = 0
-    pixel_size: PixelSize | None = None
-    spacing: Spacing | None = None
-    t_step: float | None = None
-    channel_names: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+    series: int = 0
 
     @property
     def path(self) -> Path:
@@ -150,7 +130,8 @@ class FrameStack:
         """Say in words which frame it is, e.g. ``"frame 7 of cells.tif"``."""
         path = self.file_of(i)
         n_in_file = self.n_frames // len(self.paths)
-        return path.name if n_in_file == 1 else f"frame {i % n_in_file} of {path.name}"
+        name = name_of(path)
+        return name if n_in_file == 1 else f"frame {i % n_in_file} of {name}"
 
     def reads_whole(self, i: int) -> bool:
         """Whether reading a part of a frame costs as much as reading all of it."""
@@ -193,7 +174,7 @@ class FrameStack:
             raise self._damaged(i, error) from error
 
     def _source(self, path: Path) -> Source:
-        source = open_source(path, self.level)
+        source = open_source(path, self.level, self.series, self.file_axes)
         facts = source.facts
         if (facts.shape, facts.dtype) != (self.file_shape, self.dtype):
             raise _other_shape(path, facts, self.file_shape, self.dtype)
@@ -223,6 +204,7 @@ def open_frames(
     *,
     volumes: bool = False,
     level: int = 0,
+    series: int = 0,
 ) -> FrameStack:
     """Open an image of any number of frames; its pixels are not read.
 
@@ -240,6 +222,8 @@ def open_frames(
         stack is one of planes all the same.
     level : int
         Which resolution, where the file has several; 0 is the full one.
+    series : int
+        Which image, where the file has several; 0 is the first.
 
     Raises
     ------
@@ -248,24 +232,18 @@ def open_frames(
         sense; or its axes are not known, or not those that are stated.
     """
     path = Path(path)
-    facts = open_source(path, level).facts
+    facts = open_source(path, level, series, axes).facts
     letters, notes = frame_axes(path, facts, axes, n_channels)
-    size, spacing = size_along(facts.axes, facts.pixel_size, facts.spacing, letters)
+    known = facts.along(letters)
     return FrameStack(
+        **{one.name: getattr(known, one.name) for one in fields(known) if one.name != "notes"},
+        notes=(*facts.notes, *notes),
         paths=(path,),
-        axes=letters,
-        shape=facts.shape,
-        dtype=facts.dtype,
-        rgb=facts.rgb,
         file_axes=letters,
         file_shape=facts.shape,
         volumes=volumes,
         level=level,
-        pixel_size=size,
-        spacing=spacing,
-        t_step=facts.t_step,
-        channel_names=facts.channel_names,
-        notes=(*facts.notes, *notes),
+        series=series,
     )
 
 
@@ -276,6 +254,7 @@ def open_series(
     *,
     volumes: bool = False,
     level: int = 0,
+    series: int = 0,
 ) -> FrameStack:
     """Open several files of one shape as entries of T; their pixels are not read.
 
@@ -285,7 +264,7 @@ def open_series(
         In the order of time. One path is opened as by `open_frames`.
     axes : str, optional
         Axes of each file, as for `open_frames`.
-    n_channels, volumes, level
+    n_channels, volumes, level, series
         As for `open_frames`.
 
     Returns
@@ -300,20 +279,23 @@ def open_series(
         themselves; or one has another shape or type than the first.
     """
     files = tuple(Path(path) for path in paths)
+    opened = partial(
+        open_frames, axes=axes, n_channels=n_channels, volumes=volumes, level=level, series=series
+    )
     if len(files) == 1:
-        return open_frames(files[0], axes, n_channels, volumes=volumes, level=level)
+        return opened(files[0])
     first: FrameStack | None = None
     broken: InputError | None = None
     for path in files:
         if not path.exists():
             raise InputError(f"{path} does not exist; check the name of the file.")
         try:
-            facts = open_source(path, level).facts
+            facts = open_source(path, level, series, axes).facts
         except InputError as error:
             broken = broken or error
             continue
         if first is None:
-            first = open_frames(path, axes, n_channels, volumes=volumes, level=level)
+            first = opened(path)
         elif (facts.shape, facts.dtype) != (first.shape, first.dtype):
             raise _other_shape(path, facts, first.shape, first.dtype)
     if first is None:

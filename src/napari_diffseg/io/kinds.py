@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from functools import lru_cache
 from pathlib import Path
 
 from napari_diffseg.errors import InputError, OutOfMemoryError
@@ -15,6 +16,9 @@ _SIGNATURES = {
     b"MM\0*": "TIFF",
     b"II+\0": "TIFF",  # BigTIFF
     b"MM\0+": "TIFF",
+    b"ZISRAWFILE": "CZI",
+    b"\xda\xce\xbe\x0a": "ND2",
+    b"p\0\0\0": "LIF",
 }
 
 ZARR_FILES = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
@@ -42,8 +46,18 @@ def is_zarr(path: Path) -> bool:
     return any((path / name).is_file() for name in ZARR_FILES)
 
 
+@lru_cache(maxsize=4096)
+def name_of(path: Path) -> str:
+    """Return the name of a file or folder; within a zarr it begins with the name of that."""
+    inner = path.name
+    while is_zarr(path.parent):
+        path = path.parent
+        inner = f"{path.name}/{inner}"
+    return inner
+
+
 def kind_of(path: Path) -> str:
-    """Tell the kind of a file by its first bytes: ``"TIFF"``, ``"PNG"`` or ``"JPEG"``.
+    """Tell the kind of a file by its first bytes: ``"TIFF"``, ``"PNG"``, ``"CZI"`` and so on.
 
     Raises
     ------
@@ -54,7 +68,7 @@ def kind_of(path: Path) -> str:
         raise InputError(f"{path} is a folder, but an image file was expected; name a file in it.")
     try:
         with path.open("rb") as file:
-            start = file.read(8)
+            start = file.read(10)
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist; check the name of the file.") from error
     except OSError as error:
@@ -75,11 +89,11 @@ def first_line(error: BaseException) -> str:
 
 
 def damaged(path: Path, error: Exception) -> InputError:
-    """Say that a file is broken, or that a package is missing to read it."""
-    if "imagecodecs" in str(error):
+    """Say that a file is broken, or compressed in a way that is not known here."""
+    if "imagecodecs" in str(error) or "COMPRESSION" in str(error):
         return InputError(
-            f"{path} is compressed in a way that needs one more package; run "
-            "'pip install imagecodecs', or save the image without compression."
+            f"{path} is compressed in a way that cannot be read here ({first_line(error)}); save "
+            "the image without compression, or as LZW or Deflate."
         )
     return InputError(
         f"{path} is truncated or damaged ({first_line(error)}); copy or save the image again."

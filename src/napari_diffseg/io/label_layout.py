@@ -11,14 +11,15 @@ import shutil
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
 
 from napari_diffseg.errors import InputError, OutputError
 from napari_diffseg.files import cannot_write
 from napari_diffseg.images.pixel_size import PixelSize
-from napari_diffseg.io.ngff import VERSION, multiscales
+from napari_diffseg.io.facts import Placed
+from napari_diffseg.io.ngff_labels import VERSION, image_label, multiscales
 from napari_diffseg.io.pyramid import Level, levels_of
 from napari_diffseg.io.writing import PROVENANCE_KEY
 
@@ -37,60 +38,34 @@ def metadata_file(path: Path) -> Path:
     return path / LABELS / "zarr.json"
 
 
+class Described(TypedDict, total=False):
+    """What is said of labels, as `LabelStore.create` explains it."""
+
+    volumes: bool
+    pixel_size: PixelSize | None
+    t_step: float | None
+    placement: Mapping[str, Placed] | None
+    names: Mapping[int, str] | None
+    colors: Mapping[int, Sequence[float]] | None
+    provenance: Mapping[str, Any] | None
+
+
 def create_store(
     path: Path,
     axes: str,
-    shape: tuple[int, ...],
-    dtype: np.dtype[Any],
-    *,
-    volumes: bool,
-    pixel_size: PixelSize | None,
-    t_step: float | None,
-    image_label: Mapping[str, Any],
-    provenance: Mapping[str, Any],
+    shape: Sequence[int],
+    dtype: Any,
+    **said: Unpack[Described],
 ) -> None:
     """Make empty arrays of labels with their metadata, as a whole or not at all.
 
-    Parameters
-    ----------
-    path : Path
-        Nothing may be there.
-    axes, shape, dtype, volumes, pixel_size, t_step, provenance
-        As for `LabelStore.create`.
-    image_label : mapping
-        Names and colours, from `ngff.image_label`.
-
-    Raises
-    ------
-    InputError
-        The axes, the shape or the dtype are not as they must be.
-    OutputError
-        There is something at `path`, or it cannot be written to.
+    Takes and raises what `LabelStore.create` does.
     """
-    path = Path(path)
     lengths, axes = tuple(int(length) for length in shape), axes.upper()
+    volumes, size = said.get("volumes", False), said.get("pixel_size")
     kind = _checked(axes, lengths, np.dtype(dtype), volumes)
-    levels = levels_of(
-        lengths, "ZYX" if volumes else "YX", (pixel_size and pixel_size.z_step) or 1.0
-    )
-    describe = partial(
-        multiscales,
-        axes,
-        pixel_size=pixel_size,
-        t_step=t_step,
-        factors=[dict(zip(axes, level.steps, strict=True)) for level in levels],
-    )
-    numbers = [str(number) for number in range(len(levels))]
-    labels = {
-        "ome": {
-            "version": VERSION,
-            "multiscales": describe(numbers, name=NAME),
-            "image-label": dict(image_label),
-        },
-        PROVENANCE_KEY: dict(provenance),
-    }
-    paths = [f"{LABELS}/{number}" for number in numbers]
-    image = describe(paths, name="label numbers")
+    levels = levels_of(lengths, "ZYX" if volumes else "YX", (size and size.z_step) or 1.0)
+    image, labels = _metadata(axes, levels, said)
     if path.exists():
         raise OutputError(f"{path} exists already; choose another name, or remove it.")
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
@@ -98,7 +73,7 @@ def create_store(
         import zarr
 
         root = zarr.create_group(part, zarr_format=3)
-        root.update_attributes({"ome": {"version": VERSION, "multiscales": image}})
+        root.update_attributes(image)
         group = root.create_group("labels")
         group.update_attributes({"ome": {"version": VERSION, "labels": [NAME]}})
         _create_arrays(group.create_group(NAME, attributes=labels), axes, levels, kind)
@@ -107,6 +82,31 @@ def create_store(
         raise cannot_write(path, error) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _metadata(
+    axes: str, levels: Sequence[Level], said: Described
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the attributes of the group as an image, and those of its labels."""
+    describe = partial(
+        multiscales,
+        axes,
+        pixel_size=said.get("pixel_size"),
+        t_step=said.get("t_step"),
+        placement=said.get("placement"),
+        factors=[dict(zip(axes, level.steps, strict=True)) for level in levels],
+    )
+    numbers = [str(number) for number in range(len(levels))]
+    image = describe([f"{LABELS}/{number}" for number in numbers], name="label numbers")
+    labels = {
+        "version": VERSION,
+        "multiscales": describe(numbers, name=NAME),
+        "image-label": image_label(said.get("names") or {}, said.get("colors") or {}),
+    }
+    return (
+        {"ome": {"version": VERSION, "multiscales": image}},
+        {"ome": labels, PROVENANCE_KEY: dict(said.get("provenance") or {})},
+    )
 
 
 def _checked(

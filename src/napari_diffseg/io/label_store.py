@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from math import prod
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_diffseg.errors import InputError
 from napari_diffseg.files import cannot_write
-from napari_diffseg.images.pixel_size import PixelSize
 from napari_diffseg.images.windows import Window, size, whole
 from napari_diffseg.io.kinds import DAMAGE, first_line
-from napari_diffseg.io.label_layout import LABELS, create_store
-from napari_diffseg.io.ngff import image_label, ome_attributes, read_datasets
+from napari_diffseg.io.label_layout import LABELS, Described, create_store
+from napari_diffseg.io.ngff import ome_attributes, read_datasets
 from napari_diffseg.io.pyramid import CHUNKS
 from napari_diffseg.io.sources import Index
 
@@ -55,12 +54,7 @@ class LabelStore:
         axes: str,
         shape: Sequence[int],
         dtype: Any,
-        volumes: bool = False,
-        pixel_size: PixelSize | None = None,
-        t_step: float | None = None,
-        names: Mapping[int, str] | None = None,
-        colors: Mapping[int, Sequence[float]] | None = None,
-        provenance: Mapping[str, Any] | None = None,
+        **said: Unpack[Described],
     ) -> LabelStore:
         """Make an empty store; it is there as a whole or not at all.
 
@@ -80,6 +74,8 @@ class LabelStore:
             Becomes the scale and the units.
         t_step : float, optional
             Distance of frames in seconds.
+        placement : mapping of str to Placed, optional
+            Where the pixels of the image lie.
         names : mapping of int to str, optional
             Name of each label.
         colors : mapping of int to 4 floats, optional
@@ -98,17 +94,7 @@ class LabelStore:
         OutputError
             There is something at `path`, or it cannot be written to.
         """
-        create_store(
-            Path(path),
-            axes.upper(),
-            tuple(int(length) for length in shape),
-            np.dtype(dtype),
-            volumes=volumes,
-            pixel_size=pixel_size,
-            t_step=t_step,
-            image_label=image_label(names or {}, colors or {}),
-            provenance=provenance or {},
-        )
+        create_store(Path(path), axes, shape, dtype, **said)
         return cls.open(path)
 
     @classmethod

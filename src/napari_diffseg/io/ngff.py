@@ -1,37 +1,24 @@
-"""The metadata of OME-Zarr (NGFF), read and written as plain values; knows no zarr.
+"""The metadata of OME-Zarr (NGFF, versions 0.1 to 0.5), read as plain values.
 
-Versions 0.1 to 0.5 are read, 0.5 is written.
+Axes are known by their type; their names tell
+only where there is none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any, NamedTuple
 
 from napari_diffseg.errors import InputError
 from napari_diffseg.images.pixel_size import PixelSize
-from napari_diffseg.io import channel_names, steps
-from napari_diffseg.io.facts import Spacing, check_level
+from napari_diffseg.io import steps
+from napari_diffseg.io.facts import Placed, Spacing, check_level
+from napari_diffseg.io.ome_xml import known_names
 from napari_diffseg.io.pixel_size import in_one_unit, parse_unit
 
-VERSION = "0.5"
-"""Version of the metadata that is written."""
-
-_UNIT_NAMES = {
-    "m": "meter",
-    "cm": "centimeter",
-    "mm": "millimeter",
-    "µm": "micrometer",
-    "nm": "nanometer",
-    "Å": "angstrom",
-    "pm": "picometer",
-    "in": "inch",
-}
-"""Unit of `PixelSize` → the name that NGFF wants."""
-
-_GRAY = (0.5, 0.5, 0.5, 1.0)
-
-_TYPES = {"T": "time", "C": "channel", "Z": "space", "Y": "space", "X": "space"}
+_WORDS = {"time": "T", "t": "T", "channel": "C", "c": "C", "z": "Z", "y": "Y", "x": "X"}
+"""Type or name of an axis → letter."""
 
 
 class Multiscale(NamedTuple):
@@ -41,8 +28,8 @@ class Multiscale(NamedTuple):
     ----------
     array : str
         Path of the array within the group.
-    axes : str
-        One letter of T C Z Y X for each axis.
+    axes : str or None
+        One letter of T C Z Y X for each axis; None where they are others.
     pixel_size : PixelSize or None
         None where the axes have no unit.
     spacing : tuple of 3 floats, or None
@@ -53,15 +40,21 @@ class Multiscale(NamedTuple):
         Empty where there are none.
     n_levels : int
         How many resolutions there are.
+    placement : dict of str to Placed
+        Where the pixels lie along each axis.
+    problem : str
+        Why the axes are not known.
     """
 
     array: str
-    axes: str
+    axes: str | None
     pixel_size: PixelSize | None
-    spacing: Spacing | None = None
-    t_step: float | None = None
-    channel_names: tuple[str, ...] = ()
-    n_levels: int = 1
+    spacing: Spacing | None
+    t_step: float | None
+    channel_names: tuple[str, ...]
+    n_levels: int
+    placement: Mapping[str, Placed]
+    problem: str
 
 
 def ome_attributes(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -70,8 +63,8 @@ def ome_attributes(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
     return ome if isinstance(ome, Mapping) else attributes
 
 
-def read_multiscale(attributes: Mapping[str, Any], name: str, level: int = 0) -> Multiscale:
-    """Read what the metadata of a group say of its image.
+def images_of(attributes: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """Return the images that the metadata of a group list.
 
     Parameters
     ----------
@@ -79,33 +72,72 @@ def read_multiscale(attributes: Mapping[str, Any], name: str, level: int = 0) ->
         From `ome_attributes`, with the key ``"multiscales"``.
     name : str
         Name of the file, for errors.
+
+    Raises
+    ------
+    InputError
+        The metadata make no sense.
+    """
+    found = attributes.get("multiscales")
+    images: list[Any] = list(found or []) if _is_list(found) else []
+    if not images or not all(isinstance(image, Mapping) for image in images):
+        raise _nonsense(name, "'multiscales' lists no image")
+    return images
+
+
+def read_multiscale(
+    attributes: Mapping[str, Any],
+    name: str,
+    level: int = 0,
+    series: int = 0,
+    axes: str | None = None,
+) -> Multiscale:
+    """Read what the metadata of a group say of one of its images.
+
+    Parameters
+    ----------
+    attributes, name
+        As for `images_of`.
     level : int
         Which resolution; 0 is the full one.
+    series : int
+        Which image.
+    axes : str, optional
+        What a person says of the axes; what the metadata say of them then does not matter.
 
     Raises
     ------
     InputError
         The metadata make no sense, or there is no such level.
     """
-    multiscales = attributes.get("multiscales")
-    first = multiscales[0] if _is_list(multiscales) and multiscales else None
-    if not isinstance(first, Mapping):
-        raise _nonsense(name, "'multiscales' lists no image")
-    datasets = first.get("datasets")
+    image = images_of(attributes, name)[series]
+    datasets = image.get("datasets")
     found = datasets if _is_list(datasets) and datasets else [None]
     check_level(level, len(found), name)
     dataset = found[level]
     if not isinstance(dataset, Mapping) or not isinstance(dataset.get("path"), str):
         raise _nonsense(name, "'datasets' does not say where the pixels are")
-    axes, units = _read_axes(first.get("axes"), name)
-    scale = _read_scale(dataset, len(axes), name)
-    whole = _read_scale(first, len(axes), name)
-    if scale is None or whole is None:
-        scale = scale or whole
-    else:
-        scale = [one * other for one, other in zip(scale, whole, strict=True)]
-    names = channel_names.from_omero(attributes)
-    return Multiscale(dataset["path"], axes, *_sizes(axes, units, scale), names, len(found))
+    letters, units, problem = _read_axes(image.get("axes"))
+    if axes is not None:
+        letters, problem = axes.strip().upper(), ""
+        units = units if len(units) == len(letters) else [None] * len(letters)
+    n_axes = None if problem or axes is not None else len(letters)
+    placed = _placed(dataset, image, n_axes, name) or []
+    placement: dict[str, Placed] = {}
+    if len(placed) == len(set(letters)) == len(letters):
+        placement = {
+            letter: Placed(*one, unit if isinstance(unit, str) else None)
+            for letter, one, unit in zip(letters, placed, units, strict=True)
+        }
+    return Multiscale(
+        dataset["path"],
+        None if problem else letters,
+        *_sizes(placement),
+        _labels(attributes),
+        len(found),
+        placement,
+        str(_nonsense(name, problem)) if problem else "",
+    )
 
 
 class Dataset(NamedTuple):
@@ -140,175 +172,116 @@ def _is_list(value: object) -> bool:
 
 def _nonsense(name: str, what: str) -> InputError:
     return InputError(
-        f"The OME-Zarr metadata of {name} make no sense: {what}; write the image again, or name "
-        "the array in it and its axes."
+        f"The OME-Zarr metadata of {name} make no sense: {what}; state its axes (--axes) where "
+        "these are wrong, or write the image again."
     )
 
 
-def _read_axes(axes: object, name: str) -> tuple[str, list[object]]:
-    """Return the letters and the units of the axes."""
+def _read_axes(axes: object) -> tuple[str, list[object], str]:
+    """Return the letters and the units of the axes, and what is wrong with them."""
     if axes is None:  # before 0.3
-        return "TCZYX", [None] * 5
+        return "TCZYX", [None] * 5, ""
     if not isinstance(axes, Sequence) or isinstance(axes, str) or not axes:
-        raise _nonsense(name, "'axes' is no list of axes")
-    letters, units = "", []
-    for axis in axes:
-        word = axis.get("name") if isinstance(axis, Mapping) else axis
-        letter = word.upper() if isinstance(word, str) else ""
-        if letter not in _TYPES or letter in letters:
-            raise _nonsense(name, f"{word!r} is no axis of T, C, Z, Y and X, or stands there twice")
-        letters += letter
-        units.append(axis.get("unit") if isinstance(axis, Mapping) else None)
+        return "", [], "'axes' is no list of axes"
+    known = [axis if isinstance(axis, Mapping) else {"name": axis} for axis in axes]
+    words = [_word(axis.get("type"), axis.get("name")) for axis in known]
+    units = [axis.get("unit") for axis in known]
+    spaces = [place for place, word in enumerate(words) if word == "space"]
+    names = [str(known[place].get("name")).upper() for place in spaces]
+    if not set(names) <= set("ZYX"):
+        # Spatial axes of other names are in the order z, y, x.
+        names = list("ZYX"[-len(spaces) :]) if 2 <= len(spaces) <= 3 else names
+    letters = [_WORDS.get(word, "") for word in words]
+    for place, name in zip(spaces, names, strict=True):
+        letters[place] = name if name in "ZYX" else ""
+    for place, letter in enumerate(letters):
+        if not letter or letter in letters[:place]:
+            word = known[place].get("name")
+            return "", units, f"{word!r} is no axis of T, C, Z, Y and X, or stands there twice"
     for letter in "YX":
         if letter not in letters:
-            raise _nonsense(name, f"the axes {letters} have no {letter}")
-    return letters, units
+            return "", units, f"the axes {''.join(letters)} have no {letter}"
+    return "".join(letters), units, ""
 
 
-def _read_scale(part: Mapping[str, Any], n_axes: int, name: str) -> list[float] | None:
-    """Return the scale of a dataset or of all of them; None where there is none."""
+def _word(kind: object, name: object) -> str:
+    """Return what an axis is, in one word: its type, or else its name."""
+    if kind in ("time", "channel", "space"):
+        return str(kind)
+    word = name.lower() if isinstance(name, str) else ""
+    return "space" if word in ("z", "y", "x") else word
+
+
+def _placed(
+    dataset: Mapping[str, Any], image: Mapping[str, Any], n_axes: int | None, name: str
+) -> list[tuple[float, float]] | None:
+    """Return step and start along each axis, of a dataset and then of all of them."""
+    found = [_read_transformations(part, n_axes, name) for part in (dataset, image)]
+    known = [numbers for part in found for numbers in part if numbers is not None]
+    if not known or len({len(numbers) for numbers in known}) > 1:
+        return None
+    ones, zeros = [1.0] * len(known[0]), [0.0] * len(known[0])
+    (own, at), (all_, offset) = ((scale or ones, start or zeros) for scale, start in found)
+    return [
+        (first * then, shift * then + more)
+        for first, shift, then, more in zip(own, at, all_, offset, strict=True)
+    ]
+
+
+def _read_transformations(
+    part: Mapping[str, Any], n_axes: int | None, name: str
+) -> tuple[list[float] | None, list[float] | None]:
+    """Return scale and translation; None for what is not there."""
     transformations = part.get("coordinateTransformations", [])
     if not _is_list(transformations):
         raise _nonsense(name, "'coordinateTransformations' is no list")
-    for transformation in transformations:
-        if not isinstance(transformation, Mapping):
-            raise _nonsense(name, "'coordinateTransformations' lists something else")
-        if transformation.get("type") != "scale" or "scale" not in transformation:
+    if not all(isinstance(one, Mapping) for one in transformations):
+        raise _nonsense(name, "'coordinateTransformations' lists something else")
+    found: dict[str, list[float]] = {}
+    for one in transformations:
+        kind = one.get("type")
+        if kind not in ("scale", "translation") or kind not in one or kind in found:
             continue
-        scale = transformation["scale"]
-        numbers = [_number(value) for value in scale] if _is_list(scale) else []
-        sizes = [number for number in numbers if number is not None]
-        if len(sizes) != len(numbers) or len(sizes) != n_axes:
-            raise _nonsense(name, f"the scale {scale!r} is not one positive number for each axis")
-        return sizes
-    return None
+        numbers = [_number(value) for value in one[kind]] if _is_list(one[kind]) else []
+        known = [number for number in numbers if number is not None]
+        fits = len(known) == len(numbers) == (len(known) if n_axes is None else n_axes)
+        if not fits or (kind == "scale" and 0 in known):
+            raise _nonsense(name, f"the {kind} {one[kind]!r} is not one number for each axis")
+        found[kind] = known
+    return found.get("scale"), found.get("translation")
 
 
 def _number(value: object) -> float | None:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return steps.positive(value) if number else None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and isfinite(value) else None  # type: ignore[arg-type]
 
 
 def _sizes(
-    axes: str, units: Sequence[object], scale: Sequence[float] | None
+    placement: Mapping[str, Placed],
 ) -> tuple[PixelSize | None, Spacing | None, float | None]:
     """Return pixel size, distances of voxels whatever their unit, and seconds between frames."""
-    if scale is None:
-        return None, None, None
-    length_of = dict(zip(axes, scale, strict=True))
-    unit_of = dict(zip(axes, units, strict=True))
-    z, y, x = ((length_of.get(letter), parse_unit(unit_of.get(letter))) for letter in "ZYX")
-    size = in_one_unit(y, x, z)
+    nowhere = Placed(0.0, 0.0, None)
+    z, y, x = (placement.get(letter, nowhere) for letter in "ZYX")
+    lengths = [(abs(one.step) or None, parse_unit(one.unit)) for one in (z, y, x)]
+    size = in_one_unit(lengths[1], lengths[2], lengths[0])
     spacing = None if size is None else size.spacing
-    if "Z" in axes and unit_of["Z"] == unit_of["Y"] == unit_of["X"]:
-        lengths = length_of["Z"], length_of["Y"], length_of["X"]
+    if {"Z", "Y", "X"} <= set(placement) and z.unit == y.unit == x.unit:
+        steps_zyx = (abs(z.step), abs(y.step), abs(x.step))
         # Ones without a unit are what programs write that know nothing of it.
-        spacing = None if size is None and lengths == (1, 1, 1) else lengths
-    t_step = steps.seconds(length_of["T"], unit_of["T"]) if "T" in axes else None
-    return size, spacing, t_step
+        spacing = None if size is None and steps_zyx == (1, 1, 1) else steps_zyx
+    t = placement.get("T", nowhere)
+    return size, spacing, steps.seconds(abs(t.step), t.unit)
 
 
-# --- writing -----------------------------------------------------------------------
+def _labels(attributes: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the labels of the channels; empty where there are none.
 
-
-def multiscales(
-    axes: str,
-    paths: Sequence[str],
-    *,
-    name: str,
-    pixel_size: PixelSize | None,
-    t_step: float | None = None,
-    factors: Sequence[Mapping[str, int]] = (),
-) -> list[dict[str, Any]]:
-    """Return the metadata of a pyramid made by leaving pixels out.
-
-    A pixel that is kept stays where it is, so that the levels need no translation.
-
-    Parameters
-    ----------
-    axes : str
-        One letter of T C Z Y X for each axis, X and Y among them.
-    paths : sequence of str
-        Of the arrays, the largest first.
-    name : str
-        Of the image.
-    pixel_size : PixelSize, optional
-        Of the largest array; pixels count 1 and have no unit where None.
-    t_step : float, optional
-        Distance of frames in seconds.
-    factors : sequence of mapping of str to int, optional
-        For each array, every so manieth entry of an axis is in it; all, where it is not named.
-        Every second pixel along y and x from array to array where empty.
+    What is not as it should be counts as missing: names are for people, and no pixel depends on
+    them.
     """
-    unit = None if pixel_size is None else _UNIT_NAMES[pixel_size.unit]
-    units = {"Y": unit, "X": unit}
-    scale = {"Y": 1.0, "X": 1.0}
-    if pixel_size is not None:
-        scale |= {"Y": pixel_size.y, "X": pixel_size.x}
-        if pixel_size.z is not None:
-            scale["Z"], units["Z"] = pixel_size.z, unit
-    if t_step is not None:
-        scale["T"], units["T"] = t_step, "second"
-    factors = factors or [{"Y": 2**level, "X": 2**level} for level in range(len(paths))]
-    datasets = [
-        {
-            "path": path,
-            "coordinateTransformations": [
-                {
-                    "type": "scale",
-                    "scale": [
-                        float(scale.get(letter, 1.0)) * factor.get(letter, 1) for letter in axes
-                    ],
-                }
-            ],
-        }
-        for path, factor in zip(paths, factors, strict=True)
-    ]
-    described = []
-    for letter in axes:
-        axis = {"name": letter.lower(), "type": _TYPES[letter]}
-        axis_unit = units.get(letter)
-        described.append(axis | {"unit": axis_unit} if axis_unit else axis)
-    return [{"name": name, "axes": described, "datasets": datasets}]
-
-
-def image_label(names: Mapping[int, str], colors: Mapping[int, Sequence[float]]) -> dict[str, Any]:
-    """Return the metadata of labels that stand at ``labels/NAME`` of an image.
-
-    Parameters
-    ----------
-    names : mapping of int to str
-        Name of each label.
-    colors : mapping of int to 4 floats
-        Red, green, blue and alpha of each label, from 0 to 1. Where there are any, a label
-        that has but a name is gray.
-
-    Raises
-    ------
-    InputError
-        A colour is none.
-    """
-    described: dict[str, Any] = {"source": {"image": "../../"}}
-    # Where there are both, NGFF wants them of the same labels.
-    labels = sorted(set(names) | set(colors))
-    if colors:
-        described["colors"] = [
-            {"label-value": int(label), "rgba": _rgba(label, colors.get(label, _GRAY))}
-            for label in labels
-        ]
-    if names:
-        described["properties"] = [
-            {"label-value": int(label), **({"name": names[label]} if label in names else {})}
-            for label in labels
-        ]
-    return described
-
-
-def _rgba(label: int, color: Sequence[float]) -> list[int]:
-    numbers = [float(part) for part in color]
-    if len(numbers) != 4 or not all(0 <= number <= 1 for number in numbers):
-        raise InputError(
-            f"The colour {list(color)} of label {label} is not red, green, blue and alpha, each "
-            "from 0 to 1."
-        )
-    return [round(255 * number) for number in numbers]
+    omero = attributes.get("omero")
+    channels = omero.get("channels") if isinstance(omero, Mapping) else None
+    if not isinstance(channels, Sequence) or isinstance(channels, str):
+        return ()
+    labels = [one.get("label", "") if isinstance(one, Mapping) else "" for one in channels]
+    return known_names([label if isinstance(label, str) else "" for label in labels])

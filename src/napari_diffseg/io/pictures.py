@@ -15,7 +15,7 @@ from PIL import Image
 from PIL import ImageFile as PillowFile
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.io.facts import ImageFacts, check_level
+from napari_diffseg.io.facts import ALPHA_DROPPED, ImageFacts, check_level, check_series
 from napari_diffseg.io.kinds import DAMAGE, damaged
 from napari_diffseg.io.pixel_size import from_resolution
 from napari_diffseg.io.sources import Index
@@ -24,10 +24,8 @@ from napari_diffseg.io.sources import Index
 _ONE_AT_A_TIME = Lock()
 
 
-def read_picture(
-    path: Path, kind: str, *, indexed: bool = False
-) -> tuple[NDArray[Any], ImageFacts]:
-    """Read a PNG or JPEG file.
+class PictureSource:
+    """A PNG or JPEG file, which is always read as a whole.
 
     Parameters
     ----------
@@ -35,42 +33,46 @@ def read_picture(
         Of the file.
     kind : str
         ``"PNG"`` or ``"JPEG"``.
-    indexed : bool
-        Whether a palette gives its indices instead of colours.
-
-    Returns
-    -------
-    pixels : ndarray, (y, x) or (y, x, c)
-        Gray, RGB or RGBA.
-    facts : ImageFacts
+    level, series : int
+        0: there is but one resolution and one image.
+    numbers : bool
+        Whether a palette gives its numbers instead of colours.
 
     Raises
     ------
     InputError
-        The file is truncated or damaged, or the picture too large for its kind.
+        The file is truncated or damaged, as far as its start tells, the picture too large for
+        its kind, or another level or image is asked for.
     """
-    with _opened(path, kind) as image:
-        notes = _notes(image)
-        image.load()
-        pixels = np.array(_plain(image, indexed))
-        return pixels, _facts(image, pixels.shape, pixels.dtype, notes)
 
+    def __init__(
+        self, path: Path, kind: str, level: int = 0, series: int = 0, *, numbers: bool = False
+    ) -> None:
+        check_level(level, 1, str(path))
+        self._path, self._kind, self._numbers = path, kind, numbers
+        with _opened(path, kind) as image:
+            # One pixel goes the way of all, and shows the channels and the type.
+            pixel = Image.new(image.mode, (1, 1))
+            pixel.info = dict(image.info)
+            sample = np.array(_plain(pixel, numbers))
+            shape = (image.height, image.width, *sample.shape[2:])
+            self.facts = _facts(image, shape, sample.dtype, _notes(image))
+        check_series(series, [" × ".join(map(str, shape))], str(path))
 
-def picture_facts(path: Path, kind: str) -> ImageFacts:
-    """Return what the start of a PNG or JPEG file says, without its pixels.
+    def reads_whole(self, spatial: tuple[int, ...]) -> bool:
+        """Whether a part of a frame costs as much as all of it: always."""
+        return True
 
-    Raises
-    ------
-    InputError
-        As for `read_picture`, as far as the start of the file tells.
-    """
-    with _opened(path, kind) as image:
-        # One pixel goes the way of all, and shows the channels and the type.
-        pixel = Image.new(image.mode, (1, 1))
-        pixel.info = dict(image.info)
-        sample = np.array(_plain(pixel, indexed=False))
-        shape = (image.height, image.width, *sample.shape[2:])
-        return _facts(image, shape, sample.dtype, _notes(image))
+    def read(self, index: Index) -> NDArray[Any]:
+        """Read a part of the picture."""
+        return self.whole()[index]
+
+    def whole(self) -> NDArray[Any]:
+        """Read the picture: gray, RGB or RGBA, ``y x`` or ``y x c``."""
+        with _opened(self._path, self._kind) as image:
+            image.load()
+            pixels = np.array(_plain(image, self._numbers))
+        return pixels.astype(self.facts.dtype, copy=False)
 
 
 @contextmanager
@@ -100,13 +102,13 @@ def _strict_pillow() -> Iterator[None]:
             PillowFile.LOAD_TRUNCATED_IMAGES = before
 
 
-def _plain(image: Image.Image, indexed: bool) -> Image.Image:
-    """Bring a picture to gray, RGB or RGBA; one with a palette to its indices if wanted."""
+def _plain(image: Image.Image, numbers: bool) -> Image.Image:
+    """Bring a picture to gray, RGB or RGBA; one with a palette to its numbers if wanted."""
     if image.mode == "LA":
         return image.getchannel("L")
-    if image.mode == "P" and not indexed:
+    if image.mode == "P" and not numbers:
         return image.convert("RGBA" if "transparency" in image.info else "RGB")
-    if image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
+    if image.mode == "CMYK":  # pillow itself brings the YCbCr of a JPEG file to RGB
         return image.convert("RGB")
     return image
 
@@ -124,45 +126,12 @@ def _facts(
 def _notes(image: Image.Image) -> tuple[str, ...]:
     notes = []
     if image.mode == "LA":
-        notes.append("The alpha channel was dropped.")
+        notes.append(ALPHA_DROPPED)
     # Known only before the pixels are loaded: how they lie in the file.
-    deep = any("16B" in str(tile.args) for tile in getattr(image, "tile", ()))
+    deep = any("16B" in str(tile[-1]) for tile in getattr(image, "tile", ()))
     if deep and image.mode in ("RGB", "RGBA"):
         notes.append("Colours of 16 bits were read with 8 bits; a TIFF file keeps them whole.")
     n_frames = getattr(image, "n_frames", 1)
     if n_frames > 1:
         notes.append(f"The file holds {n_frames} frames; the first one was read.")
     return tuple(notes)
-
-
-class PictureSource:
-    """A PNG or JPEG file, which is always read as a whole.
-
-    Parameters
-    ----------
-    path : Path
-        Of the file.
-    kind : str
-        ``"PNG"`` or ``"JPEG"``.
-    level : int
-        0: there is but one resolution.
-
-    Raises
-    ------
-    InputError
-        As for `picture_facts`, or for another level.
-    """
-
-    def __init__(self, path: Path, kind: str, level: int = 0) -> None:
-        check_level(level, 1, str(path))
-        self._path, self._kind = path, kind
-        self.facts = picture_facts(path, kind)
-
-    def reads_whole(self, spatial: tuple[int, ...]) -> bool:
-        """Whether a part of a frame costs as much as all of it: always."""
-        return True
-
-    def read(self, index: Index) -> NDArray[Any]:
-        """Read a part of the picture."""
-        pixels, facts = read_picture(self._path, self._kind)
-        return pixels.astype(facts.dtype, copy=False)[index]

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from xml.etree import ElementTree
 
 from napari_diffseg.images.pixel_size import MICROMETRES, PixelSize, is_size
+from napari_diffseg.io import steps
 
 __all__ = [
     "Length",
     "PixelSize",
+    "from_aperio",
     "from_imagej",
-    "from_ome_xml",
     "from_resolution",
     "in_one_unit",
     "parse_unit",
@@ -87,28 +87,6 @@ def from_resolution(per_y: float, per_x: float, unit: str) -> PixelSize | None:
     return PixelSize(length / per_y, length / per_x, "µm")
 
 
-def from_ome_xml(xml: str) -> PixelSize | None:
-    """Read PhysicalSizeX, Y and Z of the first image in OME-XML.
-
-    Returns None where that of X or Y is missing or has a unit that is no length.
-    """
-    try:
-        pixels = ElementTree.fromstring(xml).find(".//{*}Pixels")
-    except ElementTree.ParseError:
-        # The image itself may be whole; tifffile then reads it as a plain TIFF.
-        return None
-    if pixels is None:
-        return None
-    z, y, x = (
-        (
-            _number(pixels.get(f"PhysicalSize{axis}")),
-            parse_unit(pixels.get(f"PhysicalSize{axis}Unit", "µm")),
-        )
-        for axis in "ZYX"
-    )
-    return in_one_unit(y, x, z)
-
-
 def from_imagej(metadata: Mapping[str, Any], per_y: float, per_x: float) -> PixelSize | None:
     """Read the pixel size of an ImageJ TIFF: pixels per unit, and spacing and unit in its text.
 
@@ -119,8 +97,20 @@ def from_imagej(metadata: Mapping[str, Any], per_y: float, per_x: float) -> Pixe
         (1 / per if is_size(per) else None, parse_unit(metadata.get(key, unit)))
         for per, key in ((per_y, "yunit"), (per_x, "unit"))
     )
-    spacing = _number(str(metadata.get("spacing")))
+    spacing = steps.positive(metadata.get("spacing"))
     return in_one_unit(y, x, (spacing, parse_unit(metadata.get("zunit", unit))))
+
+
+def from_aperio(text: str) -> PixelSize | None:
+    """Read the pixel size of a slide scanned by Aperio (SVS): ``MPP`` in its description.
+
+    Returns None where the text is of another program or has no such number.
+    """
+    if not text.startswith("Aperio "):
+        return None
+    said = dict(part.partition("=")[::2] for part in text.split("|"))
+    size = steps.positive({key.strip(): value for key, value in said.items()}.get("MPP"))
+    return None if size is None else PixelSize(size, size, "µm")
 
 
 def in_one_unit(y: Length, x: Length, z: Length = (None, None)) -> PixelSize | None:
@@ -140,15 +130,6 @@ def _converted(length: Length, unit: str | None) -> float | None:
     if value is None or own is None or unit is None:
         return None
     return value if own == unit else value * MICROMETRES[own] / MICROMETRES[unit]
-
-
-def _number(text: str | None) -> float | None:
-    """Return the positive number in `text`, or None."""
-    try:
-        value = float(text or "")
-    except ValueError:
-        return None
-    return value if is_size(value) else None
 
 
 def _is_for_print(per_unit: float, length: float) -> bool:

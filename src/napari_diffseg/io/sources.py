@@ -1,4 +1,4 @@
-"""Files that pixels are read from in parts; a few of them stay open."""
+"""Files that pixels are read from, as a whole or in parts; a few of them stay open."""
 
 from __future__ import annotations
 
@@ -30,8 +30,11 @@ class Source(Protocol):
     def read(self, index: Index) -> NDArray[Any]:
         """Read a part: a number, or a slice of step 1, for each axis of the file."""
 
+    def whole(self) -> Any:
+        """Return all pixels, of which those of large images are read as they are wanted."""
 
-def open_source(path: Path, level: int = 0) -> Source:
+
+def open_source(path: Path, level: int = 0, series: int = 0, axes: str | None = None) -> Source:
     """Open a file, or return it if this process has it open already.
 
     Parameters
@@ -39,11 +42,15 @@ def open_source(path: Path, level: int = 0) -> Source:
     path : Path
     level : int
         Which resolution, where the file has several; 0 is the full one.
+    series : int
+        Which image, where the file has several; 0 is the first.
+    axes : str, optional
+        What a person says of its axes, one letter for each; it comes before the file's own word.
 
     Raises
     ------
     InputError
-        The file is missing, of another kind, truncated or damaged, or has no such level.
+        The file is missing, of another kind, truncated or damaged, or has no such level or image.
     OutOfMemoryError
         Not even its metadata fit into memory.
     """
@@ -57,23 +64,54 @@ def open_source(path: Path, level: int = 0) -> Source:
         raise InputError(f"{path} does not exist; check the name of the file.")
     # A file written anew is opened anew; an open file is not shared with a forked process.
     stamp = tuple((stat.st_mtime_ns, stat.st_size) for stat in stats)
-    return _opened(path, level, stamp, getpid())
+    return _kept_open(path, level, series, axes if path.is_dir() else None, stamp, getpid())
 
 
 @lru_cache(maxsize=_OPEN_FILES)
-def _opened(path: Path, level: int, stamp: tuple[tuple[int, int], ...], process: int) -> Source:
+def _kept_open(
+    path: Path,
+    level: int,
+    series: int,
+    axes: str | None,
+    stamp: tuple[tuple[int, int], ...],
+    process: int,
+) -> Source:
+    return new_source(path, level, series, axes)
+
+
+def new_source(
+    path: Path,
+    level: int = 0,
+    series: int = 0,
+    axes: str | None = None,
+    *,
+    numbers: bool = False,
+) -> Source:
+    """Open a file for the caller alone.
+
+    Parameters
+    ----------
+    path, level, series, axes
+        As for `open_source`, which raises the same.
+    numbers : bool
+        Whether numbers are wanted that stand for classes: those of a palette, not its colours.
+    """
     try:
-        if path.is_dir() and is_zarr(path):
+        if is_zarr(path):
             from napari_diffseg.io.zarr_images import ZarrSource
 
-            return ZarrSource(path, level)
+            return ZarrSource(path, level, series, axes)
         kind = kind_of(path)
         if kind == "TIFF":
             from napari_diffseg.io.tiff_frames import TiffSource
 
-            return TiffSource(path, level)
+            return TiffSource(path, level, series, numbers=numbers)
+        if kind not in ("PNG", "JPEG"):
+            from napari_diffseg.io.vendor_images import VendorSource
+
+            return VendorSource(path, kind, level, series)
         from napari_diffseg.io.pictures import PictureSource
 
-        return PictureSource(path, kind, level)
+        return PictureSource(path, kind, level, series, numbers=numbers)
     except MemoryError as error:
         raise too_large(path) from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from xml.etree import ElementTree
 
 from napari_diffseg.images.pixel_size import is_size
 
@@ -44,17 +43,6 @@ def positive(value: object) -> float | None:
     except ValueError:
         return None
     return number if is_size(number) else None
-
-
-def from_ome_xml(xml: str) -> float | None:
-    """Read the TimeIncrement (in s) of the first image in OME-XML."""
-    try:
-        pixels = ElementTree.fromstring(xml).find(".//{*}Pixels")
-    except ElementTree.ParseError:
-        return None
-    if pixels is None:
-        return None
-    return seconds(pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s"))
 
 
 def from_imagej(metadata: Mapping[str, Any]) -> float | None:

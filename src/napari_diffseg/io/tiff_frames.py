@@ -14,17 +14,14 @@ from numpy.typing import NDArray
 
 from napari_diffseg.io.kinds import damaged
 from napari_diffseg.io.sources import Index
-from napari_diffseg.io.tiff_files import (
-    TIFF_DAMAGE,
-    data_offset,
-    first_series,
-    level_of,
-    tiff_facts,
-)
+from napari_diffseg.io.tiff_files import TIFF_DAMAGE, TiffImage, open_tiff
+
+_MOST_READ = 64 * 2**20
+"""A larger image that lies in the file as in memory stays there until it is looked at, bytes."""
 
 
 class TiffSource:
-    """The first image of a TIFF file, read in parts.
+    """An image of a TIFF file, read in parts.
 
     Parameters
     ----------
@@ -32,38 +29,84 @@ class TiffSource:
         Of the file; it stays open as long as this object lives.
     level : int
         Which resolution; 0 is the full one.
+    series : int
+        Which image; 0 is the first.
+    numbers : bool
+        Whether numbers are wanted that stand for classes, and not for intensities.
 
     Raises
     ------
     InputError
-        The file is truncated or damaged, or has no such level.
+        The file is truncated or damaged, or has no such image or level.
     """
 
-    def __init__(self, path: Path, level: int = 0) -> None:
+    def __init__(
+        self, path: Path, level: int = 0, series: int = 0, *, numbers: bool = False
+    ) -> None:
+        self._path = path
         try:
             tif = tifffile.TiffFile(path)
         except TIFF_DAMAGE as error:
             raise damaged(path, error) from error
         weakref.finalize(self, tif.close)
         try:
-            series = first_series(tif)
-            chosen = level_of(series, level, str(path))
-            self.facts = tiff_facts(tif, series, chosen)
-            offset = data_offset(chosen)
-            self._parts: _Rows | _Segments = (
-                _Segments(chosen) if offset is None else _Rows(tif, chosen, offset)
-            )
+            self._image = open_tiff(tif, path, level, series, numbers=numbers)
+            self._parts = _parts(tif, self._image)
         except TIFF_DAMAGE as error:
-            tif.close()
             raise damaged(path, error) from error
+        self.facts, self._byteorder = self._image.facts, tif.byteorder
 
     def reads_whole(self, spatial: tuple[int, ...]) -> bool:
         """Whether a part of a frame costs as much as all of it, for its spatial axes."""
-        return self._parts.reads_whole(spatial)
+        at = self._image.level.axes.find("S")
+        is_dropped = at >= 0 and self._image.colors.n_samples is None
+        return self._parts.reads_whole(tuple(a + (is_dropped and a >= at) for a in spatial))
 
     def read(self, index: Index) -> NDArray[Any]:
         """Read a part of the image."""
-        return self._parts.read(index)
+        colors = self._image.colors
+        if colors.convert is None:
+            return self._parts.read(index)
+        return _converted(self._parts, self._image, index)
+
+    def whole(self) -> NDArray[Any]:
+        """Read all of the image; a large one stays in the file where it lies as in memory."""
+        image = self._image
+        try:
+            if image.colors.convert is not None:
+                return self.read((slice(None),) * len(image.facts.shape))
+            offset = image.data_offset
+            if offset is None or image.level.nbytes <= _MOST_READ:
+                return image.level.asarray()
+            dtype = np.dtype(image.level.dtype).newbyteorder(self._byteorder)
+            return np.memmap(self._path, dtype, "r", offset, tuple(image.level.shape))
+        except TIFF_DAMAGE as error:
+            raise damaged(self._path, error) from error
+
+
+def _parts(tif: tifffile.TiffFile, image: TiffImage) -> _Rows | _Segments:
+    offset = image.data_offset
+    return _Segments(image.level) if offset is None else _Rows(tif, image.level, offset)
+
+
+def _converted(parts: _Rows | _Segments, image: TiffImage, index: Index) -> NDArray[Any]:
+    """Read a part, with all the samples that its pixels have in the file, and convert these."""
+    convert, at = image.colors.convert, image.level.axes.find("S")
+    stored, wanted = list(index), None
+    if image.colors.n_samples is not None:
+        wanted = stored.pop(at)  # the last one, where they have no axis in the file
+    if at >= 0:
+        stored.insert(at, slice(None))
+    pixels = parts.read(tuple(stored))
+    # Numbers have taken their axes away.
+    place = sum(isinstance(one, slice) for one in (stored[:at] if at >= 0 else stored))
+    if convert is not None:
+        pixels = convert(np.moveaxis(pixels, place, -1) if at >= 0 else pixels)
+    return (
+        pixels
+        if wanted is None
+        else np.moveaxis(pixels, -1, place)[(slice(None),) * place + (wanted,)]
+    )
 
 
 class _Rows:

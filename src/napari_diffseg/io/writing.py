@@ -19,6 +19,7 @@ from PIL import Image, PngImagePlugin
 
 from napari_diffseg.errors import InputError, OutputError
 from napari_diffseg.files import check_place, written_whole
+from napari_diffseg.io.facts import Placed
 from napari_diffseg.io.kinds import is_zarr
 from napari_diffseg.io.pixel_size import PixelSize
 
@@ -97,6 +98,7 @@ def write_labels(
     labels: ArrayLike,
     *,
     pixel_size: PixelSize | None = None,
+    placement: Mapping[str, Placed] | None = None,
     provenance: Mapping[str, Any] | None = None,
     force: bool = False,
 ) -> None:
@@ -114,6 +116,8 @@ def write_labels(
     pixel_size : PixelSize, optional
         Written as PhysicalSize (OME-TIFF), as scale and units (OME-Zarr), or as the
         resolution (PNG, in whole pixels per metre).
+    placement : mapping of str to Placed, optional
+        Where the pixels of the image lie, written in OME-Zarr.
     provenance : mapping, optional
         How the labels came about, in values that JSON can hold: the description of
         the image in OME-TIFF, the text `PROVENANCE_KEY` in PNG and in OME-Zarr.
@@ -135,7 +139,14 @@ def write_labels(
     if path.name.lower().endswith(ZARR):
         from napari_diffseg.io.zarr_labels import write_zarr_labels
 
-        write_zarr_labels(path, labels, pixel_size=pixel_size, provenance=provenance, force=force)
+        write_zarr_labels(
+            path,
+            labels,
+            pixel_size=pixel_size,
+            placement=placement,
+            provenance=provenance,
+            force=force,
+        )
         return
     text = None if provenance is None else json.dumps(dict(provenance), ensure_ascii=False)
     if path.suffix.lower() == ".png":

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.io.facts import ImageFacts, check_level, check_shape_of_level
+from napari_diffseg.io.facts import ImageFacts, check_level, check_series, check_shape_of_level
 from napari_diffseg.io.kinds import DAMAGE, damaged
-from napari_diffseg.io.ngff import ome_attributes, read_multiscale
+from napari_diffseg.io.ngff import images_of, ome_attributes, read_multiscale
+from napari_diffseg.io.plates import what_is_in
 from napari_diffseg.io.sources import Index
 
 if TYPE_CHECKING:
@@ -33,17 +34,14 @@ class ZarrSource:
     ----------
     path : Path
         A folder: an OME-Zarr image, or a zarr array.
-    level : int
-        Which resolution; 0 is the full one.
-
-    Raises
-    ------
-    InputError
-        There is no image in the folder, its metadata make no sense, or it has no such level.
+    level, series, axes
+        As for `open_zarr_image`, which raises the same.
     """
 
-    def __init__(self, path: Path, level: int = 0) -> None:
-        self._array, self.facts = open_zarr_image(path, level)
+    def __init__(
+        self, path: Path, level: int = 0, series: int = 0, axes: str | None = None
+    ) -> None:
+        self._array, self.facts = open_zarr_image(path, level, series, axes)
         self._blocks = _Blocks(self._array)
 
     def reads_whole(self, spatial: tuple[int, ...]) -> bool:
@@ -54,6 +52,10 @@ class ZarrSource:
         """Read a part of the array."""
         block = self._blocks.read(index)
         return np.asarray(self._array[index]) if block is None else block
+
+    def whole(self) -> zarr.Array[Any]:
+        """Return the array, of which nothing has been read."""
+        return self._array
 
 
 class _Blocks:
@@ -97,14 +99,26 @@ class _Blocks:
             return self._kept[key]
 
 
-def open_zarr_image(path: Path, level: int = 0) -> tuple[zarr.Array[Any], ImageFacts]:
-    """Open the image of a folder at one of its resolutions, and say what is known of it.
+def open_zarr_image(
+    path: Path, level: int = 0, series: int = 0, axes: str | None = None
+) -> tuple[zarr.Array[Any], ImageFacts]:
+    """Open an image of a folder at one of its resolutions, and say what is known of it.
+
+    Parameters
+    ----------
+    path : Path
+    level : int
+        Which resolution; 0 is the full one.
+    series : int
+        Which image; 0 is the first.
+    axes : str, optional
+        What a person says of its axes.
 
     Raises
     ------
     InputError
-        There is no image in the folder, its metadata make no sense, it has no such level, or
-        that is no smaller picture of the full one.
+        There is no image in the folder, its metadata make no sense, it has no such level or
+        image, or the level is no smaller picture of the full one.
     """
     import zarr
 
@@ -114,28 +128,19 @@ def open_zarr_image(path: Path, level: int = 0) -> tuple[zarr.Array[Any], ImageF
         raise damaged(path, error) from error
     if isinstance(node, zarr.Array):
         check_level(level, 1, str(path))
+        check_series(series, [" × ".join(map(str, node.shape))], str(path))
         return node, _plain_facts(node)
-    attributes = ome_attributes(node.attrs.asdict())
-    notes: tuple[str, ...] = ()
-    if "bioformats2raw.layout" in attributes and "0" in node:
-        first = node["0"]
-        if isinstance(first, zarr.Group):
-            node, attributes = first, ome_attributes(first.attrs.asdict())
-            notes = ("The file can hold several images; the first one was read.",)
-    if "multiscales" not in attributes:
-        raise InputError(
-            f"{path} holds no OME-Zarr image at its top; name the image or the array in it, for "
-            f"example {path / '0'}."
-        )
-    found = read_multiscale(attributes, str(path), level)
-    array = _member(node, found.array, path)
-    if array.ndim != len(found.axes):
+    group, number, notes = _chosen_image(node, path, series)
+    attributes = ome_attributes(group.attrs.asdict())
+    found = read_multiscale(attributes, str(path), level, number, axes)
+    array = _member(group, found.array, path)
+    if axes is None and found.axes is not None and array.ndim != len(found.axes):
         raise InputError(
             f"{path} names the axes {found.axes}, but its array has {array.ndim} (its shape is "
-            f"{array.shape}); write the image again, or name the array in it and its axes."
+            f"{array.shape}); state its axes (--axes), or write the image again."
         )
-    if level > 0:
-        full = _member(node, read_multiscale(attributes, str(path)).array, path)
+    if level > 0 and found.axes is not None:
+        full = _member(group, read_multiscale(attributes, str(path), 0, number).array, path)
         check_shape_of_level(array.shape, full.shape, found.axes, level, str(path))
     return array, ImageFacts(
         axes=found.axes,
@@ -147,8 +152,31 @@ def open_zarr_image(path: Path, level: int = 0) -> tuple[zarr.Array[Any], ImageF
         t_step=found.t_step,
         channel_names=found.channel_names,
         n_levels=found.n_levels,
+        placement=found.placement,
         notes=notes,
+        problem=found.problem,
     )
+
+
+def _chosen_image(
+    node: zarr.Group, path: Path, series: int
+) -> tuple[zarr.Group, int, tuple[str, ...]]:
+    """Return the group of an image, its number in there, and what is to be said of the others."""
+    import zarr
+
+    attributes = ome_attributes(node.attrs.asdict())
+    if "bioformats2raw.layout" in attributes and "plate" not in attributes:
+        names = sorted((name for name, _ in node.groups() if name.isdecimal()), key=int)
+        if names:
+            notes = check_series(series, names, str(path))
+            group = node[names[series]]
+            if isinstance(group, zarr.Group):
+                return group, 0, notes
+    if "multiscales" not in attributes:
+        raise InputError(f"{path} holds no OME-Zarr image at its top; {what_is_in(path, node)}.")
+    images = images_of(attributes, str(path))
+    names = [str(image.get("name") or "without a name") for image in images]
+    return node, series, check_series(series, names, str(path))
 
 
 def _member(group: zarr.Group, name: str, path: Path) -> zarr.Array[Any]:

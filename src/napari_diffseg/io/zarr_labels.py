@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_diffseg.files import cannot_write
+from napari_diffseg.files import cannot_write, followed
 from napari_diffseg.images.pixel_size import PixelSize
 from napari_diffseg.images.windows import tiles, whole
+from napari_diffseg.io.facts import Placed
 from napari_diffseg.io.label_store import LabelStore
 from napari_diffseg.io.pyramid import CHUNKS
 from napari_diffseg.io.writing import check_replaceable
@@ -24,6 +25,7 @@ def write_zarr_labels(
     labels: NDArray[np.unsignedinteger],
     *,
     pixel_size: PixelSize | None,
+    placement: Mapping[str, Placed] | None,
     provenance: Mapping[str, Any] | None,
     force: bool,
 ) -> None:
@@ -36,6 +38,8 @@ def write_zarr_labels(
     labels : ndarray of unsigned int, (y, x) or (z, y, x)
     pixel_size : PixelSize or None
         Becomes the scale and the units.
+    placement : mapping of str to Placed, or None
+        Where the pixels of the image lie.
     provenance : mapping or None
         How the labels came about.
     force : bool
@@ -46,6 +50,7 @@ def write_zarr_labels(
     OutputError
         It cannot be written there.
     """
+    path = followed(path)
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     volumes = labels.ndim == 3 and len(labels) > 1
     try:
@@ -56,6 +61,7 @@ def write_zarr_labels(
             dtype=labels.dtype,
             volumes=volumes,
             pixel_size=pixel_size,
+            placement=placement,
             provenance=provenance,
         )
         frame = labels.reshape(store.frame_shape)

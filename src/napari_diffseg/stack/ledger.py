@@ -8,6 +8,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from napari_diffseg.errors import InputError
+from napari_diffseg.io.kinds import name_of
 from napari_diffseg.params import ApplyParams
 from napari_diffseg.stack import outputs
 from napari_diffseg.stack.journal import FrameFacts, Journal
@@ -101,7 +102,7 @@ class Ledger:
             for position in range(len(target.frames)):
                 facts = self._frame(target, position) or FrameFacts()
                 path, frame = target.source(position)
-                records.append(FrameRecord(path.name, frame, facts, target.pixel_size))
+                records.append(FrameRecord(name_of(path), frame, facts, target.pixel_size))
                 if facts.failed is not None:
                     failed.append((target.name(position), facts.failed))
         if all(record.facts.failed is not None for record in records):

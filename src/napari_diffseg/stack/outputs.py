@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from napari_diffseg import __version__
 from napari_diffseg.errors import OutputError
+from napari_diffseg.io.kinds import name_of
 from napari_diffseg.params import ApplyParams
 from napari_diffseg.stack.journal import Journal, cannot_write, check_replaceable
-from napari_diffseg.stack.plan import Target, output_kind
+from napari_diffseg.stack.plan import Plan, Target
 
 if TYPE_CHECKING:
     from napari_diffseg.core.model import Model
@@ -35,6 +36,7 @@ def begin(target: Target, journal: Journal, model: Model, params: ApplyParams) -
         volumes=target.spatial == "ZYX",
         pixel_size=target.pixel_size,
         t_step=target.t_step,
+        placement=target.placement,
         names=model.facts.class_names,
         colors=model.facts.class_colors,
         provenance=_provenance(target, model, params),
@@ -56,7 +58,7 @@ def finish(target: Target, journal: Journal, model: Model, params: ApplyParams) 
     result, placing = journal.result(target.number), journal.placing(target.number)
     store = journal.store(target.number)
     if not result.exists():
-        if output_kind(target.output) == "zarr":
+        if target.kind == "zarr":
             LabelStore.open(store).sweep()
             store.replace(result)
         else:
@@ -65,6 +67,7 @@ def finish(target: Target, journal: Journal, model: Model, params: ApplyParams) 
     if not placing.exists():
         _check_place(target.output, force=journal.force)
     try:
+        target.output.parent.mkdir(parents=True, exist_ok=True)  # of a field: row and column
         placing.touch()
         _move(result, target.output, journal)
     except OSError as error:
@@ -101,7 +104,7 @@ def _write_file(
     provenance = _provenance(target, model, params)
     # The writers tell the format by the ending.
     part = result.with_name(f"{target.number}.part{target.output.suffix.lower()}")
-    if output_kind(target.output) == "png":
+    if target.kind == "png":
         write_labels(
             part,
             labels.read(0),
@@ -124,6 +127,16 @@ def _write_file(
     part.replace(result)
 
 
+def finish_plates(plan: Plan) -> None:
+    """Write what makes plates of the fields that are labelled; can be done again at any time."""
+    from napari_diffseg.io.plates import write_plate
+
+    for source, output in plan.plates:
+        made = [one.output for one in plan.targets if one.output.is_relative_to(output)]
+        there = [path.relative_to(output).as_posix() for path in made if path.exists()]
+        write_plate(source, output, there)
+
+
 def _check_place(output: Path, *, force: bool) -> None:
     if not output.exists():
         return
@@ -144,7 +157,7 @@ def _move(result: Path, output: Path, journal: Journal) -> None:
 
 def _provenance(target: Target, model: Model, params: ApplyParams) -> dict[str, Any]:
     """Say how an output came about; the same plan says the same, whenever and wherever."""
-    names = [path.name for path in target.paths]
+    names = [name_of(path) for path in target.paths]
     if len(names) > _MOST_NAMES:
         names = [names[0], "…", names[-1]]
     facts: dict[str, Any] = {
@@ -156,8 +169,7 @@ def _provenance(target: Target, model: Model, params: ApplyParams) -> dict[str, 
         "training": dict(model.facts.provenance),
         "class_names": {str(label): name for label, name in model.facts.class_names.items()},
     }
-    if target.level:
-        facts["level"] = target.level
+    facts |= {key: n for key in ("level", "series") if (n := getattr(target, key))}
     if (n_there := target.per_path * len(target.paths)) != len(target.frames) or (
         target.frames[0] != 0
     ):

@@ -6,12 +6,14 @@ that a run that was cut short is only ever finished with what it was begun with.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from napari_diffseg.images.pixel_size import PixelSize
+from napari_diffseg.io.facts import Placed
+from napari_diffseg.io.kinds import name_of
 
 ZARR = (".ome.zarr", ".zarr")
 TIFF = (".ome.tif", ".ome.tiff", ".tif", ".tiff")
@@ -78,11 +80,13 @@ class Target:
         ``"ZYX"`` where frames are volumes, else ``"YX"``.
     n_windows : int
         Units that a frame is done in; 1 where it is done as a whole.
-    level : int
-        Which resolution of the files; 0 is the full one.
+    level, series : int
+        Which resolution, and which image, of the files; 0 is the full one, the first.
     pixel_size : PixelSize or None
     t_step : float or None
         Distance of frames in seconds.
+    placement : mapping of str to Placed
+        Where the pixels lie.
     notes : tuple of str
         Sentences that the person should read.
     """
@@ -98,9 +102,16 @@ class Target:
     spatial: str = "YX"
     n_windows: int = 1
     level: int = 0
+    series: int = 0
     pixel_size: PixelSize | None = None
     t_step: float | None = None
+    placement: Mapping[str, Placed] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """``"zarr"``, ``"tiff"`` or ``"png"``; a field of a plate is a folder without an ending."""
+        return output_kind(self.output) or "zarr"
 
     @property
     def n_units(self) -> int:
@@ -115,7 +126,8 @@ class Target:
     def name(self, position: int) -> str:
         """Name a frame for a person."""
         path, frame = self.source(position)
-        return path.name if self.per_path == 1 else f"frame {frame} of {path.name}"
+        name = name_of(path)
+        return name if self.per_path == 1 else f"frame {frame} of {name}"
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -132,17 +144,20 @@ class Plan:
         Files that cannot be segmented at all, and why.
     facts : dict
         All that makes the labels, in values that JSON can hold.
+    plates : tuple of (Path, Path)
+        Plates among the inputs, and what each becomes.
     """
 
     output: Path
     targets: tuple[Target, ...]
     unreadable: tuple[tuple[str, str], ...]
     facts: dict[str, Any]
+    plates: tuple[tuple[Path, Path], ...] = ()
 
     @property
     def is_folder(self) -> bool:
         """Whether each input has an output of its own."""
-        return output_kind(self.output) is None
+        return output_kind(self.output) is None or bool(self.plates)
 
     @property
     def journal(self) -> Path:
@@ -199,6 +214,7 @@ def differences(mine: dict[str, Any], stored: dict[str, Any]) -> list[str]:
         "frames": "the choice of frames",
         "axes": "the axes",
         "level": "the resolution",
+        "series": "the choice of the image",
         "params": "how the model is applied",
     }
     return [word for key, word in words.items() if mine.get(key) != stored.get(key)]

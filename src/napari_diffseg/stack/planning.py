@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari_diffseg import __version__
 from napari_diffseg.errors import DiffSegError, InputError, OutputError
+from napari_diffseg.files import followed
+from napari_diffseg.io.facts import Placed
+from napari_diffseg.io.kinds import name_of
 from napari_diffseg.io.writing import check_holds_volume
 from napari_diffseg.params import ApplyParams
 from napari_diffseg.stack.fitting import check_fits, differences_from
-from napari_diffseg.stack.plan import PICTURES, PNG, TIFF, ZARR, Plan, Target, output_kind
+from napari_diffseg.stack.plan import (
+    JOURNAL_NAME,
+    PICTURES,
+    PNG,
+    TIFF,
+    ZARR,
+    Plan,
+    Target,
+    output_kind,
+)
 
 if TYPE_CHECKING:
     from napari_diffseg.core.model import Model
@@ -33,6 +45,7 @@ def make_plan(
     params: ApplyParams | None = None,
     axes: str | None = None,
     level: int = 0,
+    series: int = 0,
 ) -> Plan:
     """Find out what is to be done; reads what the files say of themselves, no pixels.
 
@@ -44,7 +57,9 @@ def make_plan(
         Files, or folders of files.
     output : path-like
         Ends with one of `ZARR`, `TIFF` or `PNG`: one result; several inputs are then the
-        frames of one series. Else a folder: each input has an output of the same name.
+        frames of one series. Else a folder: each input has an output of the same name. All
+        fields of a plate are inputs, and their outputs a plate: the one that is named, or one in
+        the folder.
     frames : slice or range, optional
         Which frames, along the first of the axes T and Z (of volumes, along T); all where
         None.
@@ -54,6 +69,8 @@ def make_plan(
         One letter per axis of the inputs; what the files say, else a guess, where None.
     level : int
         Which resolution of the inputs; 0 is the full one.
+    series : int
+        Which image of inputs that hold several; 0 is the first.
 
     Raises
     ------
@@ -65,21 +82,22 @@ def make_plan(
         The output has an ending that cannot be written, is one of the inputs, holds one or
         lies within one, or two inputs would have the same name in it.
     """
-    output = Path(output).absolute()
-    files = _files(inputs)
+    output = followed(Path(output).absolute())
+    sources = _sources(inputs)
+    files = [source.file for source in sources]
     _check_ending(output)
-    params = params or ApplyParams()
-    facts = _facts(model, files, output, frames, params, axes, level)
-    asked = _Asked(model, frames, params, axes, level)
-    plan = Plan(output, (), (), facts)
+    plates = _plates(sources, output)
+    asked = _Asked(model, frames, params or ApplyParams(), axes, level, series)
+    plan = Plan(output, (), (), asked.facts(files, output), plates)
     if plan.is_folder:
-        targets, unreadable = _folder_targets(files, output, asked)
+        homes = _homes(sources, output, dict(plates))
+        targets, unreadable = _folder_targets(homes, asked)
     else:
         targets, unreadable = [_one_target(files, output, asked)], []
-    _check_not_an_input(files, [target.output for target in targets])
+    _check_not_an_input([*files, *dict(plates)], [target.output for target in targets])
     if plan.is_folder:
         _check_not_their_folder(inputs, output)
-    return Plan(output, tuple(targets), tuple(unreadable), facts)
+    return replace(plan, targets=tuple(targets), unreadable=tuple(unreadable))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -91,6 +109,7 @@ class _Asked:
     params: ApplyParams
     axes: str | None
     level: int
+    series: int
 
     @property
     def volumes(self) -> bool:
@@ -100,29 +119,29 @@ class _Asked:
         from napari_diffseg.io.frames import open_series
 
         n_channels = self.model.n_source_channels
-        return open_series(files, self.axes, n_channels, volumes=self.volumes, level=self.level)
+        return open_series(
+            files,
+            self.axes,
+            n_channels,
+            volumes=self.volumes,
+            level=self.level,
+            series=self.series,
+        )
 
-
-def _facts(
-    model: Model,
-    files: Sequence[Path],
-    output: Path,
-    frames: slice | range | None,
-    params: ApplyParams,
-    axes: str | None,
-    level: int,
-) -> dict[str, Any]:
-    facts: dict[str, Any] = {
-        "version": __version__,
-        # Not its checksum, for names and colours go into the output too.
-        "model": sha256(model.to_bytes()).hexdigest(),
-        "params": params.to_dict(),
-        "frames": None if frames is None else [frames.start, frames.stop, frames.step],
-        "axes": axes,
-        "inputs": [_stamp(path) for path in files],
-        "output": str(output),
-    }
-    return facts | {"level": level} if level else facts
+    def facts(self, files: Sequence[Path], output: Path) -> dict[str, Any]:
+        """Return all that makes the labels, in values that JSON can hold."""
+        frames = self.frames
+        facts: dict[str, Any] = {
+            "version": __version__,
+            # Not its checksum, for names and colours go into the output too.
+            "model": sha256(self.model.to_bytes()).hexdigest(),
+            "params": self.params.to_dict(),
+            "frames": None if frames is None else [frames.start, frames.stop, frames.step],
+            "axes": self.axes,
+            "inputs": [_stamp(path) for path in files],
+            "output": str(output),
+        }
+        return facts | {key: n for key in ("level", "series") if (n := getattr(self, key))}
 
 
 def _stamp(path: Path) -> list[str | int]:
@@ -134,13 +153,63 @@ def _stamp(path: Path) -> list[str | int]:
     return [str(path)] if path.is_dir() else [str(path), status.st_size, status.st_mtime_ns]
 
 
-def _files(inputs: Paths) -> list[Path]:
-    from napari_diffseg.io.inputs import list_inputs
+class _Source(NamedTuple):
+    """A file that is to be segmented; or a field, and the plate that it is of."""
 
-    files = [file.absolute() for path in _given(inputs) for file in list_inputs(path)]
-    if not files:
+    file: Path
+    plate: Path | None = None
+
+
+def _sources(inputs: Paths) -> list[_Source]:
+    from napari_diffseg.io.inputs import list_inputs
+    from napari_diffseg.io.plates import find_plate
+
+    found: list[_Source] = []
+    for file in (file.absolute() for path in _given(inputs) for file in list_inputs(path)):
+        plate = find_plate(file) if file.is_dir() else None
+        if plate is None:
+            found.append(_Source(file))
+        else:
+            found += [_Source(file / field, file) for field in plate.fields]
+    if not found:
         raise InputError("There is no image to segment; name files, or a folder that has some.")
-    return files
+    return found
+
+
+def _plates(sources: Sequence[_Source], output: Path) -> tuple[tuple[Path, Path], ...]:
+    """Return the plates among the inputs, and what each becomes."""
+    plates = list(dict.fromkeys(one.plate for one in sources if one.plate is not None))
+    kind = output_kind(output)
+    if not plates or kind is None:
+        return tuple((plate, output / _output_name(plate)) for plate in plates)
+    if kind != "zarr" or len(plates) > 1 or not all(one.plate for one in sources):
+        raise OutputError(
+            f"{plates[0]} is a plate, and {output} cannot hold its labels; name an .ome.zarr for "
+            "one plate alone, or a folder."
+        )
+    if output.exists():
+        from napari_diffseg.io.plates import find_plate
+
+        # A run that was cut short has fields, but is no plate yet.
+        if not (output / JOURNAL_NAME).exists() and find_plate(output) is None:
+            raise OutputError(f"{output} exists already and is no plate; choose another name.")
+    return ((plates[0], output),)
+
+
+def _homes(sources: Sequence[_Source], output: Path, plates: dict[Path, Path]) -> dict[Path, Path]:
+    """Return where the labels of each file go, and of which file these are."""
+    homes: dict[Path, Path] = {}
+    for file, plate in sources:
+        home = output / _output_name(file)
+        if plate is not None:
+            home = plates[plate] / file.relative_to(plate)
+        if home in homes:
+            raise OutputError(
+                f"{homes[home]} and {file} would both become {home}; apply the model to them one "
+                "by one, or give them other names."
+            )
+        homes[home] = file
+    return homes
 
 
 def _given(inputs: Paths) -> list[Path]:
@@ -170,26 +239,20 @@ def _one_target(files: Sequence[Path], output: Path, asked: _Asked) -> Target:
 
 
 def _folder_targets(
-    files: Sequence[Path], output: Path, asked: _Asked
+    homes: dict[Path, Path], asked: _Asked
 ) -> tuple[list[Target], list[tuple[str, str]]]:
     targets: list[Target] = []
     unreadable: list[tuple[str, str]] = []
-    homes: dict[Path, Path] = {}
-    for file in files:
-        home = output / _output_name(file)
-        if home in homes:
-            raise OutputError(
-                f"{homes[home]} and {file} would both become {home}; apply the model to them one "
-                "by one, or give them other names."
-            )
-        homes[home] = file
+    for home, file in homes.items():
         try:
-            targets.append(_target(len(targets), asked.open([file]), (file,), home, asked))
+            target = _target(len(targets), asked.open([file]), (file,), followed(home), asked)
         except DiffSegError as error:
-            unreadable.append((file.name, str(error)))
+            unreadable.append((name_of(file), str(error)))
+        else:
+            targets.append(target)
     if not targets:
         name, reason = unreadable[0]
-        raise InputError(f"None of the {len(files)} files can be segmented; {name}: {reason}")
+        raise InputError(f"None of the {len(homes)} files can be segmented; {name}: {reason}")
     return targets, unreadable
 
 
@@ -217,10 +280,22 @@ def _target(
         spatial=stack.spatial,
         n_windows=_n_windows(shape, asked.params),
         level=asked.level,
+        series=asked.series,
         pixel_size=stack.pixel_size and stack.pixel_size.times(z=apart["Z"]),
         t_step=None if stack.t_step is None else stack.t_step * apart["T"],
+        placement=_placement(stack, chosen),
         notes=(*stack.notes, *differences_from(asked.model, stack)),
     )
+
+
+def _placement(stack: FrameStack, chosen: range) -> Mapping[str, Placed]:
+    """Return where the pixels of the output lie: from the first frame that was chosen on."""
+    letter = stack.leading[:1]
+    if letter not in stack.placement:
+        return stack.placement
+    step, start, unit = stack.placement[letter]
+    first = Placed(step * chosen.step, start + step * chosen[0], unit)
+    return {**stack.placement, letter: first}
 
 
 def _n_windows(shape: tuple[int, ...], params: ApplyParams) -> int:

@@ -111,6 +111,7 @@ def apply_stack(
     force: bool = False,
     axes: str | None = None,
     level: int = 0,
+    series: int = 0,
     table: str | PathLike[str] | None = None,
 ) -> Generator[StackProgress, None, StackReport]:
     """Apply a model to many frames; the output is whole at the end, or not there.
@@ -126,7 +127,7 @@ def apply_stack(
     output : path-like
         Ends with ``.ome.zarr``, ``.zarr``, ``.ome.tif``, ``.tif`` or ``.png``: one result, and
         several inputs are the frames of one series. Else a folder, in which each input
-        gets a file of the same name.
+        gets a file of the same name. A plate becomes a plate, in either case.
     frames : slice or range, optional
         Which frames, along the first of the axes T and Z; those of a model of volumes are
         along T alone.
@@ -147,6 +148,8 @@ def apply_stack(
         One letter per axis of the inputs; what the files say, else a guess, where None.
     level : int
         Which resolution of the inputs; 0 is the full one.
+    series : int
+        Which image of inputs that hold several; 0 is the first.
     table : path-like, optional
         CSV file for the areas of each frame; one that is there is replaced with `force`, and
         with `resume`, because it may be of the earlier run. Never one of the images.
@@ -179,7 +182,9 @@ def apply_stack(
     params, options = params or ApplyParams(), options or RunOptions()
     check_scheduler(scheduler)
     n_workers = _n_workers(workers, scheduler, options)
-    plan = make_plan(model, inputs, output, frames=frames, params=params, axes=axes, level=level)
+    plan = make_plan(
+        model, inputs, output, frames=frames, params=params, axes=axes, level=level, series=series
+    )
     if resume and _is_complete(plan, model, params):
         sweep(plan)
         note = f"{plan.output} is there already and no run for it was cut short: nothing to do."
@@ -194,7 +199,7 @@ def apply_stack(
         # Not what a machine happens to have: sums over other threads may round otherwise.
         options = replace(options, threads=options.threads or 1)
         keep_model(model)
-        job = Job(journal, model.checksum, params, options, axes, level)
+        job = Job(journal, model.checksum, params, options, axes, level, series)
         results = run_units(ledger.to_do(), partial(apply_unit, job), scheduler, n_workers)
         with closing(results):
             for outcome in results:
@@ -204,6 +209,7 @@ def apply_stack(
         if table is not None:
             names, volumes = model.facts.class_names, model.n_spatial == 3
             write_table(table, report.frames, names, model.labels, volumes=volumes)
+        outputs.finish_plates(plan)
         journal.remove()
     return report
 

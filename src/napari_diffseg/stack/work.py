@@ -47,8 +47,8 @@ class Job:
         Device and threads of one worker.
     axes : str or None
         One letter per axis of the inputs, where that was stated.
-    level : int
-        Which resolution of the inputs.
+    level, series : int
+        Which resolution, and which image, of the inputs.
     """
 
     journal: Journal
@@ -57,6 +57,7 @@ class Job:
     options: RunOptions
     axes: str | None
     level: int = 0
+    series: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,7 @@ def _apply_frame(
         model.n_source_channels,
         volumes=model.n_spatial == 3,
         level=job.level,
+        series=job.series,
     )
     if tuple(stack.frame_shape) != unit.shape:
         raise InputError(
