@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.floating[Any]]
 
 _SIZE_POWER = 0.15  # 1 would be Ward's method, which parts what is large before what is unlike
-_UNSEEN = 1e-9
+_TINY = 1e-300
 _UNLIKE = 0.6  # cost of a join, in units of the inputs' variance, from which two kinds are unlike
 _FEWEST, _MOST = 2, 12  # labels that `ClusterHierarchy.n_kinds` chooses among
 
@@ -88,9 +88,9 @@ class ClusterHierarchy:
             Pixels of each cluster; those with none join before the rest.
         """
         q = len(means)
-        # Next to no weight: a cluster that was not seen here, but is in another image, must not
-        # be left over.
-        mass = np.maximum(np.asarray(sizes, float) / max(float(np.sum(sizes)), 1.0), _UNSEEN)
+        # Of no weight, and so at no cost: a cluster that was not seen here, but is in another
+        # image, must not be left over.
+        mass = np.asarray(sizes, float) / max(float(np.sum(sizes)), 1.0)
         means = means.astype(float)
         cost = np.full((q, q), np.inf)
         for one in range(q):
@@ -103,7 +103,8 @@ class ClusterHierarchy:
             # A union costs no less than its parts did, so that the order is one of nesting.
             costs[step] = max(cost[joins, keeps], costs[step - 1] if step else 0.0)
             total = mass[keeps] + mass[joins]
-            means[keeps] = (mass[keeps] * means[keeps] + mass[joins] * means[joins]) / total
+            share = mass[joins] / max(total, _TINY)
+            means[keeps] += share * (means[joins] - means[keeps])
             mass[keeps] = total
             gone[joins] = True
             cost[joins], cost[:, joins] = np.inf, np.inf
@@ -140,5 +141,6 @@ class ClusterHierarchy:
 def _costs(means: Floats, mass: Floats, one: int) -> Floats:
     """Return what it costs to join one cluster with each other."""
     apart = ((means - means[one]) ** 2).sum(axis=1)
-    cost: Floats = apart * (mass * mass[one] / (mass + mass[one])) ** _SIZE_POWER
+    size = mass * mass[one] / np.maximum(mass + mass[one], _TINY)
+    cost: Floats = apart * size**_SIZE_POWER
     return cost
