@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -18,6 +19,9 @@ from napari_diffseg.instances.splitting import depths, split
 Numbers = NDArray[np.int32]
 Labels = NDArray[Any]
 Mask = NDArray[np.bool_]
+
+_PART = 1 << 22
+"""Pixels that are counted at a time."""
 
 
 def find_objects(
@@ -99,7 +103,7 @@ class ObjectFinder:
 
     def _depth(self) -> NDArray[np.float32]:
         if self._depths is None:
-            found = classes_in(self._classes)
+            found = areas_of(self._classes)
             self._depths = depths([self._classes == k for k in found], self._space.steps)
         return self._depths
 
@@ -121,18 +125,24 @@ def checked_labels(labels: ArrayLike) -> Labels:
     return array.astype(np.uint8) if array.dtype.kind == "b" else array
 
 
-def classes_in(labels: Labels) -> list[int]:
-    """Return the labels that are there, but 0; ascending."""
-    if labels.dtype.itemsize <= 2 and labels.dtype.kind == "u":
-        found = np.flatnonzero(np.bincount(labels.ravel()))
-    else:
-        found = np.unique(labels)
-    return [int(number) for number in found if number > 0]
+def areas_of(labels: Labels) -> dict[int, int]:
+    """Return how many pixels each label has that is there, but 0; by rising label."""
+    areas: Counter[int] = Counter()
+    # By parts, for counting makes 64-bit copies.
+    for part in np.array_split(labels.reshape(-1), labels.size // _PART + 1):
+        if part.dtype.itemsize <= 2 and part.dtype.kind == "u":
+            counts = np.bincount(part)
+            found = np.flatnonzero(counts)
+            counts = counts[found]
+        else:
+            found, counts = np.unique(part, return_counts=True)
+        areas.update(dict(zip(found.tolist(), counts.tolist(), strict=True)))
+    return {number: areas[number] for number in sorted(areas) if number > 0}
 
 
 def clean_classes(labels: Labels, params: ObjectParams, space: Space) -> Labels:
     """Return the chosen classes alone, smoothed and with their holes filled; 0 elsewhere."""
-    chosen = params.class_numbers or tuple(classes_in(labels))
+    chosen = params.class_numbers or tuple(areas_of(labels))
     taken = np.isin(labels, chosen)
     cleaned = np.zeros_like(labels)
     for number in chosen:
