@@ -10,7 +10,7 @@ from skimage.draw import disk
 from napari_diffseg import InputError, ObjectParams, ParameterError, objects
 from napari_diffseg.instances.finding import ObjectFinder, find_objects
 
-PLAIN = ObjectParams(min_size=0, fill_holes=False)
+PLAIN = ObjectParams(min_size=0, fill_holes=False, split=0)
 
 
 def discs(shape, *centres, radius=10):
@@ -22,7 +22,7 @@ def discs(shape, *centres, radius=10):
 
 def test_pieces_of_the_chosen_class_are_numbered_in_the_order_of_their_first_pixel():
     labels = np.array([[1, 0, 2, 0, 1], [1, 0, 2, 0, 1], [3, 3, 3, 3, 1]])
-    found = find_objects(labels, ObjectParams(classes="1", min_size=0))
+    found = find_objects(labels, ObjectParams(classes="1", min_size=0, split=0))
     assert found.dtype == np.int32
     assert found.tolist() == [[1, 0, 0, 0, 2], [1, 0, 0, 0, 2], [0, 0, 0, 0, 2]]
     every = find_objects(labels, PLAIN)
@@ -45,6 +45,12 @@ def test_touching_discs_are_cut_where_they_are_narrow():
     assert find_objects(labels, ObjectParams(split=25)).max() == 1
 
 
+def test_a_bump_is_no_object():
+    labels = discs((60, 80), (30, 30), radius=20)
+    labels[disk((30, 48), 10)] = 2  # further than six pixels away, but without a neck
+    assert find_objects(labels, ObjectParams(split=6)).max() == 1
+
+
 def test_a_rod_is_not_cut():
     labels = np.zeros((30, 120), np.uint8)
     labels[10:19, 10:110] = 2
@@ -64,7 +70,7 @@ def test_small_ones_are_dropped_and_cutting_makes_none():
     labels = discs((60, 80), (20, 20), (20, 37))
     labels[50:53, 50:53] = 2
     labels[20, 47:52] = 2  # a spike
-    assert find_objects(labels, ObjectParams(min_size=9)).max() == 2
+    assert find_objects(labels, ObjectParams(min_size=9, split=0)).max() == 2
     found = find_objects(labels, ObjectParams(min_size=30, split=2))
     assert np.bincount(found.ravel())[1:].min() >= 30
     # Nothing of a piece that is large enough is lost.

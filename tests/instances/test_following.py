@@ -52,4 +52,4 @@ def test_objects_of_a_movie_keep_their_numbers():
     assert upper == [{1}] * 6
     assert lower == [{2}] * 6
     # Without time it is a volume.
-    assert objects(labels, 2).max() == 2
+    assert objects(labels, 2, split=0).max() == 2

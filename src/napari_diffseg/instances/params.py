@@ -26,10 +26,11 @@ class ObjectParams(SelfDescribing):
         group="Objects",
     )
     split: float = param(
-        0.0,
+        6.0,
         "Split touching",
-        "Objects that touch are cut where they are narrow. Two centres are at least so far apart: "
-        "about the radius of a typical object is a good start, higher cuts less. 0 cuts nothing.",
+        "Objects that touch are cut where there is a neck between them, narrower than three "
+        "quarters of the smaller one. Their centres are at least so far apart: higher cuts less, "
+        "0 cuts nothing.",
         low=0.0,
         high=1000.0,
         unit="px",

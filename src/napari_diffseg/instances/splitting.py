@@ -13,6 +13,12 @@ from skimage.segmentation import watershed
 Numbers = NDArray[np.int32]
 Mask = NDArray[np.bool_]
 
+NECK = 0.75
+"""Parts that meet at more than this share of the depth of the shallower one are one object.
+
+The best of 0.7, 0.75, 0.8, 0.85 and 0.9 on the true foreground of nuclei (`benchmarks.objects`);
+without it cutting does more harm than good on stained sections."""
+
 
 def depths(masks: list[Mask], steps: tuple[float, ...]) -> NDArray[np.float32]:
     """Return how far each pixel is from the outline of its class, in pixels.
@@ -38,7 +44,7 @@ def split(
     min_size: int,
     steps: tuple[float, ...],
 ) -> Numbers:
-    """Cut pieces into one part for each peak of depth.
+    """Cut pieces into one part for each peak of depth, where there is a neck between them.
 
     Parameters
     ----------
@@ -64,18 +70,11 @@ def split(
     if not len(peaks):
         return pieces
     parts = np.where(several[pieces], 0, pieces + np.int32(len(peaks)) * (pieces > 0))
-    _flood(parts, pieces, depth, several, peaks)
-    # A part that is too small gives up its peak; the largest of each piece stays.
-    sizes = np.bincount(parts.ravel(), minlength=len(peaks) + 1)[1 : len(peaks) + 1]
-    order = np.lexsort((-sizes, homes))
-    largest = np.zeros(len(peaks), np.bool_)
-    largest[order[np.unique(homes[order], return_index=True)[1]]] = True
-    given_up = ~largest & (sizes < min_size)
-    if given_up.any():
-        again = np.zeros_like(several)
-        again[homes[given_up]] = True
-        _flood(parts, pieces, depth, again, peaks, ~given_up & again[homes])
-    return parts
+    markers = np.zeros(pieces.shape, np.int32)
+    markers[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
+    mask = several[pieces]
+    np.copyto(parts, watershed(-depth, markers, mask=mask), where=mask)
+    return _merged(parts, depth, depth[tuple(peaks.T)], min_size)
 
 
 def _peaks(
@@ -100,18 +99,55 @@ def _peaks(
         radius = min(2 * radius, apart)
 
 
-def _flood(
-    parts: Numbers,
-    pieces: Numbers,
-    depth: NDArray[np.float32],
-    which: Mask,
-    peaks: NDArray[np.intp],
-    used: Mask | None = None,
-) -> None:
-    """Flood some of the pieces from their peaks; part k + 1 is that of peak k."""
-    mask = which[pieces]
-    numbers = np.arange(1, len(peaks) + 1)
-    used = np.ones(len(peaks), np.bool_) if used is None else used
-    markers = np.zeros(pieces.shape, np.int32)
-    markers[tuple(peaks[used].T)] = numbers[used]
-    np.copyto(parts, watershed(-depth, markers, mask=mask), where=mask)
+def _merged(
+    parts: Numbers, depth: NDArray[np.float32], heights: NDArray[np.float32], min_size: int
+) -> Numbers:
+    """Join parts again where there is no neck between them, and small ones to a neighbour.
+
+    Part k + 1 has the peak k; parts with higher numbers have none, and touch no other.
+    """
+    first, second, necks = _necks(parts, depth, len(heights))
+    sizes = np.bincount(parts.ravel(), minlength=len(heights) + 1)
+    roots = list(range(len(sizes)))
+    peaks, areas = [0.0, *heights.tolist()], sizes.tolist()
+
+    def root(part: int) -> int:
+        while roots[part] != part:
+            roots[part] = part = roots[roots[part]]
+        return part
+
+    # The widest necks first, so that what is joined is looked at as one from then on.
+    for is_last in (False, True):
+        for one, other, neck in zip(first.tolist(), second.tolist(), necks.tolist(), strict=True):
+            low, high = sorted((root(one), root(other)), key=peaks.__getitem__)
+            is_small = is_last and min(areas[low], areas[high]) < min_size
+            if low != high and (is_small or neck >= NECK * peaks[low]):
+                roots[low] = high
+                areas[high] += areas[low]
+    lookup = np.array([root(part) for part in range(len(sizes))], np.int32)
+    merged: Numbers = lookup[parts]
+    return merged
+
+
+def _necks(
+    parts: Numbers, depth: NDArray[np.float32], n_peaks: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """Return pairs of parts that touch, and the depth of the pass between them, deepest first."""
+    found = []
+    for axis in range(parts.ndim):
+        here = tuple(slice(None, -1) if a == axis else slice(None) for a in range(parts.ndim))
+        there = tuple(slice(1, None) if a == axis else slice(None) for a in range(parts.ndim))
+        one, other = parts[here], parts[there]
+        place = np.nonzero((one != other) & (one > 0) & (other > 0))
+        pair = np.sort([one[place], other[place]], axis=0)
+        pass_ = np.minimum(depth[here][place], depth[there][place])
+        found.append((*pair, pass_))
+    first, second, height = (np.concatenate(column) for column in zip(*found, strict=True))
+    # Only what has a peak was cut; others touch where two classes do.
+    cut = second <= n_peaks
+    first, second, height = first[cut], second[cut], height[cut]
+    order = np.argsort(-height, kind="stable")
+    first, second, height = first[order], second[order], height[order]
+    key = first.astype(np.int64) * (n_peaks + 1) + second
+    once = np.sort(np.unique(key, return_index=True)[1])
+    return first[once].astype(np.int64), second[once].astype(np.int64), height[once]
