@@ -161,12 +161,12 @@ def times() -> list[dict[str, Any]]:
     return [{"step": name, "s": f"{_fastest(step):.2f}", **about} for name, step in steps.items()]
 
 
-def crowd(side: int = 2048, n: int = 3000) -> NDArray[np.bool_]:
+def crowd(side: int = 2048, n: int = 3900) -> NDArray[np.bool_]:
     """Simulate discs, of which many touch."""
     random = np.random.default_rng(0)
     plane = np.zeros((side, side), np.bool_)
     for centre, radius in zip(
-        random.uniform(0, side, (n, 2)), random.uniform(8, 14, n), strict=True
+        random.uniform(0, side, (n, 2)), random.uniform(6, 11, n), strict=True
     ):
         plane[disk(centre, radius, shape=plane.shape)] = True
     return plane

@@ -35,8 +35,6 @@ _FARTHEST = 50
 """Where the slider ends; more can be typed."""
 _MOST_ROWS = 32
 _BOX_WIDTH = 92
-_LONG_NAME = 10
-"""Names with more letters stand one below the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +125,7 @@ class ObjectsForm(QWidget):
         self.count.setText(text)
 
     def _fill(self) -> None:
+        self.combo.setMinimumContentsLength(6)
         self.combo.setToolTip("The layer of classes that objects are made of.")
         for widget, name in ((self.split, "split"), (self.smooth, "smooth")):
             widget.setToolTip(_SPECS[name].help)
@@ -137,6 +136,7 @@ class ObjectsForm(QWidget):
         self.min_size.setSuffix(" px")
         self.min_size.setSpecialValueText("any")
         self.min_size.setToolTip(spec.help)
+        self.min_size.setMinimumWidth(_BOX_WIDTH)
         self.min_size.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         for box, name in ((self.fill_holes, "fill_holes"), (self.clear_border, "clear_border")):
             box.setChecked(bool(_SPECS[name].default))
@@ -207,7 +207,8 @@ class ClassTicks(QWidget):
         ticks = {one.number: not one.is_largest or len(facts) == 1 for one in facts}
         if keep:
             ticks |= {n: box.isChecked() for n, box in self.boxes.items() if n in ticks}
-        n_columns = 1 if any(len(one.name) > _LONG_NAME for one in facts) else 2
+        # The dock is narrow: names stand one below the other.
+        n_columns = 1 if any(one.name for one in facts) else 2
         if list(self.boxes) != list(ticks) or n_columns != self._n_columns:
             self._n_columns = n_columns
             self._make(list(ticks))
@@ -241,6 +242,7 @@ class NumberSlider(QWidget):
         super().__init__()
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, farthest)
+        self.slider.setMinimumWidth(40)
         self.box = QSpinBox()
         self.box.setRange(0, 1000)
         self.box.setSuffix(" px")
