@@ -77,8 +77,10 @@ def measure_frame(
         rows["class"] = found
         rows["class_name"] = np.array([known.get(int(one), "") for one in found], dtype=object)
     rows |= table
-    for name, image in zip(names, images, strict=True):
-        rows |= _intensity_columns(objects, numbers, image, name)
+    if images:
+        groups = _Groups(objects, numbers)
+        for name, image in zip(names, images, strict=True):
+            rows |= groups.columns(image, name)
     return rows
 
 
@@ -160,19 +162,28 @@ def _eccentricities(
     return eccentricities
 
 
-def _intensity_columns(
-    objects: NDArray[np.integer[Any]],
-    numbers: NDArray[np.integer[Any]],
-    image: NDArray[Any],
-    name: str,
-) -> Columns:
-    wanted = ("intensity_mean", "intensity_min", "intensity_max")
-    found = regionprops_table(objects, image, properties=wanted)
-    inside = objects > 0
-    rows = np.searchsorted(numbers, objects[inside])
-    total = np.bincount(rows, image[inside].astype(np.float64), numbers.size)
-    columns = {f"{one.removeprefix('intensity_')}_{name}": found[one] for one in wanted}
-    return columns | {f"sum_{name}": total}
+class _Groups:
+    """The pixels of each object, so that a channel is gone through once for all of them."""
+
+    def __init__(self, objects: NDArray[np.integer[Any]], numbers: NDArray[Any]) -> None:
+        self._inside = objects > 0
+        rows = np.searchsorted(numbers, objects[self._inside])
+        self._order = np.argsort(rows, kind="stable")
+        self._sizes = np.bincount(rows, minlength=numbers.size)
+        self._starts = np.cumsum(self._sizes) - self._sizes
+
+    def columns(self, image: NDArray[Any], name: str) -> Columns:
+        """Return what `regionprops` calls intensity_mean, _min and _max, and the sum."""
+        values = image[self._inside][self._order]
+        if not values.size:
+            return {f"{one}_{name}": np.zeros(0) for one in ("mean", "min", "max", "sum")}
+        total = np.add.reduceat(values.astype(np.float64), self._starts)
+        return {
+            f"mean_{name}": total / self._sizes,
+            f"min_{name}": np.minimum.reduceat(values, self._starts),
+            f"max_{name}": np.maximum.reduceat(values, self._starts),
+            f"sum_{name}": total,
+        }
 
 
 def _checked(array: ArrayLike, objects: NDArray[Any]) -> NDArray[Any]:

@@ -69,11 +69,13 @@ def split(
     peaks, homes = peaks[several[homes]], homes[several[homes]]
     if not len(peaks):
         return pieces
-    parts = np.where(several[pieces], 0, pieces + np.int32(len(peaks)) * (pieces > 0))
     markers = np.zeros(pieces.shape, np.int32)
     markers[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
-    mask = several[pieces]
-    np.copyto(parts, watershed(-depth, markers, mask=mask), where=mask)
+    parts: Numbers = watershed(-depth, markers, mask=several[pieces])
+    # The pieces with a single peak get the numbers after those.
+    others = np.arange(len(several), dtype=np.int32) + np.int32(len(peaks))
+    others[several] = others[0] = 0
+    parts += others[pieces]
     return _merged(parts, depth, depth[tuple(peaks.T)], min_size)
 
 

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from napari_diffseg.files import written_whole
 from napari_diffseg.instances.measuring import Columns
 
+_AT_ONCE = 10_000
+"""Rows that are written at a time."""
+
 _CONTENTS = ("area_um2", "area_px", "volume_um3", "volume_vx")
 
 
@@ -83,13 +86,17 @@ def write_csv(path: Path, table: Mapping[str, NDArray[Any]], *, force: bool = Fa
     OutputError
         It cannot be written there.
     """
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(table)
-    columns = [[in_words(value) for value in column.tolist()] for column in table.values()]
-    rows.writerows(zip(*columns, strict=True))
+    columns = list(table.values())
+    n_rows = columns[0].size if columns else 0
     with written_whole(path, force=force) as file:
-        file.write(text.getvalue().encode())
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+        rows = csv.writer(text, lineterminator="\n")
+        rows.writerow(table)
+        # By parts: as Python's numbers and texts a long table takes ten times the memory.
+        for start in range(0, n_rows, _AT_ONCE):
+            part = [column[start : start + _AT_ONCE].tolist() for column in columns]
+            rows.writerows(map(in_words, row) for row in zip(*part, strict=True))
+        text.detach()
 
 
 def in_words(value: object) -> str:

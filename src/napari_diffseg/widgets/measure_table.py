@@ -47,11 +47,7 @@ class TableModel(QAbstractTableModel):
         """Return what a cell shows."""
         column = list(self.table.values())[index.column()]
         if role == Qt.ItemDataRole.DisplayRole:
-            value = (
-                column[self._order[index.row()]].item()
-                if column.dtype != object
-                else (column[self._order[index.row()]])
-            )
+            [value] = column[self._order[[index.row()]]].tolist()
             return f"{value:.5g}" if isinstance(value, float) else in_words(value)
         if role == Qt.ItemDataRole.TextAlignmentRole and column.dtype != object:
             return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
@@ -123,13 +119,24 @@ class MeasureTable(QTableView):
         self._model.show(table)
         if is_new:
             self.resizeColumnsToContents()
-        if "frame" in table:
-            # Of a single image it says nothing.
-            self.setColumnHidden(list(table).index("frame"), not table["frame"].any())
+        for column, name in enumerate(table):
+            self.setColumnHidden(column, name in _said_elsewhere(table))
 
     def mark(self, entry: int) -> None:
         """Select the row of an entry and bring it into view."""
-        index = self._model.index(self._model.row_of(entry), 0)
+        shown = next(n for n in range(len(self.table)) if not self.isColumnHidden(n))
+        index = self._model.index(self._model.row_of(entry), shown)
         flags = QItemSelectionModel.SelectionFlag
         self.selectionModel().select(index, flags.ClearAndSelect | flags.Rows)
         self.scrollTo(index, QAbstractItemView.ScrollHint.PositionAtCenter)
+
+
+def _said_elsewhere(table: Mapping[str, NDArray[Any]]) -> set[str]:
+    """Return the columns that say nothing here; what is saved has them all."""
+    hidden = set()
+    if "frame" in table and not table["frame"].any():
+        hidden.add("frame")
+    if "class_name" in table:
+        # The number, or the name: the dock is narrow.
+        hidden.add("class" if all(table["class_name"].tolist()) else "class_name")
+    return hidden
