@@ -7,7 +7,7 @@ same `napari_diffseg.objects`. *Split touching* is set as a person would who see
 nuclei are: to a share of the median radius of the truth. The truth's own foreground, cut in the
 same way, says how well cutting can do at best. AP is TP / (TP + FP + FN) at an IoU of 0.5, a
 mean over images; the last table times one plane of 2048² with about 3,000 objects. How wide a
-neck may be was chosen on these images (`NECK`), by the last of the four::
+neck may be was chosen on these images, by the last of the four::
 
     python -m benchmarks.objects --data DIR
 """
@@ -147,7 +147,7 @@ def times() -> list[dict[str, Any]]:
     plane = crowd()
     pieces = label(plane, connectivity=1).astype(np.int32)
     depth = depths([plane], (1.0, 1.0))
-    cut = partial(split, pieces, depth, 8.0, 20, (1.0, 1.0))
+    cut = partial(split, pieces, depth, 8.0, 0.75, 20, (1.0, 1.0))
     numbers = objects(plane, split=8)
     image = np.random.default_rng(0).integers(0, 4000, plane.shape).astype(np.uint16)
     steps: dict[str, Callable[[], object]] = {

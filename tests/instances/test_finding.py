@@ -47,8 +47,9 @@ def test_touching_discs_are_cut_where_they_are_narrow():
 
 def test_a_bump_is_no_object():
     labels = discs((60, 80), (30, 30), radius=20)
-    labels[disk((30, 48), 10)] = 2  # further than six pixels away, but without a neck
+    labels[disk((30, 52), 10)] = 2  # further than six pixels away, but without a neck
     assert find_objects(labels, ObjectParams(split=6)).max() == 1
+    assert find_objects(labels, ObjectParams(split=6, neck=100)).max() == 2
 
 
 def test_a_rod_is_not_cut():
@@ -133,6 +134,7 @@ def test_a_finder_gives_the_same_as_the_function_whatever_was_asked_before():
     ),
     classes=st.sampled_from(["", "1", "2,3", "7"]),
     split=st.sampled_from([0.0, 1.0, 2.5]),
+    neck=st.sampled_from([0, 75, 100]),
     min_size=st.integers(0, 6),
     fill_holes=st.booleans(),
     clear_border=st.booleans(),

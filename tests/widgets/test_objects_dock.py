@@ -118,12 +118,17 @@ def test_the_objects_follow_the_controls_on_the_one_layer(viewer, made, wait_for
     form = made.objects_form
     form.split.slider.setValue(0)
     wait_for(lambda: form.count.text() == "2 objects")
+    form.split.set_value(6)
+    wait_for(lambda: form.count.text() == "3 objects")
+    form.neck.set_value(0)
+    wait_for(lambda: form.count.text() == "2 objects")
+    form.split.set_value(0)
     form.min_size.setValue(5)
     wait_for(lambda: form.count.text() == "3 objects")
     form.classes.boxes[3].setChecked(False)
     wait_for(lambda: form.count.text() == "2 objects")
     assert objects_in(viewer) == [layer]
-    expected = napari_diffseg.objects(classes(), 2, min_size=5)
+    expected = napari_diffseg.objects(classes(), 2, min_size=5, split=0)
     np.testing.assert_array_equal(layer.data, expected)
     wait_for(lambda: len(made.measuring.table["object"]) == 2)
     form.classes.boxes[2].setChecked(False)

@@ -96,6 +96,7 @@ class ObjectFinder:
                 parts.astype(np.int32, copy=False),
                 self._depth(),
                 params.split,
+                params.neck / 100,
                 params.min_size,
                 self._space.steps,
             )

@@ -13,12 +13,6 @@ from skimage.segmentation import watershed
 Numbers = NDArray[np.int32]
 Mask = NDArray[np.bool_]
 
-NECK = 0.75
-"""Parts that meet at more than this share of the depth of the shallower one are one object.
-
-The best of 0.7, 0.75, 0.8, 0.85 and 0.9 on the true foreground of nuclei (`benchmarks.objects`);
-without it cutting does more harm than good on stained sections."""
-
 
 def depths(masks: list[Mask], steps: tuple[float, ...]) -> NDArray[np.float32]:
     """Return how far each pixel is from the outline of its class, in pixels.
@@ -41,6 +35,7 @@ def split(
     pieces: Numbers,
     depth: NDArray[np.float32],
     apart: float,
+    neck: float,
     min_size: int,
     steps: tuple[float, ...],
 ) -> Numbers:
@@ -54,6 +49,8 @@ def split(
         From `depths`.
     apart : float
         A peak is a place with no deeper peak in its piece nearer than this, in pixels.
+    neck : float
+        Parts that meet at more than this share of the depth of the shallower one are one.
     min_size : int
         A part of fewer pixels is given to its neighbours in the piece.
     steps : tuple of float
@@ -76,7 +73,7 @@ def split(
     others = np.arange(len(several), dtype=np.int32) + np.int32(len(peaks))
     others[several] = others[0] = 0
     parts += others[pieces]
-    return _merged(parts, depth, depth[tuple(peaks.T)], min_size)
+    return _merged(parts, depth, depth[tuple(peaks.T)], neck, min_size)
 
 
 def _peaks(
@@ -102,7 +99,11 @@ def _peaks(
 
 
 def _merged(
-    parts: Numbers, depth: NDArray[np.float32], heights: NDArray[np.float32], min_size: int
+    parts: Numbers,
+    depth: NDArray[np.float32],
+    heights: NDArray[np.float32],
+    neck: float,
+    min_size: int,
 ) -> Numbers:
     """Join parts again where there is no neck between them, and small ones to a neighbour.
 
@@ -120,10 +121,10 @@ def _merged(
 
     # The widest necks first, so that what is joined is looked at as one from then on.
     for is_last in (False, True):
-        for one, other, neck in zip(first.tolist(), second.tolist(), necks.tolist(), strict=True):
+        for one, other, width in zip(first.tolist(), second.tolist(), necks.tolist(), strict=True):
             low, high = sorted((root(one), root(other)), key=peaks.__getitem__)
             is_small = is_last and min(areas[low], areas[high]) < min_size
-            if low != high and (is_small or neck >= NECK * peaks[low]):
+            if low != high and (is_small or width >= neck * peaks[low]):
                 roots[low] = high
                 areas[high] += areas[low]
     lookup = np.array([root(part) for part in range(len(sizes))], np.int32)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _SPECS = {spec.name: spec for spec in ObjectParams.specs()}
 _FARTHEST = 50
 """Where the slider ends; more can be typed."""
+_MOST = int(min(_SPECS["split"].high or 0, _SPECS["smooth"].high or 0))
 _MOST_ROWS = 32
 _BOX_WIDTH = 92
 
@@ -60,11 +61,12 @@ class ObjectsForm(QWidget):
         self._layers: list[Labels] = []
         self.combo = narrow_combo()
         self.classes = ClassTicks()
-        self.split = NumberSlider(_FARTHEST)
+        self.split = NumberSlider(_FARTHEST, " px")
+        self.neck = NumberSlider(int(_SPECS["neck"].high or 0), " %")
         self.min_size = QSpinBox()
         self.fill_holes = QCheckBox(_SPECS["fill_holes"].title)
         self.clear_border = QCheckBox(_SPECS["clear_border"].title)
-        self.smooth = NumberSlider(_FARTHEST // 5)
+        self.smooth = NumberSlider(_FARTHEST // 5, " px")
         self.make_button = QPushButton("Make objects")
         self.count = QLabel()
         self.status = Sentence()
@@ -73,7 +75,7 @@ class ObjectsForm(QWidget):
         self.combo.currentIndexChanged.connect(lambda _: self.layer_chosen.emit())
         for box in (self.fill_holes, self.clear_border):
             box.toggled.connect(lambda _: self.changed.emit())
-        for part in (self.split, self.smooth, self.classes):
+        for part in (self.split, self.neck, self.smooth, self.classes):
             part.changed.connect(self.changed.emit)
         self.min_size.valueChanged.connect(lambda _: self.changed.emit())
 
@@ -82,6 +84,7 @@ class ObjectsForm(QWidget):
         return ObjectParams(
             classes=",".join(map(str, self.classes.ticked())),
             split=float(self.split.value()),
+            neck=self.neck.value(),
             min_size=self.min_size.value(),
             fill_holes=self.fill_holes.isChecked(),
             clear_border=self.clear_border.isChecked(),
@@ -127,9 +130,10 @@ class ObjectsForm(QWidget):
     def _fill(self) -> None:
         self.combo.setMinimumContentsLength(6)
         self.combo.setToolTip("The layer of classes that objects are made of.")
-        for widget, name in ((self.split, "split"), (self.smooth, "smooth")):
-            widget.setToolTip(_SPECS[name].help)
-            widget.set_value(int(_SPECS[name].default))
+        for name in ("split", "neck", "smooth"):
+            number: NumberSlider = getattr(self, name)
+            number.setToolTip(_SPECS[name].help)
+            number.set_value(int(_SPECS[name].default))
         spec = _SPECS["min_size"]
         self.min_size.setRange(0, int(spec.high or 0))
         self.min_size.setValue(int(spec.default))
@@ -156,6 +160,7 @@ class ObjectsForm(QWidget):
         rows.addRow("From", self.combo)
         rows.addRow("Classes", self.classes)
         rows.addRow(_SPECS["split"].title, self.split)
+        rows.addRow(_SPECS["neck"].title, self.neck)
         rows.addRow(_SPECS["min_size"].title, self.min_size)
         rows.addRow(_SPECS["smooth"].title, self.smooth)
         foot = QHBoxLayout()
@@ -233,19 +238,27 @@ class ClassTicks(QWidget):
 
 
 class NumberSlider(QWidget):
-    """A number of pixels, as a slider and to be typed; 0 is off."""
+    """A number, as a slider and to be typed; 0 is off.
+
+    Parameters
+    ----------
+    farthest : int
+        Where the slider ends; of pixels more can be typed.
+    suffix : str
+        Unit, with a space before it.
+    """
 
     changed = Signal()
     """Emitted when the number is another one."""
 
-    def __init__(self, farthest: int) -> None:
+    def __init__(self, farthest: int, suffix: str) -> None:
         super().__init__()
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, farthest)
         self.slider.setMinimumWidth(40)
         self.box = QSpinBox()
-        self.box.setRange(0, 1000)
-        self.box.setSuffix(" px")
+        self.box.setRange(0, _MOST if suffix == " px" else farthest)
+        self.box.setSuffix(suffix)
         self.box.setSpecialValueText("off")
         self.box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         # Qt would ask for room for the widest number.
