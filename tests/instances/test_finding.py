@@ -47,7 +47,7 @@ def test_touching_discs_are_cut_where_they_are_narrow():
 
 def test_a_bump_is_no_object():
     labels = discs((60, 80), (30, 30), radius=20)
-    labels[disk((30, 52), 10)] = 2  # further than six pixels away, but without a neck
+    labels[disk((30, 54), 10)] = 2  # further than six pixels away, but the neck is wide
     assert find_objects(labels, ObjectParams(split=6)).max() == 1
     assert find_objects(labels, ObjectParams(split=6, neck=100)).max() == 2
 
