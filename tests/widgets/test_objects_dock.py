@@ -247,6 +247,13 @@ def test_the_result_of_a_run_becomes_objects_and_a_new_result_is_followed(
     result = dock.results.finished.data
     ticked = dock.objects_form.classes.ticked()
     np.testing.assert_array_equal(layer.data, napari_diffseg.objects(result, ticked))
+    before = layer.data.copy()
+    dock.labels.slider.setValue(2)
+    wait_for(lambda: not np.array_equal(layer.data, before))
+    merged = dock.results.finished.data
+    assert not np.array_equal(merged, result)
+    ticked = dock.objects_form.classes.ticked()
+    np.testing.assert_array_equal(layer.data, napari_diffseg.objects(merged, ticked))
     # Objects are no classes, and nothing to paint on.
     combos = dock.objects_form.combo, dock.scribbles.combo
     for combo in combos:
@@ -283,6 +290,22 @@ def test_objects_of_all_frames_keep_their_numbers(viewer, dock, wait_for):
     dock.measuring.go_to(int(np.flatnonzero(table["frame"] == 2)[0]))
     assert viewer.dims.current_step[0] == 2
     assert len(layer.features) == (table["frame"] == 2).sum()
+
+
+def test_the_labels_of_all_frames_become_objects(viewer, dock, model, wait_for):
+    movie = np.where(np.stack([classes(shift=shift) for shift in (0, 4, 8)]) > 1, 200, 10)
+    viewer.add_image(movie.astype(np.uint8), name="movie", axis_labels=("t", "y", "x"))
+    dock.modelling.load("cells.safetensors")
+    wait_for(lambda: dock.apply_form.apply_button.isEnabled())
+    dock.apply_form.apply_button.click()
+    wait_for(lambda: not dock.applying.session.is_busy)
+    assert dock.objects_form.combo.currentText() == "movie labels"
+    wait_for(lambda: dock.objects_form.classes.ticked() == (2,))
+    viewer.dims.set_current_step(0, 1)
+    make(dock, wait_for)
+    expected = napari_diffseg.objects(np.where(movie > 100, 2, 1), 2, axes="TYX")
+    (layer,) = objects_in(viewer)
+    np.testing.assert_array_equal(layer.data, expected)
 
 
 def test_a_volume_is_measured_as_one(viewer, dock, wait_for):

@@ -36,7 +36,7 @@ class LabelSource:
         The layer's data: one frame, of the shape of the image's placement, or all of them, of
         its canvas.
     shown : ImageSource
-        The image, at the frame that the labels are of, or that is in view.
+        The image, at the frame that the labels are of; at any, where they have all.
     has_all : bool
         Whether all frames are there.
     channel_names : tuple of str
@@ -60,11 +60,6 @@ class LabelSource:
     def n_frames(self) -> int:
         """How many frames there are."""
         return math.prod(self.lengths)
-
-    @property
-    def in_view(self) -> int:
-        """The frame that was in view when this was made."""
-        return int(np.ravel_multi_index(self.shown.position, self.lengths)) if self.lengths else 0
 
     @property
     def letters(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,11 +45,11 @@ EDITED = (
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """What is asked: objects of one frame, or of all."""
+    """What is asked: objects of one frame, or, where that is None, of all."""
 
     params: ObjectParams
     number: int
-    whole: bool
+    frame: int | None
 
 
 class ObjectsSection:
@@ -273,14 +273,14 @@ class ObjectsSection:
             return
         self._form.say("")
         self._n_asked += 1
-        is_single = self.source.n_frames == 1
-        self._answers.ask(_Question(self._form.params(), self._n_asked, is_single))
+        frame = self.source.frame_at(self.layer.layer, self._viewer.dims)
+        self._answers.ask(_Question(self._form.params(), self._n_asked, frame))
 
     def _work(
         self, source: LabelSource, question: _Question
     ) -> tuple[_Question, NDArray[np.int32] | None]:
-        if not question.whole or source.n_frames == 1:
-            return question, source.find(source.in_view, question.params)
+        if question.frame is not None:
+            return question, source.find(question.frame, question.params)
         whole = np.zeros(source.array.shape, np.int32)
         n_done = 0
         for i, numbers in enumerate(
@@ -297,11 +297,10 @@ class ObjectsSection:
             return
         if question.number != self._n_asked:
             return
-        if not question.whole:
-            layer.show_part(source.shown.turned(numbers), source.index(source.in_view))
+        if question.frame is not None and source.n_frames > 1:
+            layer.show_part(source.shown.turned(numbers), source.index(question.frame))
             self._count(numbers, source.n_frames)
-            again = _Question(question.params, question.number, whole=True)
-            self._answers.ask(again)
+            self._answers.ask(replace(question, frame=None))
             return
         if source.n_frames == 1:
             numbers = source.shown.turned(numbers).reshape(source.array.shape)
