@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -111,6 +113,16 @@ def test_a_volume_is_cut_with_its_spacing():
     found = find_objects(labels, ObjectParams(split=6), spacing=(3, 1, 1))
     assert found.max() == 2
     assert found[6, 20, 20] != found[6, 20, 37]
+
+
+def test_a_result_knows_how_far_its_planes_are_apart():
+    z, y, x = np.mgrid[:12, :40, :60]
+    ball = [((z - 6) * 3) ** 2 + (y - 20) ** 2 + (x - c) ** 2 < 100 for c in (20, 37)]
+    labels = (ball[0] | ball[1]).astype(np.uint8)
+    result = SimpleNamespace(labels=labels, model=SimpleNamespace(z_step=3.0))
+    expected = objects(labels, spacing=(3, 1, 1))
+    assert not np.array_equal(expected, objects(labels))
+    np.testing.assert_array_equal(objects(result), expected)
 
 
 def test_a_finder_gives_the_same_as_the_function_whatever_was_asked_before():

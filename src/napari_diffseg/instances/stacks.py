@@ -51,7 +51,8 @@ def objects(
         ``"YX"``, ``"ZYX"``, ``"TYX"`` or ``"TZYX"``; where None, three axes are those of a
         volume, and four those of volumes over time.
     spacing : sequence of 3 floats, optional
-        Distances of voxels along z, y and x in any one unit; cubes where None.
+        Distances of voxels along z, y and x in any one unit; where None those of the result,
+        and of an array cubes.
     params : ObjectParams, optional
         How objects are made.
     **changes
@@ -73,6 +74,7 @@ def objects(
     """
     labels = _labels_of(result)
     letters = frame_letters(labels.ndim, axes)
+    spacing = spacing or _spacing_of(result)
     values = (params or ObjectParams()).to_dict() | changes
     if classes is not None:
         chosen = [classes] if isinstance(classes, int | np.integer) else list(classes)
@@ -210,6 +212,12 @@ def frame_letters(n_axes: int, axes: str | None) -> str:
 
 def _labels_of(result: HasLabels | ArrayLike) -> NDArray[Any]:
     return np.asarray(getattr(result, "labels", result))
+
+
+def _spacing_of(result: object) -> tuple[float, float, float] | None:
+    """Return how far apart voxels are, as the model of a result knows it."""
+    z_step = getattr(getattr(result, "model", None), "z_step", None)
+    return None if z_step is None else (float(z_step), 1.0, 1.0)
 
 
 def _channels(image: ArrayLike | None, axis: int | None) -> list[NDArray[Any]]:
