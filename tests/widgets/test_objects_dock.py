@@ -154,8 +154,14 @@ def test_what_a_person_edits_is_left_as_it_is(viewer, made, wait_for):
     wait_for(lambda: made.objects_form.count.text() == "4 objects")
     wait_for(lambda: 9 in made.measuring.table["object"])
     made.objects_form.split.set_value(0)
-    wait_for(lambda: made.objects_form.status.text() == EDITED)
+    wait_for(lambda: not made.objects._timer.isActive())
+    assert made.objects_form.status.text() == EDITED
     np.testing.assert_array_equal(layer.data, edited)
+    layer.undo()
+    wait_for(lambda: made.objects_form.count.text() == "3 objects")
+    assert made.objects_form.status.text() == ""
+    layer.redo()
+    wait_for(lambda: made.objects_form.count.text() == "4 objects")
     make(made, wait_for)
     assert len(objects_in(viewer)) == 2
     np.testing.assert_array_equal(layer.data, edited)

@@ -42,7 +42,7 @@ class ObjectsLayer:
             opacity=0.6,
             **{key: getattr(classes, key) for key in _TRANSFORM},
         )
-        self._checksum = _checksum(self.layer.data)
+        self._checksum = self._looked_at = _checksum(self.layer.data)
 
     def add(self) -> None:
         """Add the layer right above that of the classes; what was selected stays selected."""
@@ -71,6 +71,11 @@ class ObjectsLayer:
         """Whether a person has changed the objects since they were shown."""
         return self._checksum != _checksum(self.layer.data)
 
+    def notice_edit(self) -> bool:
+        """Return whether the objects are others than when this was asked, or they were shown."""
+        before, self._looked_at = self._looked_at, _checksum(self.layer.data)
+        return self._looked_at != before
+
     @property
     def classes(self) -> Labels:
         """The layer of the classes."""
@@ -91,13 +96,13 @@ class ObjectsLayer:
         """Show objects, of the shape of the layer."""
         self.layer.data = numbers
         self.layer.metadata["napari_diffseg"] = dict(metadata)
-        self._checksum = _checksum(numbers)
+        self._checksum = self._looked_at = _checksum(numbers)
 
     def show_part(self, numbers: NDArray[np.int32], index: tuple[int | slice, ...]) -> None:
         """Show the objects of one frame, in the order of the layer's axes."""
         self.layer.data[index] = numbers
         self.layer.refresh(extent=False)
-        self._checksum = _checksum(self.layer.data)
+        self._checksum = self._looked_at = _checksum(self.layer.data)
 
     def show_features(self, table: Mapping[str, NDArray[Any]]) -> None:
         """Let napari's status bar and its own table tell what was measured of each object."""

@@ -319,10 +319,13 @@ class ObjectsSection:
         self._form.show_count(text if n_frames == 1 else f"{text} in this frame …")
 
     def _on_edited(self) -> None:
-        if self.layer is not None and self.params is not None and self.layer.was_edited:
-            self._count(self.layer.data)
-            self._form.say(EDITED)
-            self.found.emit()
+        layer = self.layer
+        if layer is None or self.params is None or not layer.notice_edit():
+            return
+        self._count(layer.data)
+        # Undone, they are followed again.
+        self._form.say(EDITED if layer.was_edited else "")
+        self.found.emit()
 
     def _on_failure(self, error: Exception) -> None:
         self._form.say(words.error_in_words(error), wrong=True)
