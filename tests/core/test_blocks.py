@@ -41,7 +41,7 @@ def image() -> np.ndarray:
 
 
 def found(image: np.ndarray, strokes: np.ndarray | None = None) -> list[Any]:
-    return blocks_of(Lazy(image), resolve_axes(image.shape, "ZYX"), strokes)
+    return blocks_of(Lazy(image), resolve_axes(image.shape, "ZYX"), strokes)[0]
 
 
 def test_blocks_without_a_finite_pixel_are_left_out(image):

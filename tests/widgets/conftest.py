@@ -45,6 +45,7 @@ class FakeModel:
         self.labels = (1, 2, 3)
         self.label_dtype = np.dtype(np.uint8)
         self.checksum = "0123"
+        self.fill = None
         self.facts = SimpleNamespace(rgb=rgb, class_names={}, class_colors={}, pixel_size=None)
         self.applied = []
         self.saved = []

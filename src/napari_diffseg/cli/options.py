@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_diffseg.cli.channels import channel_list, channel_range, channel_weight
 from napari_diffseg.cli.region import stated_region
 from napari_diffseg.cli.spacing import stated_spacing
+from napari_diffseg.errors import InputError
 from napari_diffseg.instances.params import ObjectParams
 from napari_diffseg.parameters import ParameterSpec, Scalar
 from napari_diffseg.params import PRESETS, ApplyParams, RunOptions, SegmentationParams
+
+if TYPE_CHECKING:
+    from napari_diffseg.images.fill import Fill
 
 OPTIONS_SHOWN = ("device", "threads")
 """The fields of `RunOptions` that mean something without a window."""
@@ -101,6 +105,28 @@ def add_region(parser: argparse.ArgumentParser) -> None:
         "for planes too), or where an image of the same height and width is not 0; the rest gets "
         "label 0",
     )
+
+
+def add_fill(parser: argparse.ArgumentParser) -> None:
+    """Add ``--fill``, the value of pixels that are no image."""
+    parser.add_argument(
+        "--fill",
+        type=_stated_fill,
+        default="auto",
+        metavar="VALUE|none|auto",
+        help="value of the pixels that stitching, rotating or padding put around the image, such "
+        "as 0 or -9999: they get label 0, and nothing is learned from them; auto recognizes it, "
+        "none takes every pixel for image (default: %(default)s)",
+    )
+
+
+def _stated_fill(text: str) -> Fill:
+    from napari_diffseg.images.fill import read_fill
+
+    try:
+        return read_fill(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def add_force_and_quiet(parser: argparse.ArgumentParser, force: str) -> None:

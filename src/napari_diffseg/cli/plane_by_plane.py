@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_diffseg.cli.references import turned
@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_diffseg.core.model import Model
+    from napari_diffseg.images.fill import Fill
     from napari_diffseg.io.frames import FrameStack
     from napari_diffseg.io.reading import ImageFile
     from napari_diffseg.params import RunOptions, SegmentationParams
+
+_LOOKED_AT = 16  # planes between which the fill is looked for
 
 
 def segment_planes(
@@ -51,10 +54,12 @@ def segment_planes(
         another shape than the volume.
     """
     from napari_diffseg.core.references import train_steps
+    from napari_diffseg.images.fill import fill_notes
     from napari_diffseg.io.writing import write_labels
 
     began = time.monotonic()
     planes = _Planes.open(args, subject, painted)
+    planes = replace(planes, fill=planes.decided_fill(args.fill))
     learned = planes.to_learn_from()
     with first_interrupt_finishes() as interrupt:
         steps = train_steps(
@@ -63,6 +68,7 @@ def segment_planes(
             axes=planes.stack.frame_axes,
             rgb=subject.axes.rgb,
             channels=subject.channels,
+            fill=planes.fill,
             params=params,
             options=options,
         )
@@ -77,7 +83,8 @@ def segment_planes(
         force=args.force,
     )
     if not args.quiet:
-        for note in (*planes.stack.notes, *(painted.notes if painted else ())):
+        notes = (*planes.stack.notes, *(painted.notes if painted else ()))
+        for note in (*notes, *fill_notes(planes.fill, args.fill)):
             say(note)
         shown = ", ".join(map(str, learned))
         say(
@@ -118,6 +125,8 @@ class _Planes:
         The smallest box that holds all of it.
     painted : ndarray of int, (z, y, x), or None
         What was painted.
+    fill : float or None
+        Value of pixels that are no image.
     """
 
     stack: FrameStack
@@ -125,6 +134,7 @@ class _Planes:
     region: NDArray[np.bool_] | None
     box: tuple[slice, ...]
     painted: NDArray[Any] | None
+    fill: float | None = None
 
     @classmethod
     def open(cls, args: argparse.Namespace, subject: Subject, painted: ImageFile | None) -> _Planes:
@@ -151,7 +161,7 @@ class _Planes:
     def to_learn_from(self) -> list[int]:
         """Choose planes: those that are painted; else the first, the middle and the last.
 
-        In place of one without a finite pixel the nearest that has some is taken.
+        In place of one that is not finite or fill everywhere the nearest other is taken.
         """
         wanted = self.wanted
         if self.painted is None:
@@ -161,7 +171,7 @@ class _Planes:
         if not found:
             raise InputError(
                 "Nothing is painted on the planes, or not within the region and where the image "
-                "is finite; paint some pixels."
+                "is finite and no fill; paint some pixels."
             )
         return found
 
@@ -171,19 +181,29 @@ class _Planes:
 
     def _shows(self, z: int, painted: NDArray[np.bool_] | None = None) -> bool:
         """Whether a pixel of a plane is finite and within the region; of those painted, if any."""
-        import numpy as np
+        from napari_diffseg.images.intensity import finite_mask
 
         if painted is not None and not painted.any():
             return False
-        pixels, axes = self.read(z), self.stack.frame_axes
-        if pixels.dtype.kind != "f":
+        counted = finite_mask(self._ordered(z), self.fill)
+        if counted is None:
             return True
-        finite = np.isfinite(pixels)
-        if "C" in axes:
-            finite = finite.all(axis=axes.index("C"))
-        if axes.index("X") < axes.index("Y"):
-            finite = finite.T
-        return bool((finite if painted is None else finite & painted).any())
+        return bool((counted if painted is None else counted & painted).any())
+
+    def decided_fill(self, said: Fill) -> float | None:
+        """Return the value that is fill in the planes, as some of them show that are spread."""
+        from napari_diffseg.images.fill import decided_fill
+
+        wanted = self.wanted
+        few = {wanted[i * (len(wanted) - 1) // _LOOKED_AT] for i in range(_LOOKED_AT + 1)}
+        return decided_fill(said, [self._ordered(z) for z in sorted(few)])
+
+    def _ordered(self, z: int) -> NDArray[Any]:
+        """Read a plane ``c y x``."""
+        from napari_diffseg.images.axes import channels_first, resolve_axes
+
+        pixels = self.read(z)
+        return channels_first(pixels, resolve_axes(pixels.shape, self.stack.frame_axes))
 
     def read(self, z: int) -> NDArray[Any]:
         """Read a plane, as far as the box goes; what is outside the region is NaN."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from napari_diffseg.cli.options import (
     add_axes,
     add_channels,
+    add_fill,
     add_force_and_quiet,
     add_level,
     add_options,
@@ -65,6 +66,7 @@ def add_to(commands: Commands) -> None:
     add_level(segment)
     add_channels(segment)
     add_region(segment)
+    add_fill(segment)
     segment.add_argument(
         "--scribbles",
         type=Path,
@@ -169,6 +171,7 @@ def _train(
         spacing=subject.spacing,
         channels=subject.channels,
         region=subject.region,
+        fill=args.fill,
         params=params,
         options=options,
     )

@@ -11,6 +11,7 @@ from napari_diffseg.cli.channels import chosen_channels
 from napari_diffseg.cli.options import (
     add_axes,
     add_channels,
+    add_fill,
     add_force_and_quiet,
     add_level,
     add_options,
@@ -91,6 +92,7 @@ def add_to(commands: Commands) -> None:
     )
     add_level(train)
     add_channels(train)
+    add_fill(train)
     add_force_and_quiet(train, "overwrite MODEL")
     add_options(train)
     add_parameters(train)
@@ -122,7 +124,9 @@ def _train(args: argparse.Namespace) -> int:
         )
         model.save(args.output, force=args.force)
     if not args.quiet:
-        for note in dict.fromkeys(found.notes):
+        from napari_diffseg.images.fill import fill_notes
+
+        for note in dict.fromkeys((*found.notes, *fill_notes(model.fill, args.fill))):
             say(note)
         count = len(found.images)
         say(
@@ -149,6 +153,7 @@ def _learn(
         rgb=found.rgb,
         spacing=space.spacing,
         channels=chosen_channels(args, found.n_channels, found.channel_names, rgb=found.rgb),
+        fill=args.fill,
         params=params,
         options=options,
     )

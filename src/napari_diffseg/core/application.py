@@ -50,7 +50,7 @@ class Labelled:
     Attributes
     ----------
     labels : ndarray of unsigned int, (y, x) or (z, y, x)
-        0 where the image is not finite.
+        0 where the image is fill or not finite.
     confidence : float
         Mean margin between the two best answers, 0 … 1.
     """
@@ -68,7 +68,7 @@ class AppliedWindow:
     window : tuple of slice
         Where it lies: one for each spatial axis.
     labels : ndarray of unsigned int, (y, x) or (z, y, x)
-        0 where the image is not finite.
+        0 where the image is fill or not finite.
     areas : dict of int to int
         Pixels of each label that occurs, 0 among them.
     confidence : float

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from napari_diffseg.core.reading import Reference
 from napari_diffseg.core.sampling import window_around
 from napari_diffseg.images.axes import ImageAxes, channels_first, is_in_memory, resolve_axes
+from napari_diffseg.images.fill import AUTO, Fill, decided_fill
 from napari_diffseg.images.intensity import finite_mask
 from napari_diffseg.images.scribbles import read_scribbles
 from napari_diffseg.images.windows import Shape, Window
@@ -31,6 +32,7 @@ _LOOKED_AT = 16
 _KEPT = 8
 
 Integers = NDArray[np.integer[Any]]
+Mask = NDArray[np.bool_]
 
 
 def is_read_in_blocks(image: ArrayLike) -> bool:
@@ -43,7 +45,9 @@ def is_read_in_blocks(image: ArrayLike) -> bool:
     return bool(math.prod(shape) * np.dtype(dtype).itemsize > LARGE)
 
 
-def blocks_of(image: Any, axes: ImageAxes, scribbles: ArrayLike | None = None) -> list[Reference]:
+def blocks_of(
+    image: Any, axes: ImageAxes, scribbles: ArrayLike | None = None, fill: Fill = AUTO
+) -> tuple[list[Reference], Fill]:
     """Return some blocks of an image to learn from.
 
     Parameters
@@ -54,12 +58,16 @@ def blocks_of(image: Any, axes: ImageAxes, scribbles: ArrayLike | None = None) -
         Its axes; those of the blocks are the same.
     scribbles : array_like of int, optional
         What is painted on it; the blocks are taken around the strokes then.
+    fill : float, "auto" or None
+        Value of pixels that are no image; looked for in all blocks.
 
     Returns
     -------
-    list of Reference
+    blocks : list of Reference
         The block with most in it first: in which the intensities vary most, or where most is
         painted.
+    fill : float, "auto" or None
+        The value that was found; else what was said.
 
     Raises
     ------
@@ -70,17 +78,23 @@ def blocks_of(image: Any, axes: ImageAxes, scribbles: ArrayLike | None = None) -
     if scribbles is not None:
         painted = read_scribbles(scribbles, axes.spatial_shape, None).painted
     places = _grid(axes.spatial_shape) if painted is None else _around_strokes(painted)
+    cut = [
+        Reference(_cut(image, axes, one), None if painted is None else painted[one])
+        for one in places
+    ]
+    seen = [channels_first(one.image, _axes_of(one, axes)) for one in cut]
+    value = decided_fill(fill, seen)
     blocks: list[tuple[float, Reference]] = []
     blank: list[tuple[float, Reference]] = []
-    for window in places:
-        pixels = _cut(image, axes, window)
-        strokes = None if painted is None else painted[window]
-        weight = _variance(pixels) if strokes is None else float(np.count_nonzero(strokes))
-        found = blocks if _says_something(pixels, axes, strokes) else blank
-        found.append((weight, Reference(pixels, strokes)))
-    # Where nothing is finite there is nothing to learn; if that is so everywhere, it is said later.
+    for block, pixels in zip(cut, seen, strict=True):
+        counted = finite_mask(pixels, value)
+        weight = _weight(pixels, counted, block.scribbles)
+        found = blocks if _says_something(counted, block.scribbles) else blank
+        found.append((weight, block))
+    # Where nothing counts there is nothing to learn; if that is so everywhere, it is said later.
     blocks = sorted(blocks or blank, key=lambda block: -block[0])
-    return [reference for _, reference in (blocks[:_KEPT] if painted is None else blocks)]
+    kept = blocks[:_KEPT] if painted is None else blocks
+    return [reference for _, reference in kept], fill if value is None else value
 
 
 def _grid(shape: Shape) -> list[Window]:
@@ -147,17 +161,20 @@ def _cut(source: Any, axes: ImageAxes, window: Window) -> NDArray[Any]:
     return pixels
 
 
-def _says_something(pixels: NDArray[Any], axes: ImageAxes, strokes: Integers | None) -> bool:
-    """Whether some pixel is finite; where there are strokes, one that is painted."""
-    if pixels.dtype.kind != "f" and not isinstance(pixels, np.ma.MaskedArray):
-        return True
-    own = resolve_axes(pixels.shape, axes.axes, rgb=axes.rgb)
-    finite = finite_mask(channels_first(pixels, own))
-    if finite is None:
-        return True
-    return bool(finite.any() if strokes is None else (strokes[finite] > 0).any())
+def _axes_of(block: Reference, axes: ImageAxes) -> ImageAxes:
+    return resolve_axes(np.shape(block.image), axes.axes, rgb=axes.rgb)
 
 
-def _variance(pixels: NDArray[Any]) -> float:
-    finite = np.ma.masked_invalid(pixels.astype(np.float32))
-    return 0.0 if finite.count() == 0 else float(finite.var())
+def _says_something(counted: Mask | None, strokes: ArrayLike | None) -> bool:
+    """Whether some pixel counts; where there are strokes, one that is painted."""
+    if counted is None:
+        return True
+    return bool((counted if strokes is None else counted & (np.asarray(strokes) > 0)).any())
+
+
+def _weight(pixels: NDArray[Any], counted: Mask | None, strokes: ArrayLike | None) -> float:
+    """Return how many pixels are painted; where there are no strokes, how values vary."""
+    if strokes is not None:
+        return float(np.count_nonzero(strokes))
+    values = pixels if counted is None else pixels[:, counted]
+    return float(values.var(dtype=np.float64)) if values.size else 0.0

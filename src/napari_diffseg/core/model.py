@@ -105,6 +105,9 @@ class Model:
         What a person should know of it.
     classes : (ClassHead, tuple of int) or None
         With scribbles: the classifier of painted classes, and the label of each.
+    fill : float or None
+        Value of pixels that are no image: as stated, or as found in the training images.
+        On other images exactly the pixels with this value in every channel are left out.
     channels : tuple of Channel
         Which channels of an image it looks at, in its order, and what it takes them for.
     n_source_channels : int
@@ -121,6 +124,7 @@ class Model:
     channels: tuple[Channel, ...]
     n_source_channels: int
     classes: tuple[ClassHead, tuple[int, ...]] | None = None
+    fill: float | None = None
 
     @property
     def n_channels(self) -> int:
@@ -204,7 +208,7 @@ class Model:
         Returns
         -------
         ndarray of unsigned int, (y, x) or (z, y, x)
-            Labels from 1; 0 where the image is not finite.
+            Labels from 1; 0 where the image is fill or not finite.
 
         Raises
         ------
@@ -375,10 +379,10 @@ class Model:
             size = tuple(map(min, shape, _LOOKED_AT[self.n_spatial]))
             middle = window_around([length // 2 for length in shape], size, shape)
             some = channels_first(image, axes, middle, self._picked)
-            check_known_range(some, self.ranges, self.facts.dtype)
+            check_known_range(some, self.ranges, self.facts.dtype, self.fill)
         if params.intensities == "frame":
             raw = channels_first(image, axes, channels=self._picked)
-            valid = finite_mask(raw)
+            valid = finite_mask(raw, self.fill)
             ranges = measure_range(raw, valid, self.params.intensity, rgb=axes.rgb)
             model = replace(model, ranges=stated_range(ranges, self.channels))
         if params.adapt_steps > 0:
@@ -396,7 +400,9 @@ class Model:
         return [one.index for one in self.channels]
 
     def _read(self, image: Any, axes: ImageAxes, window: Window | None = None) -> Plane:
-        return Plane.read(image, axes, self.ranges, self.stage, self.space, self._picked, window)
+        return Plane.read(
+            image, axes, self.ranges, self.stage, self.space, self._picked, window, self.fill
+        )
 
     def _label(
         self,

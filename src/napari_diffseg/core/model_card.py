@@ -32,6 +32,7 @@ def model_card(model: Model) -> str:
                 model.channels, model.ranges.low, model.ranges.high, strict=True
             )
         ),
+        *([] if model.fill is None else [f"- The value {model.fill:g} is fill and gets label 0"]),
         "",
         "Images with other channels are refused; with another magnification, staining or",
         "exposure look at the result before you trust it.",

@@ -30,6 +30,8 @@ def check_model(model: Model) -> None:
     indices = [one.index for one in model.channels]
     if len(set(indices)) != len(model.ranges.low) or max(indices) >= model.n_source_channels:
         raise ValueError("channels")
+    if model.fill is not None and not np.isfinite(model.fill):
+        raise ValueError("fill")
     _check_hierarchy(model.hierarchy)
     _check_labels(model.numbers)
     if model.classes is not None:

@@ -196,6 +196,7 @@ def _science(model: Model) -> dict[str, Any]:
         "n_source_channels": model.n_source_channels,
         "stage": None if model.stage is None else _stage(model.stage),
         "rgb": model.facts.rgb,
+        "fill": model.fill,
         "classes": None if model.classes is None else list(model.classes[1]),
         "head_loss": None if model.classes is None else model.classes[0].loss,
     }
@@ -258,6 +259,7 @@ def _build(arrays: Arrays, model: Mapping[str, Any], facts: Mapping[str, Any]) -
         channels=_channels(model, len(ranges.low)),
         n_source_channels=int(model.get("n_source_channels", len(ranges.low))),
         classes=_classes(arrays, model),
+        fill=None if model.get("fill") is None else float(model["fill"]),
     )
     check_model(built)
     return built

@@ -36,7 +36,8 @@ class Plane:
     pixels : ndarray of float32, (c, y, x) or (c, z, y, x), or ScaledPixels
         0 … 1 between the measured intensities.
     valid : ndarray of bool, (y, x) or (z, y, x), or None
-        Where every channel is finite and a person wants labels; None where that is everywhere.
+        Where every channel is finite, there is no fill, and a person wants labels; None where
+        that is everywhere.
     stage : LocalStatistics or None
         First stage of the default; None where the network sees the intensities.
     known_inputs : ndarray of float32, (d, y, x) or (d, z, y, x), or None
@@ -60,10 +61,11 @@ class Plane:
         space: Space,
         channels: Sequence[int],
         window: Window | None = None,
+        fill: float | None = None,
     ) -> Self:
         """Read an image, or a window of it, with the intensities and first stage of another."""
         raw = channels_first(image, axes, window, channels)
-        valid = finite_mask(raw)
+        valid = finite_mask(raw, fill)
         return cls(ScaledPixels.measure(raw, valid, ranges), valid, stage, space=space)
 
     @property

@@ -17,6 +17,7 @@ from napari_diffseg.core.sampling import Sample, training_windows
 from napari_diffseg.errors import InputError
 from napari_diffseg.images.axes import ImageAxes, channels_first, is_in_memory, resolve_axes
 from napari_diffseg.images.channels import Channel, pick_channels
+from napari_diffseg.images.fill import AUTO, Fill, decided_fill, fill_mask, fill_notes
 from napari_diffseg.images.intensity import (
     IntensityRange,
     ScaledPixels,
@@ -74,6 +75,8 @@ class Reading:
         On the device.
     channels : tuple of Channel
         Those that are looked at.
+    fill : float or None
+        The value that is no image, in all of them; None where there is none.
     notes : tuple of str
         Sentences that the person should read.
     """
@@ -85,6 +88,7 @@ class Reading:
     painted: tuple[Scribbles, ...]
     sample: Sample
     channels: tuple[Channel, ...]
+    fill: float | None
     notes: tuple[str, ...]
 
     @property
@@ -99,7 +103,7 @@ class Door:
 
     Attributes
     ----------
-    axes, rgb, spacing, channels, region
+    axes, rgb, spacing, channels, region, fill
         See `napari_diffseg.segment`.
     """
 
@@ -108,6 +112,7 @@ class Door:
     spacing: Sequence[float] | None = None
     channels: Sequence[Channel] | None = None
     region: ArrayLike | None = None
+    fill: Fill = AUTO
 
 
 def read_for_training(
@@ -144,14 +149,18 @@ def read_for_training(
     if door.region is not None:
         region = _checked(door.region, first.spatial_shape)
         region = _with_strokes(region, references[0].scribbles)
+    around = _surroundings(region, first.spatial_shape, space)
     raws = [
-        _read_within(references[0].image, first, picked, region, space),
+        _read_within(references[0].image, first, picked, around),
         *(
             channels_first(one.image, a, channels=picked)
             for one, a in zip(references[1:], image_axes[1:], strict=True)
         ),
     ]
-    masks = [finite_mask(raw) for raw in raws]
+    seen = raws[0][:, *around]
+    fill = decided_fill(door.fill, [seen, *raws[1:]])
+    references, raws = _with_content(references, raws, fill)
+    masks = [finite_mask(raw, fill) for raw in raws]
     valids = [_within(region, masks[0]), *masks[1:]]
     measured = measure_range(*_pooled(raws, valids), params.intensity, rgb=rgb)
     ranges = stated_range(measured, channels)
@@ -197,8 +206,26 @@ def read_for_training(
         painted,
         sample,
         channels,
-        _notes(first, door, masks[0]),
+        fill,
+        (*_notes(first, door), *_left_out(seen, door.fill, fill)),
     )
+
+
+def _with_content(
+    references: Sequence[Reference], raws: Sequence[NDArray[Any]], fill: float | None
+) -> tuple[list[Reference], list[NDArray[Any]]]:
+    """Leave out further images that are nothing but fill, such as the blank ends of a stack."""
+
+    def is_blank(raw: NDArray[Any]) -> bool:
+        filled = fill_mask(raw, fill)
+        return filled is not None and bool(filled.all())
+
+    kept = [
+        (one, raw)
+        for number, (one, raw) in enumerate(zip(references, raws, strict=True))
+        if number == 0 or one.scribbles is not None or not is_blank(raw)
+    ]
+    return [one for one, _ in kept], [raw for _, raw in kept]
 
 
 def _checked(region: ArrayLike, shape: tuple[int, ...]) -> Mask:
@@ -219,19 +246,25 @@ def _with_strokes(region: Mask, scribbles: ArrayLike | None) -> Mask:
     return region | (painted > 0) if painted.dtype.kind in "buif" else region
 
 
+def _surroundings(region: Mask | None, shape: tuple[int, ...], space: Space) -> Window:
+    """Return the window that holds the region and all that its labels depend on."""
+    if region is None or not region.any():
+        return all_of(shape)
+    return grow(_box(region), margin(space), shape)
+
+
 def _read_within(
-    image: ArrayLike, axes: ImageAxes, channels: list[int], region: Mask | None, space: Space
+    image: ArrayLike, axes: ImageAxes, channels: list[int], around: Window
 ) -> NDArray[Any]:
     """Read an image; of one that is not in memory no more than the region's surroundings.
 
     The rest is 0 and takes no memory until somebody looks at it, which nobody does.
     """
-    if region is None or is_in_memory(image) or not region.any():
+    if is_in_memory(image) or around == all_of(axes.spatial_shape):
         return channels_first(image, axes, channels=channels)
-    box = grow(_box(region), margin(space), region.shape)
-    part = channels_first(image, axes, box, channels)
-    pixels = np.zeros((len(part), *region.shape), part.dtype)
-    pixels[:, *box] = part
+    part = channels_first(image, axes, around, channels)
+    pixels = np.zeros((len(part), *axes.spatial_shape), part.dtype)
+    pixels[:, *around] = part
     return pixels
 
 
@@ -246,7 +279,7 @@ def _box(region: Mask) -> Window:
 
 
 def _within(region: Mask | None, finite: Mask | None) -> Mask | None:
-    """Return the pixels that are finite and within the region; None where all are."""
+    """Return the pixels that are finite, no fill and within the region; None where all are."""
     if region is None:
         return finite
     wanted = region if finite is None else region & finite
@@ -258,7 +291,7 @@ def _within(region: Mask | None, finite: Mask | None) -> Mask | None:
     return None if wanted.all() else wanted
 
 
-def _notes(axes: ImageAxes, door: Door, finite: Mask | None) -> tuple[str, ...]:
+def _notes(axes: ImageAxes, door: Door) -> tuple[str, ...]:
     """Return what a person should know of how the image to label was read."""
     notes = []
     if axes.guessed:
@@ -268,10 +301,19 @@ def _notes(axes: ImageAxes, door: Door, finite: Mask | None) -> tuple[str, ...]:
     if axes.has_alpha:
         notes.append("The alpha channel was dropped.")
         notes.append("If the fourth channel is no alpha, state the axes, such as CYX.")
+    return tuple(notes)
+
+
+def _left_out(seen: NDArray[Any], said: Fill, fill: float | None) -> tuple[str, ...]:
+    """Return what a person should know of pixels that are no image."""
+    notes = []
+    finite = finite_mask(seen)
     if finite is not None:
         n_left_out = int(np.count_nonzero(~finite))
         notes.append(f"{n_left_out} pixels are NaN or infinite and have label 0.")
-    return tuple(notes)
+    filled = fill_mask(seen, fill)
+    n_filled = 0 if filled is None else int(np.count_nonzero(filled))
+    return (*notes, *fill_notes(fill, said, n_filled))
 
 
 def sample_windows(
@@ -394,8 +436,8 @@ def _windows(
         if plane.valid is not None and not any(plane.valid[one].any() for one in windows[-1]):
             which = "the image" if len(planes) == 1 else f"image {index + 1}"
             raise InputError(
-                f"Only {int(plane.valid.sum())} pixels of {which} are finite and wanted, too few "
-                "to learn from; crop the image to where they lie, or choose another."
+                f"Only {int(plane.valid.sum())} pixels of {which} are finite, no fill and wanted, "
+                "too few to learn from; crop the image to where they lie, or choose another."
             )
     return windows
 

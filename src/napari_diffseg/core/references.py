@@ -16,6 +16,7 @@ from napari_diffseg.core.training import Command, Iteration
 from napari_diffseg.errors import InputError
 from napari_diffseg.images.axes import resolve_axes
 from napari_diffseg.images.channels import Channel
+from napari_diffseg.images.fill import AUTO, Fill
 from napari_diffseg.params import RunOptions, SegmentationParams
 
 
@@ -27,6 +28,7 @@ def train(
     rgb: bool | None = None,
     spacing: Sequence[float] | None = None,
     channels: Sequence[Channel] | None = None,
+    fill: Fill = AUTO,
     params: SegmentationParams | None = None,
     options: RunOptions | None = None,
 ) -> Model:
@@ -40,8 +42,9 @@ def train(
     scribbles : sequence of (array_like of int, or None), optional
         One for each image, None where nothing is painted: 0 = unpainted; class *k* comes
         out as label *k*. The same number means the same class in all of them.
-    axes, rgb, spacing, channels, params, options
-        As for `napari_diffseg.segment`; they hold for all images.
+    axes, rgb, spacing, channels, fill, params, options
+        As for `napari_diffseg.segment`; they hold for all images. One value is fill in all of
+        them, and the model leaves it out of other images too.
 
     Returns
     -------
@@ -70,6 +73,7 @@ def train(
             rgb=rgb,
             spacing=spacing,
             channels=channels,
+            fill=fill,
             params=params,
             options=options,
         )
@@ -84,6 +88,7 @@ def train_steps(
     rgb: bool | None = None,
     spacing: Sequence[float] | None = None,
     channels: Sequence[Channel] | None = None,
+    fill: Fill = AUTO,
     params: SegmentationParams | None = None,
     options: RunOptions | None = None,
 ) -> Generator[Iteration, Command | None, Model]:
@@ -112,7 +117,8 @@ def train_steps(
             references.append(Reference(image, strokes))
             continue
         known = resolve_axes(np.shape(image), axes, rgb=rgb)
-        references += blocks_of(image, known, strokes)
+        blocks, fill = blocks_of(image, known, strokes, fill)
+        references += blocks
         # A block has another shape, from which something else could be guessed.
         axes, rgb = known.axes, known.rgb
     first, *others = references
@@ -124,6 +130,7 @@ def train_steps(
         rgb=rgb,
         spacing=spacing,
         channels=channels,
+        fill=fill,
         params=params,
         options=options,
     )

@@ -35,6 +35,7 @@ from napari_diffseg.core.training import Command, Iteration, StopReason
 from napari_diffseg.core.uncertainty import class_doubt, response_doubt, vote_doubt
 from napari_diffseg.errors import InputError, ParameterError
 from napari_diffseg.images.axes import ImageAxes
+from napari_diffseg.images.fill import fill_in_words
 from napari_diffseg.images.hierarchy import ClusterHierarchy
 from napari_diffseg.images.labels import look_up, number_by_area, smallest_unsigned_dtype
 from napari_diffseg.images.scribbles import Scribbles, read_scribbles
@@ -53,7 +54,7 @@ class Segmentation:
     Attributes
     ----------
     labels : ndarray of unsigned int, (y, x) or (z, y, x)
-        1 … `n_labels` by falling area; 0 where the image is not finite. With scribbles a
+        1 … `n_labels` by falling area; 0 where the image is fill or not finite. With scribbles a
         painted class has its own number, and what no scribble claims the next ones.
     history : tuple of Iteration
         Facts of every training iteration; a correction adds none.
@@ -325,6 +326,7 @@ class Segmentation:
             "params": self.params.to_dict(),
             "axes": self.axes.axes,
             "rgb": self.axes.rgb,
+            "fill": fill_in_words(self.model.fill),
             "device": self.device,
             "threads": self.threads,
             "iterations": len(self.history),

@@ -7,7 +7,7 @@ Stage by stage (axes, units)::
     training          see `core.training`
     clusters          (z) y x, 0 … q−1, by fixed statistics, tile by tile
     regions           (z) y x, cut along boundaries; each votes for one cluster (default)
-    labels            (z) y x, 1 … K by falling area, 0 where the image is not finite
+    labels            (z) y x, 1 … K by falling area, 0 where the image is fill or not finite
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ from napari_diffseg.core.steps import result_of
 from napari_diffseg.core.training import Command, Iteration, TrainingResult, train
 from napari_diffseg.errors import ParameterError
 from napari_diffseg.images.channels import Channel
+from napari_diffseg.images.fill import AUTO, Fill
 from napari_diffseg.images.hierarchy import ClusterHierarchy
 from napari_diffseg.images.labels import LabelNumbers
 from napari_diffseg.images.local_statistics import local_radius
@@ -62,6 +63,7 @@ def segment(
     spacing: Sequence[float] | None = None,
     channels: Sequence[Channel] | None = None,
     region: ArrayLike | None = None,
+    fill: Fill = AUTO,
     params: SegmentationParams | None = None,
     options: RunOptions | None = None,
 ) -> Segmentation:
@@ -95,6 +97,11 @@ def segment(
     region : array_like of bool, (y, x) or (z, y, x), optional
         Where labels are wanted; elsewhere they are 0, and nothing is learned from but what
         is painted there, which keeps its class.
+    fill : float, "auto" or None
+        Value of the pixels that are no image, in every channel: what stitching, rotating and
+        padding put around it. They get label 0, and nothing is learned from them. By default
+        it is recognized (the rule stands in `images.fill`) and said in the result's notes;
+        with None every pixel is image.
     params : SegmentationParams, optional
         The default preset where None.
     options : RunOptions, optional
@@ -128,6 +135,7 @@ def segment(
             spacing=spacing,
             channels=channels,
             region=region,
+            fill=fill,
             params=params,
             options=options,
         )
@@ -144,6 +152,7 @@ def segment_steps(
     spacing: Sequence[float] | None = None,
     channels: Sequence[Channel] | None = None,
     region: ArrayLike | None = None,
+    fill: Fill = AUTO,
     look_at: int | None = None,
     params: SegmentationParams | None = None,
     options: RunOptions | None = None,
@@ -152,7 +161,7 @@ def segment_steps(
 
     Parameters
     ----------
-    image, scribbles, references, axes, rgb, spacing, channels, region, params, options
+    image, scribbles, references, axes, rgb, spacing, channels, region, fill, params, options
         As for `segment`. With ``options.previews`` labels come along.
     look_at : int, optional
         The plane of a volume that a person looks at, which previews show; the middle one
@@ -181,7 +190,9 @@ def segment_steps(
     images = [Reference(image, scribbles), *references]
     with readable_torch_errors(), thread_limit(options.threads):
         device = choose_device(options.device)
-        door = Door(axes=axes, rgb=rgb, spacing=spacing, channels=channels, region=region)
+        door = Door(
+            axes=axes, rgb=rgb, spacing=spacing, channels=channels, region=region, fill=fill
+        )
         reading = read_for_training(images, door, params, device)
         classes = reading.classes
         if classes:
@@ -285,6 +296,7 @@ class _Run:
             facts=ModelFacts(letters, axes.rgb, dtype),
             channels=self.reading.channels,
             n_source_channels=axes.n_channels,
+            fill=self.reading.fill,
         )
 
     def _train(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from napari_diffseg.errors import InputError
 from napari_diffseg.images.channels import Channel
+from napari_diffseg.images.fill import fill_mask
 
 _PERCENTILES = (0.1, 99.9)
 
@@ -51,23 +52,28 @@ class IntensityRange:
 _WIDEST_FILLED = 2  # bytes; 8-bit values in a 64-bit array would all be about 0
 
 
-def finite_mask(pixels: NDArray[Any]) -> NDArray[np.bool_] | None:
-    """Find the pixels that are finite in every channel.
+def finite_mask(pixels: NDArray[Any], fill: float | None = None) -> NDArray[np.bool_] | None:
+    """Find the pixels that are finite in every channel, and no fill.
 
     Parameters
     ----------
     pixels : ndarray, (c, y, x)
+    fill : float, optional
+        The value of pixels that are no image; from `images.fill.decided_fill`.
 
     Returns
     -------
     ndarray of bool, (y, x), or None
-        None where every pixel is finite, as those of integer images are.
+        None where every pixel is finite, as those of integer images are, and none is fill.
     """
+    filled = fill_mask(pixels, fill)
     if pixels.dtype.kind != "f":
-        return None
+        return None if filled is None else ~filled
     valid = np.isfinite(pixels[0])
     for channel in pixels[1:]:
         valid &= np.isfinite(channel)
+    if filled is not None:
+        valid &= ~filled
     return None if valid.all() else valid
 
 
@@ -102,7 +108,8 @@ def measure_range(
     """
     if valid is not None and not valid.any():
         raise InputError(
-            "The image has no finite pixel, only NaN or infinity; choose another image or plane."
+            "The image has no finite pixel, only NaN, infinity or fill; choose another image or "
+            "plane, or state another fill."
         )
     extrema = [_extrema(_counted(channel, valid)) for channel in pixels]
     if all(low == high for low, high in extrema):
@@ -148,7 +155,9 @@ def stated_range(ranges: IntensityRange, channels: Sequence[Channel]) -> Intensi
     return IntensityRange(tuple(low), tuple(high))
 
 
-def check_known_range(pixels: NDArray[Any], ranges: IntensityRange, known_dtype: str) -> None:
+def check_known_range(
+    pixels: NDArray[Any], ranges: IntensityRange, known_dtype: str, fill: float | None = None
+) -> None:
     """Refuse an image whose values are so far from those that are known that they say nothing.
 
     Parameters
@@ -159,6 +168,8 @@ def check_known_range(pixels: NDArray[Any], ranges: IntensityRange, known_dtype:
         The intensities that became 0 and 1 in the training images.
     known_dtype : str
         Data type of those. A dark image of the same type is not refused: a frame may be dark.
+    fill : float, optional
+        Value of pixels that do not count.
 
     Raises
     ------
@@ -169,7 +180,7 @@ def check_known_range(pixels: NDArray[Any], ranges: IntensityRange, known_dtype:
     step = -(-pixels[0].size // _MOST_LOOKED_AT)
     for channel, low, high in zip(pixels, ranges.low, ranges.high, strict=True):
         values = channel.reshape(-1)[:: step | 1].astype(np.float64)
-        values = values[np.isfinite(values)]
+        values = values[np.isfinite(values) & (values != fill)]
         if values.size == 0:
             continue
         is_above = np.count_nonzero(values > high + (high - low)) > _NEARLY_ALL * values.size

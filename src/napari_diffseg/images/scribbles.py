@@ -93,7 +93,7 @@ def read_scribbles(scribbles: ArrayLike, shape: tuple[int, ...], valid: Mask | N
         numbers = np.where(valid, numbers, 0).astype(np.uint16)
         notes.append(
             f"{n_lost} painted pixels lie outside the region that is segmented, or where the image "
-            "is not finite; they are not learned from."
+            "is fill or not finite; they are not learned from."
         )
     found, areas = np.unique(numbers[numbers > 0], return_counts=True)
     if found.size == 0:

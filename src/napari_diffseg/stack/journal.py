@@ -43,7 +43,7 @@ class FrameFacts:
     Attributes
     ----------
     areas : dict of int to int
-        Label → pixels; 0 where the image is not finite.
+        Label → pixels; 0 where the image is fill or not finite.
     confidence : float
         Mean margin between the two best answers, 0 … 1.
     failed : str or None

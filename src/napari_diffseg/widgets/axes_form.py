@@ -24,6 +24,7 @@ from napari_diffseg.widgets.controls import (
     MUTED,
     RED,
     TITLE_WIDTH,
+    WRONG,
     narrow_combo,
     titled_row,
     wrapped_text,
@@ -33,7 +34,6 @@ from napari_diffseg.widgets.words import NO_BREAK
 _SHORT = {"Z": "Z planes", "T": "T time", "C": "C channels"}
 _LENGTH = re.compile(r"\b([TCZYX]) (\d)")
 _FIELD_WIDTH = 64
-_WRONG = "border: 1px solid #e5534b;"
 _ABOUT_EXTENT = (
     "As a volume: the network sees the planes around each plane too, so that objects go on\n"
     "from plane to plane; all planes get labels.\n"
@@ -124,8 +124,8 @@ class AxesForm(QWidget):
 
     def mark(self, *, letters: bool, z_step: bool) -> None:
         """Colour the fields of which the text cannot be used."""
-        self.letters.setStyleSheet(_WRONG if letters else "")
-        self.z_step.setStyleSheet(_WRONG if z_step else "")
+        self.letters.setStyleSheet(WRONG if letters else "")
+        self.z_step.setStyleSheet(WRONG if z_step else "")
 
     def write(self, letters: str, z_step: str, *, can_reset: bool) -> None:
         """Write into the fields, unless a person is typing there what means the same."""

@@ -31,7 +31,7 @@ from napari_diffseg.widgets.channel_sources import (
     misfit,
     select_channels,
 )
-from napari_diffseg.widgets.controls import MUTED, narrow_combo
+from napari_diffseg.widgets.controls import MUTED, WRONG, narrow_combo
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -40,7 +40,6 @@ MOST_ROWS = 16
 """So many channels are listed at most; the others count as they are."""
 
 _MOST_WEIGHT = 10.0
-_WRONG = "border: 1px solid #e5534b;"
 _RULES = (
     "Which intensities become 0 and 1 for the network.\n\n"
     "percentiles: the 0.1 and the 99.9 percentile of the image.\n"
@@ -175,7 +174,7 @@ class ChannelRow(QWidget):
             field.setEnabled(is_on)
         self._ends.setVisible(is_on and self._chosen_rule() is IntensityRule.TYPED)
         for end in (self.low, self.high):
-            end.setStyleSheet("" if _is_number(end.text()) else _WRONG)
+            end.setStyleSheet("" if _is_number(end.text()) else WRONG)
 
     def _number(self, end: QLineEdit) -> float | None:
         text = end.text().strip()

@@ -102,7 +102,7 @@ class Choice:
         with QSignalBlocker(self._face.level):
             spatial = describe_source(layers, self._viewer.dims, reading, extent).spatial
             self._face.level.offer(levels, spatial)
-        return self._describe(reading, extent)
+        return replace(self._describe(reading, extent), fill=self._face.fill.chosen())
 
     def frames(self, extent: Extent | None = None) -> FrameSet:
         """Return all frames of that image; raises `InputError` as `source` does.

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 MUTED = "color: #8f959e;"
 RED = "color: #e5605a;"
 AMBER = "color: #d9a441;"
+WRONG = "border: 1px solid #e5534b;"
+"""Of a field in which something stands that cannot be."""
 
 TITLE_WIDTH = 80
 """Of what stands before a control in a row of its own, so that such rows stand in line."""

@@ -35,6 +35,7 @@ from napari_diffseg.widgets.controls import (
     narrow_combo,
     wrapped_text,
 )
+from napari_diffseg.widgets.fill_field import FillField
 from napari_diffseg.widgets.form import ParameterForm
 from napari_diffseg.widgets.learn_from import LearnFromChooser
 from napari_diffseg.widgets.level_chooser import LevelChooser
@@ -64,6 +65,7 @@ class SegmentFace(QWidget):
         self._several, self._single = _empty_box(), _empty_box()
         self.level = LevelChooser()
         self.region = RegionChooser()
+        self.fill = FillField()
         self.notes = wrapped_text(AMBER)
         self.memory = MemoryLine()
         self.scribbles = ScribblesForm()
@@ -232,6 +234,7 @@ class SegmentFace(QWidget):
         layout.addWidget(self.axes_form)
         layout.addWidget(self.level)
         layout.addWidget(self.region)
+        layout.addWidget(self.fill)
         layout.addWidget(self._several)
         layout.addWidget(self.notes)
         layout.addSpacing(4)

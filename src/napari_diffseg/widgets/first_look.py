@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_diffseg.errors import InputError
+from napari_diffseg.images.fill import AUTO, Fill
 from napari_diffseg.params import RunOptions, SegmentationParams
 from napari_diffseg.widgets.level import Level, carry_labels
 
@@ -43,6 +44,7 @@ def look_first(
     params: SegmentationParams,
     options: RunOptions,
     mask: NDArray[np.bool_] | None = None,
+    fill: Fill = AUTO,
 ) -> Iteration | None:
     """Segment the coarse level until something is to be seen.
 
@@ -54,6 +56,8 @@ def look_first(
         What the run is told; an area of so many pixels is that of fewer larger ones.
     mask : ndarray of bool, (y, x) or (z, y, x), optional
         Where the wanted level is segmented.
+    fill : float, "auto" or None
+        Value of pixels that are no image.
 
     Returns
     -------
@@ -69,6 +73,7 @@ def look_first(
         rgb=source.rgb,
         spacing=source.spacing,
         channels=source.channels,
+        fill=fill,
         look_at=source.look_at,
         params=_shrunk(params, look),
         options=options,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_diffseg.images.axes import ImageAxes, is_in_memory, resolve_axes
+from napari_diffseg.images.fill import AUTO, Fill
 from napari_diffseg.widgets.lazy_arrays import common_dtype, join_channels, part_of
 from napari_diffseg.widgets.placement import Placement
 
@@ -54,6 +55,8 @@ class ImageSource:
         Which channels count, and how; None for all as they are.
     region : Region or None
         Where it is segmented; None for everywhere.
+    fill : float, "auto" or None
+        Value of pixels that are no image, as a person said.
     first_look : FirstLook or None
         The same at a coarser level, where something is to be seen sooner.
     notes : tuple of str
@@ -74,6 +77,7 @@ class ImageSource:
     look_at: int | None = field(default=None, compare=False)
     channels: tuple[Channel, ...] | None = None
     region: Region | None = None
+    fill: Fill = AUTO
     first_look: FirstLook | None = field(default=None, compare=False)
     notes: tuple[str, ...] = ()
 
@@ -138,7 +142,7 @@ class ImageSource:
         )
 
     def _what(self) -> tuple[Any, ...]:
-        how = self.spacing, self.channels, self.region
+        how = self.spacing, self.channels, self.region, self.fill
         return self.index, self.spatial, self.axes, self.rgb, *how
 
     def lies_as(self, other: ImageSource) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_diffseg.errors import DiffSegError, InputError
@@ -12,6 +13,7 @@ from napari_diffseg.widgets.region import RegionKind
 from napari_diffseg.widgets.worker import spare_one_core
 
 if TYPE_CHECKING:
+    from napari_diffseg.core.result import Segmentation
     from napari_diffseg.widgets.axes_section import AxesSection
     from napari_diffseg.widgets.choice import Choice
     from napari_diffseg.widgets.face import SegmentFace
@@ -88,10 +90,19 @@ class Overview:
         self._show_memory(source)
         if source is None:
             face.show_scribble_notes(())
+        face.fill.show_found(self._result_of(source))
         face.learn_from.setVisible(
             source is not None and source.n_frames > 1 and not source.is_volume
         )
         return reason if source is None else self._show_strokes(source)
+
+    def _result_of(self, source: ImageSource | None) -> Segmentation | None:
+        """Return the newest result, where it is one of this image or a part of it."""
+        before = self._results.source
+        if source is None or before is None:
+            return None
+        is_same = before.shows_the_same(replace(source, region=before.region))
+        return self._results.segmentation if is_same else None
 
     def _show_strokes(self, source: ImageSource) -> str:
         try:

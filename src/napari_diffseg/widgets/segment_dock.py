@@ -140,7 +140,7 @@ class SegmentDock(SegmentFace):
         self.uncertain_button.clicked.connect(self._doubts.go)
         self.images.changed.connect(self._on_image_chosen)
         self.axes.changed.connect(self._on_image_chosen)
-        for part in (self.channels, self.level, self.region):
+        for part in (self.channels, self.level, self.region, self.fill):
             part.changed.connect(self._refresh)
         self.preset.activated.connect(self.fill_in_preset)
         self.learn_from.changed.connect(self._refresh)

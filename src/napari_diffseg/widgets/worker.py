@@ -97,13 +97,15 @@ def segmentation_steps(
         spacing=source.spacing,
         channels=source.channels,
         region=mask,
+        fill=source.fill,
         look_at=source.look_at,
         params=params,
         options=options,
     )
     if source.first_look is None or is_painted or others:
         return steps
-    return _after_a_look(partial(look_first, source.first_look, params, options, mask), steps)
+    look = partial(look_first, source.first_look, params, options, mask, source.fill)
+    return _after_a_look(look, steps)
 
 
 def _after_a_look(look: Callable[[], Iteration | None], steps: Steps) -> Steps:
