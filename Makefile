@@ -19,7 +19,7 @@ WITH_DISPLAY := xvfb-run -a -s "-screen 0 1400x1000x24"
 endif
 
 .PHONY: help setup packages demo test lint types bench bench-accuracy bench-stability \
-  bench-crossvalidation bench-scribbles bench-scale bench-live bench-apply bench-throughput \
+  bench-crossvalidation bench-scribbles bench-objects bench-scale bench-live bench-apply bench-throughput \
   bench-memory bench-faults bench-volumes bench-volume-scale clean
 
 help: ## list the targets
@@ -63,6 +63,9 @@ bench-crossvalidation: $(STAMP) ## whether the default is fitted to the images: 
 bench-scribbles: $(STAMP) ## scribbles against classical methods: make bench-scribbles DATA=DIR
 	$(BIN)/pip install -q -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m benchmarks.scribbles --data '$(DATA)' $(ARGS)
+
+bench-objects: $(STAMP) ## nuclei counted, against Otsu and a forest: DATA=DIR
+	$(BIN)/python -m benchmarks.objects --data '$(DATA)' $(ARGS)
 
 bench-scale: $(STAMP) ## time and memory of large images, simulated ones
 	$(BIN)/python -m benchmarks.scale $(ARGS)

@@ -97,6 +97,30 @@ def micrographs(path: str) -> Iterator[Micrograph]:
         yield Micrograph(entry["id"].split("/")[1], modality, pixels, truth > 0)
 
 
+@dataclass(frozen=True)
+class Nuclei:
+    """A microscopy image of nuclei, and the number of each of them ``(y, x)``, 0 elsewhere."""
+
+    name: str
+    modality: str
+    pixels: NDArray[np.generic]
+    objects: NDArray[np.integer]
+
+
+NUCLEI = {"fluorescence nuclei": "fluorescence", "H&E nuclei": "H&E", "purple-stained": "H&E"}
+"""Word in the manifest's modality → the kinds of nuclei that have a number each."""
+
+
+def nuclei(path: str) -> Iterator[Nuclei]:
+    """Yield the images of ``micro2d`` whose truth numbers the nuclei, by name."""
+    folder = data_folder(path, "micro2d")
+    for entry in json.loads((Path(path) / "manifest.json").read_text()):
+        kinds = [kind for word, kind in NUCLEI.items() if word in entry["modality"]]
+        if entry["id"].startswith("micro2d/") and kinds:
+            pixels, truth = (imread(folder.parent / entry[key]) for key in ("image", "gt"))
+            yield Nuclei(entry["id"].split("/")[1], kinds[0], pixels, truth)
+
+
 EM = "electron microscopy"
 """The modality of `membranes`, besides `MODALITIES`."""
 

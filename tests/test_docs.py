@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_diffseg import cli
+from napari_diffseg import ObjectParams, cli
 from napari_diffseg.sample_data import layers
 
 ROOT = Path(__file__).parents[1]
@@ -47,7 +47,7 @@ def command_lines(page: Path) -> list[list[str]]:
 
 def test_the_readme_shows_every_command():
     shown = {line[0] for line in command_lines(ROOT / "README.md")}
-    assert shown == {"segment", "train", "apply", "card", "info"}
+    assert shown == {"segment", "train", "apply", "objects", "measure", "card", "info"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -83,3 +83,19 @@ def test_the_python_of_the_guides_runs(page, tmp_path, monkeypatch):
     names: dict = {}
     exec(compile(example, page, "exec"), names)
     assert set(np.unique(names["result"].labels)) == set(np.unique(names["strokes"])) - {0}
+
+
+def test_the_python_of_the_page_on_objects_runs():
+    page = (ROOT / "docs" / "objects.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict = {}
+    exec(compile(example, "objects.md", "exec"), names)
+    # As many as the truth has, or nearly.
+    assert abs(names["nuclei"].max() - names["truth"].max()) <= 3
+    assert (names["table"]["class"] == 2).all()
+
+
+def test_the_page_on_objects_names_every_parameter():
+    page = (ROOT / "docs" / "objects.md").read_text(encoding="utf-8")
+    for spec in ObjectParams.specs():
+        assert f"*{spec.title}*" in page, spec.title

@@ -18,6 +18,8 @@ _HOMES = {
     "Reference": "core.reading",
     "Channel": "images.channels",
     "segment_steps": "core.segmentation",
+    "objects": "instances.stacks",
+    "measure": "instances.stacks",
     "Segmentation": "core.result",
     "Model": "core.model",
     "Command": "core.training",
@@ -25,6 +27,7 @@ _HOMES = {
     "StopReason": "core.training",
     "SegmentationParams": "params",
     "ApplyParams": "params",
+    "ObjectParams": "instances.params",
     "RunOptions": "params",
     "DiffSegError": "errors",
     "InputError": "errors",
@@ -58,6 +61,8 @@ if TYPE_CHECKING:
         TrainingError,
     )
     from napari_diffseg.images.channels import Channel
+    from napari_diffseg.instances.params import ObjectParams
+    from napari_diffseg.instances.stacks import measure, objects
     from napari_diffseg.params import ApplyParams, RunOptions, SegmentationParams
 
 

@@ -119,8 +119,8 @@ def test_a_bleached_frame_is_read_by_its_own_intensities(corrected, scene, optio
         ).mean()
         for how in ("trained", "frame")
     }
-    assert share["trained"] < 0.8
     assert share["frame"] > 0.95
+    assert share["trained"] < share["frame"] - 0.05
 
 
 def test_on_the_training_image_its_own_intensities_are_those_of_the_training(model, scene, options):

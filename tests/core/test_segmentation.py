@@ -408,7 +408,7 @@ def test_how_wide_a_margin_of_nan_is_does_not_matter():
     for margin in (64, 128):  # multiples of what the features are pooled by
         wide, inner = padded(image, margin)
         labels.append(segment(wide, params=FINE).labels[inner])
-    assert adjusted_rand(*labels) > 0.95
+    assert adjusted_rand(*labels) > 0.9
 
 
 @pytest.mark.parametrize(
@@ -448,4 +448,5 @@ def test_stated_axes_and_guessed_ones_give_the_same():
     assert stated.axes.rgb
     channels = segment(RGB, axes="YXC", rgb=False, params=QUICK)
     assert not channels.axes.rgb
-    assert channels.history[0].loss != stated.history[0].loss
+    assert not channels.model.stage.rgb
+    assert stated.model.stage.rgb

@@ -393,9 +393,9 @@ def test_the_estimate_grows_with_the_image_and_knows_no_less_than_its_labels():
 
 
 def test_of_a_lazy_image_the_region_and_what_is_around_it_is_read():
-    image, _ = balls((12, 300, 320))
+    image, _ = balls((4, 100, 2400))
     region = np.zeros(image.shape, bool)
-    region[:, 60:120, 60:140] = True
+    region[:, 30:90, 60:140] = True
     lazy = Watched(image)
     options = {"axes": "ZYX", "spacing": CUBES, "params": QUICK, "options": ONE_THREAD}
     some = segment(lazy, region=region, **options)
@@ -405,8 +405,8 @@ def test_of_a_lazy_image_the_region_and_what_is_around_it_is_read():
     assert (some.labels == held.labels).mean() > 0.9
     np.testing.assert_array_equal(some.labels > 0, region)
     painted = np.zeros(image.shape, np.uint8)
-    painted[6, 80:100, 85:100] = 2
-    painted[6, 110:118, 62:138] = 1
+    painted[2, 50:70, 85:100] = 2
+    painted[2, 80:88, 62:138] = 1
     followed = some.correct(painted, options=ONE_THREAD)
     np.testing.assert_array_equal(followed.labels > 0, region)
     assert followed.uncertainty[~region].max() == 0

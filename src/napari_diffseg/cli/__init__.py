@@ -1,4 +1,4 @@
-"""The command line: ``napari-diffseg segment``, ``train``, ``apply``, ``card``, ``info``, ``demo``.
+"""The command line: ``napari-diffseg segment``, ``train``, ``apply``, ``objects`` and the others.
 
 Exit codes: 0 done; 1 an error, told in one line; 2 wrong usage; 3 done but for some frames,
 which are named; 130 interrupted. Neither torch nor napari is loaded before a command needs
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from io import TextIOWrapper
 
 from napari_diffseg import __version__
-from napari_diffseg.cli import apply, card, machine, segment, train
+from napari_diffseg.cli import apply, card, machine, objects, segment, train
 from napari_diffseg.cli.terminal import INTERRUPTED, say
 from napari_diffseg.errors import DiffSegError
 
@@ -59,6 +59,6 @@ def parser() -> argparse.ArgumentParser:
     )
     whole.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = whole.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for part in (segment, train, apply, card, machine):
+    for part in (segment, train, apply, objects, card, machine):
         part.add_to(commands)
     return whole

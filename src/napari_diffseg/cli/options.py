@@ -10,6 +10,7 @@ from napari_diffseg.cli.channels import channel_list, channel_range, channel_wei
 from napari_diffseg.cli.region import stated_region
 from napari_diffseg.cli.spacing import stated_spacing
 from napari_diffseg.errors import InputError
+from napari_diffseg.instances.params import ObjectParams
 from napari_diffseg.parameters import ParameterSpec, Scalar
 from napari_diffseg.params import PRESETS, ApplyParams, RunOptions, SegmentationParams
 
@@ -161,6 +162,16 @@ def add_apply_parameters(parser: argparse.ArgumentParser) -> None:
         _add_spec(group, spec, f"{spec.range_text}; default {spec.default}")
 
 
+def add_object_parameters(parser: argparse.ArgumentParser) -> None:
+    """Add one option for each parameter of objects; those that are on or off are switches."""
+    group = parser.add_argument_group("Objects")
+    for spec in ObjectParams.specs():
+        # Of a text without choices there is no range.
+        is_text = spec.kind is str
+        facts = "default: all" if is_text else f"{spec.range_text}; default {spec.default}"
+        _add_spec(group, spec, facts)
+
+
 def frame_slice(text: str) -> slice:
     """Read ``"7"``, ``"0:100"`` or ``"0:5000:10"``."""
     unreadable = argparse.ArgumentTypeError(
@@ -217,6 +228,11 @@ def read_apply_parameters(args: argparse.Namespace) -> ApplyParams:
     return ApplyParams.from_dict(_given(args, (spec.name for spec in ApplyParams.specs())))
 
 
+def read_object_parameters(args: argparse.Namespace) -> ObjectParams:
+    """Build the parameters of objects; raises as `read_parameters` does."""
+    return ObjectParams.from_dict(_given(args, (spec.name for spec in ObjectParams.specs())))
+
+
 def read_options(args: argparse.Namespace) -> RunOptions:
     """Build the options; raises as `read_parameters` does."""
     return RunOptions.from_dict(_given(args, OPTIONS_SHOWN))
@@ -243,6 +259,13 @@ def _add_specs(parser: argparse.ArgumentParser, specs: Iterable[ParameterSpec]) 
 
 
 def _add_spec(group: argparse._ArgumentGroup, spec: ParameterSpec, facts: str) -> None:
+    if spec.kind is bool:
+        group.add_argument(
+            f"--{spec.name.replace('_', '-')}",
+            action=argparse.BooleanOptionalAction,
+            help=f"{spec.help} [default {'yes' if spec.default else 'no'}]",
+        )
+        return
     symbol = f"{spec.symbol}: " if spec.symbol else ""
     unit = f" {spec.unit}" if spec.unit else ""
     # The bounds are checked by the dataclass alone, so that every door gives the same
@@ -258,4 +281,6 @@ def _add_spec(group: argparse._ArgumentGroup, spec: ParameterSpec, facts: str) -
 def _metavar(spec: ParameterSpec) -> str:
     if spec.choices:
         return "|".join(spec.choices)
+    if spec.name == "classes":
+        return "N,N,…"
     return {int: "N", float: "X", str: "NAME"}[spec.kind]

@@ -102,7 +102,7 @@ def painted_classes(images: Iterable[Painted]) -> tuple[int, ...]:
 
 def painted_indices(scribbles: Scribbles, numbers: Sequence[int]) -> Integers:
     """Return the place among the numbers of what is painted on each pixel; −1 for nothing."""
-    places = np.full(int(max(*numbers, 0)) + 1, -1, np.int16)
+    places = np.full(int(max(*numbers, *scribbles.classes, 0, 0)) + 1, -1, np.int16)
     places[list(numbers)] = np.arange(len(numbers))
     places[0] = -1
     return look_up(places, scribbles.painted)

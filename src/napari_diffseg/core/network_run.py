@@ -40,8 +40,9 @@ def network_run(run: Run) -> Generator[Iteration, Command | None, Segmentation]:
     if sample is None:
         raise ValueError("a run of the published design was asked for")
     classes = run.reading.classes
-    params, numbers = run.params, LabelNumbers(run.params.n_clusters, given=classes)
+    params = run.params
     _check_clusters(params, classes)
+    numbers = LabelNumbers(params.n_clusters, given=classes)
     generator = torch.Generator().manual_seed(params.seed)
     network = build_network(sample.inputs.shape[1], params, generator, run.plane.space)
     # As in the published program: no fewer labels than there are painted classes.

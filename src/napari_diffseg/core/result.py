@@ -180,7 +180,9 @@ class Segmentation:
         ParameterError
             The number is out of bounds, or every pixel has a painted class.
         """
-        params = replace(self.params, n_labels=n_labels)
+        params = self.params
+        if n_labels != params.n_labels:
+            params = replace(params, n_labels=n_labels)
         if self.scribbles is not None:
             if self.only_painted or self.classes is None:
                 raise ParameterError(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +51,8 @@ def write_zarr_labels(
     OutputError
         It cannot be written there.
     """
-    path = followed(path)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     volumes = labels.ndim == 3 and len(labels) > 1
-    try:
+    with placed_whole(path, force=force) as part:
         store = LabelStore.create(
             part,
             axes="ZYX"[-labels.ndim :],
@@ -64,9 +63,35 @@ def write_zarr_labels(
             placement=placement,
             provenance=provenance,
         )
-        frame = labels.reshape(store.frame_shape)
-        for window in tiles(whole(frame.shape), CHUNKS[store.spatial]):
-            store.write(0, window, frame[window])
+        write_frame(store, 0, labels.reshape(store.frame_shape))
+
+
+def write_frame(store: LabelStore, i: int, labels: NDArray[np.unsignedinteger]) -> None:
+    """Write the labels of a whole frame, chunk by chunk."""
+    for window in tiles(whole(labels.shape), CHUNKS[store.spatial]):
+        store.write(i, window, labels[window])
+
+
+@contextmanager
+def placed_whole(path: Path, *, force: bool) -> Iterator[Path]:
+    """Give the name of a folder to fill; it gets its own name once it is, and else vanishes.
+
+    Parameters
+    ----------
+    path : Path
+        Where the folder is to stand.
+    force : bool
+        Whether an OME-Zarr that is there may be replaced.
+
+    Raises
+    ------
+    OutputError
+        It cannot be written there.
+    """
+    path = followed(path)
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        yield part
         # Again, because another program may have put something there in the meantime.
         if path.exists():
             check_replaceable(path, force=force)

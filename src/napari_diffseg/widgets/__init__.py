@@ -21,7 +21,8 @@
 ``other_planes``       which other planes of a stack a run learns from
 ``survey``             which planes are painted, as the window knows it
 ``placement``          where a new layer stands in the world
-``layers``             arrays → layers: with ``apply_layer``, what adds or edits layers
+``layers``             arrays → layers: with ``apply_layer`` and ``objects_layer``, what adds or
+                       edits layers
 ``colors``             the colours of labels and strokes
 ``class_names``        names of classes, in the layers' features
 ``results``            which layer is written to, and what it has shown
@@ -48,6 +49,11 @@
 ``apply_plot``         the plot of a run over frames
 ``apply_words``        what these sections say
 ``area_plot``          areas and confidence over the frames
+``objects_form``, ``objects_section``  which classes become objects, and how
+``label_source``       Labels layers → classes, objects, and the image below them
+``objects_layer``      the Labels layer of the objects
+``measure_form``, ``measure_section``  how large a pixel is, and what is measured
+``measure_table``      a table whose rows lead to their objects
 ``model_facts``        what the dock knows of a model: names, colours, pixel size
 ``model_shelf``        the models that can be applied
 ``model_section``      models of results, from files, to files

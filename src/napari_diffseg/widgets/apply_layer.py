@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import napari
 
     from napari_diffseg.widgets.apply_job import ApplyJob
+    from napari_diffseg.widgets.image_source import ImageSource
 
 _SHARE = 0.1
 """No more than this part of the window's time is spent on drawing what was written."""
@@ -62,6 +63,11 @@ class AppliedLayer:
             self.layer.features = features
         self._n_shown = -1
         self._due = 0.0
+
+    def labelled(self) -> tuple[Labels, ImageSource, bool, tuple[str, ...]] | None:
+        """Return the layer, its image, that it has all frames, and names of channels."""
+        frames = self._job.frames
+        return self.layer, frames.shown, True, frames.channel_names
 
     @property
     def is_there(self) -> bool:

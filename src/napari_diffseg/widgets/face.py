@@ -39,7 +39,9 @@ from napari_diffseg.widgets.fill_field import FillField
 from napari_diffseg.widgets.form import ParameterForm
 from napari_diffseg.widgets.learn_from import LearnFromChooser
 from napari_diffseg.widgets.level_chooser import LevelChooser
+from napari_diffseg.widgets.measure_form import MeasureForm
 from napari_diffseg.widgets.memory_line import MemoryLine
+from napari_diffseg.widgets.objects_form import ObjectsForm
 from napari_diffseg.widgets.region_chooser import RegionChooser
 from napari_diffseg.widgets.scribbles_form import ScribblesForm
 
@@ -86,6 +88,10 @@ class SegmentFace(QWidget):
         self.preset = narrow_combo()
         self.params_form = ParameterForm(SegmentationParams)
         self.options_form = ParameterForm(RunOptions, skip=("device", "previews"))
+        self.objects_form = ObjectsForm()
+        self.objects_fold = folded("Objects", self.objects_form)
+        self.measure_form = MeasureForm()
+        self.measure_fold = folded("Measure", self.measure_form)
         self.apply_form = ApplyForm()
         self.apply_fold = folded("Apply to other frames", self.apply_form)
         self.model_form = ModelForm()
@@ -258,7 +264,14 @@ class SegmentFace(QWidget):
         layout.addSpacing(8)
         layout.addLayout(knobs)
         layout.addSpacing(4)
-        for section in (self._single, self.apply_fold, self.model_fold, self.advanced):
+        for section in (
+            self.objects_fold,
+            self.measure_fold,
+            self._single,
+            self.apply_fold,
+            self.model_fold,
+            self.advanced,
+        ):
             layout.addWidget(section)
         layout.addStretch(1)
         scroll = QScrollArea()

@@ -1,4 +1,4 @@
-"""Arrays → layers: with `apply_layer`, the only file that adds or edits layers.
+"""Arrays → layers: with `apply_layer` and `objects_layer`, all that adds or edits layers.
 
 A `ResultLayer` holds on to the one Labels layer of a run, never to its name. Layers are
 compared by ``==``, not ``is``: napari hands its plugins proxies of them.
@@ -84,6 +84,20 @@ class ResultLayer:
     def has_result(self) -> bool:
         """Whether a run has ended here."""
         return self._result is not None
+
+    @property
+    def layer(self) -> Labels:
+        """The Labels layer."""
+        return self._layer
+
+    def labelled(self) -> tuple[Labels, ImageSource, bool, tuple[str, ...]] | None:
+        """Return the layer, its image, that it has one frame, and names of channels."""
+        if not self.has_result:
+            return None
+        source = self.source
+        names = tuple(channel.name for channel in source.channels or ())
+        is_all = len(names) == source.image_axes.n_channels
+        return self._layer, source, False, names if is_all else ()
 
     @property
     def was_edited(self) -> bool:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from napari_diffseg.core.result import Segmentation
     from napari_diffseg.params import SegmentationParams
     from napari_diffseg.widgets.apply_layer import AppliedLayer
+    from napari_diffseg.widgets.objects_layer import ObjectsLayer
     from napari_diffseg.widgets.order import Order
     from napari_diffseg.widgets.other_planes import Lesson
 
@@ -55,7 +56,7 @@ class Results:
 
     def __init__(self, viewer: napari.Viewer) -> None:
         self._viewer = viewer
-        self._layers: list[ResultLayer | AppliedLayer] = []
+        self._layers: list[ResultLayer | AppliedLayer | ObjectsLayer] = []
         self._scribbles: Labels | None = None
         self.running: ResultLayer | None = None
         self.finished: ResultLayer | None = None
@@ -159,9 +160,23 @@ class Results:
 
     # --- layers ---------------------------------------------------------------------
 
-    def adopt(self, layer: AppliedLayer) -> None:
+    def adopt(self, layer: AppliedLayer | ObjectsLayer) -> None:
         """Own a layer that another part of the dock writes to."""
         self._layers.append(layer)
+
+    def labelled(self) -> list[tuple[Labels, ImageSource, bool, tuple[str, ...]]]:
+        """Return the layers that have labels, the newest first.
+
+        Returns
+        -------
+        list of tuple
+            The layer; the image that it lies on; whether it has all frames of that; and what
+            the channels are called.
+        """
+        newest_first = self._layers[::-1]
+        # The finished one before all others.
+        newest_first.sort(key=lambda one: one is not self.finished)
+        return [found for one in newest_first if (found := one.labelled()) is not None]
 
     def owns(self, layer: object) -> bool:
         """Whether this is the layer of a result."""

@@ -22,8 +22,10 @@ from napari_diffseg.widgets.face import SegmentFace
 from napari_diffseg.widgets.follower import StrokeFollower
 from napari_diffseg.widgets.layer_facts import image_layers
 from napari_diffseg.widgets.live import Answer
+from napari_diffseg.widgets.measure_section import MeasureSection
 from napari_diffseg.widgets.model_section import ModelSection
 from napari_diffseg.widgets.notices import notify_of
+from napari_diffseg.widgets.objects_section import ObjectsSection
 from napari_diffseg.widgets.order import Order
 from napari_diffseg.widgets.overview import Overview
 from napari_diffseg.widgets.relabel import LabelMerger
@@ -78,6 +80,17 @@ class SegmentDock(SegmentFace):
             self.options,
             turn,
         )
+        self.objects = ObjectsSection(
+            viewer,
+            self.objects_form,
+            self.results,
+            self.choice.frames,
+            lambda: self.section.layer,
+        )
+        self.measuring = MeasureSection(
+            viewer, self.measure_form, self.objects, self.measure_fold.isExpanded
+        )
+        self.measure_fold.toggled.connect(lambda _: self.measuring.look())
         self._follower = StrokeFollower(
             self.section,
             self.session,
@@ -96,7 +109,15 @@ class SegmentDock(SegmentFace):
         ]
         for emitter, slot in self._links:
             emitter.connect(slot)
-        self._parts = (self.axes, self.section, self._doubts, self.modelling, self.applying)
+        self._parts = (
+            self.axes,
+            self.section,
+            self._doubts,
+            self.modelling,
+            self.applying,
+            self.measuring,
+            self.objects,
+        )
         self.destroyed.connect(partial(_release, self.session, self._links, self._parts))
         self._on_layers()
         active = viewer.layers.selection.active
@@ -223,12 +244,14 @@ class SegmentDock(SegmentFace):
             self.say(words.SCRIBBLES_GONE)
         self.axes.on_removed(layer)
         self.applying.on_layer_removed(layer)
+        self.objects.on_layer_removed(layer)
         self._on_layers()
 
     def _refresh(self, event: Any = None) -> None:
         """Bring the controls up to date with what is chosen."""
         self._overview.show()
         self.applying.refresh()
+        self.objects.refresh()
 
     # --- what the run says ----------------------------------------------------------
 
@@ -281,6 +304,7 @@ class SegmentDock(SegmentFace):
         self.show_found(segmentation.n_labels if is_free else 0)
         self._doubts.follow()
         self.modelling.follow()
+        self.objects.follow()
 
     def _on_merged(self, segmentation: Segmentation) -> None:
         # Asked again: a person may have painted while the labels were merged.
@@ -288,6 +312,7 @@ class SegmentDock(SegmentFace):
             self.results.replace(segmentation)
             self._doubts.follow()
             self.modelling.follow()
+            self.objects.follow()
             self.say(words.merged_in_words(segmentation))
 
     def _may_change_result(self) -> bool:

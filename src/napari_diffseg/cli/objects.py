@@ -1,0 +1,235 @@
+"""The commands ``napari-diffseg objects`` and ``measure``: from classes to things, and numbers."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_diffseg.cli.options import (
+    add_axes,
+    add_force_and_quiet,
+    add_object_parameters,
+    add_space,
+    class_names,
+    read_object_parameters,
+)
+from napari_diffseg.cli.spacing import space_of
+from napari_diffseg.cli.terminal import Commands, say
+from napari_diffseg.errors import InputError, OutputError
+from napari_diffseg.images.pixel_size import PixelSize, is_size
+from napari_diffseg.io.pixel_size import parse_unit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from napari_diffseg.io.frames import FrameStack
+    from napari_diffseg.stack.objects import MeasureJob
+
+_SIZES = re.compile(r"([0-9.eE+,-]*[0-9.])\s*([^\s0-9]+)")
+
+
+def add_to(commands: Commands) -> None:
+    """Add the commands to the parser."""
+    _add_objects(commands)
+    _add_measure(commands)
+
+
+def _add_objects(commands: Commands) -> None:
+    objects = commands.add_parser(
+        "objects",
+        help="make objects of the classes of a label image: one number for each",
+        description="Make objects of the classes of a label image: pieces are cleaned, cut where "
+        "they touch, and numbered. Over time an object keeps its number as far as it overlaps "
+        "itself from frame to frame. One frame is in memory at a time.",
+        allow_abbrev=False,
+    )
+    objects.add_argument(
+        "labels", type=Path, metavar="LABELS", help="what 'segment' or 'apply' has written"
+    )
+    objects.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="OBJECTS",
+        help="file for the objects: .ome.tif, .tif (both OME-TIFF), .ome.zarr or .png",
+    )
+    add_axes(objects, "the labels", "TYX or ZYX")
+    add_space(objects, "take each plane of a volume by itself")
+    add_force_and_quiet(objects, "overwrite OBJECTS")
+    add_object_parameters(objects)
+    objects.set_defaults(command=_objects)
+
+
+def _add_measure(commands: Commands) -> None:
+    measure = commands.add_parser(
+        "measure",
+        help="measure objects: area, place, shape and brightness, as CSV",
+        description="Measure objects: one row for each object of each frame, with the units in "
+        "the names of the columns (µm where the size of a pixel is known, else pixels). One frame "
+        "is in memory at a time.",
+        allow_abbrev=False,
+    )
+    measure.add_argument("objects", type=Path, metavar="OBJECTS", help="from 'objects'")
+    measure.add_argument(
+        "--image", type=Path, metavar="IMAGE", help="what to measure the brightness in"
+    )
+    measure.add_argument(
+        "--labels",
+        type=Path,
+        metavar="LABELS",
+        help="what the objects were made from, for their class",
+    )
+    measure.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="TABLE", help="CSV file for the table"
+    )
+    measure.add_argument(
+        "--summary",
+        type=Path,
+        metavar="FILE",
+        help="CSV file for count, mean and total area of each class and frame",
+    )
+    measure.add_argument(
+        "--pixel-size",
+        type=pixel_size,
+        metavar="[Z,]Y,X",
+        help="size of a pixel with its unit, such as 0.3um or 2,0.3,0.3um (default: what OBJECTS "
+        "says, or IMAGE)",
+    )
+    measure.add_argument(
+        "--channel-names", metavar="A,B,…", help="names of IMAGE's channels (default: its own)"
+    )
+    measure.add_argument(
+        "--names",
+        type=class_names,
+        default={},
+        metavar="N=NAME,…",
+        help="names of the classes, such as 1=background,2=nucleus (default: those of LABELS)",
+    )
+    add_axes(measure, "OBJECTS and LABELS", "TYX or ZYX")
+    measure.add_argument("--image-axes", metavar="LETTERS", help="the same of IMAGE")
+    measure.add_argument("--planes", action="store_true", help="measure each plane by itself")
+    add_force_and_quiet(measure, "overwrite TABLE and FILE")
+    measure.set_defaults(command=_measure)
+
+
+def _objects(args: argparse.Namespace) -> int:
+    from napari_diffseg.stack.objects import ObjectsJob, open_label_frames
+
+    params = read_object_parameters(args)
+    stack = open_label_frames(args.labels, args.axes, planes=args.planes)
+    spacing, size = None, stack.pixel_size
+    if stack.spatial == "ZYX":
+        space = space_of(args.spacing, stack.spacing, stack.pixel_size)
+        spacing, size = space.spacing, space.pixel_size
+        if not args.quiet:
+            say(space.said)
+    elif args.spacing is not None:
+        raise InputError(
+            f"--spacing is about volumes, but {args.labels} is taken plane by plane; leave it away."
+        )
+    job = ObjectsJob(stack, args.output, params, spacing, size, args.force)
+    job.check()
+    counts: list[int] = []
+    job.write(_counted(_shown(job.find(), stack, quiet=args.quiet), counts))
+    if not args.quiet:
+        for note in stack.notes:
+            say(note)
+        noun = "object" if max(counts) == 1 else "objects"
+        where = f" in {len(counts)} frames" if len(counts) > 1 else ""
+        say(f"{max(counts)} {noun}{where}: written to {args.output}")
+    return 0
+
+
+def _measure(args: argparse.Namespace) -> int:
+    from napari_diffseg.files import check_place
+    from napari_diffseg.instances.table import join, summarize, write_csv
+
+    _check_places(args)
+    for path in (args.output, args.summary):
+        if path is not None:
+            check_place(path, force=args.force)
+    job = _job(args)
+    job.check()
+    table = join(_shown(job.measure(), job.objects, quiet=args.quiet))
+    write_csv(args.output, table, force=args.force)
+    if args.summary is not None:
+        rows = summarize(table, job.objects.n_frames)
+        write_csv(args.summary, rows, force=args.force)
+    if not args.quiet:
+        for note in (*job.objects.notes, *(job.image.notes if job.image else ())):
+            say(note)
+        if "um" not in next(name for name in table if name.startswith(("area", "volume"))):
+            say("sizes are in pixels, for that of a pixel is not known; state it (--pixel-size).")
+        n_rows = table["object"].size
+        say(f"{n_rows} row{'' if n_rows == 1 else 's'}: written to {args.output}")
+    return 0
+
+
+def _job(args: argparse.Namespace) -> MeasureJob:
+    from napari_diffseg.io.frames import open_frames
+    from napari_diffseg.io.sources import open_source
+    from napari_diffseg.stack.objects import MeasureJob, open_label_frames
+
+    objects = open_label_frames(args.objects, args.axes, planes=args.planes)
+    image = labels = None
+    if args.labels is not None:
+        labels = open_label_frames(args.labels, args.axes, planes=args.planes, like=objects)
+    if args.image is not None:
+        facts = open_source(args.image).facts
+        is_alike = facts.axes is None and facts.shape == objects.shape
+        axes = args.image_axes or (objects.axes if is_alike else None)
+        image = open_frames(args.image, axes, volumes=not args.planes)
+    names = tuple(args.channel_names.split(",")) if args.channel_names else ()
+    size = args.pixel_size or objects.pixel_size or (image.pixel_size if image else None)
+    return MeasureJob(objects, image, labels, size, names, args.names)
+
+
+def _check_places(args: argparse.Namespace) -> None:
+    """Refuse to write a table over what it is made from, or over the other."""
+    places = [path for path in (args.output, args.summary) if path is not None]
+    sources = [path for path in (args.objects, args.image, args.labels) if path is not None]
+    taken = {path.resolve() for path in sources}
+    for place in places:
+        if place.resolve() in taken:
+            raise OutputError(f"{place} is an image or its labels; choose another name.")
+    if len({place.resolve() for place in places}) < len(places):
+        raise OutputError(f"{args.summary} is the table too; choose another name for one of them.")
+
+
+def pixel_size(text: str) -> PixelSize:
+    """Read ``"0.3um"``, ``"0.3,0.3um"`` or ``"2,0.3,0.3um"``."""
+    wrong = argparse.ArgumentTypeError(
+        f"{text!r} is no size of a pixel; write one number, or those along y and x, or z, y and "
+        "x, and the unit, such as 2,0.3,0.3um"
+    )
+    parts = _SIZES.fullmatch(text.strip())
+    unit = parse_unit(parts[2]) if parts else None
+    if parts is None or unit is None:
+        raise wrong
+    try:
+        sizes = [float(part) for part in parts[1].split(",")]
+    except ValueError as error:
+        raise wrong from error
+    if len(sizes) == 1:
+        sizes *= 3
+    if len(sizes) not in (2, 3) or not all(is_size(one) for one in sizes):
+        raise wrong
+    return PixelSize(sizes[-2], sizes[-1], unit, sizes[0] if len(sizes) == 3 else None)
+
+
+def _shown(frames: Iterator[Any], stack: FrameStack, *, quiet: bool) -> Iterator[Any]:
+    """Pass frames on, with a progress bar where there is a terminal."""
+    from tqdm import tqdm
+
+    off = True if quiet else None
+    yield from tqdm(frames, total=stack.n_frames, unit=" frames", disable=off, leave=False)
+
+
+def _counted(frames: Iterator[Any], counts: list[int]) -> Iterator[Any]:
+    """Pass frames on, and note the highest number of each."""
+    for numbers in frames:
+        counts.append(int(numbers.max()))
+        yield numbers

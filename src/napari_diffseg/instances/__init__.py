@@ -1,0 +1,1 @@
+"""From classes to things: objects with numbers, followed over frames, cleaned and measured."""

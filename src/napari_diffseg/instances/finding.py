@@ -1,0 +1,205 @@
+"""From the classes of a label image to objects: pieces of a class, cleaned, cut, and numbered."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
+from skimage.measure import label as connected_pieces
+
+from napari_diffseg.errors import InputError
+from napari_diffseg.images.space import Space, space_of
+from napari_diffseg.instances.params import ObjectParams
+from napari_diffseg.instances.splitting import depths, split
+
+Numbers = NDArray[np.int32]
+Labels = NDArray[Any]
+Mask = NDArray[np.bool_]
+
+_PART = 1 << 22
+"""Pixels that are counted at a time."""
+
+
+def find_objects(
+    labels: ArrayLike, params: ObjectParams | None = None, spacing: Sequence[float] | None = None
+) -> Numbers:
+    """Make objects of the chosen classes of one plane or one volume.
+
+    Pieces of a class that share no side (of a volume: no face) are two objects. Their outlines
+    are smoothed, holes filled, small ones dropped, those that touch cut apart, and those at the
+    border dropped, as the parameters say. No pixel of another chosen class is taken, and there
+    is no object without a pixel of its class.
+
+    Parameters
+    ----------
+    labels : array_like of int or bool, (y, x) or (z, y, x)
+        The class of each pixel; 0 is the background.
+    params : ObjectParams, optional
+        What is taken, and how.
+    spacing : sequence of 3 floats, optional
+        Distances of voxels along z, y and x in any one unit; cubes where None. Of a plane it
+        does not count.
+
+    Returns
+    -------
+    ndarray of int32
+        0 is the background. Objects are numbered from 1 to their count: class by class, and
+        within a class in the order of their first pixel.
+
+    Raises
+    ------
+    InputError
+        The labels have other axes or are no whole numbers, or a chosen class is not there.
+    """
+    return ObjectFinder(labels, spacing).find(params or ObjectParams())
+
+
+class ObjectFinder:
+    """Finds objects in one plane or volume again and again, and keeps what does not change.
+
+    Parameters
+    ----------
+    labels : array_like of int or bool, (y, x) or (z, y, x)
+        Must not be written to meanwhile.
+    spacing : sequence of 3 floats, optional
+        As for `find_objects`.
+
+    Raises
+    ------
+    InputError
+        The labels have other axes, or are no whole numbers.
+    """
+
+    def __init__(self, labels: ArrayLike, spacing: Sequence[float] | None = None) -> None:
+        self._labels = checked_labels(labels)
+        self._space = space_of("ZYX"[-self._labels.ndim :], spacing)
+        self._key: tuple[object, ...] | None = None
+        self._classes: Labels = self._labels
+        self._pieces: Numbers = np.zeros(0, np.int32)
+        self._depths: NDArray[np.float32] | None = None
+
+    def find(self, params: ObjectParams) -> Numbers:
+        """Make objects, as `find_objects` does."""
+        key = params.class_numbers, params.fill_holes, params.smooth
+        if key != self._key:
+            self._key, self._depths = key, None
+            self._classes = clean_classes(self._labels, params, self._space)
+            self._pieces = _pieces_of(self._classes, self._labels)
+        kept = np.bincount(self._pieces.ravel()) >= params.min_size
+        parts = self._pieces if kept[1:].all() else np.where(kept[self._pieces], self._pieces, 0)
+        if params.split and parts.any():
+            parts = split(
+                parts.astype(np.int32, copy=False),
+                self._depth(),
+                params.split,
+                params.neck / 100,
+                params.min_size,
+                self._space.steps,
+            )
+        return _numbered(parts, self._classes, cleared=params.clear_border)
+
+    def _depth(self) -> NDArray[np.float32]:
+        if self._depths is None:
+            found = areas_of(self._classes)
+            self._depths = depths([self._classes == k for k in found], self._space.steps)
+        return self._depths
+
+
+def checked_labels(labels: ArrayLike) -> Labels:
+    """Return labels as an array of whole numbers, a plane or a volume.
+
+    Raises
+    ------
+    InputError
+        They are something else.
+    """
+    array = np.asarray(labels)
+    if array.ndim not in (2, 3) or array.size == 0 or array.dtype.kind not in "bui":
+        raise InputError(
+            f"The labels have the shape {array.shape} and the type {array.dtype}, but a plane or "
+            "a volume of whole numbers was expected; give the labels of one frame."
+        )
+    return array.astype(np.uint8) if array.dtype.kind == "b" else array
+
+
+def areas_of(labels: Labels) -> dict[int, int]:
+    """Return how many pixels each label has that is there, but 0; by rising label."""
+    areas: Counter[int] = Counter()
+    # By parts, for counting makes 64-bit copies.
+    for part in np.array_split(labels.reshape(-1), labels.size // _PART + 1):
+        if part.dtype.itemsize <= 2 and part.dtype.kind == "u":
+            counts = np.bincount(part)
+            found = np.flatnonzero(counts)
+            counts = counts[found]
+        else:
+            found, counts = np.unique(part, return_counts=True)
+        areas.update(dict(zip(found.tolist(), counts.tolist(), strict=True)))
+    return {number: areas[number] for number in sorted(areas) if number > 0}
+
+
+def clean_classes(labels: Labels, params: ObjectParams, space: Space) -> Labels:
+    """Return the chosen classes alone, smoothed and with their holes filled; 0 elsewhere."""
+    chosen = params.class_numbers or tuple(areas_of(labels))
+    taken = np.isin(labels, chosen)
+    cleaned = np.zeros_like(labels)
+    for number in chosen:
+        mask = found = labels == number
+        if not found.any():
+            continue
+        if params.smooth:
+            sigma = space.along(params.smooth / 2)
+            # Outside the image nothing is known: outlines go on straight.
+            found = ndimage.gaussian_filter(found.astype(np.float32), sigma, mode="nearest") > 0.5
+        if params.fill_holes:
+            found = found | _holes(found)
+        cleaned[found & (mask | ~taken) & (cleaned == 0)] = number
+    return cleaned
+
+
+def _pieces_of(classes: Labels, labels: Labels) -> Numbers:
+    """Return the connected pieces of each class that have a pixel of it from the start."""
+    pieces = connected_pieces(classes, connectivity=1, background=0).astype(np.int32)
+    own = np.zeros(int(pieces.max(initial=0)) + 1, np.bool_)
+    own[pieces[classes == labels]] = True
+    own[0] = False
+    return pieces if own[1:].all() else np.where(own[pieces], pieces, 0).astype(np.int32)
+
+
+def _holes(mask: Mask) -> Mask:
+    """Return what is enclosed: pieces of the outside that do not reach the edge."""
+    outside = connected_pieces(~mask, connectivity=1)
+    encloses = np.ones(int(outside.max()) + 1, np.bool_)
+    encloses[0] = False
+    for edge in _edges(outside):
+        encloses[edge] = False
+    holes: Mask = encloses[outside]
+    return holes
+
+
+def _edges(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Yield the first and the last entries along each axis."""
+    for axis in range(array.ndim):
+        for end in (0, -1):
+            yield np.take(array, end, axis)
+
+
+def _numbered(parts: NDArray[Any], classes: Labels, *, cleared: bool) -> Numbers:
+    """Number the parts from 1 on: by class, then by their first pixel."""
+    n = int(parts.max(initial=0)) + 1
+    places = np.flatnonzero(parts)
+    first = np.full(n, -1, np.intp)
+    # Of several pixels that are written to one entry the last one stays: here the first.
+    first[parts.reshape(-1)[places[::-1]]] = places[::-1]
+    if cleared:
+        for edge in _edges(parts):
+            first[edge] = -1
+    kept = np.flatnonzero(first >= 0)
+    order = np.lexsort((first[kept], classes.reshape(-1)[first[kept]]))
+    numbers = np.zeros(n, np.int32)
+    numbers[kept[order]] = np.arange(1, kept.size + 1)
+    numbered: Numbers = numbers[parts]
+    return numbered

@@ -1,0 +1,243 @@
+"""Objects and measurements of whole arrays: a plane, a volume, or frames of either."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_diffseg.errors import InputError
+from napari_diffseg.images.pixel_size import PixelSize
+from napari_diffseg.instances.finding import find_objects
+from napari_diffseg.instances.following import Follower
+from napari_diffseg.instances.measuring import Columns, measure_frame
+from napari_diffseg.instances.params import ObjectParams
+from napari_diffseg.instances.table import join
+from napari_diffseg.parameters import Scalar
+
+Numbers = NDArray[np.int32]
+Classes = int | Iterable[int] | None
+Size = PixelSize | float | Sequence[float] | None
+
+
+class HasLabels(Protocol):
+    """What `napari_diffseg.segment` returns has labels."""
+
+    @property
+    def labels(self) -> NDArray[Any]:
+        """Class of each pixel."""
+
+
+def objects(
+    result: HasLabels | ArrayLike,
+    classes: Classes = None,
+    *,
+    axes: str | None = None,
+    spacing: Sequence[float] | None = None,
+    params: ObjectParams | None = None,
+    **changes: Scalar,
+) -> Numbers:
+    """Make objects of the classes of a result: one number for each nucleus, cell or gland.
+
+    Parameters
+    ----------
+    result : Segmentation or array_like of int
+        A result, or the class of each pixel: a plane, a volume, or frames of either.
+    classes : int or iterable of int, optional
+        Of which classes objects are made; every label but 0 where None.
+    axes : str, optional
+        ``"YX"``, ``"ZYX"``, ``"TYX"`` or ``"TZYX"``; where None, three axes are those of a
+        volume, and four those of volumes over time.
+    spacing : sequence of 3 floats, optional
+        Distances of voxels along z, y and x in any one unit; where None those of the result,
+        and of an array cubes.
+    params : ObjectParams, optional
+        How objects are made.
+    **changes
+        Fields of `ObjectParams` to set otherwise, e.g. ``split=6``.
+
+    Returns
+    -------
+    ndarray of int32, of the shape of the labels
+        0 is the background, objects are numbered from 1. Over time an object keeps its number
+        as far as it overlaps itself from frame to frame; see
+        `napari_diffseg.instances.following.Follower` for what is promised.
+
+    Raises
+    ------
+    InputError
+        The labels are no whole numbers, or have other axes.
+    ParameterError
+        A parameter is out of its bounds.
+    """
+    labels = _labels_of(result)
+    letters = frame_letters(labels.ndim, axes)
+    spacing = spacing or _spacing_of(result)
+    values = (params or ObjectParams()).to_dict() | changes
+    if classes is not None:
+        chosen = [classes] if isinstance(classes, int | np.integer) else list(classes)
+        values["classes"] = ",".join(str(int(one)) for one in chosen)
+    told = ObjectParams.from_dict(values)
+    if "T" not in letters:
+        return find_objects(labels, told, spacing)
+    found = np.zeros(labels.shape, np.int32)
+    for t, numbers in enumerate(objects_of_frames(labels, told, spacing)):
+        found[t] = numbers
+    return found
+
+
+def objects_of_frames(
+    frames: Iterable[ArrayLike],
+    params: ObjectParams,
+    spacing: Sequence[float] | None = None,
+    n_each: int = 0,
+) -> Iterator[Numbers]:
+    """Make objects of frames one after the other; one is in memory at a time, and the last.
+
+    Parameters
+    ----------
+    frames : iterable of array_like of int, each (y, x) or (z, y, x)
+        Classes.
+    params : ObjectParams
+    spacing : sequence of 3 floats, optional
+        As for `objects`.
+    n_each : int
+        After so many frames another series begins, whose objects follow none before; 0 for a
+        single series.
+    """
+    follower = Follower()
+    for number, frame in enumerate(frames):
+        if n_each and number % n_each == 0:
+            follower.restart()
+        yield follower.follow(find_objects(frame, params, spacing))
+
+
+def measure(
+    objects: ArrayLike,
+    image: ArrayLike | None = None,
+    *,
+    axes: str | None = None,
+    channel_axis: int | None = None,
+    channel_names: Sequence[str] = (),
+    pixel_size: Size = None,
+    unit: str = "µm",
+    labels: HasLabels | ArrayLike | None = None,
+    classes: Classes = None,
+    class_names: Mapping[int, str] | None = None,
+) -> Columns:
+    """Measure objects: where they are, how large, of what shape, and how bright.
+
+    Parameters
+    ----------
+    objects : array_like of int
+        From `objects`; 0 is the background.
+    image : array_like, optional
+        Of the shape of the objects, and an axis more where it has channels.
+    axes : str, optional
+        Of the objects, as for `objects`.
+    channel_axis : int, optional
+        Which axis of the image has the channels; None where there is one channel.
+    channel_names : sequence of str
+        One a channel.
+    pixel_size : float, sequence of float, or PixelSize, optional
+        Of a pixel, or along y and x, or z, y and x. Lengths are in pixels where None.
+    unit : str
+        Of the `pixel_size`, e.g. ``"µm"`` or ``"nm"``.
+    labels : Segmentation or array_like of int, optional
+        What the objects were made from, for the columns ``class`` and ``class_name``.
+    classes : int or iterable of int, optional
+        Those they were made of; every label but 0 where None.
+    class_names : mapping of int to str, optional
+
+    Returns
+    -------
+    dict of str to ndarray, (n,)
+        One row for each object of each frame; the names of the columns have their units. See
+        `napari_diffseg.instances.measuring.measure_frame`.
+
+    Raises
+    ------
+    InputError
+        Shapes or axes do not fit.
+    """
+    numbers = np.asarray(objects)
+    letters = frame_letters(numbers.ndim, axes)
+    kinds = None if labels is None else _labels_of(labels)
+    images = _channels(image, channel_axis)
+    size = _size_of(pixel_size, unit, len(letters.replace("T", "")))
+    chosen = () if classes is None else tuple(np.atleast_1d(np.asarray(classes)).tolist())
+    for other in (*images, *([] if kinds is None else [kinds])):
+        if other.shape != numbers.shape:
+            raise InputError(
+                f"The objects have the shape {numbers.shape}, but the image, or its labels, "
+                f"{other.shape}; give those of the same pixels, and the channel_axis, if any."
+            )
+    n_frames = len(numbers) if "T" in letters else 1
+    frames = (slice(None) if "T" not in letters else t for t in range(n_frames))
+    return join(
+        measure_frame(
+            numbers[where],
+            [one[where] for one in images],
+            frame=t,
+            pixel_size=size,
+            channel_names=channel_names,
+            labels=None if kinds is None else kinds[where],
+            classes=chosen,
+            class_names=class_names,
+        )
+        for t, where in enumerate(frames)
+    )
+
+
+def frame_letters(n_axes: int, axes: str | None) -> str:
+    """Return the axes of objects: those that are stated, or those of so many axes.
+
+    Raises
+    ------
+    InputError
+        There are no such objects.
+    """
+    known = {2: ("YX",), 3: ("ZYX", "TYX"), 4: ("TZYX",)}.get(n_axes, ())
+    letters = known[0] if axes is None and known else (axes or "").strip().upper()
+    if letters not in known:
+        said = f"the axes {letters!r}" if axes else f"{n_axes} axes"
+        raise InputError(
+            f"The labels have {n_axes} axes and were stated to have {said}, but must be YX, ZYX, "
+            "TYX or TZYX; state their axes."
+        )
+    return letters
+
+
+def _labels_of(result: HasLabels | ArrayLike) -> NDArray[Any]:
+    return np.asarray(getattr(result, "labels", result))
+
+
+def _spacing_of(result: object) -> tuple[float, float, float] | None:
+    """Return how far apart voxels are, as the model of a result knows it."""
+    z_step = getattr(getattr(result, "model", None), "z_step", None)
+    return None if z_step is None else (float(z_step), 1.0, 1.0)
+
+
+def _channels(image: ArrayLike | None, axis: int | None) -> list[NDArray[Any]]:
+    if image is None:
+        return []
+    pixels = np.asarray(image)
+    return [pixels] if axis is None else list(np.moveaxis(pixels, axis, 0))
+
+
+def _size_of(size: Size, unit: str, n_axes: int) -> PixelSize | None:
+    if size is None or isinstance(size, PixelSize):
+        return size
+    lengths = [float(one) for one in np.atleast_1d(np.asarray(size, np.float64))]
+    if len(lengths) == 1:
+        lengths *= n_axes
+    if len(lengths) not in (2, 3):
+        raise InputError(
+            f"The pixel size has {len(lengths)} numbers, but one was expected, or one for each of "
+            "y and x, or of z, y and x."
+        )
+    z = lengths[0] if len(lengths) == 3 else None
+    # As people type it: the letter u, or the Greek one for the micro sign.
+    return PixelSize(lengths[-2], lengths[-1], {"um": "µm", "μm": "µm"}.get(unit, unit), z)

@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import csv
+import tracemalloc
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from napari_diffseg import ObjectParams, cli, measure, objects
+from napari_diffseg.images.pixel_size import PixelSize
+from napari_diffseg.io.frames import open_frames
+from napari_diffseg.io.label_store import LabelStore
+from napari_diffseg.io.provenance import read_provenance
+from napari_diffseg.io.reading import read_image
+from napari_diffseg.io.writing import write_label_stack, write_labels
+
+SIZE = PixelSize(0.3, 0.3, "µm")
+
+
+def run(*words, code=0):
+    assert cli.main([str(word) for word in words]) == code
+
+
+def table_of(path):
+    with path.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def movie():
+    """Blobs that drift: labels 1 and 2."""
+    y, x = np.mgrid[:64, :80]
+    centres = np.random.default_rng(1).uniform(8, 60, (6, 2))
+    frames = [
+        1 + np.any([np.hypot(y - a - t, x - b - 2 * t) < 7 for a, b in centres], axis=0)
+        for t in range(5)
+    ]
+    return np.stack(frames).astype(np.uint8)
+
+
+@pytest.fixture
+def stack_file(tmp_path, movie):
+    path = tmp_path / "labels.ome.tif"
+    write_label_stack(
+        path, movie, shape=movie.shape, axes="TYX", dtype="u1", pixel_size=SIZE, t_step=30.0
+    )
+    return path
+
+
+@pytest.mark.parametrize("ending", ["ome.tif", "ome.zarr"])
+def test_the_shell_makes_what_python_makes_of_a_stack(tmp_path, movie, stack_file, ending, capsys):
+    out = tmp_path / f"objects.{ending}"
+    run("objects", stack_file, "-o", out, "--classes", 2, "--split", 4, "--min-size", 9)
+    expected = objects(movie, 2, axes="TYX", split=4, min_size=9)
+    assert f"{expected.max()} objects in 5 frames" in capsys.readouterr().err
+    stack = open_frames(out)
+    assert (stack.axes, stack.pixel_size, stack.t_step) == ("TYX", SIZE, 30.0)
+    found = np.stack([np.asarray(stack.frame(t)[:, :]) for t in range(5)])
+    assert np.array_equal(found, expected)
+    told = read_provenance(out)
+    assert told["objects"] == ObjectParams(classes="2", split=4, min_size=9).to_dict()
+    assert told["labels"] == "labels.ome.tif"
+
+
+def test_a_plane_to_png_and_its_table(tmp_path, movie, capsys):
+    labels, image, out = (tmp_path / name for name in ("labels.png", "image.tif", "objects.png"))
+    write_labels(labels, movie[0], pixel_size=SIZE)
+    pixels = np.random.default_rng(0).integers(0, 999, (2, 64, 80)).astype(np.uint16)
+    metadata = {"axes": "CYX", "Channel": {"Name": ["DAPI", "GFP"]}}
+    tifffile.imwrite(image, pixels, ome=True, metadata=metadata, photometric="minisblack")
+    run("objects", labels, "-o", out, "--classes", "2", "--split", "4", "--clear-border")
+    found = objects(movie[0], 2, split=4, clear_border=True)
+    assert np.array_equal(read_image(out).pixels, found)
+    table, summary = tmp_path / "table.csv", tmp_path / "summary.csv"
+    words = ["measure", out, "--image", image, "--labels", labels, "-o", table]
+    run(*words, "--summary", summary, "--pixel-size", "0.5um", "--names", "2=nucleus")
+    expected = measure(
+        found,
+        pixels,
+        channel_axis=0,
+        channel_names=["DAPI", "GFP"],
+        pixel_size=0.5,
+        labels=movie[0],
+        classes=2,
+        class_names={2: "nucleus"},
+    )
+    rows = table_of(table)
+    assert list(rows[0]) == list(expected)
+    assert len(rows) == expected["object"].size > 0
+    for name, column in expected.items():
+        if column.dtype == object:
+            assert [row[name] for row in rows] == list(column)
+        else:
+            assert np.allclose([float(row[name]) for row in rows], column), name
+    [only] = table_of(summary)
+    assert (only["class_name"], int(only["count"])) == ("nucleus", len(rows))
+    assert float(only["total_area_um2"]) == pytest.approx(expected["area_um2"].sum())
+
+
+def test_the_pixel_size_goes_with_the_objects(tmp_path, stack_file, movie, capsys):
+    out, table = tmp_path / "objects.ome.zarr", tmp_path / "table.csv"
+    run("objects", stack_file, "-o", out, "--classes", 2)
+    run("measure", out, "-o", table)
+    rows = table_of(table)
+    areas = [float(row["area_um2"]) for row in rows if row["frame"] == "4"]
+    assert sum(areas) == pytest.approx((movie[4] == 2).sum() * 0.09, rel=0.02)
+    assert "pixels" not in capsys.readouterr().err
+
+
+def test_sizes_in_pixels_are_said_to_be(tmp_path, movie, capsys):
+    labels, table = tmp_path / "labels.png", tmp_path / "table.csv"
+    write_labels(labels, movie[0])
+    run("measure", labels, "-o", table)
+    assert "sizes are in pixels" in capsys.readouterr().err
+    assert "area_px" in table_of(table)[0]
+
+
+def test_a_volume_is_one_thing_and_its_planes_are_many(tmp_path, movie, capsys):
+    labels, out = tmp_path / "labels.ome.tif", tmp_path / "objects.ome.tif"
+    size = PixelSize(0.3, 0.3, "µm", z=1.2)
+    write_labels(labels, movie, pixel_size=size)
+    run("objects", labels, "-o", out, "--classes", 2, "--split", 3)
+    file = read_image(out)
+    assert (file.axes, file.pixel_size) == ("ZYX", size)
+    spacing = (1.2, 0.3, 0.3)
+    assert np.array_equal(file.pixels, objects(movie, 2, split=3, spacing=spacing))
+    run("objects", labels, "-o", out, "--classes", 2, "--split", 3, "--planes", "--force")
+    expected = objects(movie, 2, split=3, axes="TYX")
+    assert np.array_equal(read_image(out).pixels, expected)
+    run("measure", out, "-o", tmp_path / "table.csv")
+    assert "volume_um3" in table_of(tmp_path / "table.csv")[0]
+
+
+def test_nothing_is_overwritten(tmp_path, stack_file, capsys):
+    out, table = tmp_path / "objects.ome.tif", tmp_path / "table.csv"
+    run("objects", stack_file, "-o", out, "--classes", 2)
+    run("measure", out, "-o", table)
+    before = out.read_bytes(), table.read_bytes()
+    run("objects", stack_file, "-o", out, "--classes", 1, code=1)
+    run("measure", out, "-o", table, "--summary", table, "--force", code=1)
+    run("measure", out, "-o", table, code=1)
+    run("measure", out, "-o", out, "--force", code=1)
+    run("objects", stack_file, "-o", stack_file, "--force", code=1)
+    assert (out.read_bytes(), table.read_bytes()) == before
+    run("objects", stack_file, "-o", out, "--classes", 1, "--force")
+    assert out.read_bytes() != before[0]
+
+
+def test_damage_leaves_nothing_behind(tmp_path, movie, monkeypatch, capsys):
+    path, out = tmp_path / "labels.ome.zarr", tmp_path / "objects.ome.zarr"
+    store = LabelStore.create(path, axes="TYX", shape=movie.shape, dtype="u1")
+    for t, frame in enumerate(movie):
+        store.write(t, None, frame)
+    chunk = sorted(one for one in path.rglob("c/3/0/0") if one.is_file())[0]
+    chunk.write_bytes(b"no zstd")
+    run("objects", path, "-o", out, code=1)
+    assert "damaged" in capsys.readouterr().err
+    assert [one.name for one in tmp_path.iterdir()] == ["labels.ome.zarr"]
+
+
+def test_what_does_not_fit_is_said(tmp_path, movie, stack_file, capsys):
+    out = tmp_path / "objects.ome.tif"
+    colors = tmp_path / "colors.png"
+    Image.fromarray(np.zeros((64, 80, 3), np.uint8)).save(colors)
+    run("objects", colors, "-o", out, code=1)
+    assert "one whole number for each pixel" in capsys.readouterr().err
+    run("objects", stack_file, "-o", tmp_path / "objects.png", code=1)
+    assert "PNG holds one" in capsys.readouterr().err
+    run("objects", stack_file, "-o", out, "--classes", "two", code=1)
+    assert "numbers from 1 on" in capsys.readouterr().err
+    run("objects", stack_file, "-o", out)
+    run("measure", out, "--image", colors, "-o", tmp_path / "table.csv", code=1)
+    error = capsys.readouterr().err
+    assert "5 frames along T of 64 × 80" in error
+    assert "state the axes" in error
+    with pytest.raises(SystemExit):
+        run("measure", out, "-o", tmp_path / "table.csv", "--pixel-size", "3")
+
+
+def test_a_nameless_movie_is_taken_as_the_objects_are(tmp_path, movie, stack_file, capsys):
+    out, image, table = (tmp_path / name for name in ("objects.ome.tif", "movie.tif", "t.csv"))
+    run("objects", stack_file, "-o", out, "--classes", 2)
+    tifffile.imwrite(image, movie * 10, photometric="minisblack", metadata=None)
+    run("measure", out, "--image", image, "-o", table)
+    assert {row["min_ch1"] for row in table_of(table)} == {"20"}
+
+
+def test_memory_does_not_grow_with_the_frames(tmp_path, capsys):
+    def peak(n_frames):
+        path, out = tmp_path / f"{n_frames}.ome.zarr", tmp_path / f"{n_frames}.objects.ome.zarr"
+        store = LabelStore.create(path, axes="TYX", shape=(n_frames, 256, 256), dtype="u1")
+        frame = np.zeros((256, 256), np.uint8)
+        frame[40:200, 40:200] = 2
+        for t in range(n_frames):
+            store.write(t, None, frame)
+        tracemalloc.start()
+        run("objects", path, "-o", out, "--split", 5, "--quiet")
+        run("measure", out, "-o", tmp_path / f"{n_frames}.csv", "--quiet")
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    peak(2)
+    # A frame of what is found has 256 kB.
+    assert peak(24) - peak(4) < 256 * 1024
+
+
+def test_names_of_classes_come_from_the_labels(tmp_path, movie):
+    labels, out, table = (tmp_path / name for name in ("labels.png", "objects.png", "table.csv"))
+    write_labels(labels, movie[0], provenance={"class_names": {"2": "nucleus"}})
+    run("objects", labels, "-o", out, "--classes", 2)
+    assert read_provenance(out)["class_names"] == {"2": "nucleus"}
+    run("measure", out, "--labels", labels, "-o", table)
+    assert {row["class_name"] for row in table_of(table)} == {"nucleus"}

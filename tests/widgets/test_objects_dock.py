@@ -1,0 +1,348 @@
+"""Objects and measurements in the dock: the same as in Python, live, and nothing destroyed."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+from skimage.draw import disk
+
+import napari_diffseg
+from napari_diffseg.instances.table import summarize
+from napari_diffseg.widgets.class_names import features_for
+from napari_diffseg.widgets.label_source import LabelSource
+from napari_diffseg.widgets.objects_section import EDITED, NO_CLASS
+from napari_diffseg.widgets.placement import camera_of
+from napari_diffseg.widgets.session import SessionState
+
+pytestmark = pytest.mark.gui
+
+PLACE = {"scale": (0.5, 0.5), "units": ("µm", "µm"), "translate": (3, 4)}
+
+
+def classes(shape=(60, 80), shift=0):
+    """Background 1; two touching discs and a dot of class 2; a disc of class 3."""
+    labels = np.ones(shape, np.uint8)
+    for centre, radius, number in (
+        ((20, 20 + shift), 10, 2),
+        ((20, 37 + shift), 10, 2),
+        ((50, 20 + shift), 2, 2),
+        ((50, 60 - shift), 7, 3),
+    ):
+        labels[disk(centre, radius, shape=shape)] = number
+    return labels
+
+
+@pytest.fixture
+def pixels():
+    return np.random.default_rng(0).integers(0, 4000, (60, 80)).astype(np.uint16)
+
+
+@pytest.fixture
+def labels(viewer, pixels):
+    viewer.add_image(pixels, name="cells", **PLACE)
+    layer = viewer.add_labels(classes(), name="kinds", **PLACE)
+    layer.features = features_for(layer.features, {2: "round", 3: "lone"}, 3)
+    return layer
+
+
+@pytest.fixture
+def opened(labels, dock):
+    """The dock on a labels layer, with the sections open."""
+    dock.objects_fold.expand()
+    dock.measure_fold.expand()
+    return dock
+
+
+@pytest.fixture
+def made(opened, wait_for):
+    opened.objects_form.split.set_value(6)
+    opened.objects_form.make_button.click()
+    wait_for(lambda: bool(opened.measuring.table))
+    return opened
+
+
+def objects_in(viewer):
+    return [one for one in viewer.layers if "objects" in one.metadata.get("napari_diffseg", {})]
+
+
+def make(dock, wait_for):
+    """Press Make objects and wait until they are there."""
+    found = []
+    dock.objects.found.connect(lambda: found.append(dock.objects.params))
+    dock.objects_form.make_button.click()
+    wait_for(lambda: bool(found) and found[-1] is not None)
+
+
+def test_the_classes_are_listed_and_the_largest_is_not_ticked(opened):
+    boxes = opened.objects_form.classes.boxes
+    assert {number: box.text() for number, box in boxes.items()} == {
+        1: "1",
+        2: "2  round",
+        3: "3  lone",
+    }
+    assert opened.objects_form.classes.ticked() == (2, 3)
+
+
+def test_the_dock_makes_and_measures_what_python_does(viewer, made, labels, pixels):
+    expected = napari_diffseg.objects(classes(), (2, 3), split=6)
+    (layer,) = objects_in(viewer)
+    assert layer.name == "cells objects"
+    np.testing.assert_array_equal(layer.data, expected)
+    np.testing.assert_allclose(layer.scale, labels.scale)
+    np.testing.assert_allclose(layer.translate, labels.translate)
+    assert tuple(layer.units) == tuple(labels.units)
+    assert made.objects_form.count.text() == "3 objects"
+    table = napari_diffseg.measure(
+        expected,
+        pixels,
+        channel_names=["cells"],
+        pixel_size=0.5,
+        labels=classes(),
+        classes=(2, 3),
+        class_names={2: "round", 3: "lone"},
+    )
+    assert list(made.measuring.table) == list(table)
+    for name, column in table.items():
+        np.testing.assert_array_equal(made.measuring.table[name], column)
+    assert layer.metadata["napari_diffseg"]["objects"]["split"] == 6
+    # The classes are as they were, only out of sight.
+    np.testing.assert_array_equal(labels.data, classes())
+    assert not labels.visible
+
+
+def test_the_objects_follow_the_controls_on_the_one_layer(viewer, made, wait_for):
+    (layer,) = objects_in(viewer)
+    form = made.objects_form
+    form.split.slider.setValue(0)
+    wait_for(lambda: form.count.text() == "2 objects")
+    form.split.set_value(6)
+    wait_for(lambda: form.count.text() == "3 objects")
+    form.neck.set_value(0)
+    wait_for(lambda: form.count.text() == "2 objects")
+    form.split.set_value(0)
+    form.min_size.setValue(5)
+    wait_for(lambda: form.count.text() == "3 objects")
+    form.classes.boxes[3].setChecked(False)
+    wait_for(lambda: form.count.text() == "2 objects")
+    assert objects_in(viewer) == [layer]
+    expected = napari_diffseg.objects(classes(), 2, min_size=5, split=0)
+    np.testing.assert_array_equal(layer.data, expected)
+    wait_for(lambda: len(made.measuring.table["object"]) == 2)
+    form.classes.boxes[2].setChecked(False)
+    wait_for(lambda: form.status.text() == NO_CLASS)
+    np.testing.assert_array_equal(layer.data, expected)
+
+
+def test_the_objects_follow_the_classes(viewer, made, labels, wait_for):
+    form = made.objects_form
+    labels.data_setitem((np.array([50]), np.array([20])), 1)
+    labels.selected_label = 2
+    labels.brush_size = 9
+    labels.paint((50, 40), 2)
+    wait_for(lambda: form.count.text() == "4 objects")
+
+
+def test_what_a_person_edits_is_left_as_it_is(viewer, made, wait_for):
+    (layer,) = objects_in(viewer)
+    layer.selected_label = 9
+    layer.brush_size = 5
+    layer.paint((40, 40), 9)
+    edited = layer.data.copy()
+    wait_for(lambda: made.objects_form.count.text() == "4 objects")
+    wait_for(lambda: 9 in made.measuring.table["object"])
+    made.objects_form.split.set_value(0)
+    wait_for(lambda: not made.objects._timer.isActive())
+    assert made.objects_form.status.text() == EDITED
+    np.testing.assert_array_equal(layer.data, edited)
+    layer.undo()
+    wait_for(lambda: made.objects_form.count.text() == "3 objects")
+    assert made.objects_form.status.text() == ""
+    layer.redo()
+    wait_for(lambda: made.objects_form.count.text() == "4 objects")
+    make(made, wait_for)
+    assert len(objects_in(viewer)) == 2
+    np.testing.assert_array_equal(layer.data, edited)
+
+
+def test_a_row_leads_to_its_object_and_an_object_to_its_row(viewer, made, qtbot):
+    (layer,) = objects_in(viewer)
+    table = made.measure_form.table
+    entry = list(made.measuring.table["object"]).index(2)
+    index = table.model().index(entry, 1)
+    place = table.visualRect(index).center()
+    qtbot.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    y, x = np.argwhere(layer.data == 2).mean(axis=0)
+    np.testing.assert_allclose(camera_of(viewer).center[-2:], (0.5 * y + 3, 0.5 * x + 4))
+    assert layer.selected_label == 2
+
+    class Press:
+        position = (0.5 * 50 + 3, 0.5 * 60 + 4)
+        view_direction = None
+        dims_displayed = (0, 1)
+
+    made.measuring._on_click(viewer, Press)
+    [row] = {index.row() for index in table.selectionModel().selectedIndexes()}
+    assert made.measuring.table["object"][row] == 3
+
+
+def test_the_table_is_sorted_by_a_column(made):
+    table = made.measure_form.table
+    column = list(made.measuring.table).index("area_um2")
+    table.sortByColumn(column, Qt.SortOrder.DescendingOrder)
+    model = table.model()
+    shown = [float(model.data(model.index(row, column))) for row in range(model.rowCount())]
+    assert shown == sorted(shown, reverse=True)
+
+
+def test_the_layer_tells_what_was_measured(viewer, made):
+    (layer,) = objects_in(viewer)
+    assert list(layer.features["index"]) == [1, 2, 3]
+    assert "area_um2" in layer.features
+    assert list(layer.features["class_name"]) == ["round", "round", "lone"]
+
+
+def test_tables_are_saved(made, tmp_path, monkeypatch):
+    def save(button, path):
+        monkeypatch.setattr(
+            "napari_diffseg.widgets.measure_section.QFileDialog.getSaveFileName",
+            lambda *_: (str(path), ""),
+        )
+        button.click()
+        with path.with_suffix(".csv").open(encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+
+    rows = save(made.measure_form.save_button, tmp_path / "objects")
+    assert [int(row["object"]) for row in rows] == [1, 2, 3]
+    summary = save(made.measure_form.summary_button, tmp_path / "summary.csv")
+    expected = summarize(made.measuring.table)
+    assert [int(row["count"]) for row in summary] == expected["count"].tolist() == [2, 1]
+
+
+def test_sizes_are_in_pixels_until_a_size_is_typed(viewer, dock, wait_for, qtbot, pixels):
+    viewer.add_image(pixels, name="cells")
+    viewer.add_labels(classes(), name="kinds")
+    dock.measure_fold.expand()
+    dock.objects_fold.expand()
+    dock.objects_form.make_button.click()
+    wait_for(lambda: bool(dock.measuring.table))
+    assert "area_px" in dock.measuring.table
+    assert "in pixels" in dock.measure_form.about.text()
+    dock.measure_form.side.clear()
+    qtbot.keyClicks(dock.measure_form.side, "0.5")
+    wait_for(lambda: "area_um2" in dock.measuring.table)
+    assert dock.measure_form.about.text() == ""
+    areas = np.bincount(dock.objects.layer.data.ravel())[1:]
+    np.testing.assert_allclose(dock.measuring.table["area_um2"], areas * 0.25)
+    qtbot.keyClicks(dock.measure_form.side, "mm")
+    assert "a number was expected" in dock.measure_form.about.text()
+
+
+def test_the_result_of_a_run_becomes_objects_and_a_new_result_is_followed(
+    viewer, dock, image, wait_for
+):
+    dock.objects_fold.expand()
+    assert not dock.objects_form.make_button.isEnabled()
+    dock.segment_button.click()
+    wait_for(lambda: dock.session.state is SessionState.DONE and not dock.session.is_busy)
+    assert dock.objects_form.combo.currentText() == "cells regions"
+    make(dock, wait_for)
+    (layer,) = objects_in(viewer)
+    result = dock.results.finished.data
+    ticked = dock.objects_form.classes.ticked()
+    np.testing.assert_array_equal(layer.data, napari_diffseg.objects(result, ticked))
+    before = layer.data.copy()
+    dock.labels.slider.setValue(2)
+    wait_for(lambda: not np.array_equal(layer.data, before))
+    merged = dock.results.finished.data
+    assert not np.array_equal(merged, result)
+    ticked = dock.objects_form.classes.ticked()
+    np.testing.assert_array_equal(layer.data, napari_diffseg.objects(merged, ticked))
+    # Objects are no classes, and nothing to paint on.
+    combos = dock.objects_form.combo, dock.scribbles.combo
+    for combo in combos:
+        assert layer.name not in [combo.itemText(row) for row in range(combo.count())]
+
+
+def test_without_the_layer_of_objects_the_classes_are_seen_again(viewer, made, labels):
+    (layer,) = objects_in(viewer)
+    viewer.layers.remove(layer)
+    assert labels.visible
+    assert made.measuring.table == {}
+    assert made.objects_form.count.text() == ""
+
+
+def test_objects_of_all_frames_keep_their_numbers(viewer, dock, wait_for):
+    movie = np.stack([classes(shift=shift) for shift in (0, 3, 6)])
+    place = {"axis_labels": ("t", "y", "x"), "scale": (1, 0.5, 0.5), "units": ("s", "µm", "µm")}
+    viewer.add_image(movie * 10, name="movie", **place)
+    viewer.add_labels(movie, name="kinds", **place)
+    viewer.dims.set_current_step(0, 1)
+    dock.objects_fold.expand()
+    dock.measure_fold.expand()
+    dock.objects_form.split.set_value(6)
+    make(dock, wait_for)
+    expected = napari_diffseg.objects(movie, (2, 3), axes="TYX", split=6)
+    (layer,) = objects_in(viewer)
+    np.testing.assert_array_equal(layer.data, expected)
+    wait_for(lambda: bool(dock.measuring.table))
+    table = napari_diffseg.measure(
+        expected, movie * 10, axes="TYX", channel_names=["movie"], pixel_size=0.5, labels=movie
+    )
+    for name in ("frame", "object", "class", "area_um2", "centroid_x_um", "mean_movie"):
+        np.testing.assert_array_equal(dock.measuring.table[name], table[name], err_msg=name)
+    dock.measuring.go_to(int(np.flatnonzero(table["frame"] == 2)[0]))
+    assert viewer.dims.current_step[0] == 2
+    assert len(layer.features) == (table["frame"] == 2).sum()
+
+
+def test_the_labels_of_all_frames_become_objects(viewer, dock, model, wait_for):
+    movie = np.where(np.stack([classes(shift=shift) for shift in (0, 4, 8)]) > 1, 200, 10)
+    viewer.add_image(movie.astype(np.uint8), name="movie", axis_labels=("t", "y", "x"))
+    dock.modelling.load("cells.safetensors")
+    wait_for(lambda: dock.apply_form.apply_button.isEnabled())
+    dock.apply_form.apply_button.click()
+    wait_for(lambda: not dock.applying.session.is_busy)
+    assert dock.objects_form.combo.currentText() == "movie labels"
+    wait_for(lambda: dock.objects_form.classes.ticked() == (2,))
+    viewer.dims.set_current_step(0, 1)
+    make(dock, wait_for)
+    expected = napari_diffseg.objects(np.where(movie > 100, 2, 1), 2, axes="TYX")
+    (layer,) = objects_in(viewer)
+    np.testing.assert_array_equal(layer.data, expected)
+
+
+def test_a_volume_is_measured_as_one(viewer, dock, wait_for):
+    volume = np.stack([np.ones((40, 60), np.uint8), *[classes((40, 60))] * 4])
+    place = {"axis_labels": ("z", "y", "x"), "scale": (2, 0.5, 0.5), "units": ("µm",) * 3}
+    viewer.add_image(volume, name="volume", **place)
+    viewer.add_labels(volume, name="kinds", **place)
+    dock.objects_fold.expand()
+    dock.measure_fold.expand()
+    make(dock, wait_for)
+    wait_for(lambda: bool(dock.measuring.table))
+    expected = napari_diffseg.objects(volume, (2, 3), spacing=(2, 0.5, 0.5))
+    (layer,) = objects_in(viewer)
+    np.testing.assert_array_equal(layer.data, expected)
+    table = napari_diffseg.measure(expected, volume, pixel_size=(2, 0.5, 0.5))
+    for name in ("volume_um3", "centroid_z_um", "equivalent_diameter_um"):
+        np.testing.assert_array_equal(dock.measuring.table[name], table[name])
+    # A row leads to its plane too.
+    dock.measuring.go_to(0)
+    assert viewer.dims.current_step[0] == round(table["centroid_z_um"][0] / 2)
+
+
+def test_too_many_pixels_are_refused_in_a_sentence(opened, monkeypatch):
+    monkeypatch.setattr("napari_diffseg.widgets.label_source.MOST_PIXELS", 10)
+    opened.objects_form.make_button.click()
+    assert "too many for the window" in opened.objects_form.status.text()
+
+
+def test_stale_questions_are_given_up(dock, labels):
+    source = dock.objects._describe(labels)
+    assert isinstance(source, LabelSource)
+    params = dock.objects_form.params()
+    assert list(source.follow(params, lambda: True)) == []
+    assert source.measure(source.array, None, (), {}, lambda: True) is None
