@@ -18,8 +18,8 @@ ifeq ($(shell uname -s)$(DISPLAY),Linux)
 WITH_DISPLAY := xvfb-run -a -s "-screen 0 1400x1000x24"
 endif
 
-.PHONY: help setup packages demo test lint types bench bench-accuracy bench-stability \
-  bench-crossvalidation bench-scribbles bench-objects bench-scale bench-live bench-apply bench-throughput \
+.PHONY: help setup packages demo test lint types pretrain bench bench-accuracy bench-families \
+  bench-scribbles bench-objects bench-scale bench-live bench-apply bench-throughput \
   bench-memory bench-faults bench-volumes bench-volume-scale clean
 
 help: ## list the targets
@@ -48,17 +48,20 @@ lint: $(STAMP) ## ruff: rules, floors and format
 types: $(STAMP) ## mypy, strict, on everything but the widgets
 	$(BIN)/mypy
 
-bench: $(STAMP) ## the default against the paper preset: make bench DATA=DIR
-	$(BIN)/python -m benchmarks.compare --data '$(DATA)' $(ARGS)
+# Where the trained weights go; those that are shipped stay until somebody puts these there.
+WEIGHTS ?= features.safetensors
+
+pretrain: $(STAMP) ## train the feature network on simulated images: WEIGHTS=FILE ARGS='--seconds 530'
+	$(BIN)/python -m pretraining.train '$(WEIGHTS)' $(ARGS)
+
+bench: $(STAMP) ## speed and memory of the default against the paper preset
+	$(BIN)/python -m benchmarks.compare $(ARGS)
 
 bench-accuracy: $(STAMP) ## scores against classical methods: make bench-accuracy DATA=DIR
 	$(BIN)/python -m benchmarks.accuracy --data '$(DATA)' $(ARGS)
 
-bench-stability: $(STAMP) ## how much runs with different seeds agree: make bench-stability DATA=DIR
-	$(BIN)/python -m benchmarks.stability --data '$(DATA)' $(ARGS)
-
-bench-crossvalidation: $(STAMP) ## whether the default is fitted to the images: DATA=DIR
-	$(BIN)/python -m benchmarks.crossvalidation --data '$(DATA)' $(ARGS)
+bench-families: $(STAMP) ## micrographs by family against k-means; ARGS=--cross-fit: settings
+	$(BIN)/python -m benchmarks.families --data '$(DATA)' $(ARGS)
 
 bench-scribbles: $(STAMP) ## scribbles against classical methods: make bench-scribbles DATA=DIR
 	$(BIN)/pip install -q -c constraints.txt -e '.[bench]'

@@ -40,8 +40,12 @@ Predictions = dict[str, NDArray[np.integer]]
 
 N_CLUSTERS = (3, 8, 16)
 
-UNTRAINED = SegmentationParams(n_iterations=1, learning_rate=1e-6)
-"""The default but for its training: one step that moves next to nothing."""
+OURS = {
+    "default, K from the image": SegmentationParams(),
+    "default, 16 labels": SegmentationParams(n_labels=16),
+    "default, 16 labels, fitted once more": SegmentationParams(n_labels=16, n_iterations=2),
+}
+"""Our runs; there is no chance in them, and so no seeds."""
 
 SUPERPIXEL_ITERATIONS = 15
 
@@ -54,10 +58,10 @@ SUPERPIXELS = SegmentationParams.paper(
 """Kanezaki (2018) by the settings of its program, but 15 iterations instead of 500."""
 
 
-def photograph_tables(path: str, seeds: int, deep: bool) -> dict[str, Rows]:
-    """Score ours for each seed and every baseline; on all, and on those with kept labels."""
+def photograph_tables(path: str, deep: bool) -> dict[str, Rows]:
+    """Score ours and every baseline; on all, and on those with kept labels."""
     images, kept = list(photos(path)), kept_labels()
-    predictions = {name: _predict(method, images) for name, method in _methods(seeds).items()}
+    predictions = {name: _predict(method, images) for name, method in _methods().items()}
     tables = {"Photographs: best-match mIoU": _score_all(predictions, images)}
     few = [image for image in images if image.name in kept]
     if few:
@@ -69,18 +73,12 @@ def photograph_tables(path: str, seeds: int, deep: bool) -> dict[str, Rows]:
     return tables
 
 
-def ours(seeds: int) -> dict[str, SegmentationParams]:
-    """Return our runs: the default for each seed, and without its training."""
-    runs = {f"default, seed {seed}": SegmentationParams(seed=seed) for seed in range(seeds)}
-    return {**runs, "default, untrained": UNTRAINED}
-
-
 def _ours_with(params: SegmentationParams) -> Method:
     return lambda pixels: segment(pixels, axes="YXC", params=params).labels
 
 
-def _methods(seeds: int) -> dict[str, Method]:
-    return {name: _ours_with(params) for name, params in ours(seeds).items()} | PARTITIONS
+def _methods() -> dict[str, Method]:
+    return {name: _ours_with(params) for name, params in OURS.items()} | PARTITIONS
 
 
 def _slow_methods() -> dict[str, Method]:
@@ -107,13 +105,12 @@ def our_ious(image: Micrograph, params: SegmentationParams) -> list[float]:
     return [foreground_iou(image.foreground, one) for one in labels]
 
 
-def microscopy_table(path: str, seeds: int) -> Rows:
+def microscopy_table(path: str) -> Rows:
     """Foreground IoU by modality, averaged over K; then by K, averaged over modalities."""
     images = list(micrographs(path))
     scores: dict[str, list[list[float]]] = defaultdict(list)
     for image in images:
-        for name, params in ours(seeds).items():
-            scores[name].append(our_ious(image, params))
+        scores["default"].append(our_ious(image, SegmentationParams()))
         for name, method in CLUSTERINGS.items():
             clusters = [method(image.pixels, k) for k in N_CLUSTERS]
             scores[name].append([foreground_iou(image.foreground, one) for one in clusters])
@@ -158,15 +155,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and write ``results/accuracy.md`` and ``.json``, or ``accuracy_tuning``."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default="../shared/data")
-    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--deep", action="store_true", help="slow baselines on a few images too")
     parser.add_argument("--tune", action="store_true", help="only the baselines' settings")
     options = parser.parse_args(arguments)
     if options.tune:
         write_results("accuracy_tuning", tuning_tables(options.data))
         return
-    tables = photograph_tables(options.data, options.seeds, options.deep)
-    tables["Microscopy: foreground IoU"] = microscopy_table(options.data, options.seeds)
+    tables = photograph_tables(options.data, options.deep)
+    tables["Microscopy: foreground IoU"] = microscopy_table(options.data)
     write_results("accuracy", tables)
 
 

@@ -1,9 +1,8 @@
-"""The default against the ``paper`` preset: speed, memory and accuracy, in one run.
+"""The default against the ``paper`` preset: speed and memory, in one run.
 
-Speed and memory on a 512×512 RGB image that scikit-image ships; best-match mIoU on the
-images of ``bsds_train20`` that `benchmarks.paper_reference` has kept label maps of::
+On a 512×512 RGB image that scikit-image ships::
 
-    python -m benchmarks.compare --data DIR
+    python -m benchmarks.compare
 """
 
 from __future__ import annotations
@@ -20,9 +19,8 @@ from skimage.data import immunohistochemistry
 from skimage.metrics import variation_of_information
 from sklearn.metrics import adjusted_rand_score
 
-from benchmarks.datasets import AnnotatedPhoto, photos
+from benchmarks.datasets import AnnotatedPhoto
 from benchmarks.machine import peak_memory_mb, reset_peak_memory, write_results
-from benchmarks.paper_reference import kept_labels
 from napari_diffseg import RunOptions, SegmentationParams, segment, segment_steps
 from napari_diffseg.metrics.matching import best_match_miou, segments
 
@@ -37,20 +35,15 @@ def time_run(pixels: NDArray[np.uint8], params: SegmentationParams) -> dict[str,
     while True:
         try:
             facts = next(steps)
-        except StopIteration:
+        except StopIteration as end:
+            seconds = [one.seconds for one in end.value.history]
             return {
                 "first preview": first_preview,
                 "result": time.perf_counter() - start,
-                "iteration": iteration_seconds(pixels, params),
+                "iteration": seconds[0] if len(seconds) == 1 else np.median(np.diff(seconds)),
             }
         if facts.labels is not None and np.isnan(first_preview):
             first_preview = time.perf_counter() - start
-
-
-def iteration_seconds(pixels: NDArray[np.uint8], params: SegmentationParams) -> float:
-    """Return the median time of an iteration, without previews."""
-    times = [facts.seconds for facts in segment(pixels, axes="YXC", params=params).history]
-    return statistics.median(np.diff(times))
 
 
 def speed_table(paper_iterations: int, repeats: int) -> list[dict[str, Any]]:
@@ -70,7 +63,6 @@ def speed_table(paper_iterations: int, repeats: int) -> list[dict[str, Any]]:
     return [
         {
             "preset": "default",
-            "s / iteration": f"{median['iteration']:.3f}",
             "s to first preview": f"{median['first preview']:.2f}",
             "s to result": f"{median['result']:.2f}",
             "peak MB": f"{memory:.0f}",
@@ -78,7 +70,6 @@ def speed_table(paper_iterations: int, repeats: int) -> list[dict[str, Any]]:
         },
         {
             "preset": f"paper (from {paper_iterations} iterations)",
-            "s / iteration": f"{paper['iteration']:.2f}",
             "s to first preview": f"{paper['first preview']:.2f}",
             "s to result": f"{paper_result:.0f}",
             "peak MB": f"{paper_memory:.0f}",
@@ -112,44 +103,14 @@ def score(
     }
 
 
-def accuracy_table(
-    images: Sequence[AnnotatedPhoto], kept: dict[str, Labels], seeds: Sequence[int]
-) -> list[dict[str, Any]]:
-    """Score the default for each seed, and the kept results of the paper preset."""
-
-    def default(seed: int) -> Callable[[AnnotatedPhoto], Labels]:
-        params = SegmentationParams(seed=seed)
-        return lambda image: segment(image.pixels, axes="YXC", params=params).labels
-
-    rows = [score(f"default, seed {seed}", images, default(seed)) for seed in seeds]
-    if all(image.name in kept for image in images):
-        rows.append(score("paper, 500 iterations", images, lambda image: kept[image.name]))
-    return rows
-
-
 def main() -> None:
-    """Measure and write ``results/compare.md`` and ``.json``."""
+    """Measure and write ``results/speed.md`` and ``.json``."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", default="../shared/data")
     parser.add_argument("--paper-iterations", type=int, default=6)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--speed-only", action="store_true", help="write results/speed instead")
     arguments = parser.parse_args()
     speed = speed_table(arguments.paper_iterations, arguments.repeats)
-    if arguments.speed_only:
-        write_results("speed", {"Speed and memory, 512×512 RGB": speed})
-        return
-    images = list(photos(arguments.data))
-    kept = kept_labels()
-    with_paper = [image for image in images if image.name in kept]
-    seeds = range(arguments.seeds)
-    tables = {"Speed and memory, 512×512 RGB": speed}
-    if with_paper:
-        names = ", ".join(image.name for image in with_paper)
-        tables[f"Accuracy on {names}"] = accuracy_table(with_paper, kept, seeds)
-    tables[f"Accuracy on all {len(images)} images"] = accuracy_table(images, kept, seeds)
-    write_results("compare", tables)
+    write_results("speed", {"Speed and memory, 512×512 RGB": speed})
 
 
 if __name__ == "__main__":

@@ -17,23 +17,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from napari_diffseg.core.partition import Partition
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmarks.machine import peak_memory_mb, reset_peak_memory, write_results
-from napari_diffseg import RunOptions, SegmentationParams, segment, segment_steps
-from napari_diffseg.core.inference import calibrate, response_map
-from napari_diffseg.core.network import FeatureClusteringNet, build_network
-from napari_diffseg.core.plane import Plane
-from napari_diffseg.core.reading import Door, Reference, read_for_training
-from napari_diffseg.core.start import start_at_centroids
+from napari_diffseg import RunOptions, segment, segment_steps
+from napari_diffseg.core.feature_net import N_CHANNELS
+from napari_diffseg.core.features import SCALES, shipped_network
 from napari_diffseg.sample_data.simulated import simulated_nuclei
 
 CPU = torch.device("cpu")
 PIECE = 512
-TILE = 128
-"""Side of the tiles on a processor, in pixels; the bare convolutions get the same."""
 
 
 def large_image(side: int, *, rgb: bool = False) -> NDArray[Any]:
@@ -51,17 +45,12 @@ def large_image(side: int, *, rgb: bool = False) -> NDArray[Any]:
     return image
 
 
-def training_seconds(image: NDArray[Any]) -> tuple[float, float]:
-    """Return the seconds from call to last iteration, and those of the loop alone."""
+def training_seconds(image: NDArray[Any]) -> float:
+    """Return the seconds from call to the clusters, before the image is labelled."""
     steps = segment_steps(image, axes="YX" if image.ndim == 2 else "YXC")
-    facts = next(steps)
-    first = facts.seconds
-    while facts.index < facts.n_iterations:
-        facts = next(steps)
+    seconds = next(steps).seconds
     steps.close()
-    # Of the first iteration only the end is known: the others stand for its length.
-    loop = (facts.seconds - first) * facts.n_iterations / (facts.n_iterations - 1)
-    return facts.seconds, loop
+    return seconds
 
 
 def training_table(sides: list[int], repeats: int) -> list[dict[str, Any]]:
@@ -69,25 +58,20 @@ def training_table(sides: list[int], repeats: int) -> list[dict[str, Any]]:
     rows = []
     for rgb in (False, True):
         images = {side: large_image(side, rgb=rgb) for side in sides}
-        times: dict[int, list[tuple[float, float]]] = {side: [] for side in sides}
+        times: dict[int, list[float]] = {side: [] for side in sides}
         training_seconds(images[sides[0]])  # the first run in a process is slower
         for _ in range(repeats):
             for side in sides:
                 times[side].append(training_seconds(images[side]))
-        reference = min(loop for _, loop in times[sides[0]])
-        for side in sides:
-            loop = min(loop for _, loop in times[side])
-            total = min(total for total, _ in times[side])
-            reading = min(total - loop for total, loop in times[side])
-            rows.append(
-                {
-                    "image": f"{side}×{side} {'RGB uint8' if rgb else 'uint16'}",
-                    "s from call to last iteration": f"{total:.2f}",
-                    "s of reading and start": f"{reading:.2f}",
-                    "s of the loop": f"{loop:.2f}",
-                    f"loop against {sides[0]}²": f"{loop / reference:.2f}",
-                }
-            )
+        reference = min(times[sides[0]])
+        rows += [
+            {
+                "image": f"{side}×{side} {'RGB uint8' if rgb else 'uint16'}",
+                "s from call to the clusters": f"{min(times[side]):.2f}",
+                f"against {sides[0]}²": f"{min(times[side]) / reference:.2f}",
+            }
+            for side in sides
+        ]
     return rows
 
 
@@ -102,89 +86,52 @@ def seconds_of(work: Callable[[], object], repeats: int) -> float:
     return min(times)
 
 
-@torch.no_grad()
-def bare_convolutions(network: FeatureClusteringNet, side: int) -> Callable[[], object]:
-    """Return the convolutions of the network alone, on as many tiles as the image has.
+def bare_convolutions(side: int) -> Callable[[], object]:
+    """Return the convolutions of the feature network alone, at all scales.
 
     No batch norm, no ReLU, no halo, no copies: what is left is what any program pays.
     """
+    network = shipped_network(CPU)
+    calls: list[tuple[nn.Module, Tensor]] = []
+
+    def keep(layer: nn.Module, arriving: tuple[Tensor, ...]) -> None:
+        calls.append((layer, arriving[0]))
+
     layers = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
-    arriving = [
-        torch.rand(1, layer.in_channels, TILE, TILE).contiguous(memory_format=torch.channels_last)
-        for layer in layers
-    ]
+    hooks = [layer.register_forward_pre_hook(keep) for layer in layers]
+    with torch.no_grad():
+        for scale in SCALES:
+            image = torch.rand(1, N_CHANNELS, side // scale, side // scale)
+            network(image.contiguous(memory_format=torch.channels_last))
+    for hook in hooks:
+        hook.remove()
 
     def work() -> None:
         with torch.no_grad():
-            for _ in range((side // TILE) ** 2):
-                for layer, values in zip(layers, arriving, strict=True):
-                    layer(values)
+            for layer, values in calls:
+                layer(values)
 
     return work
 
 
 def inference_table(side: int, repeats: int) -> list[dict[str, Any]]:
-    """Compare pixels a second of inference to those of the bare convolutions."""
+    """Compare pixels a second of labelling to those of the bare convolutions."""
     image = large_image(side, rgb=True)
-    whole = (slice(0, side), slice(0, side))
-    rows = []
-    for name, params in (("paper", SegmentationParams.paper()), ("default", SegmentationParams())):
-        plane, network = ready(image, params)
-        bare = seconds_of(bare_convolutions(network, side), repeats)
-        # A plane whose inputs are known, as that of an image of this size is after training.
-        known = Plane(plane.pixels, None, plane.stage, plane.inputs(whole))
-        fresh = Plane(plane.pixels, None, plane.stage)
-        found = {
-            "bare convolutions": bare,
-            "response map, inputs known": seconds_of(
-                lambda network=network, known=known: response_map(network, known, whole, CPU),
-                repeats,
-            ),
-            "labelling pass, inputs computed, with regions": seconds_of(
-                lambda network=network, fresh=fresh, params=params: Partition.find(
-                    network, fresh, CPU, params.region_size
-                ),
-                repeats,
-            ),
+    model = segment(image, axes="YXC").model
+    works: dict[str, Callable[[], object]] = {
+        "bare convolutions of the feature network": bare_convolutions(side),
+        "labelling: reading, features, leaves, spread": lambda: model.apply(image, axes="YXC"),
+    }
+    found = {name: seconds_of(work, repeats) for name, work in works.items()}
+    bare = next(iter(found.values()))
+    return [
+        {
+            "work": name,
+            "megapixels / s": f"{side * side / seconds / 1e6:.3f}",
+            "of the bare convolutions": f"{bare / seconds:.0%}",
         }
-        rows += [
-            {
-                "preset": name,
-                "work": work,
-                "megapixels / s": f"{side * side / seconds / 1e6:.3f}",
-                "of the bare convolutions": f"{bare / seconds:.0%}",
-            }
-            for work, seconds in found.items()
-        ]
-    return rows
-
-
-def ready(image: NDArray[Any], params: SegmentationParams) -> tuple[Plane, FeatureClusteringNet]:
-    """Read an image and build the network of a preset, as it is before its first step."""
-    reading = read_for_training([Reference(image)], Door(axes="YXC"), params, CPU)
-    plane, sample = reading.planes[0], reading.sample
-    network = build_network(sample.inputs.shape[1], params, torch.Generator().manual_seed(0))
-    if params.design == "multiscale":
-        start_at_centroids(network, sample.inputs.movedim(1, -1).flatten(0, 2).numpy())
-    calibrate(network, sample.inputs[..., :TILE, :TILE])
-    return plane, network
-
-
-def tiles_table(side: int) -> list[dict[str, Any]]:
-    """Compare the response map in tiles to that of the whole image, to the bit."""
-    image = large_image(side, rgb=True)
-    whole = (slice(0, side), slice(0, side))
-    rows = []
-    for name, params in (("paper", SegmentationParams.paper()), ("default", SegmentationParams())):
-        plane, network = ready(image, params)
-        fresh = Plane(plane.pixels, None, plane.stage)
-        untiled: Tensor = response_map(network, fresh, whole, CPU, side)
-        for tile in (64, TILE, 200):
-            equal = torch.equal(response_map(network, fresh, whole, CPU, tile), untiled)
-            if not equal:
-                raise AssertionError(f"Tiles of {tile} px change the response map of {name}.")
-            rows.append({"preset": name, "tile": f"{tile} px", "equal to untiled": "to the bit"})
-    return rows
+        for name, seconds in found.items()
+    ]
 
 
 def memory_of(side: int) -> dict[str, Any]:
@@ -225,8 +172,7 @@ def main() -> None:
         print(json.dumps(memory_of(arguments.memory_of)))
         return
     tables = {
-        "Tiles against the whole image": tiles_table(PIECE),
-        "Inference, 512×512 RGB": inference_table(PIECE, arguments.repeats),
+        "Labelling, 512×512 RGB": inference_table(PIECE, arguments.repeats),
         "Training": training_table(arguments.sides, arguments.repeats),
         "Memory, interpreter and libraries included": memory_table(arguments.memory_sides),
     }

@@ -5,7 +5,7 @@ takes 4 GB on the disk while this runs; where there is no room it is left out, a
 so::
 
     python -m benchmarks.volume_scale
-    python -m benchmarks.volume_scale --parts speed --merge
+    python -m benchmarks.volume_scale --parts zarr --merge
 """
 
 from __future__ import annotations
@@ -19,27 +19,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import zarr
-from napari_diffseg.core.partition import Partition
 from numpy.typing import NDArray
-from torch import nn
 
 from benchmarks.machine import RESULTS, merge_results, peak_memory_mb, reset_peak_memory
-from benchmarks.scale import seconds_of
 from napari_diffseg import RunOptions, segment, segment_steps, train
-from napari_diffseg.core.inference import response_map
-from napari_diffseg.core.network import FeatureClusteringNet
-from napari_diffseg.images.windows import whole
 from napari_diffseg.sample_data.simulated_volume import VOXEL_SIZE, simulated_volume
 
-CPU = torch.device("cpu")
 Row = dict[str, Any]
 Voxels = NDArray[np.uint16]
 
@@ -51,12 +42,7 @@ PIECE = (32, 256, 256)
 N_PIECES = 2
 N_NUCLEI = 70
 NOISE = 20.0
-TILE = (32, 64, 64)
-"""The bare convolutions get the tiles that the network's own inference has."""
-INFERRED = (64, 256, 256)
-CUBES = (1.0, 1.0, 1.0)
-
-PARTS = ("time", "memory", "zarr", "speed")
+PARTS = ("time", "memory", "zarr")
 
 
 def large_volume(shape: Sequence[int] = SHAPE) -> Voxels:
@@ -216,65 +202,6 @@ def zarr_table(n_windows: int, scratch: str | None) -> list[Row]:
     return rows
 
 
-# --- speed --------------------------------------------------------------------------------
-
-
-@torch.no_grad()
-def bare_convolutions(network: FeatureClusteringNet, n_tiles: int) -> Callable[[], object]:
-    """Return the convolutions of the network alone, on so many tiles.
-
-    No batch norm, no ReLU, no halo, no copies: what is left is what any program pays.
-    """
-    layers = [layer for layer in network.modules() if isinstance(layer, nn.Conv3d)]
-    arriving = [
-        torch.rand(1, layer.in_channels, *TILE).contiguous(memory_format=torch.channels_last_3d)
-        for layer in layers
-    ]
-
-    def work() -> None:
-        with torch.no_grad():
-            for _ in range(n_tiles):
-                for layer, values in zip(layers, arriving, strict=True):
-                    layer(values)
-
-    return work
-
-
-def speed_rows(volume: Voxels, spacing: tuple[float, float, float], repeats: int) -> list[Row]:
-    """Compare voxels a second of labelling to those of the bare convolutions."""
-    result = segment(volume, axes="ZYX", spacing=spacing)
-    network, plane = result.model.network, replace(result.ground.plane, known_inputs=None)
-    window, region_size = whole(volume.shape), result.params.region_size
-    known = replace(plane, known_inputs=plane.inputs(window))
-    n_tiles = int(np.prod([n // t for n, t in zip(volume.shape, TILE, strict=True)]))
-    works: dict[str, Callable[[], object]] = {
-        "bare convolutions": bare_convolutions(network, n_tiles),
-        "response map, inputs known": lambda: response_map(network, known, window, CPU),
-        "response map, inputs computed": lambda: response_map(network, plane, window, CPU),
-        "labelling pass: inputs, response map, regions": lambda: Partition.find(
-            network, plane, CPU, region_size
-        ),
-    }
-    found = {name: seconds_of(work, repeats) for name, work in works.items()}
-    layers = [layer for layer in network.modules() if isinstance(layer, nn.Conv3d)]
-    return [
-        {
-            "voxels z y x": " × ".join(map(str, spacing)),
-            "kernels": ", ".join("×".join(map(str, layer.kernel_size)) for layer in layers),
-            "what": name,
-            "million voxels / s": f"{volume.size / seconds / 1e6:.2f}",
-            "of the bare convolutions": f"{found['bare convolutions'] / seconds:.0%}",
-        }
-        for name, seconds in found.items()
-    ]
-
-
-def speed_table(repeats: int) -> list[Row]:
-    """Measure where planes are far apart, and where voxels are cubes."""
-    volume = large_volume(INFERRED)
-    return [row for spacing in (VOXEL_SIZE, CUBES) for row in speed_rows(volume, spacing, repeats)]
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and write ``results/volume_scale.md`` and ``.json``."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -298,19 +225,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "time": lambda: time_table(options.repeats),
         "memory": memory_table,
         "zarr": lambda: zarr_table(options.windows, options.scratch),
-        "speed": lambda: speed_table(options.repeats),
     }
     titles = {
         "time": "Time, simulated nuclei",
         "memory": "Memory of a volume in memory, interpreter and libraries included",
         "zarr": "Training on a zarr, and applying; interpreter and libraries included",
-        "speed": f"Labelling, {size_of(INFERRED)}",
     }
     for part in options.parts:  # each is kept at once, for the whole takes long
         rows = {titles[part]: tables[part]()}
-        merge_results(
-            "volume_scale", rows, key=("run of it", "volume", "zarr", "voxels z y x", "what")
-        )
+        merge_results("volume_scale", rows, key=("run of it", "volume", "zarr"))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from napari_diffseg.core.training import Command, Iteration
 from napari_diffseg.io.reading import read_image
 from napari_diffseg.params import PRESETS, SegmentationParams
 
-SMALL = ["--n-features", "4", "--n-clusters", "6", "--n-iterations", "4", "--min-labels", "1"]
+SMALL = ["--n-clusters", "6"]
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from napari_diffseg import cli
 from napari_diffseg.io.frames import open_frames
 from napari_diffseg.io.reading import read_image
 
-SMALL = ["--n-features", "4", "--n-clusters", "6", "--n-iterations", "4", "--threads", "1"]
+SMALL = ["--n-clusters", "6", "--threads", "1"]
 HALVES = np.where(np.arange(32) < 16, 60, 180) + np.zeros((24, 1))
 PLANES = (HALVES + np.random.default_rng(0).normal(0, 8, (4, 24, 32))).astype(np.uint8)
 RGB = np.stack([PLANES, PLANES // 2, 255 - PLANES], -1)

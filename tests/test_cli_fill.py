@@ -11,7 +11,7 @@ import tifffile
 from napari_diffseg import Model, RunOptions, SegmentationParams, cli, segment
 from napari_diffseg.io.reading import read_image
 
-SMALL = ["--n-features", "4", "--n-clusters", "6", "--n-iterations", "3", "--threads", "1"]
+SMALL = ["--n-clusters", "6", "--threads", "1"]
 PARAMS = SegmentationParams(n_clusters=6)
 SHAPE = (9, 72, 80)
 INSIDE = slice(2, 7), slice(10, 60), slice(12, 70)

@@ -24,7 +24,7 @@ from napari_diffseg.core.training import Command
 from napari_diffseg.io.label_store import LabelStore
 from napari_diffseg.stack import run
 
-SMALL = ["--n-features", "4", "--n-clusters", "6", "--n-iterations", "4", "--threads", "1"]
+SMALL = ["--n-clusters", "6", "--threads", "1"]
 N_FRAMES, SIDE = 6, 48
 
 

@@ -19,7 +19,7 @@ from napari_diffseg.cli import channels, region, spacing
 from napari_diffseg.io.reading import read_image
 from napari_diffseg.io.writing import write_labels
 
-SMALL = ["--n-features", "4", "--n-clusters", "6", "--n-iterations", "3", "--threads", "1"]
+SMALL = ["--n-clusters", "6", "--threads", "1"]
 PARAMS = SegmentationParams(n_clusters=6)
 ONE = RunOptions(threads=1)
 SHAPE = (6, 40, 48)

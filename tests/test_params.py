@@ -38,8 +38,7 @@ def test_every_field_says_what_it_is(settings):
         ("intensity", "log", "'percentile' or 'dtype'"),
         ("seed", -1, "0 to"),
         ("n_labels", -1, "0 to 1024"),
-        ("region_size", -1, "0 to"),
-        ("design", "deep", "'multiscale' or 'published'"),
+        ("design", "deep", "'pretrained' or 'published'"),
     ],
 )
 def test_a_value_out_of_bounds_is_one_sentence_that_names_the_field(field, value, words):

@@ -75,7 +75,7 @@ class SegmentationParams(SelfDescribing):
         group="Regions",
     )
     scribble_weight: float = param(
-        1.5,
+        0.5,
         "Weight of scribbles",
         "Weight of the scribble loss: how much the painted pixels count beside the others.",
         symbol="ν",
@@ -239,7 +239,6 @@ class SegmentationParams(SelfDescribing):
         """
         published: dict[str, Scalar] = {
             "continuity_weight": 5.0,
-            "scribble_weight": 0.5,
             "only_painted": "no",
             "n_labels": 0,
             "min_region_size": 0,

@@ -41,8 +41,14 @@ def clusters_at(base, n_labels=0):
     return Clusters(base.model.head, base.model.hierarchy.at_most(n_labels))
 
 
-def learned(images, clusters=None, start=None):
-    return last_of(learn(images, clusters, 1.5, 1.0, start))
+@pytest.fixture
+def learned(base):
+    """Learn the classes of some scribbles, from the clusters that were found without them."""
+
+    def learn_all(images, clusters=None, start=None):
+        return last_of(learn(images, base.model.head, clusters, 0.5, 1.0, start))
+
+    return learn_all
 
 
 def labels_of(image, classes):
@@ -55,8 +61,8 @@ def labels_of(image, classes):
     return labels
 
 
-def test_every_round_has_an_answer_for_every_leaf(ground, scribbles):
-    rounds = list(learn([Painted(ground, scribbles)], None, 1.5, 1.0))
+def test_every_round_has_an_answer_for_every_leaf(base, ground, scribbles):
+    rounds = list(learn([Painted(ground, scribbles)], base.model.head, None, 0.5, 1.0))
     assert len(rounds) == N_ROUNDS
     (window,) = ground.windows
     for classes in rounds:
@@ -67,7 +73,7 @@ def test_every_round_has_an_answer_for_every_leaf(ground, scribbles):
         assert answers.min() >= 0
 
 
-def test_leaves_with_one_painted_class_have_it_for_certain(ground, scribbles):
+def test_leaves_with_one_painted_class_have_it_for_certain(ground, scribbles, learned):
     classes = learned([Painted(ground, scribbles)])
     (window,) = ground.windows
     regions, answers = ground.answers(window, classes.head, 1.0, classes.painted(scribbles))
@@ -77,7 +83,7 @@ def test_leaves_with_one_painted_class_have_it_for_certain(ground, scribbles):
     np.testing.assert_allclose(answers[alone][counts[alone] > 0], 1)
 
 
-def test_where_the_classifier_starts_from_changes_no_label(ground, scribbles, scene):
+def test_where_the_classifier_starts_from_changes_no_label(ground, scribbles, scene, learned):
     image = Painted(ground, scribbles)
     turned = scribbles_of(np.choose(scene.strokes % 5, [0, 4, 1, 0, 7]))  # other classes
     start = learned([Painted(ground, turned)]).head
@@ -86,7 +92,7 @@ def test_where_the_classifier_starts_from_changes_no_label(ground, scribbles, sc
     assert (cold != warm).mean() < 1e-3
 
 
-def test_a_start_with_another_number_of_classes_is_left(ground, scribbles, scene):
+def test_a_start_with_another_number_of_classes_is_left(ground, scribbles, scene, learned):
     image = Painted(ground, scribbles)
     two = scribbles_of(np.where(scene.strokes == 7, 0, scene.strokes))
     start = learned([Painted(ground, two)]).head
@@ -95,7 +101,7 @@ def test_a_start_with_another_number_of_classes_is_left(ground, scribbles, scene
     )
 
 
-def test_a_painted_area_says_what_a_stroke_says(ground, scene):
+def test_a_painted_area_says_what_a_stroke_says(ground, scene, learned):
     """Painting everything of a thing is allowed."""
     painted = np.where(scene.things == 0, 3, 0)
     painted[44:52, 28:36] = 8
@@ -142,7 +148,7 @@ def test_painting_over_everything_claims_every_large_cluster(base, ground):
     assert not set(np.flatnonzero(shares > CLAIM)) & set(free.tolist())
 
 
-def test_free_clusters_get_the_numbers_after_the_largest_painted(base, ground, scene):
+def test_free_clusters_get_the_numbers_after_the_largest_painted(base, ground, scene, learned):
     image = Painted(ground, stroke_of(scene))
     clusters = clusters_at(base)
     free = unclaimed([image], clusters, 1.0)
@@ -193,14 +199,14 @@ def halves(ground, scene):
     return Painted(ground, here), Painted(ground, there)
 
 
-def test_what_is_painted_on_a_reference_counts_here(ground, scene):
+def test_what_is_painted_on_a_reference_counts_here(ground, scene, learned):
     image, reference = halves(ground, scene)
     classes = learned([image, reference])
     assert classes.numbers == (1, 4, 7)
     assert (labels_of(image, classes) == scene.wanted).mean() > 0.9
 
 
-def test_a_reference_alone_can_be_painted(ground, scene, scribbles):
+def test_a_reference_alone_can_be_painted(ground, scene, scribbles, learned):
     image = Painted(ground, type(scribbles).empty(scene.image.shape))
     classes = learned([image, Painted(ground, scribbles)])
     assert (labels_of(image, classes) == scene.wanted).mean() > 0.9

@@ -253,7 +253,7 @@ def test_the_published_settings():
     params = SegmentationParams.paper()
     assert (params.n_features, params.n_clusters, params.n_blocks) == (100, 100, 3)
     assert (params.learning_rate, params.momentum) == (0.1, 0.9)
-    assert (params.continuity_weight, params.n_iterations, params.min_labels) == (5.0, 500, 3)
+    assert (params.continuity_weight, params.n_iterations, params.min_labels) == (5.0, 50, 3)
     assert (params.patch_size, params.min_region_size, params.n_superpixels) == (0, 0, 0)
     assert (params.intensity, params.design) == ("dtype", "published")
     assert (params.scribble_weight, params.only_painted) == (0.5, "no")

@@ -58,7 +58,8 @@ def test_labels_are_the_painted_numbers_and_painted_pixels_keep_theirs(scene, pa
 
 
 def test_what_no_scribble_claims_has_the_next_numbers(scene, params, options):
-    result = run(scene, changed(params, only_painted="no", n_labels=8), options)
+    stroke = np.where(scene.strokes == 7, 7, 0)
+    result = run(scene, changed(params, only_painted="no"), options, stroke)
     found = np.unique(result.labels)
     others = found[found > 7]
     assert len(others) > 0

@@ -25,9 +25,9 @@ def test_cubes_shrink_along_all_axes() -> None:
     levels = levels_of((3, 600, 2000, 1100), "ZYX")
     assert [level.steps for level in levels] == [(1, k, k, k) for k in (1, 2, 4)]
     assert [level.chunks for level in levels] == [
-        (1, 16, 512, 512),
-        (1, 8, 256, 256),
-        (1, 4, 128, 128),
+        (1, 16, 256, 256),
+        (1, 8, 128, 128),
+        (1, 4, 64, 64),
     ]
 
 

@@ -155,13 +155,16 @@ def test_a_frame_may_have_its_own_intensities(
 
 def test_progress_counts_windows_and_frames(model: Model, movie: Path, tmp_path: Path) -> None:
     steps = list(apply_stack(model, movie, tmp_path / "out.ome.zarr", workers=1))
-    assert [step.units_done for step in steps] == list(range(7))
-    assert [step.done for step in steps] == [0, 0, 0, 1, 1, 1, 2]
-    assert {(step.total, step.units) for step in steps} == {(2, 6)}
-    assert [step.frame for step in steps] == [None, None, None, 0, None, None, 1]
+    n = len(list(windows_of(SHAPE)))
+    assert n > 1
+    assert [step.units_done for step in steps] == list(range(2 * n + 1))
+    assert [step.done for step in steps] == [0] * n + [1] * n + [2]
+    assert {(step.total, step.units) for step in steps} == {(2, 2 * n)}
+    between = [None] * (n - 1)
+    assert [step.frame for step in steps] == [None, *between, 0, *between, 1]
     assert steps[1].name == "frame 0 of movie.zarr"
     assert steps[1].areas == {}
-    assert sum(steps[3].areas.values()) == np.prod(SHAPE)
+    assert sum(steps[n].areas.values()) == np.prod(SHAPE)
 
 
 def test_the_table_is_of_volumes(
@@ -249,7 +252,7 @@ def test_a_run_that_was_cut_short_is_finished(
     rest = list(apply_stack(model, movie, tmp_path / name, workers=1, resume=True))
     # A unit that was at hand when the run was closed may have been finished.
     assert rest[0].units_done in (n_done, n_done + 1)
-    assert rest[-1].units_done == 6
+    assert rest[-1].units_done == 2 * len(list(windows_of(SHAPE)))
     assert contents(tmp_path / name) == undisturbed[name]
     assert leftovers(tmp_path) == []
 

@@ -29,6 +29,7 @@ Floats = NDArray[np.floating[Any]]
 DECAY = 0.02
 """Weight of |W|², in units of the similarity loss."""
 
+_CLUSTER_SHARE = 4.0  # of the clusters' probabilities beside the features, of total variance 1 to 2
 _MOST_STEPS = 100
 _ENOUGH = 1e-5  # gain of a step, relative to the loss, below which the fit is done
 
@@ -88,10 +89,14 @@ class ClassHead:
         Of the features; the last row is the bias.
     loss : float
         What was reached.
+    clusters : ClassHead or None
+        The classifier of clusters, whose answers stand beside the features: what was found
+        without strokes says much of what strokes mean. None for that of clusters itself.
     """
 
     weights: Floats
     loss: float
+    clusters: ClassHead | None = None
 
     @property
     def n_classes(self) -> int:
@@ -102,24 +107,39 @@ class ClassHead:
     def of_rows(self, rows: Floats) -> Floats:
         """Return the probabilities ``(n, k)`` of rows ``(n, d)``."""
         with _blas().limit(limits=1, user_api="blas"):
-            response = rows @ self.weights[:-1] + self.weights[-1]
+            response = beside_clusters(rows, self.clusters) @ self.weights[:-1] + self.weights[-1]
         probabilities: Floats = softmax(response, axis=1)
         return probabilities
 
 
-def fit_head(examples: Examples, start: ClassHead | None = None, decay: float = DECAY) -> ClassHead:
+def beside_clusters(rows: Floats, clusters: ClassHead | None) -> Floats:
+    """Put the probabilities of the clusters beside the features, ``(n, d)`` → ``(n, d + q)``."""
+    if clusters is None:
+        return rows
+    return np.column_stack([rows, _CLUSTER_SHARE * clusters.of_rows(rows)])
+
+
+def fit_head(
+    examples: Examples,
+    start: ClassHead | None = None,
+    decay: float = DECAY,
+    clusters: ClassHead | None = None,
+) -> ClassHead:
     """Fit the classifier.
 
     Parameters
     ----------
     examples : Examples
-        What to learn from.
+        What to learn from; rows without the probabilities of the clusters.
     start : ClassHead, optional
         Weights to start from, of the same classes; found sooner, and the same.
     decay : float
         Weight of |W|².
+    clusters : ClassHead, optional
+        The classifier whose answers stand beside the features.
     """
-    rows = np.column_stack([examples.rows, np.ones(len(examples.rows))])
+    seen = beside_clusters(examples.rows, clusters)
+    rows = np.column_stack([seen, np.ones(len(seen))])
     shape = (rows.shape[1], examples.targets.shape[1])
     wanted = examples.weights[:, None] * examples.targets
     share = examples.weights[:, None]
@@ -141,7 +161,7 @@ def fit_head(examples: Examples, start: ClassHead | None = None, decay: float = 
             method="L-BFGS-B",
             options={"maxiter": _MOST_STEPS, "ftol": _ENOUGH},
         )
-    return ClassHead(found.x.reshape(shape), float(found.fun))
+    return ClassHead(found.x.reshape(shape), float(found.fun), clusters)
 
 
 @cache

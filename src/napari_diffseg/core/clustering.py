@@ -87,7 +87,7 @@ def learn_clusters(
             ]
         )
         yield head, answers
-        head = fit_head(examples, head, _DECAY)
+        head = fit_head(examples, head, _DECAY, head.clusters)
     yield head, [one.spread(head, smoothness) for one in maps]
 
 

@@ -110,6 +110,7 @@ def painted_indices(scribbles: Scribbles, numbers: Sequence[int]) -> Integers:
 
 def learn(
     images: Sequence[Painted],
+    found: ClassHead,
     clusters: Clusters | None,
     weight: float,
     smoothness: float,
@@ -121,6 +122,8 @@ def learn(
     ----------
     images : sequence of Painted
         The image to label and what was painted on it, then those of more images.
+    found : ClassHead
+        The classifier of clusters, as it was found without scribbles.
     clusters : Clusters or None
         What was found before, where clusters that no scribble claims stay (see
         `unclaimed`); None where every pixel goes to a painted class.
@@ -161,7 +164,7 @@ def learn(
     head = start if start is not None and start.n_classes == n_classes else None
     learned = painted
     for number in range(N_ROUNDS):
-        head = fit_head(learned, head, decay)
+        head = fit_head(learned, head, decay, found)
         yield ClassMap(head, every)
         if number + 1 < N_ROUNDS:
             learned = together([painted, *_own_labels(maps, counts, n_painted, head, smoothness)])

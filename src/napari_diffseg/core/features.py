@@ -27,7 +27,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 from skimage.color import rgb2lab
+from torch import nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from napari_diffseg.core.feature_net import N_CHANNELS, N_FEATURES, STRIDE, FeatureNet
 from napari_diffseg.images.intensity import Pixels
@@ -220,11 +222,11 @@ class Features:
         for tile in tiles(place[-2:], _TILE):
             to: Any = (..., *inside(tile, place[-2:]))
             if not self.space.is_volume:
-                features[to], edges[to] = _of_tile(network, shown, tile, device)
+                _see_tile(network, shown, tile, device, features[to], edges[to])
                 continue
             for z in range(shape[0]):
                 plane = shown[:, place[0].start + z]
-                features[:, z][to], edges[z][to] = _of_tile(network, plane, tile, device)
+                _see_tile(network, plane, tile, device, features[:, z][to], edges[z][to])
         return features, edges
 
     def _join(self, features: Floats, colors: Floats, edge: Floats) -> Floats:
@@ -267,18 +269,25 @@ def shipped_network(device: torch.device) -> FeatureNet:
         network = FeatureNet()
     known = {name: value.float() for name, value in load(_weights()).items()}
     network.load_state_dict(known, strict=False)
-    placed: FeatureNet = network.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    network.eval()
+    for block in (*network.down, *network.up):
+        for place in (0, 3):  # a convolution and the batch norm that follows it become one
+            block[place] = fuse_conv_bn_eval(block[place], block[place + 1])
+            block[place + 1] = nn.Identity()
+    placed: FeatureNet = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return placed
 
 
 @torch.no_grad()
-def _of_tile(
-    network: FeatureNet, shown: Floats, tile: Window, device: torch.device
-) -> tuple[Floats, Floats]:
-    """Return features ``96 y x`` and edges of a tile of components ``3 y x``."""
-    height, width = (side.stop - side.start for side in tile)
-    features = np.empty((N_FEATURES * len(SCALES), height, width), np.float32)
-    edges = np.empty((height, width), np.float32)
+def _see_tile(
+    network: FeatureNet,
+    shown: Floats,
+    tile: Window,
+    device: torch.device,
+    features: Floats,
+    edges: Floats,
+) -> None:
+    """Write the features ``96 y x`` and edges of a tile of components ``3 y x``."""
     for number, scale in enumerate(SCALES):
         around = _around(tile, shown.shape[1:], scale)
         part = torch.from_numpy(np.ascontiguousarray(shown[:, *around]))[None].to(device)
@@ -293,10 +302,9 @@ def _of_tile(
             )
         place: Any = inside(tile, around)
         rows = slice(number * N_FEATURES, (number + 1) * N_FEATURES)
-        features[rows] = found[0, :, *place].cpu().numpy()
+        torch.from_numpy(features[rows]).copy_(found[0, :, *place])
         if scale == 1:
-            edges[:] = logits[0, 0, *place].sigmoid().cpu().numpy()
-    return features, edges
+            torch.from_numpy(edges).copy_(logits[0, 0, *place].sigmoid())
 
 
 def _around(window: Window, shape: Sequence[int], scale: int) -> Window:

@@ -39,7 +39,8 @@ def check_model(model: Model) -> None:
         if len(set(numbers)) < max(len(numbers), 1):
             raise ValueError("classes")
         _check_labels(np.array(numbers))
-        _check_head(head, model.stage.n_inputs, len(numbers))
+        n_seen = model.stage.n_inputs + model.params.n_clusters
+        _check_head(head, n_seen, len(numbers))
 
 
 def _check_ranges(ranges: IntensityRange) -> None:

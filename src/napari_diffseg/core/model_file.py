@@ -255,6 +255,7 @@ def _build(arrays: Arrays, model: Mapping[str, Any], facts: Mapping[str, Any]) -
     if numbers.shape != (params.n_clusters,):
         raise ValueError("numbers of labels")
     size = facts["pixel_size"]
+    clusters = None if stage is None else _head(arrays, "clusters", model["clusters_loss"])
     built = Model(
         params=params,
         ranges=ranges,
@@ -275,9 +276,9 @@ def _build(arrays: Arrays, model: Mapping[str, Any], facts: Mapping[str, Any]) -
         channels=_channels(model, len(ranges.low)),
         n_source_channels=int(model.get("n_source_channels", len(ranges.low))),
         space=space,
-        head=None if stage is None else _head(arrays, "clusters", model["clusters_loss"]),
+        head=clusters,
         network=_network(arrays, params, len(ranges.low), space) if stage is None else None,
-        classes=_classes(arrays, model),
+        classes=_classes(arrays, model, clusters),
         fill=None if model.get("fill") is None else float(model["fill"]),
     )
     check_model(built)
@@ -308,8 +309,8 @@ def _read_stage(arrays: Arrays, said: Mapping[str, Any], space: Space) -> Featur
     )
 
 
-def _head(arrays: Arrays, name: str, loss: float) -> ClassHead:
-    return ClassHead(arrays[f"{name}.weights"], float(loss))
+def _head(arrays: Arrays, name: str, loss: float, clusters: ClassHead | None = None) -> ClassHead:
+    return ClassHead(arrays[f"{name}.weights"], float(loss), clusters)
 
 
 def _space(model: Mapping[str, Any]) -> Space:
@@ -348,11 +349,13 @@ def _network(
     return network.eval()
 
 
-def _classes(arrays: Arrays, model: Mapping[str, Any]) -> tuple[ClassHead, tuple[int, ...]] | None:
+def _classes(
+    arrays: Arrays, model: Mapping[str, Any], clusters: ClassHead | None
+) -> tuple[ClassHead, tuple[int, ...]] | None:
     if model["classes"] is None:
         return None
     numbers = tuple(int(number) for number in model["classes"])
-    head = _head(arrays, "head", model["head_loss"])
+    head = _head(arrays, "head", model["head_loss"], clusters)
     if head.n_classes != len(numbers):
         raise ValueError("classes")
     return head, numbers

@@ -283,7 +283,9 @@ class Segmentation:
         smoothness = self.params.continuity_weight
         with readable_torch_errors(), thread_limit(options.threads):
             weight = self.params.scribble_weight
-            rounds = learn((image, *self.references), clusters, weight, smoothness, before)
+            images = (image, *self.references)
+            found = self.model.clusters
+            rounds = learn(images, found, clusters, weight, smoothness, before)
             for index, classes in enumerate(rounds, start=1):
                 seconds = time.perf_counter() - start
                 facts = _facts(index, classes, seconds)

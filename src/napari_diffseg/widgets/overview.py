@@ -10,7 +10,6 @@ from napari_diffseg.images.memory import estimate_memory
 from napari_diffseg.widgets import words
 from napari_diffseg.widgets.memory_line import remedies
 from napari_diffseg.widgets.region import RegionKind
-from napari_diffseg.widgets.worker import spare_one_core
 
 if TYPE_CHECKING:
     from napari_diffseg.core.result import Segmentation
@@ -118,7 +117,7 @@ class Overview:
         """Say how much memory a run would need."""
         face = self._face
         try:
-            params, options = face.params(), face.options()
+            params = face.params()
         except DiffSegError:
             source = None
         if source is None:
@@ -130,7 +129,6 @@ class Overview:
             params,
             n_channels=len(source.channels or ()),
             is_held=source.is_in_memory,
-            threads=options.threads or spare_one_core(),
         )
         ways_out = remedies(
             has_levels=face.level.has_coarser(),
