@@ -25,7 +25,7 @@ from napari_diffseg.core.training import Command, Iteration
 from napari_diffseg.io.reading import read_image
 from napari_diffseg.params import PRESETS, SegmentationParams
 
-SMALL = ["--n-clusters", "6"]
+SMALL = ["--n-clusters", "6", "--n-iterations", "4", "--min-labels", "1"]
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_labels_pixel_size_and_provenance_are_written(
 
 def test_same_seed_gives_the_same_labels_as_in_python(image: Path, tmp_path: Path) -> None:
     assert segment(image, "-o", tmp_path / "labels.png", "--quiet") == 0
-    params = SegmentationParams(n_clusters=6)
+    params = SegmentationParams(n_clusters=6, n_iterations=4, min_labels=1)
     expected = segmentation.segment(tifffile.imread(image), params=params).labels
     np.testing.assert_array_equal(read_image(tmp_path / "labels.png").pixels, expected)
 
@@ -301,7 +301,7 @@ def test_scribbles_on_the_command_line_are_those_in_python(
 ) -> None:
     output = tmp_path / "labels.png"
     assert segment(image, "--scribbles", scribbles, "-o", output, "--quiet") == 0
-    params = SegmentationParams(n_clusters=6)
+    params = SegmentationParams(n_clusters=6, n_iterations=4, min_labels=1)
     expected = segmentation.segment(
         tifffile.imread(image), scribbles=read_image(scribbles).pixels, params=params
     )
@@ -449,8 +449,10 @@ def test_one_class_for_every_pixel_is_one_line(
     painted = read_image(scribbles).pixels
     Image.fromarray(np.where(painted == 3, painted, 0).astype(np.uint8)).save(scribbles)
     more = ["--scribbles", scribbles, "-o", tmp_path / "out.tif", "--only-painted", "yes"]
-    assert segment(image, *more) == 1
+    assert segment(image, *more, "--design", "published") == 1
     assert "Only class 3 is painted" in error_line(capsys)
+    assert segment(image, *more) == 0
+    assert set(np.unique(tifffile.imread(tmp_path / "out.tif"))) == {3, 4}
 
 
 def test_a_wrong_choice_for_scribbles_is_one_line(

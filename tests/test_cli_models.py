@@ -24,7 +24,7 @@ from napari_diffseg.core.training import Command
 from napari_diffseg.io.label_store import LabelStore
 from napari_diffseg.stack import run
 
-SMALL = ["--n-clusters", "6", "--threads", "1"]
+SMALL = ["--n-clusters", "6", "--n-iterations", "4", "--threads", "1"]
 N_FRAMES, SIDE = 6, 48
 
 
@@ -58,7 +58,7 @@ def strokes(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def model_file(frames: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    params = SegmentationParams(n_clusters=6, n_labels=2)
+    params = SegmentationParams(n_clusters=6, n_iterations=4, n_labels=2)
     path = tmp_path_factory.mktemp("models") / "half.safetensors"
     train([frames[0], frames[-1]], params=params).save(path)
     return path
@@ -134,7 +134,7 @@ def test_without_scribbles_it_learns_from_start_middle_and_end(
 ) -> None:
     output = tmp_path / "m.safetensors"
     assert run_command("train", movie, "-o", output, "--quiet", *SMALL) == 0
-    params = SegmentationParams(n_clusters=6)
+    params = SegmentationParams(n_clusters=6, n_iterations=4)
     expected = train([frames[0], frames[3], frames[5]], axes="YX", params=params)
     assert Model.load(output).checksum == expected.checksum
 

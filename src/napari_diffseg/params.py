@@ -86,7 +86,8 @@ class SegmentationParams(SelfDescribing):
     only_painted: str = param(
         "auto",
         "Only painted classes",
-        "'yes': every pixel goes to a class that was painted. 'no': what no scribble claims "
+        "'yes': every pixel goes to a class that was painted, or, if that is one alone, to it or "
+        "to the rest as a second. 'no': what no scribble claims "
         "keeps labels of its own. 'auto': yes as soon as two classes are painted.",
         choices=("auto", "yes", "no"),
         group="Scribbles",

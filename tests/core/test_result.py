@@ -11,6 +11,7 @@ import pytest
 
 from napari_diffseg import InputError, ParameterError, SegmentationParams, segment
 from napari_diffseg.core.groundwork import Groundwork
+from napari_diffseg.core.unpainted import without_scribbles
 
 
 def with_params(base, **changes):
@@ -110,11 +111,20 @@ def test_with_two_classes_every_pixel_is_one_of_them(base, scene, options, choic
     assert set(np.unique(result.labels)) == {1, 4}
 
 
-def test_one_class_alone_for_every_pixel_is_refused(base, scene, options):
+def test_of_one_class_alone_the_rest_is_one_more(base, scene, options):
     stroke = np.where(scene.strokes == 4, 4, 0)
-    with pytest.raises(InputError, match="Only class 4 is painted") as error:
-        with_params(base, only_painted="yes").correct(stroke, options=options)
-    assert "\n" not in str(error.value)
+    result = with_params(base, only_painted="yes").correct(stroke, options=options)
+    assert set(np.unique(result.labels)) == {4, 5}
+    assert ((result.labels == 4) == (scene.things == 1)).mean() > 0.95
+    assert not any("Only one class" in note for note in result.notes)
+
+
+def test_of_one_class_alone_a_note_says_what_to_do(base, scene, options):
+    one = base.correct(np.where(scene.strokes == 4, 4, 0), options=options)
+    assert any("Only one class is painted" in note for note in one.notes)
+    two = one.correct(scene.strokes, options=options)
+    assert not any("Only one class" in note for note in two.notes)
+    assert not any("Only one class" in note for note in without_scribbles(one).notes)
 
 
 def test_everything_painted_is_the_result(base, scene, options):

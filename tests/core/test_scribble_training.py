@@ -78,14 +78,13 @@ def test_the_same_run_twice_is_the_same(scene, params, options):
     assert [step.loss for step in first.history] == [step.loss for step in second.history]
 
 
-def test_one_class_alone_for_every_pixel_is_refused_before_training(
-    scene, params, options, monkeypatch
+def test_one_class_alone_for_every_pixel_is_refused_before_training_a_network(
+    scene, options, monkeypatch
 ):
-    monkeypatch.setattr(region_run, "start_head", None)
     monkeypatch.setattr(network_run, "train", None)
     stroke = np.where(scene.strokes == 4, 4, 0)
     with pytest.raises(InputError, match="Only class 4"):
-        run(scene, changed(params, only_painted="yes"), options, stroke)
+        run(scene, changed(PAPER, only_painted="yes"), options, stroke)
 
 
 def test_scribbles_that_cannot_be_used_are_refused_before_training(

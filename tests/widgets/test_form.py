@@ -81,7 +81,7 @@ def test_what_is_typed_but_is_no_allowed_number_is_marked(form, name, text):
 def test_writing_takes_the_focus_from_nobody(form, qtbot):
     form.native.show()
     qtbot.waitExposed(form.native)
-    typing = form.fields["learning_rate"].native
+    typing = form.fields["continuity_weight"].native
     typing.setFocus()
     form.write({"n_labels": 5, "seed": 3})
     assert form.values()["n_labels"] == 5

@@ -475,12 +475,18 @@ def test_presets_slider_and_form_agree(image, dock):
     assert dock.params().preset == "paper", "the last position is all, whatever there will be"
     assert dock.labels.number.text() == "all"
     dock.labels.slider.setValue(7)
+    assert dock.preset.currentData() == "paper", "how many labels are shown is no other method"
+    dock.params_form.write({"continuity_weight": 3.0})
     assert dock.preset.currentData() == "custom"
     dock.params_form.fields["seed"].value = 7
     dock.preset.setCurrentIndex(dock.preset.findData("default"))
     dock.preset.activated.emit(dock.preset.currentIndex())
     assert dock.params().preset == "default"
     assert dock.params().seed == 7
+    assert dock.labels.slider.maximum() == 16
+    assert dock.labels.number.text() == "auto", "no result says yet how many there are"
+    dock.labels.slider.setValue(16)
+    assert dock.params().n_labels == 16
 
 
 def test_custom_cannot_be_chosen(image, dock):
@@ -512,7 +518,7 @@ def real(viewer, monkeypatch, wait_for):
     viewer.add_image(pixels, name="waves")
     dock = viewer.window.add_plugin_dock_widget("napari-diffseg", "Segment")[1]
     small(dock)
-    dock.params_form.write({"region_size": 30, "n_labels": 0})
+    dock.params_form.write({"n_labels": 8})
     dock.segment_button.click()
     wait_for(lambda: dock.session.state is SessionState.DONE)
     (layer,) = labels_of(viewer)
@@ -556,10 +562,10 @@ def test_all_labels_come_back(real, wait_for):
     whole = layer.data.copy()
     dock.labels.slider.setValue(3)
     wait_for(lambda: layer.data.max() == 3)
-    dock.labels.slider.setValue(dock.labels.slider.maximum())
-    wait_for(lambda: "all that were found" in dock.status.text())
+    dock.labels.slider.setValue(8)
+    wait_for(lambda: layer.data.max() == whole.max())
     np.testing.assert_array_equal(layer.data, whole)
-    assert dock.labels.number.text() == "all"
+    assert dock.labels.number.text() == "8"
 
 
 def test_a_new_run_forgets_the_finished_one(viewer, image, dock, run, wait_for):
@@ -681,7 +687,7 @@ def test_more_labels_than_a_byte_can_count(make_napari_viewer_proxy, wait_for):
     dock = viewer.window.add_plugin_dock_widget("napari-diffseg", "Segment")[1]
     viewer.add_image(np.random.default_rng(0).random((64, 64)), name="cells")
     small(dock)
-    dock.params_form.write({"n_clusters": 300, "n_labels": 0, "region_size": 0})
+    dock.params_form.write({"n_clusters": 300, "n_labels": 300})
     dock.params_form.write({"min_region_size": 0})
     dock.segment_button.click()
     wait_for(lambda: is_at_rest(dock))

@@ -115,6 +115,8 @@ def learn(
     weight: float,
     smoothness: float,
     start: ClassHead | None = None,
+    *,
+    rest_is_one: bool = False,
 ) -> Iterator[ClassMap]:
     """Learn the classes of some scribbles, round by round.
 
@@ -133,6 +135,8 @@ def learn(
         Weight of continuity (μ).
     start : ClassHead, optional
         Classifier to start from; used where it has as many classes.
+    rest_is_one : bool
+        Whether all clusters that no scribble claims are one class together.
 
     Yields
     ------
@@ -141,6 +145,9 @@ def learn(
     """
     numbers = painted_classes(images)
     free = np.zeros(0, int) if clusters is None else unclaimed(images, clusters, smoothness)
+    if clusters is not None and rest_is_one:
+        together_as = np.where(np.isin(clusters.standing, free), free[:1], clusters.standing)
+        clusters, free = replace(clusters, standing=together_as), free[:1]
     n_painted, n_classes = len(numbers), len(numbers) + len(free)
     last = max(numbers)
     every = (*numbers, *range(last + 1, last + 1 + len(free)))

@@ -41,6 +41,10 @@ from napari_diffseg.images.windows import Window
 from napari_diffseg.parameters import Scalar
 from napari_diffseg.params import RunOptions, SegmentationParams
 
+_ONE_CLASS = (
+    "Only one class is painted, and the rest has labels of its own; paint the background too, or "
+    "set 'Only painted classes' (only_painted) to 'yes', which makes one class of the rest."
+)
 _FLEETING = ("seconds", "params", "axes", "rgb", "n_labels")
 """Facts of a run that its model has elsewhere, or that no two runs share."""
 
@@ -285,7 +289,10 @@ class Segmentation:
             weight = self.params.scribble_weight
             images = (image, *self.references)
             found = self.model.clusters
-            rounds = learn(images, found, clusters, weight, smoothness, before)
+            rest_is_one = self.params.only_painted == "yes"
+            rounds = learn(
+                images, found, clusters, weight, smoothness, before, rest_is_one=rest_is_one
+            )
             for index, classes in enumerate(rounds, start=1):
                 seconds = time.perf_counter() - start
                 facts = _facts(index, classes, seconds)
@@ -303,11 +310,13 @@ class Segmentation:
             labels = tidy(labels, self.params.min_region_size, ground, painted)
             classes = close_gaps(labels, classes, len(numbers))
             threads = torch.get_num_threads()
+        earlier = without_notes(self.notes, self.scribbles)
+        notes = (*earlier, *painted.notes, *_of_one(self.params, numbers))
         followed = replace(
             self,
             labels=labels,
             model=replace(self.model, classes=(classes.head, classes.numbers)),
-            notes=(*_without(self.notes, self.scribbles), *painted.notes),
+            notes=notes,
             seconds=time.perf_counter() - start,
             threads=threads,
             scribbles=painted,
@@ -372,10 +381,10 @@ def goes_only_to_painted(params: SegmentationParams, classes: tuple[int, ...]) -
     Raises
     ------
     InputError
-        It should, but one class alone is painted.
+        It should, but one class alone is painted, and the design knows of no rest.
     """
     n_classes = len(classes)
-    if params.only_painted == "yes" and n_classes == 1:
+    if params.only_painted == "yes" and n_classes == 1 and params.design == "published":
         raise InputError(
             f"Only class {classes[0]} is painted, and every pixel would get it; paint "
             "a second class, or set only_painted to 'auto'."
@@ -439,7 +448,14 @@ def _seen_first(ground: Groundwork, view: Window | None) -> tuple[list[Window], 
     return seen, [window for window in ground.windows if not is_seen(window)]
 
 
-def _without(notes: tuple[str, ...], scribbles: Scribbles | None) -> tuple[str, ...]:
+def _of_one(params: SegmentationParams, classes: tuple[int, ...]) -> tuple[str, ...]:
+    """Return what to know where one class alone is painted."""
+    if len(classes) != 1 or params.only_painted != "auto":
+        return ()
+    return (_ONE_CLASS,)
+
+
+def without_notes(notes: tuple[str, ...], scribbles: Scribbles | None) -> tuple[str, ...]:
     """Return the notes but for those of earlier scribbles."""
-    old = () if scribbles is None else scribbles.notes
+    old = () if scribbles is None else (*scribbles.notes, _ONE_CLASS)
     return tuple(note for note in notes if note not in old)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from napari_diffseg.core.result import Segmentation
+from napari_diffseg.core.result import Segmentation, without_notes
 
 
 def without_scribbles(segmentation: Segmentation) -> Segmentation:
@@ -32,7 +32,7 @@ def without_scribbles(segmentation: Segmentation) -> Segmentation:
         scribbles=None,
         classes=None,
         model=replace(segmentation.model, classes=None),
-        notes=tuple(note for note in segmentation.notes if note not in painted.notes),
+        notes=without_notes(segmentation.notes, painted),
     )
     merged = bare.with_n_labels(segmentation.params.n_labels)
     return replace(merged, seconds=time.perf_counter() - start)

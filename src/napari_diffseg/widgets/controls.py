@@ -195,7 +195,8 @@ class LabelsSlider(QWidget):
         with QSignalBlocker(self.slider):
             self.slider.setMaximum(max(most, self.FEWEST))
             self.slider.setValue(n_labels or (found if chooses and found else most))
-        self._write_number(0 if self._all_at_end and n_labels >= most else n_labels)
+        is_all = self._all_at_end and n_labels >= most
+        self._write_number(0 if is_all else n_labels or (found if chooses else 0))
 
     def _on_moved(self, position: int) -> None:
         at_end = position == self.slider.maximum()

@@ -186,7 +186,9 @@ class SegmentFace(QWidget):
         else:
             preset = params.preset
             chooses = params.design == "pretrained"
-            most = min(params.n_clusters, _MOST_LABELS) if chooses else params.n_clusters
+            most = params.n_clusters
+            if chooses:
+                most = min(most, max(_MOST_LABELS, params.n_labels))
             found = self._n_found
             self.labels.show_value(params.n_labels, most, found=found, chooses=chooses)
         with QSignalBlocker(self.preset):
