@@ -78,7 +78,8 @@ def test_leaves_with_one_painted_class_have_it_for_certain(ground, scribbles, le
     (window,) = ground.windows
     regions, answers = ground.answers(window, classes.head, 1.0, classes.painted(scribbles))
     counts = regions.painted(classes.painted(scribbles), 3)
-    alone = np.count_nonzero(counts, axis=1) == 1
+    enough = counts.sum(axis=1) >= 0.2 * regions.graph.areas
+    alone = (np.count_nonzero(counts, axis=1) == 1) & enough
     assert alone.sum() > 3
     np.testing.assert_allclose(answers[alone][counts[alone] > 0], 1)
 

@@ -213,9 +213,7 @@ def _own_labels(
     total = sum(float(one.graph.areas.sum()) for one in maps)
     found = []
     for regions, met in zip(maps, counts, strict=True):
-        painted = met[:, :n_painted]
-        given = np.where(painted.any(axis=1), painted.argmax(axis=1), -1)
-        answers = regions.spread(head, smoothness, given)
+        answers = regions.spread(head, smoothness, regions.given_by(met[:, :n_painted]))
         targets = np.eye(head.n_classes)[answers.argmax(axis=1)]
         weights = margins(answers) * regions.graph.areas / total
         step = -(-len(weights) * len(maps) // _MOST_LEARNED)

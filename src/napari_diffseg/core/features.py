@@ -53,6 +53,8 @@ N_COMPONENTS = 24
 _TILE = 768
 _COLOR_WEIGHT, _GRAY_WEIGHT = 1.0, 0.5  # of the colours beside the features
 _LAB_UNIT = 100.0
+_CLIPPED = (-0.2, 1.5)  # of intensities, 0 … 1 between their percentiles
+_DARK, _LEAST_GAMMA = 0.35, 0.5  # the median that intensities get by their power, if it is lower
 _BELOW, _ABOVE = -0.2, 1.2  # of the first component, as in the simulated images
 _LEVELS = (0.5, 99.5)
 _SMOOTHING = 1.5  # Gaussian σ of the features along z, in pixels
@@ -72,6 +74,8 @@ class Features:
         Mean of each colour channel.
     weights : tuple of float, (c,)
         How much the contrast of each channel counts.
+    gammas : tuple of float, (c,)
+        Power of the intensities of each channel, below 1 where most of the image is dark.
     axes : ndarray, (c, 1 to 3)
         Principal components of the colours.
     low, high : float
@@ -90,6 +94,7 @@ class Features:
     rgb: bool
     means: tuple[float, ...]
     weights: tuple[float, ...]
+    gammas: tuple[float, ...]
     axes: Floats
     low: float
     high: float
@@ -127,7 +132,10 @@ class Features:
         inputs : list of ndarray of float32, (d + 1, y, x) or (d + 1, z, y, x)
             What the stage makes of each sample.
         """
-        colors = [_colors(pixels[:, *whole(pixels.shape[1:])], rgb) for pixels, _ in samples]
+        gammas = _gammas(samples, rgb)
+        colors = [
+            _colors(pixels[:, *whole(pixels.shape[1:])], rgb, gammas) for pixels, _ in samples
+        ]
         counted = np.concatenate(
             [
                 one.reshape(len(one), -1) if valid is None else one[:, valid]
@@ -135,7 +143,7 @@ class Features:
             ],
             axis=1,
         )
-        stage = _of_colors(cls, counted, rgb, tuple(weights), space)
+        stage = _of_colors(cls, counted, rgb, tuple(weights), gammas, space)
         shares = [max(_MOST_MEASURED // len(samples), 1)] * len(samples)
         raw = [stage._raw(one, whole(one.shape[1:]), device) for one in colors]
         some = [
@@ -173,7 +181,7 @@ class Features:
         across = (halo(self.space)[0], 0, 0)[-len(window) :] if self.space.is_volume else 0
         thicker = grow(window, across, pixels.shape[1:])
         around = _around(thicker, pixels.shape[1:], max(SCALES))
-        colors = _colors(pixels[:, *around], self.rgb)
+        colors = _colors(pixels[:, *around], self.rgb, self.gammas)
         place = inside(thicker, around)
         features, edge = self._raw(colors, place, device)
         inputs = self._join(features, colors[:, *place], edge)
@@ -320,13 +328,31 @@ def _around(window: Window, shape: Sequence[int], scale: int) -> Window:
     return (*window[:-2], *plane)
 
 
-def _colors(pixels: Floats, rgb: bool) -> Floats:
+def _colors(pixels: Floats, rgb: bool, gammas: Sequence[float]) -> Floats:
     """Bring intensities to a scale on which equal steps look about equal."""
     if rgb:
         lab: Floats = rgb2lab(np.clip(pixels, 0, 1), channel_axis=0)
         return lab / np.float32(_LAB_UNIT)
-    clipped: Floats = np.clip(pixels, -0.2, 1.5)
+    clipped: Floats = np.clip(pixels, *_CLIPPED)
+    for channel, gamma in zip(clipped, gammas, strict=True):
+        if gamma != 1:
+            np.copyto(channel, np.sign(channel) * np.abs(channel) ** np.float32(gamma))
     return clipped
+
+
+def _gammas(samples: Sequence[tuple[Pixels, Mask | None]], rgb: bool) -> tuple[float, ...]:
+    """Choose a power for each channel: where most of the image is dark, steps there count more.
+
+    As photons are counted: on the square root of their number noise is the same everywhere.
+    """
+    n_channels = samples[0][0].shape[0]
+    if rgb:
+        return (1.0,) * n_channels
+    share = max(_MOST_MEASURED // len(samples), 1)
+    some = [_some(pixels[:, *whole(pixels.shape[1:])], valid, share) for pixels, valid in samples]
+    medians = np.median(np.concatenate(some, axis=1), axis=1).clip(1e-3, 1 - 1e-3)
+    powers = np.log(_DARK) / np.log(medians)
+    return tuple(powers.clip(_LEAST_GAMMA, 1.0).tolist())
 
 
 def _along(values: Sequence[float], colors: Floats) -> Floats:
@@ -334,7 +360,12 @@ def _along(values: Sequence[float], colors: Floats) -> Floats:
 
 
 def _of_colors(
-    cls: type[Features], colors: Floats, rgb: bool, weights: tuple[float, ...], space: Space
+    cls: type[Features],
+    colors: Floats,
+    rgb: bool,
+    weights: tuple[float, ...],
+    gammas: tuple[float, ...],
+    space: Space,
 ) -> Any:
     """Measure the colours ``(c, n)``: mean, spread, principal components and their range."""
     means = colors.mean(axis=1, dtype=np.float64)
@@ -351,6 +382,7 @@ def _of_colors(
         rgb=rgb,
         means=tuple(means.tolist()),
         weights=weights,
+        gammas=gammas,
         axes=axes.astype(np.float32),
         low=float(low),
         high=float(max(high, low + 1e-3)),

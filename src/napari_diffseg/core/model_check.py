@@ -51,11 +51,11 @@ def _check_ranges(ranges: IntensityRange) -> None:
 
 def _check_stage(stage: Features, n_channels: int, rgb: bool) -> None:
     n_seen = N_FEATURES * len(SCALES)
-    if (len(stage.means), len(stage.weights)) != (n_channels, n_channels):
+    if {len(stage.means), len(stage.weights), len(stage.gammas)} != {n_channels}:
         raise ValueError("channels of the first stage")
     if stage.rgb != rgb or (rgb and n_channels != 3):
         raise ValueError("colours")
-    if any(weight <= 0 for weight in stage.weights):
+    if any(not 0 < one < np.inf for one in (*stage.weights, *stage.gammas)):
         raise ValueError("weights of the channels")
     shapes = stage.axes.shape, stage.centres.shape, stage.projection.shape[1:]
     if shapes != ((n_channels, min(n_channels, N_CHANNELS)), (n_seen,), (n_seen,)):

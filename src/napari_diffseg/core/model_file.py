@@ -297,6 +297,7 @@ def _read_stage(arrays: Arrays, said: Mapping[str, Any], space: Space) -> Featur
         rgb=bool(said["rgb"]),
         means=tuple(map(float, said["means"])),
         weights=tuple(map(float, said["weights"])),
+        gammas=tuple(map(float, said["gammas"])),
         axes=arrays[_STAGE + "axes"],
         low=float(said["low"]),
         high=float(said["high"]),

@@ -13,6 +13,8 @@ from napari_diffseg.core.features import Features
 from napari_diffseg.images.leaves import Leaves, find_leaves, leaf_means, sides_of
 from napari_diffseg.images.region_graph import RegionGraph
 
+_GIVEN_FROM = 0.2  # share of a leaf that is painted
+
 Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.integer[Any]]
 
@@ -62,9 +64,16 @@ class RegionMap:
         return counts.reshape(n_leaves, n_classes)
 
     def given(self, classes: Integers, n_classes: int) -> Integers:
-        """Return the index of the class that most painted pixels of each leaf have; or −1."""
-        counts = self.painted(classes, n_classes)
-        found: Integers = np.where(counts.any(axis=1), counts.argmax(axis=1), -1)
+        """Return the index of the class that each leaf is painted with; −1 where too little is."""
+        return self.given_by(self.painted(classes, n_classes))
+
+    def given_by(self, counts: Integers) -> Integers:
+        """Return the class that most painted pixels of each leaf have, ``(n, k)`` → ``(n,)``.
+
+        A leaf that a stroke only grazes is evidence, not given: −1.
+        """
+        enough = counts.sum(axis=1) >= np.maximum(_GIVEN_FROM * self.graph.areas, 1)
+        found: Integers = np.where(enough, counts.argmax(axis=1), -1)
         return found
 
     def spread(self, head: ClassHead, smoothness: float, given: Integers | None = None) -> Floats:
