@@ -86,7 +86,7 @@ class Coloring:
             self._order = np.arange(n)
             return
         step = -(-labels.size // _MOST_COMPARED)
-        before = self._order[np.minimum(shown.reshape(-1)[::step], n - 1).astype(np.int64)]
+        before = self._order[np.minimum(shown.reshape(-1)[::step].astype(np.int64), n - 1)]
         after = labels.reshape(-1)[::step].astype(np.int64)
         pairs = np.bincount(after * n + before, minlength=n * n).reshape(n, n)
         taken = self._taken()
