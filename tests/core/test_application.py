@@ -59,7 +59,7 @@ def test_the_windows_are_the_image_and_read_no_more_than_their_surroundings(
     assert len(reads) == 9
     assert max(reads) <= (256 + 2 * MARGIN) ** 2
     # What lies beyond the margin is felt in next to no pixel.
-    assert (labels != whole).mean() < 1e-3
+    assert (labels != whole).mean() < 2e-3
 
 
 def test_the_labels_do_not_depend_on_how_the_image_is_stored(model, scene, options):

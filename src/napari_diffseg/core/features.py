@@ -16,7 +16,7 @@ the whole image: so a window gives what the whole image gives.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
@@ -27,7 +27,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 from skimage.color import rgb2lab
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -35,7 +35,7 @@ from napari_diffseg.core.feature_net import N_CHANNELS, N_FEATURES, STRIDE, Feat
 from napari_diffseg.images.intensity import Pixels
 from napari_diffseg.images.leaves import color_slope
 from napari_diffseg.images.space import PLANE, Space
-from napari_diffseg.images.windows import Shape, Window, grow, inside, tiles, whole
+from napari_diffseg.images.windows import Shape, Window, grow, inside, size, tiles, whole
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -59,6 +59,7 @@ _BELOW, _ABOVE = -0.2, 1.2  # of the first component, as in the simulated images
 _LEVELS = (0.5, 99.5)
 _SMOOTHING = 1.5  # Gaussian σ of the features along z, in pixels
 _EDGE_SHARE = 0.5  # of the network's edges in the strength of a boundary; the rest is colour
+_LEAST_MEASURED = 1000  # where there are so many
 _MOST_MEASURED = 60_000  # pixels that the components of the features are measured on
 
 
@@ -144,23 +145,18 @@ class Features:
             axis=1,
         )
         stage = _of_colors(cls, counted, rgb, tuple(weights), gammas, space)
-        shares = [max(_MOST_MEASURED // len(samples), 1)] * len(samples)
-        raw = [stage._raw(one, whole(one.shape[1:]), device) for one in colors]
-        some = [
-            _some(features, valid, share)
-            for (features, _), (_, valid), share in zip(raw, samples, shares, strict=True)
-        ]
-        stage = _with_projection(stage, np.concatenate(some, axis=1))
-        slopes = [color_slope(stage._scaled(one), space) for one in colors]
-        stage = replace(
-            stage,
-            slope=_mean(slopes, [valid for _, valid in samples]),
-            edge=_mean([edge for _, edge in raw], [valid for _, valid in samples]),
-        )
+        seen = [list(stage._see(one, whole(one.shape[1:]), device)) for one in colors]
+        valids = [valid for _, valid in samples]
+        n_pixels = sum(one[0].size for one in colors)
+        some = _some_of(seen, valids, max(int((n_pixels / _MOST_MEASURED) ** 0.5), 1))
+        stage = _with_projection(stage, some)
         inputs = [
-            stage._join(features, one, edge)
-            for (features, edge), one in zip(raw, colors, strict=True)
+            stage._join(tiles_of, one, one.shape[1:])
+            for tiles_of, one in zip(seen, colors, strict=True)
         ]
+        slopes = [color_slope(stage._scaled(one), space) for one in colors]
+        edges = [one[-1] for one in inputs]
+        stage = replace(stage, slope=_mean(slopes, valids), edge=_mean(edges, valids))
         return stage, inputs
 
     @property
@@ -183,8 +179,7 @@ class Features:
         around = _around(thicker, pixels.shape[1:], max(SCALES))
         colors = _colors(pixels[:, *around], self.rgb, self.gammas)
         place = inside(thicker, around)
-        features, edge = self._raw(colors, place, device)
-        inputs = self._join(features, colors[:, *place], edge)
+        inputs = self._join(self._see(colors, place, device), colors[:, *place], size(thicker))
         return inputs[:, *inside(window, thicker)]
 
     def strength(self, inputs: Floats) -> Floats:
@@ -220,36 +215,103 @@ class Features:
         shown[1:].clip(-1, 1, out=shown[1:])
         return shown
 
-    def _raw(self, colors: Floats, place: Window, device: torch.device) -> tuple[Floats, Floats]:
-        """Return the features ``96 (z) y x`` of a place in a part of an image, and its edges."""
+    def _see(self, colors: Floats, place: Window, device: torch.device) -> Iterator[_SeenTile]:
+        """Yield what the network sees of a place in a part of an image, tile by tile."""
         shown = self._components(colors)
-        shape = tuple(side.stop - side.start for side in place)
-        features = np.empty((N_FEATURES * len(SCALES), *shape), np.float32)
-        edges = np.empty(shape, np.float32)
         network = shipped_network(device)
         for tile in tiles(place[-2:], _TILE):
-            to: Any = (..., *inside(tile, place[-2:]))
+            to = inside(tile, place[-2:])
             if not self.space.is_volume:
-                _see_tile(network, shown, tile, device, features[to], edges[to])
+                yield _see_tile(network, shown, tile, to, device)
                 continue
-            for z in range(shape[0]):
-                plane = shown[:, place[0].start + z]
-                _see_tile(network, plane, tile, device, features[:, z][to], edges[z][to])
-        return features, edges
+            for z in range(place[0].start, place[0].stop):
+                at = (z - place[0].start, *to)
+                yield _see_tile(network, shown[:, z], tile, at, device)
 
-    def _join(self, features: Floats, colors: Floats, edge: Floats) -> Floats:
+    def _join(self, seen: Iterable[_SeenTile], colors: Floats, shape: Shape) -> Floats:
         """Put the inputs together, and smooth them along z where planes are near."""
-        p, shape = len(self.projection), features.shape[1:]
+        p = len(self.projection)
         inputs = np.empty((self.n_inputs + 1, *shape), np.float32)
-        flat = inputs.reshape(len(inputs), -1)
-        np.matmul(self.projection, features.reshape(len(features), -1), out=flat[:p])
-        flat[:p] -= (self.projection @ self.centres)[:, None]
+        for tile in seen:
+            to: Any = (slice(None), *tile.place)
+            tile.project(self.projection, inputs[:p][to])
+            inputs[-1][to[1:]] = tile.edges.numpy()
+        inputs[:p] -= _along((self.projection @ self.centres).tolist(), inputs)
         inputs[p:-1] = self._scaled(colors) * np.float32(self._color_weight)
-        inputs[-1] = edge
         if self.space.is_dense:
             sigma = self.space.along(_SMOOTHING)[0]
             gaussian_filter1d(inputs, sigma, axis=1, output=inputs, truncate=3.0)
         return inputs
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _SeenTile:
+    """What the network sees of one tile.
+
+    Attributes
+    ----------
+    place : tuple of (int or slice)
+        Where the tile lies in what is asked for; of volumes with its plane.
+    maps : list of (Tensor, tuple of slice)
+        For each scale the features ``1 32 y x`` at that scale, and where the tile lies in them,
+        in pixels of the image.
+    edges : Tensor, y x
+    """
+
+    place: tuple[Any, ...]
+    maps: list[tuple[Tensor, Window]]
+    edges: Tensor
+
+    @torch.no_grad()
+    def project(self, projection: Floats, out: Floats) -> None:
+        """Write the components ``p y x`` of the features; before they are enlarged, for speed."""
+        written = torch.from_numpy(out)
+        for number, ((features, place), scale) in enumerate(zip(self.maps, SCALES, strict=True)):
+            own = projection[:, number * N_FEATURES : (number + 1) * N_FEATURES]
+            weights = torch.from_numpy(np.ascontiguousarray(own)).to(features.device)
+            found = functional.conv2d(features, weights[:, :, None, None])
+            if scale > 1:
+                found = functional.interpolate(
+                    found, scale_factor=scale, mode="bilinear", align_corners=False
+                )
+            at: Any = (0, slice(None), *place)
+            part = found[at].cpu()
+            if number == 0:
+                written.copy_(part)
+            else:
+                written += part
+
+    def some(self, step: int, valid: Mask | None) -> Floats:
+        """Return the features of every n-th counted pixel along each axis, ``(96, n)``."""
+        height, width = self.edges.shape
+        rows, columns = (np.arange(step // 2, n, step) for n in (height, width))
+        found = [
+            features[0][:, (place[0].start + rows) // scale][
+                :, :, (place[1].start + columns) // scale
+            ]
+            for (features, place), scale in zip(self.maps, SCALES, strict=True)
+        ]
+        flat = torch.cat(found).flatten(1).cpu().numpy()
+        if valid is None:
+            return flat
+        counted = valid[self.place][rows][:, columns].ravel()
+        chosen: Floats = flat[:, counted]
+        return chosen
+
+
+def _some_of(
+    seen: Sequence[Sequence[_SeenTile]], valids: Sequence[Mask | None], step: int
+) -> Floats:
+    """Return the features of every n-th counted pixel of all samples; of all where few count."""
+    found = [
+        tile.some(step, valid)
+        for tiles_of, valid in zip(seen, valids, strict=True)
+        for tile in tiles_of
+    ]
+    some: Floats = np.concatenate(found, axis=1)
+    if some.shape[1] < _LEAST_MEASURED and step > 1:
+        return _some_of(seen, valids, 1)
+    return some
 
 
 def halo(space: Space) -> Shape:
@@ -288,31 +350,23 @@ def shipped_network(device: torch.device) -> FeatureNet:
 
 @torch.no_grad()
 def _see_tile(
-    network: FeatureNet,
-    shown: Floats,
-    tile: Window,
-    device: torch.device,
-    features: Floats,
-    edges: Floats,
-) -> None:
-    """Write the features ``96 y x`` and edges of a tile of components ``3 y x``."""
-    for number, scale in enumerate(SCALES):
+    network: FeatureNet, shown: Floats, tile: Window, to: tuple[Any, ...], device: torch.device
+) -> _SeenTile:
+    """Look at a tile of components ``3 y x``, at all scales."""
+    maps: list[tuple[Tensor, Window]] = []
+    edges = torch.zeros(0)
+    for scale in SCALES:
         around = _around(tile, shown.shape[1:], scale)
         part = torch.from_numpy(np.ascontiguousarray(shown[:, *around]))[None].to(device)
         missing = [-length % (STRIDE * scale) for length in part.shape[-2:]]
         part = functional.pad(part, (0, missing[1], 0, missing[0]), mode="replicate")
         seen = functional.avg_pool2d(part, scale) if scale > 1 else part
         found, logits = network(seen.contiguous(memory_format=torch.channels_last))
-        found = functional.normalize(found, dim=1)
-        if scale > 1:
-            found = functional.interpolate(
-                found, scale_factor=scale, mode="bilinear", align_corners=False
-            )
-        place: Any = inside(tile, around)
-        rows = slice(number * N_FEATURES, (number + 1) * N_FEATURES)
-        torch.from_numpy(features[rows]).copy_(found[0, :, *place])
+        place = inside(tile, around)
+        maps.append((functional.normalize(found, dim=1), place))
         if scale == 1:
-            torch.from_numpy(edges).copy_(logits[0, 0, *place].sigmoid())
+            edges = logits[0, 0, *place].sigmoid().cpu()
+    return _SeenTile(to, maps, edges)
 
 
 def _around(window: Window, shape: Sequence[int], scale: int) -> Window:
