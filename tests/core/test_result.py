@@ -362,3 +362,15 @@ def test_every_label_has_the_number_that_it_had_in_the_previews(base, scene, opt
     numbers = result.preview_numbers
     for label in np.unique(result.labels):
         assert numbers[label - 1] == label
+
+
+def test_of_one_class_that_covers_everything_nothing_is_left(base, scene, options):
+    everything = np.full(scene.image.shape, 3)
+    result = with_params(base, only_painted="yes").correct(everything, options=options)
+    assert set(np.unique(result.labels)) == {3}
+
+
+def test_more_labels_than_kinds_is_said(base):
+    many = base.with_n_labels(1000)
+    assert any("1000 labels were asked for" in note for note in many.notes)
+    assert not any("were asked for" in note for note in many.with_n_labels(2).notes)

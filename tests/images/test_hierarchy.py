@@ -122,3 +122,13 @@ def test_means_that_are_all_equally_far_apart_end_in_one(n):
     hierarchy = ClusterHierarchy.build(np.eye(n), np.ones(n, int))
     assert len(hierarchy.merges) == n - 1
     assert len(np.unique(hierarchy.at_most(1))) == 1
+
+
+def test_what_is_not_there_joins_what_it_is_most_like():
+    means = np.array([[0.0], [5.0], [4.8], [0.3]])
+    hierarchy = ClusterHierarchy.build(means, np.array([10, 10, 0, 0]))
+    assert hierarchy.at_most(2).tolist() == [0, 1, 1, 0]
+    rows, clusters = np.array([[0.0], [5.0], [4.8]]), np.array([0, 1, 2])
+    present = np.array([True, True, False])
+    found = ClusterHierarchy.of_regions(rows, clusters, np.full(3, 50.0), 3, present)
+    assert found.at_most(2).tolist() == [0, 1, 1]

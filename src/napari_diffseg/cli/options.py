@@ -253,8 +253,6 @@ def _add_specs(parser: argparse.ArgumentParser, specs: Iterable[ParameterSpec]) 
         facts = f"{spec.range_text}; default {spec.default}"
         if paper[spec.name] != spec.default:
             facts += f", paper {paper[spec.name]}"
-        if spec.design:
-            facts += f"; with --design {spec.design} only"
         _add_spec(groups[spec.group], spec, facts)
 
 
@@ -268,6 +266,8 @@ def _add_spec(group: argparse._ArgumentGroup, spec: ParameterSpec, facts: str) -
         return
     symbol = f"{spec.symbol}: " if spec.symbol else ""
     unit = f" {spec.unit}" if spec.unit else ""
+    if spec.design:
+        unit += f"; with --design {spec.design} only"
     # The bounds are checked by the dataclass alone, so that every door gives the same
     # sentence; argparse only turns text into numbers. A % would be a format to it.
     group.add_argument(

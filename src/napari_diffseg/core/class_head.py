@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -106,7 +107,7 @@ class ClassHead:
 
     def of_rows(self, rows: Floats) -> Floats:
         """Return the probabilities ``(n, k)`` of rows ``(n, d)``."""
-        with _blas().limit(limits=1, user_api="blas"):
+        with _one_at_a_time, _blas().limit(limits=1, user_api="blas"):
             response = beside_clusters(rows, self.clusters) @ self.weights[:-1] + self.weights[-1]
         probabilities: Floats = softmax(response, axis=1)
         return probabilities
@@ -153,7 +154,7 @@ def fit_head(
         return float(surprise + decay * (weights[:-1] ** 2).sum()), slope.ravel()
 
     first = np.zeros(shape) if start is None else start.weights
-    with _blas().limit(limits=1, user_api="blas"):
+    with _one_at_a_time, _blas().limit(limits=1, user_api="blas"):
         found = minimize(
             loss,
             first.ravel(),
@@ -162,6 +163,10 @@ def fit_head(
             options={"maxiter": _MOST_STEPS, "ftol": _ENOUGH},
         )
     return ClassHead(found.x.reshape(shape), float(found.fun), clusters)
+
+
+_one_at_a_time = RLock()
+"""The limit is one for the whole program: two that overlapped would leave it behind."""
 
 
 @cache

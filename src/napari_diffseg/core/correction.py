@@ -145,7 +145,7 @@ def learn(
     """
     numbers = painted_classes(images)
     free = np.zeros(0, int) if clusters is None else unclaimed(images, clusters, smoothness)
-    if clusters is not None and rest_is_one:
+    if clusters is not None and rest_is_one and free.size:
         together_as = np.where(np.isin(clusters.standing, free), free[:1], clusters.standing)
         clusters, free = replace(clusters, standing=together_as), free[:1]
     n_painted, n_classes = len(numbers), len(numbers) + len(free)
@@ -193,7 +193,9 @@ def unclaimed(images: Sequence[Painted], clusters: Clusters, smoothness: float) 
             near = image.ground.near(window)
             found = clusters.of(regions, smoothness)[regions.leaves[inside(window, near)]]
             if image is images[0]:
-                areas += np.bincount(found.ravel(), minlength=q)
+                valid = image.ground.plane.valid
+                counted = found.ravel() if valid is None else found[valid[window]]
+                areas += np.bincount(counted, minlength=q)
             here = classes[window]
             np.add.at(met, (here[here >= 0], found[here >= 0]), 1)
     shares = met / np.maximum(met.sum(axis=1, keepdims=True), 1)

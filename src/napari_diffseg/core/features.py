@@ -154,7 +154,8 @@ class Features:
             stage._join(tiles_of, one, one.shape[1:])
             for tiles_of, one in zip(seen, colors, strict=True)
         ]
-        slopes = [color_slope(stage._scaled(one), space) for one in colors]
+        p, weight = len(stage.projection), np.float32(stage._color_weight)
+        slopes = [color_slope(one[p:-1] / weight, space) for one in inputs]
         edges = [one[-1] for one in inputs]
         stage = replace(stage, slope=_mean(slopes, valids), edge=_mean(edges, valids))
         return stage, inputs
@@ -336,7 +337,7 @@ def shipped_network(device: torch.device) -> FeatureNet:
     from safetensors.torch import load
 
     with torch.random.fork_rng(devices=()):  # torch fills new layers from the caller's numbers
-        network = FeatureNet()
+        network = FeatureNet().float()  # whatever torch's default is at this moment
     known = {name: value.float() for name, value in load(_weights()).items()}
     network.load_state_dict(known, strict=False)
     network.eval()

@@ -16,7 +16,7 @@ from napari_diffseg.core.clustering import hierarchy_of, learn_clusters, start_h
 from napari_diffseg.core.correction import Painted
 from napari_diffseg.core.groundwork import Groundwork, cluster_steps
 from napari_diffseg.core.region_map import RegionMap
-from napari_diffseg.core.result import Segmentation
+from napari_diffseg.core.result import Segmentation, goes_only_to_painted
 from napari_diffseg.core.run import PreviewPlane, Run
 from napari_diffseg.core.training import Command, Iteration, StopReason
 from napari_diffseg.images.labels import Clusters, LabelNumbers
@@ -27,7 +27,8 @@ Floats = NDArray[np.floating[Any]]
 def region_run(run: Run) -> Generator[Iteration, Command | None, Segmentation]:
     """Find clusters without scribbles; then, where something is painted, the classes."""
     reading = run.reading
-    result = yield from _unsupervised(run, with_labels=not reading.classes)
+    only_painted = bool(reading.classes) and goes_only_to_painted(run.params, reading.classes)
+    result = yield from _unsupervised(run, with_labels=not only_painted)
     if not reading.classes:
         return replace(result.with_n_labels(run.params.n_labels), seconds=run.seconds)
     corrected = yield from result.follow_steps(reading.painted[0], options=run.options)

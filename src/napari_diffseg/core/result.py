@@ -45,6 +45,7 @@ _ONE_CLASS = (
     "Only one class is painted, and the rest has labels of its own; paint the background too, or "
     "set 'Only painted classes' (only_painted) to 'yes', which makes one class of the rest."
 )
+_FEWER = " kinds were found; more are looked for with a higher n_clusters."
 _FLEETING = ("seconds", "params", "axes", "rgb", "n_labels")
 """Facts of a run that its model has elsewhere, or that no two runs share."""
 
@@ -201,7 +202,12 @@ class Segmentation:
         clusters = self._found()
         labels, numbers = label_clusters(clusters, model.standing, self.ground.plane.valid)
         model = replace(model, numbers=numbers)
-        merged = replace(self, labels=labels, params=params, model=model, clusters=clusters)
+        notes = tuple(note for note in self.notes if not note.endswith(_FEWER))
+        if int(labels.max()) < n_labels and self.model.head is not None:
+            notes += (f"{n_labels} labels were asked for, but {int(labels.max())}{_FEWER}",)
+        merged = replace(
+            self, labels=labels, params=params, model=model, clusters=clusters, notes=notes
+        )
         return merged.with_provenance()
 
     def correct(self, scribbles: ArrayLike, *, options: RunOptions | None = None) -> Segmentation:

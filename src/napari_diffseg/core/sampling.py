@@ -190,6 +190,10 @@ def sample_places(
         window = window_around(middle, size, shape)
         if window not in windows and (valid is None or valid[window].any()):
             windows.append(window)
+    if not windows and valid is not None and valid.any():
+        # Too few pixels count for one of those that were looked at to be among them.
+        first = np.unravel_index(int(valid.argmax()), shape)
+        windows.append(window_around([int(at) for at in first], size, shape))
     return windows
 
 

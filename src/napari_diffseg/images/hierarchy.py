@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.floating[Any]]
 
 _SIZE_POWER = 0.15  # 1 would be Ward's method, which parts what is large before what is unlike
-_TINY = 1e-300
+_TINY, _WEIGHTLESS = 1e-300, 1e-9
 _UNLIKE = 0.6  # cost of a join, in units of the inputs' variance, from which two kinds are unlike
 _FEWEST, _MOST = 2, 12  # labels that `ClusterHierarchy.n_kinds` chooses among
 
@@ -67,10 +67,11 @@ class ClusterHierarchy:
         Those that are not present, ``(q,)``, join before the rest.
         """
         sizes = np.bincount(clusters, areas, minlength=n_clusters)
+        sums = [np.bincount(clusters, areas * one, minlength=n_clusters) for one in rows.T]
+        means = np.stack(sums, axis=1) / np.maximum(sizes, 1)[:, None]
         if present is not None:
             sizes = np.where(present, np.maximum(sizes, 1), 0)
-        sums = [np.bincount(clusters, areas * one, minlength=n_clusters) for one in rows.T]
-        return cls.build(np.stack(sums, axis=1) / np.maximum(sizes, 1)[:, None], sizes)
+        return cls.build(means, sizes)
 
     @classmethod
     def build(cls, means: Floats, sizes: NDArray[Any]) -> Self:
@@ -142,5 +143,6 @@ def _costs(means: Floats, mass: Floats, one: int) -> Floats:
     """Return what it costs to join one cluster with each other."""
     apart = ((means - means[one]) ** 2).sum(axis=1)
     size = mass * mass[one] / np.maximum(mass + mass[one], _TINY)
-    cost: Floats = apart * size**_SIZE_POWER
+    # What has no weight joins what it is most like, at next to no cost.
+    cost: Floats = apart * np.maximum(size**_SIZE_POWER, _WEIGHTLESS)
     return cost
