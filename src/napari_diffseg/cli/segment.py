@@ -132,9 +132,12 @@ def _facts(result: Segmentation) -> str:
     facts = ""
     if result.scribbles is not None:
         facts += f", {len(result.painted_classes)} of them painted"
-    if result.classes is None:  # else the rounds of the correction came after the iterations
+    # With strokes the rounds of the correction came after the iterations.
+    if result.classes is None and result.params.n_iterations > 1:
         facts += f", {len(result.history)} of {result.params.n_iterations} iterations"
         facts += f" ({result.stop_reason.value})"
+    if result.classes is None and result.params.n_labels == 0 and result.model.head is not None:
+        facts += ", as many as are clearly unlike"
     return facts
 
 

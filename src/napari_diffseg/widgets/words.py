@@ -100,13 +100,18 @@ def result_in_words(segmentation: Segmentation) -> str:
     """Return what came out, how long it took, why it ended, and what to know of it."""
     labels = count_in_words(segmentation.n_labels, "label")
     time = duration_in_words(segmentation.seconds)
-    iterations = count_in_words(len(segmentation.history), "iteration")
+    facts = []
+    if segmentation.params.n_iterations > 1:
+        facts.append(count_in_words(len(segmentation.history), "iteration"))
     n_others = len(segmentation.references)
-    planes = f", learned from {n_others + 1} planes" if n_others else ""
+    if n_others:
+        facts.append(f"learned from {n_others + 1} planes")
     reason = segmentation.stop_reason
     # That all iterations were done is what one expects; only another end is worth a word.
-    why = "" if reason.name == "ITERATIONS" else f": {reason.value}"
-    done = f"Done: {labels} in {time} ({iterations}{planes}{why})."
+    if reason.name != "ITERATIONS":
+        facts.append(reason.value)
+    more = f" ({', '.join(facts)})" if facts else ""
+    done = f"Done: {labels} in {time}{more}."
     return " ".join([done, *segmentation.notes])
 
 
