@@ -49,7 +49,7 @@ def make_scene(height: int = 96, width: int = 128) -> Scene:
     return Scene((np.array([0.2, 0.5, 0.85])[things] + noise).astype(np.float32), things)
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def small_windows():
     """Labels go through an image in smaller windows, so that small images have several."""
     with pytest.MonkeyPatch.context() as patch:
