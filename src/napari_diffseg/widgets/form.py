@@ -53,7 +53,7 @@ class ParameterForm:
         rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         self._headings: dict[str, QLabel] = {}
         for spec in self._specs.values():
-            if spec.group not in self._headings:
+            if spec.group and spec.group not in self._headings:
                 heading = self._headings[spec.group] = QLabel(f"<b>{spec.group}</b>")
                 rows.addRow(heading)
             field = self._fields[spec.name] = self._make_field(spec)
