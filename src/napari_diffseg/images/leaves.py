@@ -27,9 +27,6 @@ Leaves = NDArray[np.int32]
 BLUR = 1.5
 """Gaussian σ of the colours before their slope is taken, in pixels."""
 
-REACH = 8
-"""Pixels around within which the strength of the boundary at a pixel is decided."""
-
 
 def color_slope(colors: Floats, space: Space) -> Floats:
     """Return the length of the gradient of smoothed colours, per pixel.
