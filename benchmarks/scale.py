@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from benchmarks.machine import peak_memory_mb, reset_peak_memory, write_results
 from napari_diffseg import RunOptions, segment, segment_steps
-from napari_diffseg.core.feature_net import N_CHANNELS
-from napari_diffseg.core.features import SCALES, shipped_network
+from napari_diffseg.core.features.extraction import SCALES, shipped_network
+from napari_diffseg.core.features.network import N_CHANNELS
 from napari_diffseg.sample_data.simulated import simulated_nuclei
 
 CPU = torch.device("cpu")

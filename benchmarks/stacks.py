@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from benchmarks.machine import peak_memory_mb, resident_memory_mb
 from benchmarks.strokes import strokes
 from napari_diffseg import DiffSegError, Model, RunOptions, SegmentationParams, train
+from napari_diffseg.batch.run import apply_stack
 from napari_diffseg.sample_data.simulated import simulated_nuclei
-from napari_diffseg.stack.run import apply_stack
 
 PIECE = 512
 N_PIECES = 3

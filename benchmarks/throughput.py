@@ -23,7 +23,7 @@ from benchmarks.machine import merge_results
 from benchmarks.scale import bare_convolutions
 from benchmarks.stacks import KINDS, ONE_THREAD, PIECE, model_of, write_frames
 from napari_diffseg import Model
-from napari_diffseg.stack.run import apply_stack
+from napari_diffseg.batch.run import apply_stack
 
 MEGAPIXELS = PIECE * PIECE / 1e6
 

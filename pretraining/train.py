@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
 
-from napari_diffseg.core.feature_net import FIRST_LAYER, FeatureNet
+from napari_diffseg.core.features.network import FIRST_LAYER, FeatureNet
 from pretraining.images import simulate_images
 from pretraining.scenes import N_CLASSES
 

@@ -20,9 +20,9 @@ from napari_diffseg.sample_data.layers import simulated_stack
 from napari_diffseg.sample_data.multichannel import PIXEL_SIZE, simulated_cells
 from napari_diffseg.sample_data.simulated import simulated_nuclei
 from napari_diffseg.sample_data.simulated_volume import VOXEL_SIZE, simulated_volume
-from napari_diffseg.widgets.axes_reading import Extent
-from napari_diffseg.widgets.placement import camera_of
-from napari_diffseg.widgets.region import RegionKind, RegionWish
+from napari_diffseg.widgets.image.axes_reading import Extent
+from napari_diffseg.widgets.region.placement import camera_of
+from napari_diffseg.widgets.region.region import RegionKind, RegionWish
 
 SIZE = (1110, 590)
 FEW = 4

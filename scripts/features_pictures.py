@@ -16,7 +16,7 @@ from skimage.io import imsave
 from skimage.segmentation import mark_boundaries
 
 from napari_diffseg import segment
-from napari_diffseg.core.features import N_COMPONENTS
+from napari_diffseg.core.features.extraction import N_COMPONENTS
 from pretraining.images import simulate_images
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from napari_window import Window
 
-from napari_diffseg.widgets.placement import camera_of
+from napari_diffseg.widgets.region.placement import camera_of
 
 SIZE = (1110, 640)
 PAINTED, DEEP = 26, 28

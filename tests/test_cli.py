@@ -21,7 +21,7 @@ import napari_diffseg
 from napari_diffseg import cli
 from napari_diffseg.cli import machine, options
 from napari_diffseg.core import segmentation
-from napari_diffseg.core.training import Command, Iteration
+from napari_diffseg.core.published.training import Command, Iteration
 from napari_diffseg.io.reading import read_image
 from napari_diffseg.params import PRESETS, SegmentationParams
 

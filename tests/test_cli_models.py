@@ -19,10 +19,10 @@ from PIL import Image
 from tqdm import tqdm
 
 from napari_diffseg import Model, SegmentationParams, cli, train
+from napari_diffseg.batch import run
 from napari_diffseg.cli import options
-from napari_diffseg.core.training import Command
-from napari_diffseg.io.label_store import LabelStore
-from napari_diffseg.stack import run
+from napari_diffseg.core.published.training import Command
+from napari_diffseg.io.label_files.label_store import LabelStore
 
 SMALL = ["--n-clusters", "6", "--n-iterations", "4", "--threads", "1"]
 N_FRAMES, SIDE = 6, 48

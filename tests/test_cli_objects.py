@@ -9,12 +9,12 @@ import tifffile
 from PIL import Image
 
 from napari_diffseg import ObjectParams, cli, measure, objects
-from napari_diffseg.images.pixel_size import PixelSize
+from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.io.frames import open_frames
-from napari_diffseg.io.label_store import LabelStore
-from napari_diffseg.io.provenance import read_provenance
+from napari_diffseg.io.label_files.label_store import LabelStore
+from napari_diffseg.io.label_files.provenance import read_provenance
+from napari_diffseg.io.label_files.writing import write_label_stack, write_labels
 from napari_diffseg.io.reading import read_image
-from napari_diffseg.io.writing import write_label_stack, write_labels
 
 SIZE = PixelSize(0.3, 0.3, "µm")
 

@@ -16,8 +16,8 @@ from PIL import Image
 
 from napari_diffseg import Channel, Model, RunOptions, SegmentationParams, cli, segment, train
 from napari_diffseg.cli import channels, region, spacing
+from napari_diffseg.io.label_files.writing import write_labels
 from napari_diffseg.io.reading import read_image
-from napari_diffseg.io.writing import write_labels
 
 SMALL = ["--n-clusters", "6", "--threads", "1"]
 PARAMS = SegmentationParams(n_clusters=6)

@@ -19,17 +19,19 @@ FLOORS = {
     "parameters": 0,
     "files": 0,
     "params": 0,
-    "images": 1,
-    "core": 2,
-    # Stands on floors 0 and 1 only, so that a sample opens without torch.
-    "sample_data": 2,
+    "_version": 0,
+    "image": 1,
+    "numeric": 2,
+    # Stand on the floors below the core only, so that a sample opens without torch.
+    "sample_data": 3,
     # So do objects and their measurements: they know arrays only.
-    "instances": 2,
-    "io": 3,
-    "metrics": 3,
-    "stack": 4,
-    "cli": 5,
-    "widgets": 5,
+    "instances": 3,
+    "core": 3,
+    "io": 4,
+    "metrics": 4,
+    "batch": 5,
+    "cli": 6,
+    "widgets": 6,
 }
 WINDOW_LIBRARIES = ("napari", "qtpy", "magicgui", "superqt")
 FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")

@@ -9,22 +9,22 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from napari_diffseg._version import __version__
 
 _HOMES = {
     "segment": "core.segmentation",
     "train": "core.references",
     "train_steps": "core.references",
     "Reference": "core.reading",
-    "Channel": "images.channels",
+    "Channel": "image.channels",
     "segment_steps": "core.segmentation",
     "objects": "instances.stacks",
     "measure": "instances.stacks",
     "Segmentation": "core.result",
-    "Model": "core.model",
-    "Command": "core.training",
-    "Iteration": "core.training",
-    "StopReason": "core.training",
+    "Model": "core.model.model",
+    "Command": "core.published.training",
+    "Iteration": "core.published.training",
+    "StopReason": "core.published.training",
     "SegmentationParams": "params",
     "ApplyParams": "params",
     "ObjectParams": "instances.params",
@@ -43,12 +43,12 @@ _HOMES = {
 __all__ = ["__version__", *_HOMES]
 
 if TYPE_CHECKING:
-    from napari_diffseg.core.model import Model
+    from napari_diffseg.core.model.model import Model
+    from napari_diffseg.core.published.training import Command, Iteration, StopReason
     from napari_diffseg.core.reading import Reference
     from napari_diffseg.core.references import train, train_steps
     from napari_diffseg.core.result import Segmentation
     from napari_diffseg.core.segmentation import segment, segment_steps
-    from napari_diffseg.core.training import Command, Iteration, StopReason
     from napari_diffseg.errors import (
         ClusterError,
         DeviceError,
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
         ParameterError,
         TrainingError,
     )
-    from napari_diffseg.images.channels import Channel
+    from napari_diffseg.image.channels import Channel
     from napari_diffseg.instances.params import ObjectParams
     from napari_diffseg.instances.stacks import measure, objects
     from napari_diffseg.params import ApplyParams, RunOptions, SegmentationParams

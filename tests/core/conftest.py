@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_diffseg import RunOptions, Segmentation, SegmentationParams, segment
-from napari_diffseg.images import pieces
+from napari_diffseg.image import pieces
 
 QUICK = SegmentationParams(n_clusters=12)
 """The default's design in less time."""

@@ -9,10 +9,10 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from napari_diffseg import ApplyParams, InputError, SegmentationParams, segment
-from napari_diffseg.core.application import reading_window
-from napari_diffseg.core.features import GRID, HALO
-from napari_diffseg.images import pieces
-from napari_diffseg.images.space import PLANE
+from napari_diffseg.core.features.extraction import GRID, HALO
+from napari_diffseg.core.model.application import reading_window
+from napari_diffseg.image import pieces
+from napari_diffseg.image.space import PLANE
 
 MARGIN = HALO + GRID + pieces.spread_margin(2)[0]
 

@@ -11,7 +11,7 @@ from napari_diffseg import RunOptions, SegmentationParams, train
 from napari_diffseg.core import blocks
 from napari_diffseg.core.blocks import blocks_of
 from napari_diffseg.errors import InputError
-from napari_diffseg.images.axes import resolve_axes
+from napari_diffseg.image.axes import resolve_axes
 
 SHAPE = (12, 60, 70)
 PARAMS = SegmentationParams(n_clusters=4)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from napari_diffseg.core.class_head import Examples, fit_head, together
+from napari_diffseg.core.clusters.class_head import Examples, fit_head, together
 
 
 def two_groups(n_first=40, n_second=40, seed=0):

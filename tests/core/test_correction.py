@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_diffseg.core.correction import (
+from napari_diffseg.core.clusters.correction import (
     CLAIM,
     N_ROUNDS,
     Clusters,
@@ -15,7 +15,7 @@ from napari_diffseg.core.correction import (
     tidy,
     unclaimed,
 )
-from napari_diffseg.images.scribbles import read_scribbles
+from napari_diffseg.image.scribbles import read_scribbles
 
 
 def scribbles_of(painted):

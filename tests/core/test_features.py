@@ -7,9 +7,9 @@ import pytest
 import torch
 from skimage.data import astronaut
 
-from napari_diffseg.core import features
-from napari_diffseg.core.features import GRID, N_COMPONENTS, Features, shipped_network
-from napari_diffseg.images.space import PLANE, Space
+from napari_diffseg.core.features import extraction as features
+from napari_diffseg.core.features.extraction import GRID, N_COMPONENTS, Features, shipped_network
+from napari_diffseg.image.space import PLANE, Space
 
 CPU = torch.device("cpu")
 

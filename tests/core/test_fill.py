@@ -10,7 +10,7 @@ import pytest
 
 from napari_diffseg import ApplyParams, InputError, Model, Reference, segment, segment_steps, train
 from napari_diffseg.core import blocks
-from napari_diffseg.images import pieces
+from napari_diffseg.image import pieces
 
 SHAPE = (240, 260)
 PLACE = slice(60, 156), slice(70, 198)

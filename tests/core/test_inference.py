@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from napari_diffseg.core.inference import calibrate, find_clusters, response_map
-from napari_diffseg.core.network import FeatureClusteringNet
 from napari_diffseg.core.plane import Plane
-from napari_diffseg.images import pieces
+from napari_diffseg.core.published.inference import calibrate, find_clusters, response_map
+from napari_diffseg.core.published.network import FeatureClusteringNet
+from napari_diffseg.image import pieces
 
 
 @pytest.fixture

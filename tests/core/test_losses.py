@@ -7,13 +7,13 @@ import math
 import pytest
 import torch
 
-from napari_diffseg.core.losses import (
+from napari_diffseg.core.published.losses import (
     IGNORED,
     continuity_loss,
     scribble_loss,
     similarity_loss,
 )
-from napari_diffseg.core.superpixel_vote import majority_vote
+from napari_diffseg.core.published.superpixel_vote import majority_vote
 
 
 def test_similarity_of_a_flat_response_is_the_logarithm_of_the_clusters():

@@ -13,8 +13,8 @@ import pytest
 from safetensors.numpy import save
 
 from napari_diffseg import Model, ModelFileError, OutputError, SegmentationParams, segment
-from napari_diffseg.core import model_file
-from napari_diffseg.images.pixel_size import PixelSize
+from napari_diffseg.core.model import file as model_file
+from napari_diffseg.image.pixel_size import PixelSize
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +172,7 @@ def test_a_file_of_a_newer_version_is_refused(file):
 
 def test_weights_that_are_not_those_of_the_parameters_are_refused(file):
     """With its digests right: somebody has made it so."""
-    from napari_diffseg.core import model_file
+    from napari_diffseg.core.model import file as model_file
 
     def other(metadata):
         metadata["model"] = metadata["model"].replace('"n_clusters": 12', '"n_clusters": 13')

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from napari_diffseg import InputError, ParameterError, SegmentationParams, segment
-from napari_diffseg.core.groundwork import Groundwork
+from napari_diffseg.core.clusters.groundwork import Groundwork
 from napari_diffseg.core.unpainted import without_scribbles
 
 

@@ -18,8 +18,9 @@ from napari_diffseg import (
     segment,
     segment_steps,
 )
-from napari_diffseg.core import network_run, region_run
-from napari_diffseg.core.losses import IGNORED
+from napari_diffseg.core import region_run
+from napari_diffseg.core.published import run as network_run
+from napari_diffseg.core.published.losses import IGNORED
 from napari_diffseg.core.sampling import Sample
 
 PAPER = SegmentationParams.paper(n_iterations=5, n_features=12, n_clusters=12)

@@ -20,12 +20,12 @@ from napari_diffseg import (
     train,
 )
 from napari_diffseg.core import blocks
-from napari_diffseg.core.network import build_network, kernel_depths
+from napari_diffseg.core.published.network import build_network, kernel_depths
 from napari_diffseg.core.segmentation import segment_steps
-from napari_diffseg.images import pieces
-from napari_diffseg.images.axes import resolve_axes
-from napari_diffseg.images.memory import estimate_memory
-from napari_diffseg.images.space import Space
+from napari_diffseg.image import pieces
+from napari_diffseg.image.axes import resolve_axes
+from napari_diffseg.image.memory import estimate_memory
+from napari_diffseg.image.space import Space
 from tests.core.conftest import ONE_THREAD, QUICK
 
 SHAPE = (14, 48, 56)

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from napari_diffseg.errors import InputError, OutOfMemoryError
-from napari_diffseg.io import zarr_images
 from napari_diffseg.io.frames import open_frames, open_series
 from napari_diffseg.io.inputs import list_inputs
+from napari_diffseg.io.ngff import images as zarr_images
 from napari_diffseg.io.pixel_size import PixelSize
-from napari_diffseg.io.tiff_frames import TiffSource
+from napari_diffseg.io.tiff.frames import TiffSource
 
 RANDOM = np.random.default_rng(0)
 STACK = RANDOM.integers(0, 4000, (6, 32, 24)).astype(np.uint16)

@@ -24,7 +24,7 @@ from zarr.storage import _local
 
 from napari_diffseg.errors import InputError, OutputError
 from napari_diffseg.io.frames import open_frames
-from napari_diffseg.io.label_store import LabelStore
+from napari_diffseg.io.label_files.label_store import LabelStore
 from napari_diffseg.io.pixel_size import PixelSize
 
 LABELS = np.random.default_rng(0).integers(0, 5, (2, 2, 40, 30)).astype(np.uint8)  # T Z Y X
@@ -171,7 +171,7 @@ def test_a_store_travels_to_other_processes(tmp_path: Path) -> None:
 WRITER = """
 import sys
 import numpy as np
-from napari_diffseg.io.label_store import LabelStore
+from napari_diffseg.io.label_files.label_store import LabelStore
 
 store = LabelStore.open(sys.argv[1])
 for i in range(store.n_frames):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.images.pixel_size import PixelSize
+from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.io.frames import open_frames, open_series
 from napari_diffseg.io.reading import read_image
 

@@ -12,11 +12,11 @@ from ome_zarr_models.v05 import Image
 from napari_diffseg.errors import InputError
 from napari_diffseg.io.facts import Placed
 from napari_diffseg.io.frames import open_frames
-from napari_diffseg.io.ngff import read_multiscale
-from napari_diffseg.io.ngff_labels import image_label, multiscales
+from napari_diffseg.io.label_files.writing import write_labels
+from napari_diffseg.io.ngff.labels import image_label, multiscales
+from napari_diffseg.io.ngff.metadata import read_multiscale
 from napari_diffseg.io.pixel_size import PixelSize
 from napari_diffseg.io.reading import read_image
-from napari_diffseg.io.writing import write_labels
 
 PIXELS = np.random.default_rng(0).integers(0, 4000, (3, 2, 16, 12)).astype(np.uint16)
 AXES = [

@@ -3,13 +3,13 @@ from __future__ import annotations
 import pytest
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.io.ome_xml import read_ome_xml
 from napari_diffseg.io.pixel_size import (
     PixelSize,
     from_imagej,
     from_resolution,
     parse_unit,
 )
+from napari_diffseg.io.tiff.ome_xml import read_ome_xml
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from napari_diffseg.io.pyramid import CHUNKS, levels_of
+from napari_diffseg.io.ngff.pyramid import CHUNKS, levels_of
 
 
 def test_planes_shrink_along_y_and_x() -> None:

@@ -16,14 +16,15 @@ from numpy.typing import NDArray
 from ome_zarr_models.v05 import Image, ImageLabel
 
 from napari_diffseg.errors import InputError, OutputError
-from napari_diffseg.images.pixel_size import PixelSize
-from napari_diffseg.images.windows import tiles, whole
-from napari_diffseg.io import label_store, tiff_frames, writing
+from napari_diffseg.image.pixel_size import PixelSize
+from napari_diffseg.image.windows import tiles, whole
 from napari_diffseg.io.frames import open_frames, open_series
-from napari_diffseg.io.label_store import LabelStore
-from napari_diffseg.io.pyramid import CHUNKS
+from napari_diffseg.io.label_files import label_store, writing
+from napari_diffseg.io.label_files.label_store import LabelStore
+from napari_diffseg.io.label_files.writing import write_label_stack, write_labels
+from napari_diffseg.io.ngff.pyramid import CHUNKS
 from napari_diffseg.io.reading import read_class_numbers, read_image
-from napari_diffseg.io.writing import write_label_stack, write_labels
+from napari_diffseg.io.tiff import frames as tiff_frames
 
 RANDOM = np.random.default_rng(0)
 MOVIE = RANDOM.integers(0, 4000, (3, 2, 5, 32, 24)).astype(np.uint16)  # T C Z Y X

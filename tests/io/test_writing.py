@@ -17,11 +17,16 @@ from PIL import Image
 
 from napari_diffseg import files
 from napari_diffseg.errors import InputError, OutputError
-from napari_diffseg.io import writing
 from napari_diffseg.io.frames import open_frames
+from napari_diffseg.io.label_files import writing
+from napari_diffseg.io.label_files.writing import (
+    SUFFIXES,
+    check_output,
+    write_label_stack,
+    write_labels,
+)
 from napari_diffseg.io.pixel_size import PixelSize
 from napari_diffseg.io.reading import read_image
-from napari_diffseg.io.writing import SUFFIXES, check_output, write_label_stack, write_labels
 
 LABELS = (np.arange(20 * 30) % 7).astype(np.uint8).reshape(20, 30)
 SIZE = PixelSize(y=0.5, x=0.25, unit="µm")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from napari_diffseg.core.feature_net import FIRST_LAYER, FeatureNet
+from napari_diffseg.core.features.network import FIRST_LAYER, FeatureNet
 from pretraining.images import simulate_images
 from pretraining.scenes import N_CLASSES
 from pretraining.train import contrastive_loss, load_start, main

@@ -14,9 +14,9 @@ import pytest
 # Before napari is imported: the tests reset its settings, which must not be a person's own.
 os.environ["NAPARI_CONFIG"] = os.path.join(tempfile.mkdtemp(prefix="napari-config-"), "s.yaml")
 
-from napari_diffseg.core.training import Command, Iteration, StopReason
+from napari_diffseg.core.published.training import Command, Iteration, StopReason
 from napari_diffseg.errors import InputError
-from napari_diffseg.images.channels import Channel
+from napari_diffseg.image.channels import Channel
 from napari_diffseg.params import SegmentationParams
 
 
@@ -254,8 +254,8 @@ class FakeRun:
 def run(monkeypatch):
     """A fake run; also the one that a dock opened later will start."""
     fake = FakeRun()
-    monkeypatch.setattr("napari_diffseg.widgets.worker.segmentation_steps", fake.steps)
-    monkeypatch.setattr("napari_diffseg.widgets.worker.correction_steps", fake.follow)
+    monkeypatch.setattr("napari_diffseg.widgets.tasks.worker.segmentation_steps", fake.steps)
+    monkeypatch.setattr("napari_diffseg.widgets.tasks.worker.correction_steps", fake.follow)
     yield fake
     fake.go_on.set()
     fake.follow_go_on.set()
@@ -290,6 +290,6 @@ def wait_for(qtbot):
 def model(monkeypatch):
     """A fake model, which every model file holds."""
     fake = FakeModel()
-    monkeypatch.setattr("napari_diffseg.core.model.Model.load", lambda path: fake)
+    monkeypatch.setattr("napari_diffseg.core.model.model.Model.load", lambda path: fake)
     yield fake
     fake.go_on.set()

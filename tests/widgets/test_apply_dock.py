@@ -15,8 +15,9 @@ from qtpy.QtCore import QPoint, Qt, QTimer
 from qtpy.QtWidgets import QApplication, QFileDialog
 
 from napari_diffseg.params import ApplyParams
-from napari_diffseg.widgets import apply_output, apply_words
-from napari_diffseg.widgets.apply_form import Scope
+from napari_diffseg.widgets.batch import apply_words
+from napari_diffseg.widgets.batch import output as apply_output
+from napari_diffseg.widgets.batch.form import Scope
 
 pytestmark = pytest.mark.gui
 

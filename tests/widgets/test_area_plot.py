@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_diffseg.widgets.apply_record import ApplyRecord
-from napari_diffseg.widgets.area_plot import AreaPlot
+from napari_diffseg.widgets.batch.area_plot import AreaPlot
+from napari_diffseg.widgets.batch.record import ApplyRecord
 
 pytestmark = pytest.mark.gui
 

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.widgets.axes_reading import AxesEdit, Extent, LayerFacts, Origin, read_axes
+from napari_diffseg.widgets.image.axes_reading import (
+    AxesEdit,
+    Extent,
+    LayerFacts,
+    Origin,
+    read_axes,
+)
 
 
 def facts(*shape, **more):

@@ -7,8 +7,8 @@ import pytest
 from napari.layers import Image
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.images.channels import Channel
-from napari_diffseg.widgets.channel_sources import (
+from napari_diffseg.image.channels import Channel
+from napari_diffseg.widgets.image.channel_sources import (
     ChannelSetting,
     IntensityRule,
     arrange_channels,

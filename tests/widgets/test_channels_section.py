@@ -9,8 +9,8 @@ from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.widgets.channel_sources import IntensityRule
-from napari_diffseg.widgets.channels_section import MOST_ROWS, ChannelsSection
+from napari_diffseg.widgets.image.channel_sources import IntensityRule
+from napari_diffseg.widgets.image.channels_section import MOST_ROWS, ChannelsSection
 
 pytestmark = pytest.mark.gui
 

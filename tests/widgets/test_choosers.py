@@ -7,17 +7,17 @@ import psutil
 import pytest
 from napari.layers import Labels, Shapes
 
-from napari_diffseg.widgets import memory_line
-from napari_diffseg.widgets.level import Level
-from napari_diffseg.widgets.level_chooser import LevelChooser
-from napari_diffseg.widgets.memory_line import (
+from napari_diffseg.widgets.image.level import Level
+from napari_diffseg.widgets.image.level_chooser import LevelChooser
+from napari_diffseg.widgets.region.chooser import RegionChooser
+from napari_diffseg.widgets.region.region import RegionKind, RegionWish
+from napari_diffseg.widgets.segment import memory_line
+from napari_diffseg.widgets.segment.memory_line import (
     MemoryLine,
     free_memory,
     memory_in_words,
     remedies,
 )
-from napari_diffseg.widgets.region import RegionKind, RegionWish
-from napari_diffseg.widgets.region_chooser import RegionChooser
 
 pytestmark = pytest.mark.gui
 

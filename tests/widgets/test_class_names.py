@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from napari.layers import Labels
 
-from napari_diffseg.widgets.class_names import features_for, names_in
+from napari_diffseg.widgets.scribbles.class_names import features_for, names_in
 
 pytestmark = pytest.mark.gui
 

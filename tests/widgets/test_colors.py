@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_diffseg.widgets.colors import FEWEST, Coloring, distinct_colors, scribble_colors
+from napari_diffseg.widgets.ui.colors import FEWEST, Coloring, distinct_colors, scribble_colors
 
 pytestmark = pytest.mark.gui
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_diffseg.images.fill import AUTO
+from napari_diffseg.image.fill import AUTO
 
 pytestmark = pytest.mark.gui
 

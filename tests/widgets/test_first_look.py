@@ -8,11 +8,11 @@ from napari.components import ViewerModel
 from napari.layers import Image
 
 from napari_diffseg.params import RunOptions, SegmentationParams
-from napari_diffseg.widgets.axes_reading import Extent, read_axes
-from napari_diffseg.widgets.first_look import FirstLook, look_first
-from napari_diffseg.widgets.layer_facts import facts_of
-from napari_diffseg.widgets.level import find_levels
-from napari_diffseg.widgets.sources import describe_source
+from napari_diffseg.widgets.image.axes_reading import Extent, read_axes
+from napari_diffseg.widgets.image.first_look import FirstLook, look_first
+from napari_diffseg.widgets.image.layer_facts import facts_of
+from napari_diffseg.widgets.image.level import find_levels
+from napari_diffseg.widgets.image.sources import describe_source
 
 pytestmark = pytest.mark.gui
 

@@ -8,7 +8,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractSpinBox
 
 from napari_diffseg.params import RunOptions, SegmentationParams
-from napari_diffseg.widgets.form import ParameterForm
+from napari_diffseg.widgets.ui.form import ParameterForm
 
 pytestmark = pytest.mark.gui
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import zarr
 
-from napari_diffseg.images.axes import channels_first, resolve_axes
-from napari_diffseg.widgets.lazy_arrays import (
+from napari_diffseg.image.axes import channels_first, resolve_axes
+from napari_diffseg.widgets.image.lazy_arrays import (
     LazyPart,
     LazyStack,
     common_dtype,

@@ -7,7 +7,7 @@ import pytest
 from napari.layers import Image
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.widgets.level import (
+from napari_diffseg.widgets.image.level import (
     Level,
     array_of,
     carry_labels,
@@ -16,7 +16,7 @@ from napari_diffseg.widgets.level import (
     preview_level,
     suggest_level,
 )
-from napari_diffseg.widgets.placement import place
+from napari_diffseg.widgets.region.placement import place
 
 pytestmark = pytest.mark.gui
 

@@ -10,10 +10,10 @@ from napari.components import ViewerModel
 from napari.layers import Image
 
 from napari_diffseg.params import SegmentationParams
-from napari_diffseg.widgets.axes_reading import read_axes
-from napari_diffseg.widgets.layer_facts import facts_of
-from napari_diffseg.widgets.live import Answer, LiveLoop
-from napari_diffseg.widgets.sources import describe_source
+from napari_diffseg.widgets.image.axes_reading import read_axes
+from napari_diffseg.widgets.image.layer_facts import facts_of
+from napari_diffseg.widgets.image.sources import describe_source
+from napari_diffseg.widgets.segment.live import Answer, LiveLoop
 
 pytestmark = pytest.mark.gui
 

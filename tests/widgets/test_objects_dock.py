@@ -11,11 +11,11 @@ from skimage.draw import disk
 
 import napari_diffseg
 from napari_diffseg.instances.table import summarize
-from napari_diffseg.widgets.class_names import features_for
-from napari_diffseg.widgets.label_source import LabelSource
-from napari_diffseg.widgets.objects_section import EDITED, NO_CLASS
-from napari_diffseg.widgets.placement import camera_of
-from napari_diffseg.widgets.session import SessionState
+from napari_diffseg.widgets.objects.label_source import LabelSource
+from napari_diffseg.widgets.objects.section import EDITED, NO_CLASS
+from napari_diffseg.widgets.region.placement import camera_of
+from napari_diffseg.widgets.scribbles.class_names import features_for
+from napari_diffseg.widgets.tasks.session import SessionState
 
 pytestmark = pytest.mark.gui
 
@@ -207,7 +207,7 @@ def test_the_layer_tells_what_was_measured(viewer, made):
 def test_tables_are_saved(made, tmp_path, monkeypatch):
     def save(button, path):
         monkeypatch.setattr(
-            "napari_diffseg.widgets.measure_section.QFileDialog.getSaveFileName",
+            "napari_diffseg.widgets.measure.section.QFileDialog.getSaveFileName",
             lambda *_: (str(path), ""),
         )
         button.click()
@@ -335,7 +335,7 @@ def test_a_volume_is_measured_as_one(viewer, dock, wait_for):
 
 
 def test_too_many_pixels_are_refused_in_a_sentence(opened, monkeypatch):
-    monkeypatch.setattr("napari_diffseg.widgets.label_source.MOST_PIXELS", 10)
+    monkeypatch.setattr("napari_diffseg.widgets.objects.label_source.MOST_PIXELS", 10)
     opened.objects_form.make_button.click()
     assert "too many for the window" in opened.objects_form.status.text()
 

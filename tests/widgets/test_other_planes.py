@@ -8,18 +8,18 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Image, Labels
 
-from napari_diffseg.widgets import words
-from napari_diffseg.widgets.axes_reading import AxesEdit, read_axes
-from napari_diffseg.widgets.layer_facts import facts_of
-from napari_diffseg.widgets.other_planes import (
+from napari_diffseg.widgets.image.axes_reading import AxesEdit, read_axes
+from napari_diffseg.widgets.image.layer_facts import facts_of
+from napari_diffseg.widgets.image.sources import describe_source
+from napari_diffseg.widgets.scribbles.other_planes import (
     MOST_OTHERS,
     LearnFrom,
     Lesson,
     choose_others,
     most_others,
 )
-from napari_diffseg.widgets.scribbles import describe_strokes
-from napari_diffseg.widgets.sources import describe_source
+from napari_diffseg.widgets.scribbles.strokes import describe_strokes
+from napari_diffseg.widgets.ui import words
 
 pytestmark = pytest.mark.gui
 

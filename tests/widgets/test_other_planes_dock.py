@@ -6,9 +6,9 @@ import dask.array as da
 import numpy as np
 import pytest
 
-from napari_diffseg.widgets import words
-from napari_diffseg.widgets.other_planes import LearnFrom
-from napari_diffseg.widgets.session import SessionState
+from napari_diffseg.widgets.scribbles.other_planes import LearnFrom
+from napari_diffseg.widgets.tasks.session import SessionState
+from napari_diffseg.widgets.ui import words
 
 pytestmark = pytest.mark.gui
 

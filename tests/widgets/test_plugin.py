@@ -108,7 +108,7 @@ def test_the_demo_presses_the_button_and_writes_files(
 
 
 def test_the_demo_says_what_went_wrong(viewer, run, tmp_path, monkeypatch):
-    monkeypatch.setattr("napari_diffseg.widgets.notices.show_error", lambda text: None)
+    monkeypatch.setattr("napari_diffseg.widgets.ui.notices.show_error", lambda text: None)
     run.error = MemoryError()
     with pytest.raises(demo.DiffSegError, match="not enough memory"):
         demo.run_demo(viewer, tmp_path)

@@ -10,10 +10,10 @@ from napari.layers import Image, Labels, Shapes
 from skimage.measure import points_in_poly
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.widgets.grid import Grid
-from napari_diffseg.widgets.placement import place
-from napari_diffseg.widgets.region import Found, RegionKind, RegionWish
-from napari_diffseg.widgets.region_reading import describe_region, region_layers
+from napari_diffseg.widgets.region.grid import Grid
+from napari_diffseg.widgets.region.placement import place
+from napari_diffseg.widgets.region.reading import describe_region, region_layers
+from napari_diffseg.widgets.region.region import Found, RegionKind, RegionWish
 
 pytestmark = pytest.mark.gui
 

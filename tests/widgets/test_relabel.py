@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from napari_diffseg.widgets.relabel import LabelMerger
+from napari_diffseg.widgets.segment.relabel import LabelMerger
 
 pytestmark = pytest.mark.gui
 

@@ -9,16 +9,16 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.widgets.axes_reading import AxesEdit, read_axes
-from napari_diffseg.widgets.layer_facts import facts_of
-from napari_diffseg.widgets.scribbles import (
+from napari_diffseg.widgets.image.axes_reading import AxesEdit, read_axes
+from napari_diffseg.widgets.image.layer_facts import facts_of
+from napari_diffseg.widgets.image.sources import describe_source
+from napari_diffseg.widgets.scribbles.strokes import (
     describe_strokes,
     scribble_layers,
     sensible_brush,
     strokes_checksum,
     visible_part,
 )
-from napari_diffseg.widgets.sources import describe_source
 
 pytestmark = pytest.mark.gui
 

@@ -8,10 +8,10 @@ import pytest
 from napari.layers import Image, Labels
 from napari.utils.notifications import notification_manager
 
-from napari_diffseg.widgets import words
-from napari_diffseg.widgets.class_names import names_in
-from napari_diffseg.widgets.placement import camera_of
-from napari_diffseg.widgets.session import SessionState
+from napari_diffseg.widgets.region.placement import camera_of
+from napari_diffseg.widgets.scribbles.class_names import names_in
+from napari_diffseg.widgets.tasks.session import SessionState
+from napari_diffseg.widgets.ui import words
 
 pytestmark = pytest.mark.gui
 

@@ -13,7 +13,7 @@ from napari.layers import Labels
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QTimer
 
-from napari_diffseg.widgets.session import SessionState
+from napari_diffseg.widgets.tasks.session import SessionState
 
 pytestmark = pytest.mark.gui
 

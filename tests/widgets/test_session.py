@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from napari_diffseg.errors import DiffSegError
-from napari_diffseg.widgets.session import BusyError, SegmentationSession, SessionState
+from napari_diffseg.widgets.tasks.session import BusyError, SegmentationSession, SessionState
 
 
 class HandWorker:
@@ -160,7 +160,7 @@ def test_the_session_stays_usable_where_a_listener_breaks(heard):
 
 def test_the_session_knows_neither_qt_nor_napari_nor_torch():
     code = (
-        "import sys; import napari_diffseg.widgets.session; "
+        "import sys; import napari_diffseg.widgets.tasks.session; "
         "print([m for m in ('qtpy', 'napari', 'torch', 'magicgui') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

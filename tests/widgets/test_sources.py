@@ -10,11 +10,11 @@ from napari.components import ViewerModel
 from napari.layers import Image
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.widgets import sources
-from napari_diffseg.widgets.axes_reading import AxesEdit, Extent, read_axes
-from napari_diffseg.widgets.layer_facts import facts_of
-from napari_diffseg.widgets.layers import ResultLayer
-from napari_diffseg.widgets.level import find_levels
+from napari_diffseg.widgets.image import sources
+from napari_diffseg.widgets.image.axes_reading import AxesEdit, Extent, read_axes
+from napari_diffseg.widgets.image.layer_facts import facts_of
+from napari_diffseg.widgets.image.level import find_levels
+from napari_diffseg.widgets.ui.layers import ResultLayer
 
 pytestmark = pytest.mark.gui
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from napari.layers import Labels
 
-from napari_diffseg.widgets import words
-from napari_diffseg.widgets.apply_form import Scope
-from napari_diffseg.widgets.axes_reading import Extent
-from napari_diffseg.widgets.session import SessionState
+from napari_diffseg.widgets.batch.form import Scope
+from napari_diffseg.widgets.image.axes_reading import Extent
+from napari_diffseg.widgets.tasks.session import SessionState
+from napari_diffseg.widgets.ui import words
 
 pytestmark = pytest.mark.gui
 
@@ -362,8 +362,8 @@ def test_a_plane_of_strokes_does_not_fit_a_volume(open_stack, viewer, dock):
 def test_the_field_of_view_of_a_run_stays_that_of_its_strokes(
     open_stack, viewer, dock, run, wait_for
 ):
-    from napari_diffseg.widgets.placement import camera_of
-    from napari_diffseg.widgets.region import RegionKind, RegionWish
+    from napari_diffseg.widgets.region.placement import camera_of
+    from napari_diffseg.widgets.region.region import RegionKind, RegionWish
 
     open_stack("ZYX")
     dock.scribbles.new_button.click()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from napari_diffseg.widgets.words import duration_in_words
+from napari_diffseg.widgets.ui.words import duration_in_words
 
 
 @pytest.mark.parametrize(

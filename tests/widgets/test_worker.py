@@ -14,17 +14,17 @@ from napari.components import ViewerModel
 from napari.layers import Image
 from napari.qt.threading import WorkerBase
 
-from napari_diffseg.core.training import Command, Iteration
+from napari_diffseg.core.published.training import Command, Iteration
 from napari_diffseg.errors import DiffSegError, InputError, OutOfMemoryError, TrainingError
 from napari_diffseg.params import RunOptions, SegmentationParams
-from napari_diffseg.widgets import worker
-from napari_diffseg.widgets.axes_reading import read_axes
-from napari_diffseg.widgets.first_look import FirstLook
-from napari_diffseg.widgets.layer_facts import facts_of
-from napari_diffseg.widgets.level import find_levels
-from napari_diffseg.widgets.session import RunListener
-from napari_diffseg.widgets.sources import describe_source
-from napari_diffseg.widgets.worker import RunControl, ThreadedRun, relay_steps
+from napari_diffseg.widgets.image.axes_reading import read_axes
+from napari_diffseg.widgets.image.first_look import FirstLook
+from napari_diffseg.widgets.image.layer_facts import facts_of
+from napari_diffseg.widgets.image.level import find_levels
+from napari_diffseg.widgets.image.sources import describe_source
+from napari_diffseg.widgets.tasks import worker
+from napari_diffseg.widgets.tasks.session import RunListener
+from napari_diffseg.widgets.tasks.worker import RunControl, ThreadedRun, relay_steps
 
 pytestmark = pytest.mark.gui
 

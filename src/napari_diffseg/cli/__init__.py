@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
 
-from napari_diffseg import __version__
+from napari_diffseg._version import __version__
 from napari_diffseg.cli import apply, card, machine, objects, segment, train
 from napari_diffseg.cli.terminal import INTERRUPTED, say
 from napari_diffseg.errors import DiffSegError

@@ -21,7 +21,7 @@ from napari_diffseg.cli.options import (
 from napari_diffseg.cli.terminal import INTERRUPTED, Commands, say
 
 if TYPE_CHECKING:
-    from napari_diffseg.stack.run import StackProgress, StackReport
+    from napari_diffseg.batch.run import StackProgress, StackReport
 
 SOME_FAILED = 3
 """Exit code where the output is whole, but some frames could not be segmented."""
@@ -107,8 +107,8 @@ def _add_machine(apply: argparse.ArgumentParser) -> None:
 def _apply(args: argparse.Namespace) -> int:
     params, options = read_apply_parameters(args), read_options(args)
 
-    from napari_diffseg.core.model import Model
-    from napari_diffseg.stack.run import apply_stack
+    from napari_diffseg.batch.run import apply_stack
+    from napari_diffseg.core.model.model import Model
 
     progress = apply_stack(
         Model.load(args.model),

@@ -16,7 +16,7 @@ def add_to(commands: Commands) -> None:
 
 
 def _card(args: argparse.Namespace) -> int:
-    from napari_diffseg.core.model import Model
+    from napari_diffseg.core.model.model import Model
 
     print(Model.load(args.model).card(), end="")
     return 0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from napari_diffseg.errors import InputError
 
 if TYPE_CHECKING:
-    from napari_diffseg.images.channels import Channel
+    from napari_diffseg.image.channels import Channel
 
 
 def channel_list(text: str) -> list[str]:
@@ -68,7 +68,7 @@ def chosen_channels(
         The file has no such channel, one is named twice, or one that is left out is given a
         weight or a range; or a weight or a range cannot be.
     """
-    from napari_diffseg.images.channels import Channel
+    from napari_diffseg.image.channels import Channel
 
     names = names if len(names) == n_channels and not rgb else [""] * n_channels
     wanted = args.channels or [str(number + 1) for number in range(n_channels)]

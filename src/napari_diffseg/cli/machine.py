@@ -12,7 +12,7 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
-from napari_diffseg import __version__
+from napari_diffseg._version import __version__
 from napari_diffseg.cli.terminal import Commands
 from napari_diffseg.errors import DiffSegError
 

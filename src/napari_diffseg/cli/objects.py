@@ -18,14 +18,14 @@ from napari_diffseg.cli.options import (
 from napari_diffseg.cli.spacing import space_of
 from napari_diffseg.cli.terminal import Commands, say
 from napari_diffseg.errors import InputError, OutputError
-from napari_diffseg.images.pixel_size import PixelSize, is_size
+from napari_diffseg.image.pixel_size import PixelSize, is_size
 from napari_diffseg.io.pixel_size import parse_unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from napari_diffseg.batch.objects import MeasureJob
     from napari_diffseg.io.frames import FrameStack
-    from napari_diffseg.stack.objects import MeasureJob
 
 _SIZES = re.compile(r"([0-9.eE+,-]*[0-9.])\s*([^\s0-9]+)")
 
@@ -116,7 +116,7 @@ def _add_measure(commands: Commands) -> None:
 
 
 def _objects(args: argparse.Namespace) -> int:
-    from napari_diffseg.stack.objects import ObjectsJob, open_label_frames
+    from napari_diffseg.batch.objects import ObjectsJob, open_label_frames
 
     params = read_object_parameters(args)
     stack = open_label_frames(args.labels, args.axes, planes=args.planes)
@@ -169,9 +169,9 @@ def _measure(args: argparse.Namespace) -> int:
 
 
 def _job(args: argparse.Namespace) -> MeasureJob:
+    from napari_diffseg.batch.objects import MeasureJob, open_label_frames
     from napari_diffseg.io.frames import open_frames
     from napari_diffseg.io.sources import open_source
-    from napari_diffseg.stack.objects import MeasureJob, open_label_frames
 
     objects = open_label_frames(args.objects, args.axes, planes=args.planes)
     image = labels = None

@@ -15,7 +15,7 @@ from napari_diffseg.parameters import ParameterSpec, Scalar
 from napari_diffseg.params import PRESETS, ApplyParams, RunOptions, SegmentationParams
 
 if TYPE_CHECKING:
-    from napari_diffseg.images.fill import Fill
+    from napari_diffseg.image.fill import Fill
 
 OPTIONS_SHOWN = ("device", "threads")
 """The fields of `RunOptions` that mean something without a window."""
@@ -133,7 +133,7 @@ def add_fill(parser: argparse.ArgumentParser) -> None:
 
 
 def _stated_fill(text: str) -> Fill:
-    from napari_diffseg.images.fill import read_fill
+    from napari_diffseg.image.fill import read_fill
 
     try:
         return read_fill(text)

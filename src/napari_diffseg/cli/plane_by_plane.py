@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from napari_diffseg.core.model import Model
-    from napari_diffseg.images.fill import Fill
+    from napari_diffseg.core.model.model import Model
+    from napari_diffseg.image.fill import Fill
     from napari_diffseg.io.frames import FrameStack
     from napari_diffseg.io.reading import ImageFile
     from napari_diffseg.params import RunOptions, SegmentationParams
@@ -54,8 +54,8 @@ def segment_planes(
         another shape than the volume.
     """
     from napari_diffseg.core.references import train_steps
-    from napari_diffseg.images.fill import fill_notes
-    from napari_diffseg.io.writing import write_labels
+    from napari_diffseg.image.fill import fill_notes
+    from napari_diffseg.io.label_files.writing import write_labels
 
     began = time.monotonic()
     planes = _Planes.open(args, subject, painted)
@@ -182,7 +182,7 @@ class _Planes:
 
     def _shows(self, z: int, painted: NDArray[np.bool_] | None = None) -> bool:
         """Whether a pixel of a plane is finite and within the region; of those painted, if any."""
-        from napari_diffseg.images.intensity import finite_mask
+        from napari_diffseg.image.intensity import finite_mask
 
         if painted is not None and not painted.any():
             return False
@@ -193,7 +193,7 @@ class _Planes:
 
     def decided_fill(self, said: Fill) -> float | None:
         """Return the value that is fill in the planes, as some of them show that are spread."""
-        from napari_diffseg.images.fill import decided_fill
+        from napari_diffseg.image.fill import decided_fill
 
         wanted = self.wanted
         few = {wanted[i * (len(wanted) - 1) // _LOOKED_AT] for i in range(_LOOKED_AT + 1)}
@@ -201,7 +201,7 @@ class _Planes:
 
     def _ordered(self, z: int) -> NDArray[Any]:
         """Read a plane ``c y x``."""
-        from napari_diffseg.images.axes import channels_first, resolve_axes
+        from napari_diffseg.image.axes import channels_first, resolve_axes
 
         pixels = self.read(z)
         return channels_first(pixels, resolve_axes(pixels.shape, self.stack.frame_axes))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_diffseg.cli.spacing import Distances
 from napari_diffseg.errors import InputError
-from napari_diffseg.images.pixel_size import PixelSize
+from napari_diffseg.image.pixel_size import PixelSize
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -130,7 +130,7 @@ def _of_kind(
     stack: FrameStack, found: References | None, first: Path, axes: str | None
 ) -> References:
     """Return the references that a stack belongs to: new ones, where it is the first."""
-    from napari_diffseg.images.axes import resolve_axes
+    from napari_diffseg.image.axes import resolve_axes
 
     said = stack.rgb if axes is None else None
     kind = resolve_axes(stack.frame_shape, stack.frame_axes, rgb=said)

@@ -87,8 +87,8 @@ def _segment(args: argparse.Namespace) -> int:
     params = read_parameters(args)
     options = read_options(args)
 
+    from napari_diffseg.io.label_files.writing import check_holds_volume, check_output
     from napari_diffseg.io.reading import read_class_numbers
-    from napari_diffseg.io.writing import check_holds_volume, check_output
 
     _check_paths(args)
     check_output(args.output, force=args.force)
@@ -115,7 +115,7 @@ def _segment(args: argparse.Namespace) -> int:
 def _write(
     args: argparse.Namespace, subject: Subject, painted: ImageFile | None, result: Segmentation
 ) -> None:
-    from napari_diffseg.io.writing import write_labels
+    from napari_diffseg.io.label_files.writing import write_labels
 
     write_labels(
         args.output,

@@ -13,14 +13,14 @@ from napari_diffseg.cli.region import read_region
 from napari_diffseg.cli.spacing import Distances, space_of
 from napari_diffseg.cli.terminal import say
 from napari_diffseg.errors import InputError
-from napari_diffseg.images.pixel_size import PixelSize
+from napari_diffseg.image.pixel_size import PixelSize
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from napari_diffseg.images.axes import ImageAxes
-    from napari_diffseg.images.channels import Channel
+    from napari_diffseg.image.axes import ImageAxes
+    from napari_diffseg.image.channels import Channel
     from napari_diffseg.io.facts import Placed
     from napari_diffseg.io.reading import ImageFile
 
@@ -100,7 +100,7 @@ def read_subject(args: argparse.Namespace) -> Subject:
     InputError
         The image cannot be read, has several frames, or is not such as the options say.
     """
-    from napari_diffseg.images.axes import resolve_axes
+    from napari_diffseg.image.axes import resolve_axes
     from napari_diffseg.io.reading import read_image
 
     file = read_image(args.image, level=args.level, series=args.series, axes=args.axes)

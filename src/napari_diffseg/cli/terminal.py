@@ -12,7 +12,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
-    from napari_diffseg.core.training import Command, Iteration
+    from napari_diffseg.core.published.training import Command, Iteration
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as a shell expects it."""
@@ -61,7 +61,7 @@ def drain_training(
     """Drain a training generator into a progress bar; an interrupt finishes it."""
     from tqdm import tqdm
 
-    from napari_diffseg.core.training import Command
+    from napari_diffseg.core.published.training import Command
 
     command: Command | None = None
     # Without a terminal (None) there is no bar either: it would fill a log file.

@@ -35,7 +35,7 @@ from napari_diffseg.cli.terminal import (
 from napari_diffseg.errors import InputError
 
 if TYPE_CHECKING:
-    from napari_diffseg.core.model import Model
+    from napari_diffseg.core.model.model import Model
     from napari_diffseg.params import RunOptions, SegmentationParams
 
 
@@ -105,7 +105,7 @@ def _train(args: argparse.Namespace) -> int:
     params, options = read_parameters(args), read_options(args)
     began = time.monotonic()
 
-    from napari_diffseg.core.model_file import check_model_place
+    from napari_diffseg.core.model.file import check_model_place
 
     check_model_place(args.output, force=args.force)
     scribbles = _scribbles(args)
@@ -127,7 +127,7 @@ def _train(args: argparse.Namespace) -> int:
         )
         model.save(args.output, force=args.force)
     if not args.quiet:
-        from napari_diffseg.images.fill import fill_notes
+        from napari_diffseg.image.fill import fill_notes
 
         for note in dict.fromkeys((*found.notes, *fill_notes(model.fill, args.fill))):
             say(note)

@@ -17,11 +17,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_diffseg.core.reading import Reference
 from napari_diffseg.core.sampling import window_around
-from napari_diffseg.images.axes import ImageAxes, channels_first, is_in_memory, resolve_axes
-from napari_diffseg.images.fill import AUTO, Fill, decided_fill
-from napari_diffseg.images.intensity import finite_mask
-from napari_diffseg.images.scribbles import read_scribbles
-from napari_diffseg.images.windows import Shape, Window
+from napari_diffseg.image.axes import ImageAxes, channels_first, is_in_memory, resolve_axes
+from napari_diffseg.image.fill import AUTO, Fill, decided_fill
+from napari_diffseg.image.intensity import finite_mask
+from napari_diffseg.image.scribbles import read_scribbles
+from napari_diffseg.image.windows import Shape, Window
 
 LARGE = 1 << 25
 """Bytes above which an image that is not in memory is read in blocks: a plane of 4096 × 4096

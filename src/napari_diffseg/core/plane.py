@@ -10,17 +10,17 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from napari_diffseg.core.features import Features
-from napari_diffseg.core.region_map import RegionMap
-from napari_diffseg.images.axes import ImageAxes, channels_first
-from napari_diffseg.images.intensity import (
+from napari_diffseg.core.features.extraction import Features
+from napari_diffseg.core.features.region_map import RegionMap
+from napari_diffseg.image.axes import ImageAxes, channels_first
+from napari_diffseg.image.intensity import (
     IntensityRange,
     Pixels,
     ScaledPixels,
     finite_mask,
 )
-from napari_diffseg.images.space import PLANE, Space
-from napari_diffseg.images.windows import Shape, Window
+from napari_diffseg.image.space import PLANE, Space
+from napari_diffseg.image.windows import Shape, Window
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]

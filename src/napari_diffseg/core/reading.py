@@ -10,28 +10,28 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from napari_diffseg.core.application import reading_window
-from napari_diffseg.core.features import Features
-from napari_diffseg.core.losses import IGNORED
+from napari_diffseg.core.features.extraction import Features
+from napari_diffseg.core.features.region_map import RegionMap
+from napari_diffseg.core.model.application import reading_window
 from napari_diffseg.core.plane import Plane
-from napari_diffseg.core.region_map import RegionMap
+from napari_diffseg.core.published.losses import IGNORED
 from napari_diffseg.core.sampling import Sample, sample_places, training_windows
 from napari_diffseg.errors import InputError
-from napari_diffseg.images.axes import ImageAxes, channels_first, is_in_memory, resolve_axes
-from napari_diffseg.images.channels import Channel, pick_channels
-from napari_diffseg.images.fill import AUTO, Fill, decided_fill, fill_mask, fill_notes
-from napari_diffseg.images.intensity import (
+from napari_diffseg.image.axes import ImageAxes, channels_first, is_in_memory, resolve_axes
+from napari_diffseg.image.channels import Channel, pick_channels
+from napari_diffseg.image.fill import AUTO, Fill, decided_fill, fill_mask, fill_notes
+from napari_diffseg.image.intensity import (
     IntensityRange,
     ScaledPixels,
     finite_mask,
     measure_range,
     stated_range,
 )
-from napari_diffseg.images.scribbles import Scribbles, classes_of, read_scribbles
-from napari_diffseg.images.space import Space, space_of
-from napari_diffseg.images.superpixels import slic_superpixels
-from napari_diffseg.images.windows import Window
-from napari_diffseg.images.windows import whole as all_of
+from napari_diffseg.image.scribbles import Scribbles, classes_of, read_scribbles
+from napari_diffseg.image.space import Space, space_of
+from napari_diffseg.image.windows import Window
+from napari_diffseg.image.windows import whole as all_of
+from napari_diffseg.numeric.superpixels import slic_superpixels
 from napari_diffseg.params import SegmentationParams
 
 Mask = NDArray[np.bool_]

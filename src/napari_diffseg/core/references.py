@@ -8,15 +8,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from napari_diffseg.core.blocks import blocks_of, is_read_in_blocks
-from napari_diffseg.core.model import Model
+from napari_diffseg.core.model.model import Model
+from napari_diffseg.core.published.training import Command, Iteration
 from napari_diffseg.core.reading import Reference
 from napari_diffseg.core.segmentation import segment_steps
 from napari_diffseg.core.steps import result_of
-from napari_diffseg.core.training import Command, Iteration
 from napari_diffseg.errors import InputError
-from napari_diffseg.images.axes import resolve_axes
-from napari_diffseg.images.channels import Channel
-from napari_diffseg.images.fill import AUTO, Fill
+from napari_diffseg.image.axes import resolve_axes
+from napari_diffseg.image.channels import Channel
+from napari_diffseg.image.fill import AUTO, Fill
 from napari_diffseg.params import RunOptions, SegmentationParams
 
 

@@ -10,16 +10,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_diffseg.core.application import Labels
-from napari_diffseg.core.class_head import ClassHead
-from napari_diffseg.core.clustering import hierarchy_of, learn_clusters, start_head
-from napari_diffseg.core.correction import Painted
-from napari_diffseg.core.groundwork import Groundwork, cluster_steps
-from napari_diffseg.core.region_map import RegionMap
+from napari_diffseg.core.clusters.class_head import ClassHead
+from napari_diffseg.core.clusters.clustering import hierarchy_of, learn_clusters, start_head
+from napari_diffseg.core.clusters.correction import Painted
+from napari_diffseg.core.clusters.groundwork import Groundwork, cluster_steps
+from napari_diffseg.core.features.region_map import RegionMap
+from napari_diffseg.core.model.application import Labels
+from napari_diffseg.core.published.training import Command, Iteration, StopReason
 from napari_diffseg.core.result import Segmentation, goes_only_to_painted
 from napari_diffseg.core.run import PreviewPlane, Run
-from napari_diffseg.core.training import Command, Iteration, StopReason
-from napari_diffseg.images.labels import Clusters, LabelNumbers
+from napari_diffseg.numeric.labels import Clusters, LabelNumbers
 
 Floats = NDArray[np.floating[Any]]
 

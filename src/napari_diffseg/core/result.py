@@ -13,8 +13,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 import napari_diffseg
-from napari_diffseg.core.application import Labels
-from napari_diffseg.core.correction import (
+from napari_diffseg.core.clusters.correction import (
     N_ROUNDS,
     ClassMap,
     Clusters,
@@ -26,18 +25,19 @@ from napari_diffseg.core.correction import (
     stamp,
     tidy,
 )
+from napari_diffseg.core.clusters.groundwork import Groundwork, cluster_steps
 from napari_diffseg.core.device import readable_torch_errors, thread_limit
-from napari_diffseg.core.groundwork import Groundwork, cluster_steps
-from napari_diffseg.core.model import Model
+from napari_diffseg.core.model.application import Labels
+from napari_diffseg.core.model.model import Model
+from napari_diffseg.core.published.training import Command, Iteration, StopReason
 from napari_diffseg.core.steps import result_of
-from napari_diffseg.core.training import Command, Iteration, StopReason
 from napari_diffseg.core.uncertainty import region_doubt, response_doubt
 from napari_diffseg.errors import InputError, ParameterError
-from napari_diffseg.images.axes import ImageAxes
-from napari_diffseg.images.fill import fill_in_words
-from napari_diffseg.images.labels import look_up, number_by_area, smallest_unsigned_dtype
-from napari_diffseg.images.scribbles import Scribbles, read_scribbles
-from napari_diffseg.images.windows import Window
+from napari_diffseg.image.axes import ImageAxes
+from napari_diffseg.image.fill import fill_in_words
+from napari_diffseg.image.scribbles import Scribbles, read_scribbles
+from napari_diffseg.image.windows import Window
+from napari_diffseg.numeric.labels import look_up, number_by_area, smallest_unsigned_dtype
 from napari_diffseg.parameters import Scalar
 from napari_diffseg.params import RunOptions, SegmentationParams
 

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_diffseg.core.application import Labels
-from napari_diffseg.core.model import Model, ModelFacts
+from napari_diffseg.core.model.application import Labels
+from napari_diffseg.core.model.model import Model, ModelFacts
 from napari_diffseg.core.plane import Plane
 from napari_diffseg.core.reading import Reading
-from napari_diffseg.images.windows import Window, grow, inside
+from napari_diffseg.image.windows import Window, grow, inside
 from napari_diffseg.params import RunOptions, SegmentationParams
 
 _PREVIEW_SIDE = 512

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 from torch import Tensor
 
-from napari_diffseg.core.losses import IGNORED
-from napari_diffseg.images.hierarchy import ClusterHierarchy
-from napari_diffseg.images.intensity import Pixels
-from napari_diffseg.images.pieces import patch_shape, sample_shape, window_shape
-from napari_diffseg.images.space import PLANE, Space
-from napari_diffseg.images.windows import Shape, Window, whole
-from napari_diffseg.images.windows import size as _size
+from napari_diffseg.core.published.losses import IGNORED
+from napari_diffseg.image.intensity import Pixels
+from napari_diffseg.image.pieces import patch_shape, sample_shape, window_shape
+from napari_diffseg.image.space import PLANE, Space
+from napari_diffseg.image.windows import Shape, Window, whole
+from napari_diffseg.image.windows import size as _size
+from napari_diffseg.numeric.hierarchy import ClusterHierarchy
 from napari_diffseg.params import SegmentationParams
 
 _MOST_PIXELS = {2: 512 * 512, 3: 1 << 20}

@@ -16,15 +16,15 @@ from collections.abc import Generator, Sequence
 from numpy.typing import ArrayLike
 
 from napari_diffseg.core.device import choose_device, readable_torch_errors, thread_limit
-from napari_diffseg.core.network_run import network_run
+from napari_diffseg.core.published.run import network_run
+from napari_diffseg.core.published.training import Command, Iteration
 from napari_diffseg.core.reading import Door, Reference, read_for_training
 from napari_diffseg.core.region_run import region_run
 from napari_diffseg.core.result import Segmentation, goes_only_to_painted
 from napari_diffseg.core.run import Run
 from napari_diffseg.core.steps import result_of
-from napari_diffseg.core.training import Command, Iteration
-from napari_diffseg.images.channels import Channel
-from napari_diffseg.images.fill import AUTO, Fill
+from napari_diffseg.image.channels import Channel
+from napari_diffseg.image.fill import AUTO, Fill
 from napari_diffseg.params import RunOptions, SegmentationParams
 
 

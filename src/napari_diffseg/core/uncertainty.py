@@ -9,15 +9,15 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
-from napari_diffseg.core.class_head import ClassHead
-from napari_diffseg.core.correction import margins
-from napari_diffseg.core.groundwork import Groundwork
-from napari_diffseg.core.inference import response_map
-from napari_diffseg.core.network import FeatureClusteringNet
+from napari_diffseg.core.clusters.class_head import ClassHead
+from napari_diffseg.core.clusters.correction import margins
+from napari_diffseg.core.clusters.groundwork import Groundwork
 from napari_diffseg.core.plane import Plane
+from napari_diffseg.core.published.inference import response_map
+from napari_diffseg.core.published.network import FeatureClusteringNet
 from napari_diffseg.core.sampling import window_around
-from napari_diffseg.images.pieces import block_shape
-from napari_diffseg.images.windows import Window, inside, tiles, whole
+from napari_diffseg.image.pieces import block_shape
+from napari_diffseg.image.windows import Window, inside, tiles, whole
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.integer[Any]]

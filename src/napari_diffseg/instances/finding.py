@@ -12,7 +12,7 @@ from scipy import ndimage
 from skimage.measure import label as connected_pieces
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.images.space import Space, space_of
+from napari_diffseg.image.space import Space, space_of
 from napari_diffseg.instances.params import ObjectParams
 from napari_diffseg.instances.splitting import depths, split
 

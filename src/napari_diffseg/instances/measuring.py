@@ -12,7 +12,7 @@ from scipy.sparse import coo_array
 from skimage.measure import regionprops_table
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.images.pixel_size import PixelSize
+from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.instances.scale import Scale, scale_of
 
 Columns = dict[str, NDArray[Any]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from napari_diffseg.images.pixel_size import MICROMETRES, PixelSize
+from napari_diffseg.image.pixel_size import MICROMETRES, PixelSize
 
 
 @dataclass(frozen=True, slots=True)

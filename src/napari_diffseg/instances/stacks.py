@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.images.pixel_size import PixelSize
+from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.instances.finding import find_objects
 from napari_diffseg.instances.following import Follower
 from napari_diffseg.instances.measuring import Columns, measure_frame

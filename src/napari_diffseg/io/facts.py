@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.images.pixel_size import PixelSize
+from napari_diffseg.image.pixel_size import PixelSize
 
 ALPHA_DROPPED = "The alpha channel was dropped."
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.images.axes import resolve_axes
+from napari_diffseg.image.axes import resolve_axes
 from napari_diffseg.io.facts import ImageFacts
 
 

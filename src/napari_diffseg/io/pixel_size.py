@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from napari_diffseg.images.pixel_size import MICROMETRES, PixelSize, is_size
+from napari_diffseg.image.pixel_size import MICROMETRES, PixelSize, is_size
 from napari_diffseg.io import steps
 
 __all__ = [

@@ -98,12 +98,12 @@ def new_source(
     """
     try:
         if is_zarr(path):
-            from napari_diffseg.io.zarr_images import ZarrSource
+            from napari_diffseg.io.ngff.images import ZarrSource
 
             return ZarrSource(path, level, series, axes)
         kind = kind_of(path)
         if kind == "TIFF":
-            from napari_diffseg.io.tiff_frames import TiffSource
+            from napari_diffseg.io.tiff.frames import TiffSource
 
             return TiffSource(path, level, series, numbers=numbers)
         if kind not in ("PNG", "JPEG"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from napari_diffseg.images.pixel_size import is_size
+from napari_diffseg.image.pixel_size import is_size
 
 _SECONDS = {
     "day": 86400.0,

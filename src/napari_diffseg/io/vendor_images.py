@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.images.pixel_size import PixelSize
+from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.io import steps
 from napari_diffseg.io.facts import ImageFacts, check_level, check_series
 from napari_diffseg.io.kinds import DAMAGE, damaged
-from napari_diffseg.io.ome_xml import known_names
 from napari_diffseg.io.sources import Index
+from napari_diffseg.io.tiff.ome_xml import known_names
 
 PLUGINS = {"CZI": "bioio_czi", "ND2": "bioio_nd2", "LIF": "bioio_lif"}
 """Kind of a file → the package that reads it."""

@@ -20,11 +20,11 @@ from qtpy.QtWidgets import QApplication
 from skimage.io import imsave
 
 from napari_diffseg.errors import DiffSegError, OutputError
-from napari_diffseg.io.writing import write_labels
-from napari_diffseg.widgets.session import SessionState
+from napari_diffseg.io.label_files.writing import write_labels
+from napari_diffseg.widgets.tasks.session import SessionState
 
 if TYPE_CHECKING:
-    from napari_diffseg.widgets.segment_dock import SegmentDock
+    from napari_diffseg.widgets.segment.dock import SegmentDock
 
 _LONGEST = 600.0
 """Seconds after which the demonstration gives up."""

@@ -1,0 +1,300 @@
+"""Objects and measurements of files, frame by frame: one frame is in memory at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_diffseg._version import __version__
+from napari_diffseg.errors import InputError, OutputError
+from napari_diffseg.image.pixel_size import PixelSize
+from napari_diffseg.instances.measuring import Columns, measure_frame
+from napari_diffseg.instances.params import ObjectParams
+from napari_diffseg.instances.stacks import Numbers, objects_of_frames
+from napari_diffseg.io.frames import FrameStack, open_frames
+from napari_diffseg.io.label_files.provenance import read_provenance
+from napari_diffseg.io.label_files.writing import (
+    ZARR,
+    check_output,
+    write_label_stack,
+    write_labels,
+)
+from napari_diffseg.io.sources import open_source
+
+_DTYPE = np.dtype(np.uint32)
+"""How many objects there will be is known only at the end."""
+
+
+def open_label_frames(
+    path: Path, axes: str | None = None, *, planes: bool = False, like: FrameStack | None = None
+) -> FrameStack:
+    """Open a file of labels or objects; nothing is read.
+
+    Parameters
+    ----------
+    path : Path
+    axes : str, optional
+        Those of the file; what it says, else a guess, where None.
+    planes : bool
+        Whether each plane of a volume is a frame of its own.
+    like : FrameStack, optional
+        Frames that these belong to: a file that does not name its axes has theirs, if it is of
+        the same shape.
+
+    Raises
+    ------
+    InputError
+        It cannot be read, or holds no labels.
+    """
+    if axes is None and like is not None:
+        facts = open_source(path).facts
+        axes = like.axes if facts.axes is None and facts.shape == like.shape else None
+    stack = open_frames(path, axes, 1, volumes=not planes)
+    if "C" in stack.frame_axes or stack.dtype.kind not in "bui":
+        raise InputError(
+            f"{path} has the axes {stack.axes} and the type {stack.dtype}, but labels are one "
+            "whole number for each pixel; give a file that 'segment', 'apply' or 'objects' wrote, "
+            "or state its axes (--axes)."
+        )
+    return stack
+
+
+def read_planes(stack: FrameStack, i: int) -> NDArray[Any]:
+    """Read a frame without channels, in the order ``(y, x)`` or ``(z, y, x)``."""
+    [labels] = read_channels(stack, i)
+    return labels
+
+
+def read_channels(stack: FrameStack, i: int) -> list[NDArray[Any]]:
+    """Read the channels of a frame, each ``(y, x)`` or ``(z, y, x)``."""
+    axes = stack.frame_axes
+    pixels = np.asarray(stack.frame(i)[(slice(None),) * len(axes)])
+    letters = ("C" if "C" in axes else "") + stack.spatial
+    turned = pixels.transpose([axes.index(letter) for letter in letters])
+    return list(turned) if "C" in axes else [turned]
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectsJob:
+    """Objects of a file of labels, to be found and written.
+
+    Attributes
+    ----------
+    labels : FrameStack
+        From `open_label_frames`.
+    output : Path
+        Its ending tells the format.
+    params : ObjectParams
+    spacing : tuple of 3 floats, or None
+        Of voxels; cubes where None.
+    pixel_size : PixelSize or None
+        What the output says.
+    force : bool
+        Whether what is there may be replaced.
+    """
+
+    labels: FrameStack
+    output: Path
+    params: ObjectParams
+    spacing: Sequence[float] | None = None
+    pixel_size: PixelSize | None = None
+    force: bool = False
+
+    def check(self) -> None:
+        """Find out whether the output can be written.
+
+        Raises
+        ------
+        OutputError
+            It cannot, or would take the place of the labels.
+        """
+        if self.output.exists() and self.output.samefile(self.labels.path):
+            raise OutputError(
+                f"{self.output} holds the labels themselves; choose another name for the objects."
+            )
+        check_output(self.output, force=self.force)
+        n_planes = int(np.prod(self._shape[:-2], dtype=np.int64))
+        if self.output.suffix.lower() == ".png" and n_planes > 1:
+            raise OutputError(
+                f"{self.output} cannot hold {n_planes} planes, PNG holds one; write an .ome.tif "
+                "or .ome.zarr file."
+            )
+
+    def find(self) -> Iterator[Numbers]:
+        """Find the objects frame after frame; those that overlap keep their number."""
+        stack = self.labels
+        frames = (read_planes(stack, i) for i in range(stack.n_frames))
+        # Along the last of several axes of frames: planes follow each other within one time.
+        n_each = stack.leading_shape[-1] if stack.leading else 0
+        return objects_of_frames(frames, self.params, self.spacing, n_each)
+
+    def write(self, frames: Iterable[Numbers]) -> None:
+        """Write what `find` gives; the output is there whole or not at all.
+
+        Raises
+        ------
+        DiffSegError
+            As of `check`; the disk is full; or labels are damaged.
+        """
+        told: dict[str, Any] = {
+            "pixel_size": self.pixel_size,
+            "provenance": self.provenance(),
+            "force": self.force,
+        }
+        if self.output.name.lower().endswith(ZARR):
+            self._write_zarr(frames)
+        elif self.output.suffix.lower() == ".png":
+            [numbers] = frames
+            write_labels(self.output, numbers.astype(_DTYPE).reshape(self._shape[-2:]), **told)
+        else:
+            write_label_stack(
+                self.output,
+                (plane for frame in frames for plane in _planes(frame)),
+                shape=self._shape,
+                axes=self._axes,
+                dtype=_DTYPE,
+                t_step=self.labels.t_step,
+                **told,
+            )
+
+    def provenance(self) -> dict[str, Any]:
+        """Say how the objects came about; class names of the labels are kept."""
+        before = read_provenance(self.labels.path) or {}
+        facts: dict[str, Any] = {
+            "software": f"napari-diffseg {__version__}",
+            "labels": self.labels.path.name,
+            "objects": self.params.to_dict(),
+        }
+        if self.spacing is not None:
+            facts["spacing"] = list(self.spacing)
+        return facts | {key: before[key] for key in ("class_names",) if key in before}
+
+    @property
+    def _axes(self) -> str:
+        return self.labels.leading + self.labels.spatial
+
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        return self.labels.leading_shape + self.labels.spatial_shape
+
+    def _write_zarr(self, frames: Iterable[Numbers]) -> None:
+        from napari_diffseg.io.label_files.label_store import LabelStore
+        from napari_diffseg.io.label_files.zarr import placed_whole, write_frame
+
+        with placed_whole(self.output, force=self.force) as part:
+            store = LabelStore.create(
+                part,
+                axes=self._axes,
+                shape=self._shape,
+                dtype=_DTYPE,
+                volumes=self.labels.spatial == "ZYX",
+                pixel_size=self.pixel_size,
+                t_step=self.labels.t_step,
+                provenance=self.provenance(),
+            )
+            for i, numbers in enumerate(frames):
+                write_frame(store, i, numbers.astype(_DTYPE))
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureJob:
+    """Objects of a file, to be measured.
+
+    Attributes
+    ----------
+    objects : FrameStack
+        From `open_label_frames`.
+    image : FrameStack or None
+        The image that they were found in.
+    labels : FrameStack or None
+        The classes that they were made from.
+    pixel_size : PixelSize or None
+    channel_names : tuple of str
+        Of the image; those of the file where empty.
+    class_names : mapping of int to str
+        Beside those of the files.
+    """
+
+    objects: FrameStack
+    image: FrameStack | None = None
+    labels: FrameStack | None = None
+    pixel_size: PixelSize | None = None
+    channel_names: tuple[str, ...] = ()
+    class_names: Mapping[int, str] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Find out whether the files belong together.
+
+        Raises
+        ------
+        InputError
+            They have other frames, or planes of another size; or there are other channels.
+        """
+        own = self.objects.leading_shape, self.objects.spatial_shape
+        for what, stack in (("image", self.image), ("labels", self.labels)):
+            if stack is None:
+                continue
+            if (stack.leading_shape, stack.spatial_shape) != own:
+                raise InputError(
+                    f"The objects {_frames_in_words(self.objects)}, but the {what} "
+                    f"{_frames_in_words(stack)}; give those of the same frames, or state the axes."
+                )
+        n_channels = self._n_channels
+        if self.channel_names and len(self.channel_names) != n_channels:
+            raise InputError(
+                f"There are {len(self.channel_names)} names, but the image has {n_channels} "
+                "channels; name each of them."
+            )
+
+    def measure(self) -> Iterator[Columns]:
+        """Measure the objects frame after frame."""
+        said = read_provenance(self.objects.path) or {}
+        told = said.get("objects")
+        classes = ObjectParams.from_dict(told).class_numbers if isinstance(told, dict) else ()
+        names = {int(number): name for number, name in said.get("class_names", {}).items()}
+        if self.labels is not None:
+            more = (read_provenance(self.labels.path) or {}).get("class_names", {})
+            names |= {int(number): name for number, name in more.items()}
+        for i in range(self.objects.n_frames):
+            yield measure_frame(
+                read_planes(self.objects, i),
+                [] if self.image is None else read_channels(self.image, i),
+                frame=i,
+                pixel_size=self.pixel_size,
+                channel_names=self.channel_names or self._own_names,
+                labels=None if self.labels is None else read_planes(self.labels, i),
+                classes=classes,
+                class_names=names | dict(self.class_names),
+            )
+
+    @property
+    def _n_channels(self) -> int:
+        if self.image is None:
+            return 0
+        axes = self.image.frame_axes
+        return self.image.frame_shape[axes.index("C")] if "C" in axes else 1
+
+    @property
+    def _own_names(self) -> tuple[str, ...]:
+        image = self.image
+        if image is None:
+            return ()
+        return (
+            ("red", "green", "blue") if image.rgb and self._n_channels == 3 else image.channel_names
+        )
+
+
+def _planes(frame: Numbers) -> Iterator[NDArray[np.uint32]]:
+    yield from frame.astype(_DTYPE).reshape(-1, *frame.shape[-2:])
+
+
+def _frames_in_words(stack: FrameStack) -> str:
+    sides = " × ".join(map(str, stack.spatial_shape))
+    noun = "frame" if stack.n_frames == 1 else "frames"
+    along = f" along {stack.leading}" if stack.leading else ""
+    return f"in {stack.path.name} are {stack.n_frames} {noun}{along} of {sides} ({stack.spatial})"

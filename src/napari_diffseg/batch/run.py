@@ -1,0 +1,263 @@
+"""One model on many frames, from the plan to outputs that are whole.
+
+`apply_stack` is a generator, as every run here is: the command line puts a bar on it, the
+dock gives it to a worker, and whoever closes it keeps the frames that are done.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from functools import partial
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_diffseg.batch import outputs
+from napari_diffseg.batch.journal import FrameFacts, open_journal, sweep, unfinished
+from napari_diffseg.batch.ledger import Ledger
+from napari_diffseg.batch.plan import Plan, Unit
+from napari_diffseg.batch.planning import Paths, make_plan
+from napari_diffseg.batch.schedulers import (
+    PROCESSES,
+    THREADS,
+    check_scheduler,
+    processors,
+    run_units,
+)
+from napari_diffseg.batch.table import FrameRecord, check_table, write_table
+from napari_diffseg.batch.work import Job, apply_unit, keep_model
+from napari_diffseg.errors import ParameterError
+from napari_diffseg.params import ApplyParams, RunOptions
+
+if TYPE_CHECKING:
+    from napari_diffseg.core.model.model import Model
+
+
+@dataclass(frozen=True, slots=True)
+class StackProgress:
+    """What a run says after each frame (of volumes: each window); the first time before any.
+
+    Attributes
+    ----------
+    done, total : int
+        Frames that are done, those of an earlier run among them, and in all.
+    units_done, units : int
+        The same of units of work: these are the frames, but of volumes their windows.
+    name : str
+        The frame in words, e.g. ``"frame 7 of cells.tif"``; ``""`` the first time.
+    frame : int or None
+        Its number in the plan; None the first time, and where more of it is to come.
+    seconds : float
+        Since this run began.
+    areas : dict of int to int
+        Label → pixels of this frame; empty where more of it is to come.
+    confidence : float
+        Mean margin between the two best answers, 0 … 1.
+    failed : str or None
+        Why this frame has no labels.
+    """
+
+    done: int
+    total: int
+    units_done: int
+    units: int
+    name: str = ""
+    frame: int | None = None
+    seconds: float = 0.0
+    areas: dict[int, int] = field(default_factory=dict)
+    confidence: float = 0.0
+    failed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StackReport:
+    """What a run has done.
+
+    Attributes
+    ----------
+    done : int
+        Frames that have labels.
+    failed : tuple of (str, str)
+        Frames, or files, that have none, and why.
+    output : Path
+        File or folder that was written.
+    frames : tuple of FrameRecord
+        What is known of each frame, in order.
+    notes : tuple of str
+        Sentences that the person should read.
+    """
+
+    done: int
+    failed: tuple[tuple[str, str], ...]
+    output: Path
+    frames: tuple[FrameRecord, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def apply_stack(
+    model: Model,
+    inputs: Paths,
+    output: str | PathLike[str],
+    *,
+    frames: slice | range | None = None,
+    params: ApplyParams | None = None,
+    options: RunOptions | None = None,
+    scheduler: str = THREADS,
+    workers: int = 0,
+    resume: bool = False,
+    force: bool = False,
+    axes: str | None = None,
+    level: int = 0,
+    series: int = 0,
+    table: str | PathLike[str] | None = None,
+) -> Generator[StackProgress, None, StackReport]:
+    """Apply a model to many frames; the output is whole at the end, or not there.
+
+    Closed or killed at any moment, the run can be finished later with `resume`; the output
+    is then the same to the byte. It does not depend on scheduler and workers either.
+
+    Parameters
+    ----------
+    model : Model
+    inputs : path-like or sequence of path-like
+        Files, or folders of files.
+    output : path-like
+        Ends with ``.ome.zarr``, ``.zarr``, ``.ome.tif``, ``.tif`` or ``.png``: one result, and
+        several inputs are the frames of one series. Else a folder, in which each input
+        gets a file of the same name. A plate becomes a plate, in either case.
+    frames : slice or range, optional
+        Which frames, along the first of the axes T and Z; those of a model of volumes are
+        along T alone.
+    params : ApplyParams, optional
+        Intensities of each frame itself, or steps of adaptation to it.
+    options : RunOptions, optional
+        Device, and threads of one worker; 0 means one thread.
+    scheduler : str
+        ``"threads"``, ``"processes"``, or the address of a dask scheduler; its workers must
+        see the same files under the same names.
+    workers : int
+        Threads or processes; 0 takes one for each processor, or one for a GPU.
+    resume : bool
+        Finish an earlier run that was cut short, if there is one.
+    force : bool
+        Begin anew where an earlier run was cut short, and replace outputs that are there.
+    axes : str, optional
+        One letter per axis of the inputs; what the files say, else a guess, where None.
+    level : int
+        Which resolution of the inputs; 0 is the full one.
+    series : int
+        Which image of inputs that hold several; 0 is the first.
+    table : path-like, optional
+        CSV file for the areas of each frame; one that is there is replaced with `force`, and
+        with `resume`, because it may be of the earlier run. Never one of the images.
+
+    Yields
+    ------
+    StackProgress
+        At the beginning, and after each frame, of volumes after each window.
+
+    Returns
+    -------
+    StackReport
+        A frame that cannot be read has labels of 0 (in a folder of single images: no
+        file), and is named here.
+
+    Raises
+    ------
+    InputError
+        There is nothing to segment, or no frame could be read.
+    OutputError
+        The output is there already, or cannot be written.
+    ClusterError
+        The scheduler cannot be reached, or was lost.
+    ParameterError
+        There is no such scheduler, or the workers are fewer than none.
+    DiffSegError
+        The machine cannot do it.
+    """
+    began = time.monotonic()
+    params, options = params or ApplyParams(), options or RunOptions()
+    check_scheduler(scheduler)
+    n_workers = _n_workers(workers, scheduler, options)
+    plan = make_plan(
+        model, inputs, output, frames=frames, params=params, axes=axes, level=level, series=series
+    )
+    if resume and _is_complete(plan, model, params):
+        sweep(plan)
+        note = f"{plan.output} is there already and no run for it was cut short: nothing to do."
+        return StackReport(0, (), plan.output, notes=(note,))
+    table = None if table is None else Path(table)
+    if table is not None:
+        check_table(table, plan.places, force=force or resume)
+    with open_journal(plan, resume=resume, force=force) as journal:
+        ledger = Ledger.read(plan, journal, model, params)
+        yield _progress(ledger)
+        n_workers = max(1, min(n_workers, plan.n_units - len(ledger.done)))
+        # Not what a machine happens to have: sums over other threads may round otherwise.
+        options = replace(options, threads=options.threads or 1)
+        keep_model(model)
+        job = Job(journal, model.checksum, params, options, axes, level, series)
+        results = run_units(ledger.to_do(), partial(apply_unit, job), scheduler, n_workers)
+        with closing(results):
+            for outcome in results:
+                facts = ledger.enter(outcome.unit, outcome.facts)
+                yield _progress(ledger, outcome.unit, facts, time.monotonic() - began)
+        report = _report(ledger)
+        if table is not None:
+            names, volumes = model.facts.class_names, model.n_spatial == 3
+            write_table(table, report.frames, names, model.labels, volumes=volumes)
+        outputs.finish_plates(plan)
+        journal.remove()
+    return report
+
+
+def _progress(
+    ledger: Ledger,
+    unit: Unit | None = None,
+    facts: FrameFacts | None = None,
+    seconds: float = 0.0,
+) -> StackProgress:
+    """Return what is to be said of a unit, and of its frame where all of that is done."""
+    plan = ledger.plan
+    counts = (ledger.n_frames_done, plan.n_frames, len(ledger.done), plan.n_units)
+    if unit is None:
+        return StackProgress(*counts)
+    name = plan.targets[unit.target].name(unit.position)
+    if facts is None:
+        return StackProgress(*counts, name, None, seconds)
+    values = facts.areas, facts.confidence, facts.failed
+    return StackProgress(*counts, name, ledger.frame_number(unit), seconds, *values)
+
+
+def _report(ledger: Ledger) -> StackReport:
+    """Return what is to be said at the end; raises as `Ledger.records`."""
+    plan = ledger.plan
+    records, failed = ledger.records()
+    n_done = sum(record.facts.failed is None for record in records)
+    notes = dict.fromkeys(note for target in plan.targets for note in target.notes)
+    return StackReport(n_done, tuple(failed), plan.output, tuple(records), tuple(notes))
+
+
+def _is_complete(plan: Plan, model: Model, params: ApplyParams) -> bool:
+    """Whether an earlier run came to its end, but perhaps was killed before it could say so.
+
+    Outputs of another model, or of the same one applied otherwise, are no reason to do nothing.
+    """
+    return not unfinished(plan) and all(
+        outputs.is_of(target, model, params) for target in plan.targets
+    )
+
+
+def _n_workers(workers: int, scheduler: str, options: RunOptions) -> int:
+    """Return how many workers there may be here; the device is looked for before anything else."""
+    if workers < 0:
+        raise ParameterError("workers", f"workers is {workers}, but must be 0 or more.")
+    if scheduler not in (THREADS, PROCESSES):
+        return 1
+    from napari_diffseg.core.device import choose_device
+
+    is_cpu = choose_device(options.device).type == "cpu"
+    return workers or (processors() if is_cpu else 1)

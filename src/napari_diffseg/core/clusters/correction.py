@@ -1,0 +1,270 @@
+"""From scribbles to classes: the default's answer to what a person paints.
+
+Stage by stage::
+
+    painted pixels    each says the class of its leaf (`images.leaves`)
+    classifier        fitted to the painted leaves, see `core.class_head`
+    leaves            its answers spread over the leaves, see `images.region_graph`
+    classifier        fitted anew, with the leaves' own labels as targets beside the painted
+                      ones: what the paper's similarity loss does for pixels
+    leaves            spread again; both a third time
+
+Clusters that no scribble claims can stay: then each is one more class, learned from the
+leaves that it has won.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_diffseg.core.clusters.class_head import DECAY, ClassHead, Examples, fit_head, together
+from napari_diffseg.core.clusters.groundwork import Groundwork
+from napari_diffseg.core.features.region_map import RegionMap
+from napari_diffseg.image.scribbles import Scribbles, classes_of
+from napari_diffseg.image.windows import inside
+from napari_diffseg.numeric.labels import look_up, merge_small_regions, smallest_unsigned_dtype
+
+N_ROUNDS = 3
+"""How often the classifier is fitted."""
+
+CLAIM = 0.25
+"""A cluster is claimed by a scribble that has this share of its pixels there."""
+
+_MOST_LEARNED = 30_000  # leaves whose own labels are learned from; an even choice of them
+
+Floats = NDArray[np.floating[Any]]
+Integers = NDArray[np.integer[Any]]
+Labels = NDArray[np.unsignedinteger[Any]]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ClassMap:
+    """A classifier of painted classes, and what it says.
+
+    Attributes
+    ----------
+    head : ClassHead
+    numbers : tuple of int, (k,)
+        Label of each class: of a painted class its own.
+    """
+
+    head: ClassHead
+    numbers: tuple[int, ...]
+
+    def painted(self, scribbles: Scribbles) -> Integers:
+        """Return the index of the class that is painted on each pixel; −1 for none."""
+        return painted_indices(scribbles, self.numbers)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Painted:
+    """One image, and what is painted on it; perhaps nothing.
+
+    Attributes
+    ----------
+    ground : Groundwork
+    scribbles : Scribbles
+    """
+
+    ground: Groundwork
+    scribbles: Scribbles
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Clusters:
+    """What was found without scribbles.
+
+    Attributes
+    ----------
+    head : ClassHead
+    standing : ndarray of int, (q,)
+        Which cluster stands for each cluster.
+    """
+
+    head: ClassHead
+    standing: Integers
+
+    def of(self, regions: RegionMap, smoothness: float) -> Integers:
+        """Return the cluster of each leaf."""
+        found: Integers = self.standing[regions.spread(self.head, smoothness).argmax(axis=1)]
+        return found
+
+
+def painted_classes(images: Iterable[Painted]) -> tuple[int, ...]:
+    """Return the classes that are painted on any of some images, ascending."""
+    return classes_of(one.scribbles for one in images)
+
+
+def painted_indices(scribbles: Scribbles, numbers: Sequence[int]) -> Integers:
+    """Return the place among the numbers of what is painted on each pixel; −1 for nothing."""
+    places = np.full(int(max(*numbers, *scribbles.classes, 0, 0)) + 1, -1, np.int16)
+    places[list(numbers)] = np.arange(len(numbers))
+    places[0] = -1
+    return look_up(places, scribbles.painted)
+
+
+def learn(
+    images: Sequence[Painted],
+    found: ClassHead,
+    clusters: Clusters | None,
+    weight: float,
+    smoothness: float,
+    start: ClassHead | None = None,
+    *,
+    rest_is_one: bool = False,
+) -> Iterator[ClassMap]:
+    """Learn the classes of some scribbles, round by round.
+
+    Parameters
+    ----------
+    images : sequence of Painted
+        The image to label and what was painted on it, then those of more images.
+    found : ClassHead
+        The classifier of clusters, as it was found without scribbles.
+    clusters : Clusters or None
+        What was found before, where clusters that no scribble claims stay (see
+        `unclaimed`); None where every pixel goes to a painted class.
+    weight : float
+        Of the scribble loss (ν).
+    smoothness : float
+        Weight of continuity (μ).
+    start : ClassHead, optional
+        Classifier to start from; used where it has as many classes.
+    rest_is_one : bool
+        Whether all clusters that no scribble claims are one class together.
+
+    Yields
+    ------
+    ClassMap
+        One a round, `N_ROUNDS` in all.
+    """
+    numbers = painted_classes(images)
+    free = np.zeros(0, int) if clusters is None else unclaimed(images, clusters, smoothness)
+    if clusters is not None and rest_is_one and free.size:
+        together_as = np.where(np.isin(clusters.standing, free), free[:1], clusters.standing)
+        clusters, free = replace(clusters, standing=together_as), free[:1]
+    n_painted, n_classes = len(numbers), len(numbers) + len(free)
+    last = max(numbers)
+    every = (*numbers, *range(last + 1, last + 1 + len(free)))
+    maps, counts = [], []
+    for image in images:
+        classes = painted_indices(image.scribbles, numbers)
+        for window in image.ground.windows:
+            regions = image.ground.regions(window)
+            met = regions.painted(classes[image.ground.near(window)], n_classes).astype(float)
+            if clusters is not None and image is images[0]:
+                won = clusters.of(regions, smoothness)
+                for place, cluster in enumerate(free, start=n_painted):
+                    met[:, place] = np.where(won == cluster, regions.graph.areas, 0)
+            maps.append(regions)
+            counts.append(met)
+    rows, met = np.concatenate([one.rows for one in maps]), np.concatenate(counts)
+    told = met.any(axis=1)
+    painted = Examples.painted(rows[told], met[told], weight)
+    # What is painted on several images says more, and needs to be held back less.
+    decay = DECAY / max(sum(bool(one.scribbles.classes) for one in images), 1)
+    head = start if start is not None and start.n_classes == n_classes else None
+    learned = painted
+    for number in range(N_ROUNDS):
+        head = fit_head(learned, head, decay, found)
+        yield ClassMap(head, every)
+        if number + 1 < N_ROUNDS:
+            learned = together([painted, *_own_labels(maps, counts, n_painted, head, smoothness)])
+
+
+def unclaimed(images: Sequence[Painted], clusters: Clusters, smoothness: float) -> Integers:
+    """Find the clusters that no scribble claims, by falling area in the first image.
+
+    A scribble claims the cluster that most of its pixels lie in, and every other that has
+    `CLAIM` of them; on any of the images.
+    """
+    numbers = painted_classes(images)
+    q = len(clusters.standing)
+    areas, met = np.zeros(q), np.zeros((len(numbers), q))
+    for image in images:
+        classes = painted_indices(image.scribbles, numbers)
+        for window in image.ground.windows:
+            regions = image.ground.regions(window)
+            near = image.ground.near(window)
+            found = clusters.of(regions, smoothness)[regions.leaves[inside(window, near)]]
+            if image is images[0]:
+                valid = image.ground.plane.valid
+                counted = found.ravel() if valid is None else found[valid[window]]
+                areas += np.bincount(counted, minlength=q)
+            here = classes[window]
+            np.add.at(met, (here[here >= 0], found[here >= 0]), 1)
+    shares = met / np.maximum(met.sum(axis=1, keepdims=True), 1)
+    claimed = (shares >= CLAIM) | ((shares == shares.max(axis=1, keepdims=True)) & (shares > 0))
+    areas[claimed.any(axis=0)] = 0
+    return np.argsort(-areas, kind="stable")[: np.count_nonzero(areas)]
+
+
+def _own_labels(
+    maps: Sequence[RegionMap],
+    counts: Sequence[Integers],
+    n_painted: int,
+    head: ClassHead,
+    smoothness: float,
+) -> list[Examples]:
+    """Return leaves with their own labels: a sure one counts more, and a large one."""
+    total = sum(float(one.graph.areas.sum()) for one in maps)
+    found = []
+    for regions, met in zip(maps, counts, strict=True):
+        answers = regions.spread(head, smoothness, regions.given_by(met[:, :n_painted]))
+        targets = np.eye(head.n_classes)[answers.argmax(axis=1)]
+        weights = margins(answers) * regions.graph.areas / total
+        step = -(-len(weights) * len(maps) // _MOST_LEARNED)
+        some = slice(None, None, step)
+        found.append(Examples(regions.rows[some], targets[some], weights[some] * step))
+    return found
+
+
+def margins(answers: Floats) -> Floats:
+    """Return how much more probable the best class is than the next, ``(n, k)`` → ``(n,)``."""
+    if answers.shape[1] == 1:
+        return np.ones(len(answers))
+    best = np.partition(answers, -2, axis=1)
+    margin: Floats = best[:, -1] - best[:, -2]
+    return margin
+
+
+def close_gaps(labels: Labels, classes: ClassMap, n_painted: int) -> ClassMap:
+    """Number the classes that nobody painted anew, in place, so that those found follow on."""
+    numbers = np.array(classes.numbers)
+    found = np.isin(numbers, np.unique(labels))
+    free = np.arange(len(numbers)) >= n_painted
+    order = np.concatenate([np.flatnonzero(free & found), np.flatnonzero(free & ~found)])
+    new = numbers.copy()
+    new[order] = numbers[n_painted:]
+    table = np.arange(numbers.max() + 1, dtype=labels.dtype)
+    table[numbers] = new
+    labels[...] = look_up(table, labels)
+    return replace(classes, numbers=tuple(new.tolist()))
+
+
+def stamp(labels: Labels, scribbles: Scribbles) -> None:
+    """Give painted pixels their class, in place."""
+    np.copyto(labels, scribbles.painted, where=scribbles.painted > 0, casting="same_kind")
+
+
+def empty_labels(shape: tuple[int, ...], numbers: tuple[int, ...]) -> Labels:
+    """Return labels of 0 that can hold the numbers."""
+    return np.zeros(shape, smallest_unsigned_dtype(max(numbers)))
+
+
+def tidy(
+    labels: Labels, min_region_size: int, ground: Groundwork, scribbles: Scribbles | None
+) -> Labels:
+    """Merge small pieces; then painted pixels keep their class, and masked ones have none."""
+    valid = ground.plane.valid
+    tidied: Labels = merge_small_regions(labels, min_region_size, valid).astype(labels.dtype)
+    if valid is not None:
+        tidied[~valid] = 0
+    if scribbles is not None:
+        stamp(tidied, scribbles)
+    return tidied

@@ -1,0 +1,145 @@
+"""The leaves of a whole image, window by window, computed once and kept between strokes.
+
+Each window is cut together with a margin around it, from which labels spread into it: what is
+found within a window does not tell where it ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_diffseg.core.clusters.class_head import ClassHead
+from napari_diffseg.core.features.region_map import RegionMap
+from napari_diffseg.core.plane import Plane
+from napari_diffseg.image.pieces import spread_margin, window_shape
+from napari_diffseg.image.windows import Window, grow, inside, tiles, whole
+from napari_diffseg.numeric.labels import merge_small_regions
+from napari_diffseg.params import SegmentationParams
+
+_MOST_KEPT = 16 * 1024 * 1024
+"""Pixels whose leaves are kept; the windows of a larger image are cut anew when asked for."""
+
+Floats = NDArray[np.floating[Any]]
+Integers = NDArray[np.integer[Any]]
+
+
+class Groundwork:
+    """The part of labelling an image that no stroke changes; each window made when first used.
+
+    Parameters
+    ----------
+    plane : Plane
+        The image, with the first stage of the default.
+    device : torch.device
+        Where features are computed.
+    known : RegionMap, optional
+        The leaves of the whole image, where it is one window and they are known already.
+    """
+
+    def __init__(self, plane: Plane, device: torch.device, known: RegionMap | None = None) -> None:
+        self.plane = plane
+        self.device = device
+        self._kept: dict[tuple[int, ...], RegionMap] = {}
+        if known is not None and len(self.windows) == 1:
+            self._kept[self._corner(self.windows[0])] = known
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the image is one window, whose leaves are known."""
+        return len(self.windows) == 1 and bool(self._kept)
+
+    @property
+    def windows(self) -> list[Window]:
+        """The windows that the image is gone through in; those with nothing to label left out."""
+        shape = self.plane.shape
+        every = tiles(whole(shape), window_shape(len(shape)))
+        return [window for window in every if not self.plane.is_blank(window)]
+
+    def near(self, window: Window) -> Window:
+        """Return a window with the margin from which labels spread into it."""
+        return grow(window, spread_margin(len(window)), self.plane.shape)
+
+    def regions(self, window: Window) -> RegionMap:
+        """Return the leaves of a window and its margin."""
+        corner = self._corner(window)
+        if corner in self._kept:
+            return self._kept[corner]
+        found = self.plane.regions(self.near(window), self.device)
+        if np.prod(self.plane.shape) <= _MOST_KEPT:
+            self._kept[corner] = found
+        return found
+
+    def answers(
+        self, window: Window, head: ClassHead, smoothness: float, painted: Integers | None = None
+    ) -> tuple[RegionMap, Floats]:
+        """Return the leaves around a window, and the probabilities ``(n, k)`` of each.
+
+        Parameters
+        ----------
+        window : tuple of slice
+        head : ClassHead
+        smoothness : float
+            Weight of continuity (μ).
+        painted : ndarray of int, (y, x) or (z, y, x), optional
+            Index of the class that is painted on each pixel of the image; −1 for none.
+        """
+        regions = self.regions(window)
+        given = None
+        if painted is not None:
+            given = regions.given(painted[self.near(window)], head.n_classes)
+        return regions, regions.spread(head, smoothness, given)
+
+    def best(
+        self, window: Window, head: ClassHead, smoothness: float, painted: Integers | None = None
+    ) -> Integers:
+        """Return the most probable class of each pixel of a window, its index."""
+        regions, answers = self.answers(window, head, smoothness, painted)
+        here = inside(window, self.near(window))
+        found: Integers = answers.argmax(axis=1).astype(np.int16)[regions.leaves[here]]
+        return found
+
+    @staticmethod
+    def _corner(window: Window) -> tuple[int, ...]:
+        return tuple(side.start for side in window)
+
+
+def cluster_steps(
+    ground: Groundwork, head: ClassHead, params: SegmentationParams, known: Floats | None = None
+) -> Generator[float, None, Integers]:
+    """Find the cluster of every pixel of an image, window by window.
+
+    Parameters
+    ----------
+    ground : Groundwork
+    head : ClassHead
+    params : SegmentationParams
+        Weight of continuity, smallest region.
+    known : ndarray, (n, q), optional
+        The answers for an image of one window, where they are known already.
+
+    Yields
+    ------
+    float
+        Share of the image that is done, between two windows.
+
+    Returns
+    -------
+    ndarray of int16, (y, x) or (z, y, x)
+        Clusters from 0; those of small pieces are their neighbours'.
+    """
+    clusters = np.zeros(ground.plane.shape, np.int16)
+    windows = ground.windows
+    for number, window in enumerate(windows):
+        if number > 0:
+            yield number / len(windows)
+        if known is not None and len(windows) == 1:
+            leaves = ground.regions(window).leaves
+            clusters[window] = known.argmax(axis=1).astype(np.int16)[leaves]
+        else:
+            clusters[window] = ground.best(window, head, params.continuity_weight)
+    return merge_small_regions(clusters, params.min_region_size, ground.plane.valid)

@@ -1,0 +1,1 @@
+"""Features learned from simulated images, and regions of pixels made of them."""

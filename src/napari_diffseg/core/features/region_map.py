@@ -1,0 +1,96 @@
+"""The leaves of a part of an image, with all that labelling asks of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_diffseg.core.clusters.class_head import ClassHead
+from napari_diffseg.core.features.extraction import Features
+from napari_diffseg.numeric.leaves import Leaves, find_leaves, leaf_means, sides_of
+from napari_diffseg.numeric.region_graph import RegionGraph
+
+_GIVEN_FROM = 0.2  # share of a leaf that is painted
+
+Floats = NDArray[np.floating[Any]]
+Integers = NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class RegionMap:
+    """Small regions along an image's boundaries, what is known of each, and who touches whom.
+
+    Attributes
+    ----------
+    leaves : ndarray of int32, (y, x) or (z, y, x)
+        Leaf of each pixel, from 0.
+    graph : RegionGraph
+    rows : ndarray of float32, (n, d)
+        Mean inputs of each leaf (`core.features`).
+    """
+
+    leaves: Leaves
+    graph: RegionGraph
+    rows: NDArray[np.float32]
+
+    @classmethod
+    def of(
+        cls, stage: Features, inputs: NDArray[np.float32], valid: NDArray[np.bool_] | None
+    ) -> Self:
+        """Cut a part of an image by its inputs ``d + 1 (z) y x``; only valid pixels count."""
+        strength = stage.strength(inputs)
+        leaves = find_leaves(strength, stage.space)
+        counted = leaves.ravel() if valid is None else leaves[valid]
+        areas = np.bincount(counted, minlength=int(leaves.max()) + 1).astype(np.float64)
+        graph = RegionGraph.build(areas, sides_of(leaves, strength, stage.space))
+        return cls(leaves, graph, leaf_means(leaves, inputs[:-1], valid))
+
+    def painted(self, classes: Integers, n_classes: int) -> Integers:
+        """Count the pixels of each leaf on which each class is painted, ``(n, k)``.
+
+        Parameters
+        ----------
+        classes : ndarray of int, (y, x) or (z, y, x)
+            Index of the class; −1 where nothing is painted.
+        n_classes : int
+        """
+        where = classes >= 0
+        pairs = self.leaves[where].astype(np.int64) * n_classes + classes[where]
+        n_leaves = len(self.rows)
+        counts = np.bincount(pairs, minlength=n_leaves * n_classes)
+        return counts.reshape(n_leaves, n_classes)
+
+    def given(self, classes: Integers, n_classes: int) -> Integers:
+        """Return the index of the class that each leaf is painted with; −1 where too little is."""
+        return self.given_by(self.painted(classes, n_classes))
+
+    def given_by(self, counts: Integers) -> Integers:
+        """Return the class that most painted pixels of each leaf have, ``(n, k)`` → ``(n,)``.
+
+        A leaf that a stroke only grazes is evidence, not given: −1.
+        """
+        enough = counts.sum(axis=1) >= np.maximum(_GIVEN_FROM * self.graph.areas, 1)
+        found: Integers = np.where(enough, counts.argmax(axis=1), -1)
+        return found
+
+    def spread(self, head: ClassHead, smoothness: float, given: Integers | None = None) -> Floats:
+        """Return the probability of each class in each leaf, ``(n, k)``.
+
+        The classifier's answers, spread over the leaves but not across boundaries
+        (`images.region_graph`).
+
+        Parameters
+        ----------
+        head : ClassHead
+        smoothness : float
+            How much neighbours count beside the classifier (μ).
+        given : ndarray of int, (n,), optional
+            Class index of painted leaves; −1 for the others.
+        """
+        nothing = np.full(len(self.rows), -1)
+        return self.graph.spread(
+            head.of_rows(self.rows), nothing if given is None else given, smoothness
+        )

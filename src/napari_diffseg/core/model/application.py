@@ -1,0 +1,230 @@
+"""A trained model on an image that it has not seen, window by window.
+
+The image is gone through in windows of `images.pieces.window_shape` from its first pixel on. Of
+each, only the window and what it depends on are read, and its labels depend on these and on
+nothing else: not on how the image is stored, nor on where it is computed. So memory is bounded,
+and every machine gives the same labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_diffseg.core.clusters.class_head import ClassHead
+from napari_diffseg.core.clusters.correction import margins
+from napari_diffseg.core.features.extraction import GRID, halo
+from napari_diffseg.core.plane import Plane
+from napari_diffseg.core.published.inference import find_clusters
+from napari_diffseg.core.published.network import FeatureClusteringNet
+from napari_diffseg.image.pieces import spread_margin, window_shape
+from napari_diffseg.image.space import Space
+from napari_diffseg.image.windows import Window, grow, inside, tiles, whole
+from napari_diffseg.numeric.hierarchy import ClusterHierarchy
+from napari_diffseg.numeric.labels import look_up, merge_small_regions
+from napari_diffseg.params import SegmentationParams
+
+Integers = NDArray[np.integer[Any]]
+Labels = NDArray[np.unsignedinteger[Any]]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Labelled:
+    """The labels of one area, and how sure they are.
+
+    Attributes
+    ----------
+    labels : ndarray of unsigned int, (y, x) or (z, y, x)
+        0 where the image is fill or not finite.
+    confidence : float
+        Mean margin between the two best answers, 0 … 1.
+    """
+
+    labels: Labels
+    confidence: float
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class AppliedWindow:
+    """Labels of one window of an image.
+
+    Attributes
+    ----------
+    window : tuple of slice
+        Where it lies: one for each spatial axis.
+    labels : ndarray of unsigned int, (y, x) or (z, y, x)
+        0 where the image is fill or not finite.
+    areas : dict of int to int
+        Pixels of each label that occurs, 0 among them.
+    confidence : float
+        Mean margin between the two best answers, 0 … 1.
+    """
+
+    window: Window
+    labels: Labels
+    areas: dict[int, int]
+    confidence: float
+
+    @property
+    def n_labelled(self) -> int:
+        """How many pixels have a label; only of these the confidence is the mean."""
+        return self.labels.size - self.areas.get(0, 0)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class AppliedFrame:
+    """Labels of a whole plane or volume, and facts of them.
+
+    Attributes
+    ----------
+    labels : ndarray of unsigned int, (y, x) or (z, y, x)
+    areas : dict of int to int
+        Pixels of each label that occurs, 0 among them.
+    confidence : float
+        Mean margin between the two best answers, 0 … 1.
+    """
+
+    labels: Labels
+    areas: dict[int, int]
+    confidence: float
+
+
+@dataclass(eq=False, slots=True)
+class Tally:
+    """What the windows of an image come to.
+
+    Attributes
+    ----------
+    areas : dict of int to int
+        Pixels of each label that has occurred, 0 among them.
+    n_labelled : int
+        Pixels that have a label.
+    """
+
+    areas: dict[int, int] = field(default_factory=dict)
+    n_labelled: int = 0
+    _margin: float = 0.0
+
+    def add(self, part: AppliedWindow) -> None:
+        """Count one more window."""
+        for number, area in part.areas.items():
+            self.areas[number] = self.areas.get(number, 0) + area
+        self._margin += part.confidence * part.n_labelled
+        self.n_labelled += part.n_labelled
+
+    @property
+    def sorted_areas(self) -> dict[int, int]:
+        """The areas, by ascending label."""
+        return dict(sorted(self.areas.items()))
+
+    @property
+    def confidence(self) -> float:
+        """Mean margin between the two best answers over labelled pixels, 0 … 1."""
+        return self._margin / max(self.n_labelled, 1)
+
+
+def windows_of(shape: Sequence[int]) -> Iterator[Window]:
+    """Yield the windows of an image with these spatial axes, row by row."""
+    return tiles(whole(shape), window_shape(len(shape)))
+
+
+def reading_window(window: Window, shape: Sequence[int], space: Space) -> Window:
+    """Return what has to be read for the labels of a window, beginning on the grid of features."""
+    reach = tuple(a + b for a, b in zip(spread_margin(len(window)), halo(space), strict=True))
+    *depth, rows, columns = grow(window, reach, shape)
+    on_grid = (slice(side.start // GRID * GRID, side.stop) for side in (rows, columns))
+    return (*depth, *on_grid)
+
+
+def label_by_network(
+    network: FeatureClusteringNet,
+    plane: Plane,
+    area: Window,
+    device: torch.device,
+    hierarchy: ClusterHierarchy,
+    numbers: Labels,
+    params: SegmentationParams,
+) -> Labelled:
+    """Label an area of an image by the clusters of a network of the published design.
+
+    Parameters
+    ----------
+    network : FeatureClusteringNet
+        On the device.
+    plane : Plane
+        The area and what is around it.
+    area : tuple of slice
+        Of the image.
+    device : torch.device
+    hierarchy : ClusterHierarchy
+        Which clusters join.
+    numbers : ndarray of unsigned int, (q,)
+        Label of each cluster.
+    params : SegmentationParams
+        Number of labels, smallest region.
+    """
+    clusters, margin = find_clusters(network, plane, device, area)
+    merged = look_up(hierarchy.at_most(params.n_labels).astype(np.int16), clusters)
+    return _finished(merged, numbers, plane, area, params.min_region_size, margin)
+
+
+def label_by_regions(
+    plane: Plane,
+    area: Window,
+    device: torch.device,
+    head: ClassHead,
+    standing: Integers,
+    numbers: Labels,
+    params: SegmentationParams,
+) -> Labelled:
+    """Label an area of an image by a classifier of its leaves, of clusters or of classes.
+
+    Parameters
+    ----------
+    plane : Plane
+        The area and what it depends on.
+    area : tuple of slice
+        Of the image.
+    device : torch.device
+    head : ClassHead
+    standing : ndarray of int, (k,)
+        Which class stands for each class.
+    numbers : ndarray of unsigned int, (k,)
+        Label of each class.
+    params : SegmentationParams
+        Weight of continuity, smallest region.
+    """
+    near = grow(area, spread_margin(len(area)), plane.shape)
+    regions = plane.regions(near, device)
+    answers = regions.spread(head, params.continuity_weight)
+    clusters = answers.argmax(axis=1).astype(np.int16)[regions.leaves]
+    valid = None if plane.valid is None else plane.valid[near]
+    tidied = merge_small_regions(clusters, params.min_region_size, valid)
+    here = inside(area, near)
+    together = np.zeros_like(answers)
+    np.add.at(together.T, standing, answers.T)
+    sure = margins(together).astype(np.float32)[regions.leaves[here]]
+    counted = sure if valid is None else sure[valid[here]]
+    confidence = float(counted.mean(dtype=np.float64)) if counted.size else 0.0
+    return _finished(standing.astype(np.int16)[tidied[here]], numbers, plane, area, 0, confidence)
+
+
+def _finished(
+    clusters: Integers,
+    numbers: Labels,
+    plane: Plane,
+    area: Window,
+    min_region_size: int,
+    confidence: float,
+) -> Labelled:
+    """Turn clusters into labels; none where the image does not count."""
+    valid = None if plane.valid is None else plane.valid[area]
+    labels: Labels = look_up(numbers, merge_small_regions(clusters, min_region_size, valid))
+    if valid is not None:
+        labels[~valid] = 0
+    return Labelled(labels, confidence)

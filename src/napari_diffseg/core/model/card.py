@@ -1,0 +1,107 @@
+"""A model in words: what it was trained on, what comes out, how to use it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari_diffseg.image.channels import Channel
+from napari_diffseg.params import SegmentationParams
+
+if TYPE_CHECKING:
+    from napari_diffseg.core.model.model import Model
+
+
+def model_card(model: Model) -> str:
+    """Return a model card in Markdown; see `Model.card`."""
+    facts = model.facts
+    channels = "colours (RGB)" if facts.rgb else f"{model.n_channels} channel(s)"
+    lines = [
+        "# Model for napari-diffseg",
+        "",
+        "Differentiable feature clustering (Kim, Kanezaki & Tanaka, IEEE TIP 2020).",
+        "",
+        "## Images",
+        "",
+        f"- Axes `{facts.axes}`, {channels}, `{facts.dtype}`",
+        f"- {_space(model)}",
+        f"- Pixel size: {facts.pixel_size or 'not known'}",
+        *(
+            f"- {_channel(channel)}: intensities {low:g} to {high:g} became 0 to 1"
+            for channel, low, high in zip(
+                model.channels, model.ranges.low, model.ranges.high, strict=True
+            )
+        ),
+        *([] if model.fill is None else [f"- The value {model.fill:g} is fill and gets label 0"]),
+        "",
+        "Images with other channels are refused; with another magnification, staining or",
+        "exposure look at the result before you trust it.",
+        "",
+        "## Labels",
+        "",
+        *_labels(model),
+        "",
+        "## Parameters",
+        "",
+        "| parameter | value | default |",
+        "|---|---|---|",
+        *_changed(model.params),
+        "",
+        "## Where it comes from",
+        "",
+        *(f"- {name.replace('_', ' ')}: {_shown(value)}" for name, value in _known(model)),
+        f"- learned weights: {_n_weights(model)}",
+        f"- checksum: `{model.checksum}`",
+        "",
+        "## Use",
+        "",
+        "```python",
+        "from napari_diffseg import Model",
+        'labels = Model.load("model.safetensors").apply(image)',
+        "```",
+        "",
+        "```sh",
+        "napari-diffseg apply model.safetensors images/ -o labels/",
+        "```",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _n_weights(model: Model) -> int:
+    if model.network is not None:
+        return sum(weight.numel() for weight in model.network.parameters())
+    head = model.clusters if model.classes is None else model.classes[0]
+    return int(head.weights.size)
+
+
+def _space(model: Model) -> str:
+    if not model.space.is_volume:
+        return "Planes; stacks plane by plane"
+    return f"Volumes, whose planes are {model.z_step:.3g} pixels apart"
+
+
+def _channel(channel: Channel) -> str:
+    weight = "" if channel.weight == 1 else f", weight {channel.weight:g}"
+    return channel.title[0].upper() + channel.title[1:] + weight
+
+
+def _labels(model: Model) -> list[str]:
+    names = model.facts.class_names
+    if model.classes is None:
+        return [f"At most {len(model.labels)} labels, found without anything being painted."]
+    return [f"- {number}: {names.get(number, 'without a name')}" for number in model.labels]
+
+
+def _changed(params: SegmentationParams) -> list[str]:
+    default = SegmentationParams().to_dict()
+    mine = params.to_dict()
+    rows = [f"| {k} | {mine[k]} | {default[k]} |" for k in mine if mine[k] != default[k]]
+    return rows or ["| all as the default | | |"]
+
+
+def _known(model: Model) -> list[tuple[str, Any]]:
+    return [(k, v) for k, v in model.facts.provenance.items() if k != "params"]
+
+
+def _shown(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

@@ -1,0 +1,382 @@
+"""Models as files: safetensors, with what is no array as JSON beside the arrays.
+
+Nothing in such a file is ever executed. Two digests stand in it: that of all that makes
+the labels (`checksum_of`), by which runs know each other, and that of the whole, by which
+a file that was altered is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from napari_diffseg.core.clusters.class_head import ClassHead
+from napari_diffseg.core.features.extraction import Features, features_digest
+from napari_diffseg.core.published.network import FeatureClusteringNet
+from napari_diffseg.errors import DiffSegError, ModelFileError, OutputError
+from napari_diffseg.files import check_place, written_whole
+from napari_diffseg.image.channels import Channel
+from napari_diffseg.image.intensity import IntensityRange
+from napari_diffseg.image.pixel_size import PixelSize
+from napari_diffseg.image.space import Space
+from napari_diffseg.numeric.hierarchy import ClusterHierarchy
+from napari_diffseg.params import SegmentationParams
+
+if TYPE_CHECKING:
+    from napari_diffseg.core.model.model import Model, ModelFacts
+
+SUFFIX = ".safetensors"
+"""Ending of a model file."""
+
+FORMAT = 3
+"""Number of the format; a file with a higher one comes from a newer version."""
+
+_FORMAT, _MODEL, _FACTS, _DIGEST = "napari-diffseg", "model", "facts", "sha256"
+_NETWORK, _STAGE = "network.", "stage."
+_STAGE_ARRAYS = ("axes", "centres", "projection")
+_WITHOUT_FEATURES = 2  # the last format whose default had no learned features
+_GONE = ("region_size",)  # parameters of earlier formats that changed nothing here
+_LARGEST = 1 << 30  # bytes; a model has some hundred thousand
+
+Arrays = dict[str, NDArray[Any]]
+
+_NONSENSE = (
+    SafetensorError,
+    TypeError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+)
+"""What reading raises where the bytes are no model, or other numbers than a model has."""
+
+
+def check_model_place(path: Path, *, force: bool = False) -> None:
+    """Find out before a run whether its model can be written; see `Model.save`."""
+    _check_ending(path)
+    check_place(path, force=force)
+
+
+def save_model(model: Model, path: str | PathLike[str], *, force: bool = False) -> None:
+    """Write a model; see `Model.save`."""
+    path = Path(path)
+    _check_ending(path)
+    with written_whole(path, force=force) as file:
+        file.write(model_to_bytes(model))
+
+
+def _check_ending(path: Path) -> None:
+    if path.suffix.lower() != SUFFIX:
+        raise OutputError(f"{path} has another ending than {SUFFIX}; name the model so.")
+
+
+def load_model(path: str | PathLike[str]) -> Model:
+    """Read a model; see `Model.load`."""
+    path = Path(path)
+    try:
+        if path.is_dir():
+            raise ModelFileError(f"{path} is a folder, but a model file was expected.")
+        if path.stat().st_size > _LARGEST:
+            raise ModelFileError(f"{path} is too large for a model of this program; choose one.")
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise ModelFileError(f"{path} does not exist; check the name of the model.") from error
+    except OSError as error:
+        raise ModelFileError(f"{path} cannot be read: {error.strerror or error}.") from error
+    return model_from_bytes(data, str(path))
+
+
+def checksum_of(model: Model) -> str:
+    """Return the SHA-256 of all that makes the labels; see `Model.checksum`."""
+    return _digest(_arrays(model), _json(_science(model)))
+
+
+def model_to_bytes(model: Model) -> bytes:
+    """Return a model as the bytes of its file; the same model gives the same bytes."""
+    arrays, science, facts = _arrays(model), _json(_science(model)), _json(_facts(model.facts))
+    metadata = {
+        _FORMAT: str(FORMAT),
+        _MODEL: science,
+        _FACTS: facts,
+        _DIGEST: _digest(arrays, science, facts),
+    }
+    return _sorted_header(save(arrays, metadata))
+
+
+def model_from_bytes(data: bytes, name: str) -> Model:
+    """Build a model from the bytes of its file.
+
+    Parameters
+    ----------
+    data : bytes
+    name : str
+        How errors call it.
+
+    Raises
+    ------
+    ModelFileError
+        They are no model, or not all of one, or were altered.
+    """
+    metadata = _metadata(data, name)
+    try:
+        arrays = load(data)
+        said = metadata[_DIGEST]
+        model, facts = metadata[_MODEL], metadata[_FACTS]
+        if said != _digest(arrays, model, facts):
+            raise ModelFileError(
+                f"{name} was altered after it was saved, or is damaged; copy or save it again."
+            )
+        science = json.loads(model)
+        _check_features(science, int(metadata[_FORMAT]), name)
+        return _build(arrays, science, json.loads(facts))
+    except ModelFileError:
+        raise
+    except (*_NONSENSE, RuntimeError, DiffSegError) as error:
+        # RuntimeError: torch says so of weights of other shapes.
+        raise ModelFileError(
+            f"{name} is truncated or no whole model; copy or save it again."
+        ) from error
+
+
+def _check_features(science: Mapping[str, Any], number: int, name: str) -> None:
+    """Refuse a model of the default that was learned on other features than the shipped ones."""
+    if science["stage"] is None:
+        return
+    if number <= _WITHOUT_FEATURES or science["features"] != features_digest():
+        raise ModelFileError(
+            f"{name} was trained by another version of napari-diffseg, which saw images "
+            "differently; train it again with this one."
+        )
+
+
+def _metadata(data: bytes, name: str) -> dict[str, str]:
+    """Read the text beside the arrays: eight bytes say how long the header is."""
+    foreign = ModelFileError(
+        f"{name} is no model of this program; choose a file that napari-diffseg has saved."
+    )
+    try:
+        (length,) = struct.unpack("<Q", data[:8])
+        metadata = json.loads(data[8 : 8 + length])["__metadata__"]
+        number = int(metadata[_FORMAT])
+    except (*_NONSENSE, struct.error, RecursionError) as error:
+        raise foreign from error
+    if number > FORMAT:
+        raise ModelFileError(
+            f"{name} comes from a newer version of napari-diffseg (format {number}, where "
+            f"{FORMAT} is known); update napari-diffseg."
+        )
+    found: dict[str, str] = metadata
+    return found
+
+
+def _sorted_header(data: bytes) -> bytes:
+    """Write the header of a file with its names in order: a mapping of Rust has none."""
+    (length,) = struct.unpack("<Q", data[:8])
+    header = json.loads(data[8 : 8 + length])
+    text = json.dumps(header, sort_keys=True, ensure_ascii=True, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text + data[8 + length :]
+
+
+def _arrays(model: Model) -> Arrays:
+    arrays: Arrays = {
+        "merges": model.hierarchy.merges.astype(np.int64),
+        "costs": model.hierarchy.costs.astype(np.float64),
+        "numbers": model.numbers.astype(np.int64),
+    }
+    if model.network is not None:
+        weights = model.network.state_dict()
+        arrays |= {_NETWORK + name: value.cpu().numpy() for name, value in weights.items()}
+    if model.head is not None:
+        arrays["clusters.weights"] = model.head.weights.astype(np.float64)
+    if model.stage is not None:
+        arrays |= {_STAGE + name: getattr(model.stage, name) for name in _STAGE_ARRAYS}
+    if model.classes is not None:
+        arrays["head.weights"] = model.classes[0].weights.astype(np.float64)
+    return {name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}
+
+
+def _science(model: Model) -> dict[str, Any]:
+    return {
+        "params": model.params.to_dict(),
+        "ranges": asdict(model.ranges),
+        "space": asdict(model.space),
+        "channels": [asdict(one) for one in model.channels],
+        "n_source_channels": model.n_source_channels,
+        "stage": None if model.stage is None else _stage(model.stage),
+        "features": None if model.stage is None else features_digest(),
+        "rgb": model.facts.rgb,
+        "fill": model.fill,
+        "classes": None if model.classes is None else list(model.classes[1]),
+        "head_loss": None if model.classes is None else model.classes[0].loss,
+        "clusters_loss": None if model.head is None else model.head.loss,
+    }
+
+
+def _stage(stage: Features) -> dict[str, Any]:
+    """Return the numbers of the first stage; its arrays are kept as such."""
+    left_out = (*_STAGE_ARRAYS, "space")
+    return {one.name: getattr(stage, one.name) for one in fields(stage) if one.name not in left_out}
+
+
+def _facts(facts: ModelFacts) -> dict[str, Any]:
+    size = facts.pixel_size
+    return {
+        "axes": facts.axes,
+        "dtype": facts.dtype,
+        "pixel_size": None if size is None else asdict(size),
+        "class_names": {str(number): name for number, name in facts.class_names.items()},
+        "class_colors": {str(number): _color(c) for number, c in facts.class_colors.items()},
+        "provenance": dict(facts.provenance),
+    }
+
+
+def _build(arrays: Arrays, model: Mapping[str, Any], facts: Mapping[str, Any]) -> Model:
+    from napari_diffseg.core.model.check import check_model
+    from napari_diffseg.core.model.model import Model, ModelFacts
+
+    params = _params(model["params"])
+    ranges = IntensityRange(*(tuple(map(float, model["ranges"][end])) for end in ("low", "high")))
+    space = _space(model)
+    stage = None if model["stage"] is None else _read_stage(arrays, model["stage"], space)
+    numbers, merges = arrays["numbers"], arrays["merges"]
+    if numbers.shape != (params.n_clusters,):
+        raise ValueError("numbers of labels")
+    size = facts["pixel_size"]
+    clusters = None if stage is None else _head(arrays, "clusters", model["clusters_loss"])
+    built = Model(
+        params=params,
+        ranges=ranges,
+        stage=stage,
+        hierarchy=ClusterHierarchy(
+            params.n_clusters, merges, arrays.get("costs", np.zeros(len(merges)))
+        ),
+        numbers=numbers,
+        facts=ModelFacts(
+            axes=str(facts["axes"]),
+            rgb=bool(model["rgb"]),
+            dtype=str(facts["dtype"]),
+            pixel_size=None if size is None else PixelSize(**size),
+            class_names={int(k): str(v) for k, v in facts["class_names"].items()},
+            class_colors={int(k): _color(v) for k, v in facts["class_colors"].items()},
+            provenance=dict(facts["provenance"]),
+        ),
+        channels=_channels(model, len(ranges.low)),
+        n_source_channels=int(model.get("n_source_channels", len(ranges.low))),
+        space=space,
+        head=clusters,
+        network=_network(arrays, params, len(ranges.low), space) if stage is None else None,
+        classes=_classes(arrays, model, clusters),
+        fill=None if model.get("fill") is None else float(model["fill"]),
+    )
+    check_model(built)
+    return built
+
+
+def _params(said: Mapping[str, Any]) -> SegmentationParams:
+    """Return the parameters; those of formats 1 and 2 that are gone told nothing of this design."""
+    return SegmentationParams.from_dict(
+        {name: value for name, value in said.items() if name not in _GONE}
+    )
+
+
+def _read_stage(arrays: Arrays, said: Mapping[str, Any], space: Space) -> Features:
+    return Features(
+        rgb=bool(said["rgb"]),
+        means=tuple(map(float, said["means"])),
+        weights=tuple(map(float, said["weights"])),
+        gammas=tuple(map(float, said["gammas"])),
+        axes=arrays[_STAGE + "axes"],
+        low=float(said["low"]),
+        high=float(said["high"]),
+        spread=float(said["spread"]),
+        centres=arrays[_STAGE + "centres"],
+        projection=arrays[_STAGE + "projection"],
+        slope=float(said["slope"]),
+        edge=float(said["edge"]),
+        space=space,
+    )
+
+
+def _head(arrays: Arrays, name: str, loss: float, clusters: ClassHead | None = None) -> ClassHead:
+    return ClassHead(arrays[f"{name}.weights"], float(loss), clusters)
+
+
+def _space(model: Mapping[str, Any]) -> Space:
+    """Return planes or volumes; files of format 1 are of planes and do not say so."""
+    said = model.get("space", {"n_axes": 2, "z_step": 1.0})
+    n_axes, z_step = int(said["n_axes"]), float(said["z_step"])
+    if n_axes not in (2, 3) or not 0 < z_step < float("inf"):
+        raise ValueError("space")
+    return Space(n_axes, z_step)
+
+
+def _channels(model: Mapping[str, Any], n_channels: int) -> tuple[Channel, ...]:
+    """Return the channels; those of files of format 1 are all that there are."""
+    if "channels" not in model:
+        return tuple(Channel(index) for index in range(n_channels))
+    return tuple(Channel(**one) for one in model["channels"])
+
+
+def _network(
+    arrays: Arrays, params: SegmentationParams, n_inputs: int, space: Space
+) -> FeatureClusteringNet:
+    with torch.random.fork_rng(devices=()):  # torch fills new layers from the caller's numbers
+        network = FeatureClusteringNet(
+            n_inputs,
+            params.n_features,
+            params.n_clusters,
+            params.n_blocks,
+            space,
+        )
+    weights = {
+        name.removeprefix(_NETWORK): torch.from_numpy(np.array(value))
+        for name, value in arrays.items()
+        if name.startswith(_NETWORK)
+    }
+    network.load_state_dict(weights)
+    return network.eval()
+
+
+def _classes(
+    arrays: Arrays, model: Mapping[str, Any], clusters: ClassHead | None
+) -> tuple[ClassHead, tuple[int, ...]] | None:
+    if model["classes"] is None:
+        return None
+    numbers = tuple(int(number) for number in model["classes"])
+    head = _head(arrays, "head", model["head_loss"], clusters)
+    if head.n_classes != len(numbers):
+        raise ValueError("classes")
+    return head, numbers
+
+
+def _color(values: Any) -> tuple[float, float, float, float]:
+    red, green, blue, alpha = (float(value) for value in values)
+    return red, green, blue, alpha
+
+
+def _json(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, sort_keys=True, ensure_ascii=False, allow_nan=False)
+
+
+def _digest(arrays: Arrays, *texts: str) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape};".encode())
+        digest.update(array.tobytes())
+    for text in texts:
+        digest.update(text.encode())
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""The published method whole: a network from random weights, its losses, its training."""

@@ -1,0 +1,107 @@
+"""A few steps of learning on a frame, from what was learned on others.
+
+Clusters keep their indices, because the steps start from the model's own answers: so labels
+keep their numbers. How far that holds is measured, not promised.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from napari_diffseg.core.clusters.class_head import ClassHead
+from napari_diffseg.core.clusters.clustering import learn_clusters
+from napari_diffseg.core.plane import Plane
+from napari_diffseg.core.published.inference import calibrate
+from napari_diffseg.core.published.network import FeatureClusteringNet
+from napari_diffseg.core.published.training import train
+from napari_diffseg.core.reading import sample_windows
+from napari_diffseg.core.sampling import sample_places, training_windows
+from napari_diffseg.core.steps import result_of
+from napari_diffseg.errors import InputError
+from napari_diffseg.params import SegmentationParams
+
+_LEAST_PIXELS = 2  # one alone has no spread, by which batch norm divides
+
+
+def adapted_head(
+    head: ClassHead, plane: Plane, params: SegmentationParams, n_steps: int, device: torch.device
+) -> ClassHead:
+    """Return a classifier that was fitted to its own answers on a plane, some times.
+
+    Parameters
+    ----------
+    head : ClassHead
+        Of clusters or of classes; it stays as it is.
+    plane : Plane
+        The frame, with the model's first stage.
+    params : SegmentationParams
+        Those of the model.
+    n_steps : int
+    device : torch.device
+        Where features are computed.
+
+    Raises
+    ------
+    InputError
+        Too few pixels of the plane are finite.
+    """
+    _check_finite(plane)
+    maps = [plane.regions(window, device) for window in sample_places(plane.pixels, plane.valid)]
+    for adapted, _ in learn_clusters(maps, head, params.continuity_weight, n_steps):
+        head = adapted
+    return head
+
+
+def adapted_network(
+    network: FeatureClusteringNet,
+    plane: Plane,
+    params: SegmentationParams,
+    n_steps: int,
+    device: torch.device,
+) -> FeatureClusteringNet:
+    """Return a copy of a network of the published design, trained a little on a plane.
+
+    Parameters
+    ----------
+    network : FeatureClusteringNet
+        On the CPU; it stays as it is.
+    plane : Plane
+    params : SegmentationParams
+        Those of the model.
+    n_steps : int
+    device : torch.device
+        Where it is trained.
+
+    Returns
+    -------
+    FeatureClusteringNet
+        On the CPU, its statistics those of the plane.
+
+    Raises
+    ------
+    InputError
+        Too few pixels of the plane are finite.
+    """
+    _check_finite(plane)
+    adapted = copy.deepcopy(network).to(device)
+    windows = training_windows(plane.pixels, plane.valid, params.patch_size, space=plane.space)
+    sample = sample_windows([plane], [windows], params, rgb=False, device=device)
+    # As many labels as come: a frame may show less than the training images did.
+    brief = replace(params, n_iterations=n_steps, min_labels=1)
+    generator = torch.Generator().manual_seed(params.seed)
+    result_of(train(adapted, sample, brief, generator))
+    calibrate(adapted, sample.inputs, sample.valid)
+    return adapted.to("cpu")
+
+
+def _check_finite(plane: Plane) -> None:
+    n_finite = _LEAST_PIXELS if plane.valid is None else int(np.count_nonzero(plane.valid))
+    if n_finite < _LEAST_PIXELS:
+        raise InputError(
+            f"The image has too few finite pixels ({n_finite}) to adapt the model to; choose "
+            "another image, or apply the model without steps of adaptation."
+        )

@@ -1,0 +1,196 @@
+"""From a trained network to the clusters of a whole image, tile by tile.
+
+Inference uses fixed batch-norm statistics (see `calibrate`), never those of the piece
+of image at hand, so that a pixel's cluster depends on its surroundings within the
+network's radius and on nothing else: not on the tile, nor on the frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from napari_diffseg.core.published.network import FeatureClusteringNet
+from napari_diffseg.core.steps import result_of
+from napari_diffseg.image.pieces import block_shape
+from napari_diffseg.image.space import Space
+from napari_diffseg.image.windows import Shape, Window, inside, size, tiles, whole
+
+Clusters = NDArray[np.integer[Any]]
+
+LEAST_READ = 64
+"""Pixels along y and x that are read at the least: of a narrower strip torch computes the
+convolutions in another order, and the last digits of the response would tell of the tile."""
+
+
+class InputSource(Protocol):
+    """Where inference reads what the network sees."""
+
+    @property
+    def shape(self) -> Shape:
+        """Length of each spatial axis, in pixels."""
+
+    def inputs(self, window: Window) -> NDArray[np.float32]:
+        """Return the inputs of a window, ``d y x``."""
+
+
+@torch.no_grad()
+def calibrate(network: FeatureClusteringNet, inputs: Tensor, valid: Tensor | None = None) -> Tensor:
+    """Set every batch norm's stored statistics to those of the inputs' valid pixels.
+
+    Where all pixels are valid, evaluation mode on these inputs then gives what training
+    mode gives.
+
+    Parameters
+    ----------
+    network : FeatureClusteringNet
+        Left in evaluation mode; its weights stay as they are.
+    inputs : Tensor, b d y x
+        Those of the image, or of windows that stand for it.
+    valid : Tensor, b y x, optional
+        Pixels that count; all where None.
+
+    Returns
+    -------
+    Tensor, b y x
+        Clusters of the inputs.
+    """
+
+    def measure(layer: nn.Module, arriving: tuple[Tensor, ...]) -> None:
+        (pixels,) = arriving
+        if valid is not None:
+            pixels = pixels.movedim(1, 0)[None, :, valid, None]
+        # By way of the deviations, as exact as torch.var_mean and several times faster. The
+        # biased variance, by which torch normalises; it would store the unbiased one.
+        others = (0, *range(2, pixels.ndim))
+        mean = pixels.mean(dim=others)
+        deviations = pixels - mean.view(-1, *(1,) * (pixels.ndim - 2))
+        layer.running_mean, layer.running_var = mean, deviations.square_().mean(dim=others)
+
+    network.eval()
+    kinds = (nn.BatchNorm2d, nn.BatchNorm3d)
+    norms = [layer for layer in network.modules() if isinstance(layer, kinds)]
+    hooks = [layer.register_forward_pre_hook(measure) for layer in norms]
+    clusters: Tensor = network(inputs.contiguous(memory_format=network.memory_format)).argmax(dim=1)
+    for hook in hooks:
+        hook.remove()
+    return clusters
+
+
+_MARGIN_STEP = 8  # pixels; how sure a whole image is can be told from a few of them
+
+
+def cluster_steps(
+    network: FeatureClusteringNet, source: InputSource, device: torch.device, area: Window
+) -> Generator[float, None, tuple[Clusters, float]]:
+    """Run the network over an area of an image, block by block.
+
+    Parameters
+    ----------
+    network : FeatureClusteringNet
+        With its statistics set; on the device.
+    source : InputSource
+    device : torch.device
+    area : tuple of slice
+
+    Yields
+    ------
+    float
+        Share of the area that is done, between two blocks.
+
+    Returns
+    -------
+    clusters : ndarray of int16, (y, x) or (z, y, x)
+        Of the area, 0 … q−1.
+    margin : float
+        Mean difference between the two highest softmax responses, 0 … 1.
+    """
+    clusters = np.empty(size(area), np.int16)
+    margins: list[NDArray[np.float32]] = []
+    blocks = list(tiles(area, block_shape(network.space)))
+    for number, block in enumerate(blocks):
+        if number > 0:
+            yield number / len(blocks)
+        response = response_map(network, source, block, device)
+        clusters[inside(block, area)] = response.argmax(dim=0).to(torch.int16).cpu().numpy()
+        few = response[:, ..., ::_MARGIN_STEP, ::_MARGIN_STEP].softmax(dim=0)
+        best = few.topk(2, dim=0).values
+        margins.append((best[0] - best[1]).flatten().cpu().numpy())
+    return clusters, float(np.concatenate(margins).mean())
+
+
+def find_clusters(
+    network: FeatureClusteringNet, source: InputSource, device: torch.device, area: Window
+) -> tuple[Clusters, float]:
+    """Do what `cluster_steps` does, at once."""
+    return result_of(cluster_steps(network, source, device, area))
+
+
+@torch.no_grad()
+def response_map(
+    network: FeatureClusteringNet,
+    source: InputSource,
+    window: Window,
+    device: torch.device,
+    tile: int = 0,
+) -> Tensor:
+    """Compute the response map of one window of an image, tile by tile.
+
+    Parameters
+    ----------
+    network : FeatureClusteringNet
+        With its statistics set; on the device. Left in evaluation mode.
+    source : InputSource
+        Gives the inputs.
+    window : tuple of slice
+        Within the image.
+    device : torch.device
+    tile : int
+        Side of the square tiles of a plane, in pixels, without their halo; 0 for what suits
+        the device.
+
+    Returns
+    -------
+    Tensor, q y x or q z y x
+        On the device. The same whatever the window and the tile; of volumes up to rounding.
+    """
+    network.eval()
+    halo = network.radius
+    within = reach(window, halo, whole(source.shape))
+    # In memory the clusters lie side by side: their argmax is several times faster so.
+    response = torch.empty(*size(window), network.n_clusters, device=device).movedim(-1, 0)
+    for piece in tiles(window, tile or _tile_shape(device, network.space)):
+        around = reach(piece, halo, within)
+        inputs = torch.from_numpy(source.inputs(around))[None].to(device)
+        wide = network(inputs.contiguous(memory_format=network.memory_format))[0]
+        response[:, *inside(piece, window)] = wide[:, *inside(piece, around)]
+    return response
+
+
+def reach(window: Window, halo: Shape, within: Window) -> Window:
+    """Return a window with its halo, at least `LEAST_READ` wide, as far as another one goes."""
+    if len(window) == 3:
+        return tuple(
+            slice(max(side.start - more, limits.start), min(side.stop + more, limits.stop))
+            for side, more, limits in zip(window, halo, within, strict=True)
+        )
+    return tuple(
+        _reach(side, more, limits) for side, more, limits in zip(window, halo, within, strict=True)
+    )
+
+
+def _reach(side: slice, halo: int, limits: slice) -> slice:
+    start = max(min(side.start - halo, side.stop + halo - LEAST_READ), limits.start)
+    return slice(start, min(max(side.stop + halo, start + LEAST_READ), limits.stop))
+
+
+def _tile_shape(device: torch.device, space: Space) -> int | Shape:
+    """Choose tiles that fit a processor's cache, or that fill a GPU."""
+    if space.is_volume:
+        return (32, 64, 64) if device.type == "cpu" else (64, 256, 256)
+    return 128 if device.type == "cpu" else 1024

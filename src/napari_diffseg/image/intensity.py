@@ -1,0 +1,317 @@
+"""Intensity: which pixels count, which range they span, and one scale for all.
+
+Images come in as ``c y x`` or ``c z y x`` of any real type and leave as float32 between
+about 0 and 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_diffseg.errors import InputError
+from napari_diffseg.image.channels import Channel
+from napari_diffseg.image.fill import fill_mask
+
+_PERCENTILES = (0.1, 99.9)
+
+# Percentiles are taken from about so many pixels of a channel, so that the cost of the
+# sort does not grow with the image.
+_MOST_SAMPLES = 1 << 20
+
+# Pixels scaled at a time: bounds the float64 copies that normalizing needs.
+_BLOCK_PIXELS = 1 << 18
+
+_MOST_LOOKED_AT = 1 << 16  # pixels by which the range of another image is told
+_NEARLY_ALL = 0.9
+_LEAST_SHARE = 0.1  # of the known range, that a data type must hold
+
+# Tails beyond the percentiles are kept, but one hot pixel must not dominate a convolution.
+_LOWEST, _HIGHEST = -1.0, 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class IntensityRange:
+    """Range of intensities that becomes 0 to 1.
+
+    Attributes
+    ----------
+    low, high : tuple of float
+        One value for each channel, in the image's own unit.
+    """
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+_WIDEST_FILLED = 2  # bytes; 8-bit values in a 64-bit array would all be about 0
+
+
+def finite_mask(pixels: NDArray[Any], fill: float | None = None) -> NDArray[np.bool_] | None:
+    """Find the pixels that are finite in every channel, and no fill.
+
+    Parameters
+    ----------
+    pixels : ndarray, (c, y, x)
+    fill : float, optional
+        The value of pixels that are no image; from `images.fill.decided_fill`.
+
+    Returns
+    -------
+    ndarray of bool, (y, x), or None
+        None where every pixel is finite, as those of integer images are, and none is fill.
+    """
+    filled = fill_mask(pixels, fill)
+    if pixels.dtype.kind != "f":
+        return None if filled is None else ~filled
+    valid = np.isfinite(pixels[0])
+    for channel in pixels[1:]:
+        valid &= np.isfinite(channel)
+    if filled is not None:
+        valid &= ~filled
+    return None if valid.all() else valid
+
+
+def measure_range(
+    pixels: NDArray[Any], valid: NDArray[np.bool_] | None, how: str, *, rgb: bool = False
+) -> IntensityRange:
+    """Measure the range of intensities that becomes 0 to 1.
+
+    Parameters
+    ----------
+    pixels : ndarray, (c, y, x)
+    valid : ndarray of bool, (y, x), or None
+        From `finite_mask`; other pixels do not count.
+    how : {"percentile", "dtype"}
+        ``"percentile"``: each channel from its 0.1 to its 99.9 percentile.
+        ``"dtype"``: all channels over the range of the data type. Wider integers than
+        16 bits hardly ever fill it, and floating-point images have none: theirs is the
+        values' range, or 0 to 1 where floats lie in it.
+
+    rgb : bool
+        Whether the channels are red, green, blue: then one range, from the lowest to the
+        highest percentile, is that of all three, so that no hue is changed.
+
+    Returns
+    -------
+    IntensityRange
+
+    Raises
+    ------
+    InputError
+        No pixel is finite, or no channel has two different values.
+    """
+    if valid is not None and not valid.any():
+        raise InputError(
+            "The image has no finite pixel, only NaN, infinity or fill; choose another image or "
+            "plane, or state another fill."
+        )
+    extrema = [_extrema(_counted(channel, valid)) for channel in pixels]
+    if all(low == high for low, high in extrema):
+        values = ", ".join(f"{low:g}" for low, _ in extrema)
+        said = f"the value {values}" if len(extrema) == 1 else f"the same values ({values})"
+        raise InputError(
+            f"Every pixel has {said}, so there is nothing to segment; "
+            "choose another image or plane."
+        )
+    if how == "dtype":
+        low, high = _dtype_range(pixels.dtype, extrema)
+        return IntensityRange((low,) * len(pixels), (high,) * len(pixels))
+    ranges = [
+        _percentile_range(channel, valid, *ends)
+        for channel, ends in zip(pixels, extrema, strict=True)
+    ]
+    if rgb:
+        # The range of an empty colour is made up, and must not widen that of the others.
+        real = [r for r, (low, high) in zip(ranges, extrema, strict=True) if low < high]
+        ranges = [(min(low for low, _ in real), max(high for _, high in real))] * len(ranges)
+    return IntensityRange(tuple(low for low, _ in ranges), tuple(high for _, high in ranges))
+
+
+def stated_range(ranges: IntensityRange, channels: Sequence[Channel]) -> IntensityRange:
+    """Return ranges with what a person has said of them in place of what was measured.
+
+    Raises
+    ------
+    InputError
+        Of a channel one end was said, and it lies beyond the other one, which was measured.
+    """
+    low, high = [], []
+    for channel, *measured in zip(channels, ranges.low, ranges.high, strict=True):
+        said = (channel.low, channel.high)
+        ends = [m if s is None else s for s, m in zip(said, measured, strict=True)]
+        if ends[0] >= ends[1]:
+            raise InputError(
+                f"The intensities of {channel.title} would go from {ends[0]:g} to {ends[1]:g}; "
+                "state both ends, the lower one first."
+            )
+        low.append(float(ends[0]))
+        high.append(float(ends[1]))
+    return IntensityRange(tuple(low), tuple(high))
+
+
+def check_known_range(
+    pixels: NDArray[Any], ranges: IntensityRange, known_dtype: str, fill: float | None = None
+) -> None:
+    """Refuse an image whose values are so far from those that are known that they say nothing.
+
+    Parameters
+    ----------
+    pixels : ndarray, (c, y, x)
+        Of the image, or of a part of it.
+    ranges : IntensityRange
+        The intensities that became 0 and 1 in the training images.
+    known_dtype : str
+        Data type of those. A dark image of the same type is not refused: a frame may be dark.
+    fill : float, optional
+        Value of pixels that do not count.
+
+    Raises
+    ------
+    InputError
+        Nearly all values lie far above the range; or, of another data type, far below.
+    """
+    dtype = pixels.dtype
+    step = -(-pixels[0].size // _MOST_LOOKED_AT)
+    for channel, low, high in zip(pixels, ranges.low, ranges.high, strict=True):
+        values = channel.reshape(-1)[:: step | 1].astype(np.float64)
+        values = values[np.isfinite(values) & (values != fill)]
+        if values.size == 0:
+            continue
+        is_above = np.count_nonzero(values > high + (high - low)) > _NEARLY_ALL * values.size
+        is_below = values.max() < low + _LEAST_SHARE * (high - low)
+        if is_above or (is_below and dtype.name != known_dtype):
+            raise InputError(
+                f"The image is {dtype.name} with values from {values.min():g} to {values.max():g}, "
+                f"but the model was trained on {known_dtype} from {low:g} to {high:g}; let each "
+                "frame have its own intensities (--intensities frame), or convert the image."
+            )
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ScaledPixels:
+    """An image whose channels are scaled where they are looked at: range → 0 to 1.
+
+    Indexed like an array ``c (z) y x`` of float32, by a slice for each axis; so that of a large
+    image no second, wider copy is held.
+
+    Attributes
+    ----------
+    raw : ndarray, (c, y, x)
+        In the image's own unit; not changed.
+    valid : ndarray of bool, (y, x), or None
+        Where every channel is finite; None where that is everywhere.
+    ranges : IntensityRange
+        One range for each channel. Values beyond it stay beyond 0 and 1, but no
+        further than -1 and 2.
+    fill : tuple of float, (c,)
+        What pixels that are not valid get: the mean of the valid ones of their channel, or 0
+        where there are none.
+    """
+
+    raw: NDArray[Any]
+    valid: NDArray[np.bool_] | None
+    ranges: IntensityRange
+    fill: tuple[float, ...]
+
+    @classmethod
+    def measure(
+        cls, raw: NDArray[Any], valid: NDArray[np.bool_] | None, ranges: IntensityRange
+    ) -> Self:
+        """Measure what pixels that are not valid get, for an image ``c y x``."""
+        fill = [0.0] * len(raw)
+        if valid is not None:
+            n_valid = max(int(np.count_nonzero(valid)), 1)
+            for index, rows, scaled in _scaled_blocks(raw, ranges):
+                # As float32, as which they will be seen.
+                seen = scaled.astype(np.float32)
+                fill[index] += float(seen.sum(dtype=np.float64, where=valid[rows])) / n_valid
+        return cls(raw, valid, ranges, tuple(fill))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of channels, and the length of each spatial axis."""
+        return self.raw.shape
+
+    def __getitem__(self, place: tuple[slice, ...]) -> NDArray[np.float32]:
+        channels, *window = place
+        raw = self.raw[place]
+        low, high = self.ranges.low[channels], self.ranges.high[channels]
+        scaled = np.empty(raw.shape, dtype=np.float32)
+        for index, rows, block in _scaled_blocks(raw, IntensityRange(low, high)):
+            scaled[index, rows] = block
+        if self.valid is not None:
+            left_out = ~self.valid[*window]
+            for channel, mean in zip(scaled, self.fill[channels], strict=True):
+                channel[left_out] = mean
+        return scaled
+
+
+Pixels = NDArray[np.float32] | ScaledPixels
+"""Scaled intensities ``c y x``: an array, or a view that scales them as they are looked at."""
+
+
+def _scaled_blocks(
+    raw: NDArray[Any], ranges: IntensityRange
+) -> Iterator[tuple[int, slice, NDArray[np.float64]]]:
+    """Scale some rows (or planes) of a channel at a time; yields channel, rows and values."""
+    n_rows = max(1, _BLOCK_PIXELS // max(math.prod(raw.shape[2:]), 1))
+    for index, (low, high) in enumerate(zip(ranges.low, ranges.high, strict=True)):
+        for start in range(0, raw.shape[1], n_rows):
+            rows = slice(start, start + n_rows)
+            yield index, rows, _scale(raw[index, rows], low, high)
+
+
+def _scale(block: NDArray[Any], low: float, high: float) -> NDArray[np.float64]:
+    # In float64: float32 would lose the differences of large 32-bit integers.
+    values = block.astype(np.float64)
+    # NaN and infinity are replaced by the caller; finite values may overflow, then clip.
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isinf(high - low):
+            values, low, high = values / 2, low / 2, high / 2
+        values -= low
+        values /= high - low
+    return np.clip(values, _LOWEST, _HIGHEST, out=values)
+
+
+def _counted(channel: NDArray[Any], valid: NDArray[np.bool_] | None) -> NDArray[Any]:
+    """Return the pixels of a channel that count, in one row."""
+    return channel.reshape(-1) if valid is None else channel[valid]
+
+
+def _extrema(values: NDArray[Any]) -> tuple[float, float]:
+    return float(values.min()), float(values.max())
+
+
+def _percentile_range(
+    channel: NDArray[Any], valid: NDArray[np.bool_] | None, lowest: float, highest: float
+) -> tuple[float, float]:
+    if lowest == highest:
+        # One flat channel among others: it becomes 0. The next float counts where a step
+        # of 1 is lost in rounding.
+        return lowest, max(lowest + 1.0, float(np.nextafter(lowest, np.inf)))
+    values = _counted(channel, valid)
+    step = -(-values.size // _MOST_SAMPLES)
+    if step > 1:
+        # An odd step visits every column of an image whose width is a power of 2.
+        values = values[:: step | 1]
+    # Values that occur in the image: interpolated ones could overflow.
+    low, high = np.percentile(values.astype(np.float64), _PERCENTILES, method="nearest")
+    return (float(low), float(high)) if low < high else (lowest, highest)
+
+
+def _dtype_range(dtype: np.dtype[Any], extrema: list[tuple[float, float]]) -> tuple[float, float]:
+    lowest = min(low for low, _ in extrema)
+    highest = max(high for _, high in extrema)
+    if dtype.kind == "b":
+        return 0.0, 1.0
+    if dtype.kind == "f" and lowest >= 0.0 and highest <= 1.0:
+        return 0.0, 1.0
+    if dtype.kind == "f" or dtype.itemsize > _WIDEST_FILLED:
+        return lowest, highest
+    return min(0.0, lowest), float(np.iinfo(dtype).max)

@@ -1,1 +1,0 @@
-"""Images as arrays: axes, intensity, label numbers and superpixels (numpy, scikit-image)."""

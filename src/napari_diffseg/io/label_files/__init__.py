@@ -1,0 +1,1 @@
+"""Labels as files: pictures, TIFF, stores that several runs write to."""

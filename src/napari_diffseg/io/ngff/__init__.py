@@ -1,0 +1,1 @@
+"""OME-Zarr: metadata, images, labels, plates and pyramids."""

@@ -1,0 +1,211 @@
+"""Images in OME-Zarr and in plain zarr arrays, read as lazily as their chunks allow."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from math import prod
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_diffseg.errors import InputError
+from napari_diffseg.io.facts import ImageFacts, check_level, check_series, check_shape_of_level
+from napari_diffseg.io.kinds import DAMAGE, damaged
+from napari_diffseg.io.ngff.metadata import images_of, ome_attributes, read_multiscale
+from napari_diffseg.io.ngff.plates import what_is_in
+from napari_diffseg.io.sources import Index
+
+if TYPE_CHECKING:
+    import zarr
+
+# Frames that lie together in chunks are read together where they take no more than this ...
+_MOST_BLOCK_BYTES = 64 * 2**20
+# ... and so many blocks are kept, because two workers may be at either side of a border.
+_BLOCKS = 2
+
+
+class ZarrSource:
+    """A zarr array that is read in parts.
+
+    Parameters
+    ----------
+    path : Path
+        A folder: an OME-Zarr image, or a zarr array.
+    level, series, axes
+        As for `open_zarr_image`, which raises the same.
+    """
+
+    def __init__(
+        self, path: Path, level: int = 0, series: int = 0, axes: str | None = None
+    ) -> None:
+        self._array, self.facts = open_zarr_image(path, level, series, axes)
+        self._blocks = _Blocks(self._array)
+
+    def reads_whole(self, spatial: tuple[int, ...]) -> bool:
+        """Whether a part of a frame costs as much as all of it, for its spatial axes."""
+        return all(self._array.chunks[axis] >= self._array.shape[axis] for axis in spatial)
+
+    def read(self, index: Index) -> NDArray[Any]:
+        """Read a part of the array."""
+        block = self._blocks.read(index)
+        return np.asarray(self._array[index]) if block is None else block
+
+    def whole(self) -> zarr.Array[Any]:
+        """Return the array, of which nothing has been read."""
+        return self._array
+
+
+class _Blocks:
+    """The frames read last, where many of them share their chunks.
+
+    To read one frame of such an array, all that are in its chunks must be decoded; the
+    next one is then at hand.
+    """
+
+    def __init__(self, array: zarr.Array[Any]) -> None:
+        self._array = array
+        self._kept: OrderedDict[tuple[int, ...], NDArray[Any]] = OrderedDict()
+        self._lock = Lock()
+
+    def read(self, index: Index) -> NDArray[Any] | None:
+        """Read a part by way of a block; None where that would save nothing."""
+        shape, chunks = self._array.shape, self._array.chunks
+        numbers = [axis for axis, where in enumerate(index) if isinstance(where, int)]
+        lengths = [min(chunks[axis], shape[axis]) for axis in numbers]
+        rest = prod(shape[axis] for axis in range(len(shape)) if axis not in numbers)
+        size = prod(lengths) * rest * self._array.dtype.itemsize
+        if prod(lengths) == 1 or size > _MOST_BLOCK_BYTES:
+            return None
+        place = list(index)
+        block: list[slice] = [slice(None)] * len(index)
+        for axis in numbers:
+            where = int(index[axis])  # type: ignore[arg-type]
+            start = where - where % chunks[axis]
+            block[axis] = slice(start, min(start + chunks[axis], shape[axis]))
+            place[axis] = where - start
+        return self._block(tuple(block), tuple(block[axis].start for axis in numbers))[tuple(place)]
+
+    def _block(self, where: tuple[slice, ...], key: tuple[int, ...]) -> NDArray[Any]:
+        # Another worker that wants the same block waits for it instead of reading it too.
+        with self._lock:
+            if key not in self._kept:
+                while len(self._kept) >= _BLOCKS:
+                    self._kept.popitem(last=False)
+                self._kept[key] = np.asarray(self._array[where])
+            self._kept.move_to_end(key)
+            return self._kept[key]
+
+
+def open_zarr_image(
+    path: Path, level: int = 0, series: int = 0, axes: str | None = None
+) -> tuple[zarr.Array[Any], ImageFacts]:
+    """Open an image of a folder at one of its resolutions, and say what is known of it.
+
+    Parameters
+    ----------
+    path : Path
+    level : int
+        Which resolution; 0 is the full one.
+    series : int
+        Which image; 0 is the first.
+    axes : str, optional
+        What a person says of its axes.
+
+    Raises
+    ------
+    InputError
+        There is no image in the folder, its metadata make no sense, it has no such level or
+        image, or the level is no smaller picture of the full one.
+    """
+    import zarr
+
+    try:
+        node = zarr.open(path, mode="r")
+    except DAMAGE as error:
+        raise damaged(path, error) from error
+    if isinstance(node, zarr.Array):
+        check_level(level, 1, str(path))
+        check_series(series, [" × ".join(map(str, node.shape))], str(path))
+        return node, _plain_facts(node)
+    group, number, notes = _chosen_image(node, path, series)
+    attributes = ome_attributes(group.attrs.asdict())
+    found = read_multiscale(attributes, str(path), level, number, axes)
+    array = _member(group, found.array, path)
+    if axes is None and found.axes is not None and array.ndim != len(found.axes):
+        raise InputError(
+            f"{path} names the axes {found.axes}, but its array has {array.ndim} (its shape is "
+            f"{array.shape}); state its axes (--axes), or write the image again."
+        )
+    if level > 0 and found.axes is not None:
+        full = _member(group, read_multiscale(attributes, str(path), 0, number).array, path)
+        check_shape_of_level(array.shape, full.shape, found.axes, level, str(path))
+    return array, ImageFacts(
+        axes=found.axes,
+        shape=array.shape,
+        dtype=_dtype(array),
+        rgb=None,
+        pixel_size=found.pixel_size,
+        spacing=found.spacing,
+        t_step=found.t_step,
+        channel_names=found.channel_names,
+        n_levels=found.n_levels,
+        placement=found.placement,
+        notes=notes,
+        problem=found.problem,
+    )
+
+
+def _chosen_image(
+    node: zarr.Group, path: Path, series: int
+) -> tuple[zarr.Group, int, tuple[str, ...]]:
+    """Return the group of an image, its number in there, and what is to be said of the others."""
+    import zarr
+
+    attributes = ome_attributes(node.attrs.asdict())
+    if "bioformats2raw.layout" in attributes and "plate" not in attributes:
+        names = sorted((name for name, _ in node.groups() if name.isdecimal()), key=int)
+        if names:
+            notes = check_series(series, names, str(path))
+            group = node[names[series]]
+            if isinstance(group, zarr.Group):
+                return group, 0, notes
+    if "multiscales" not in attributes:
+        raise InputError(f"{path} holds no OME-Zarr image at its top; {what_is_in(path, node)}.")
+    images = images_of(attributes, str(path))
+    names = [str(image.get("name") or "without a name") for image in images]
+    return node, series, check_series(series, names, str(path))
+
+
+def _member(group: zarr.Group, name: str, path: Path) -> zarr.Array[Any]:
+    import zarr
+
+    try:
+        array = group.get(name)
+    except DAMAGE as error:
+        raise damaged(path / name, error) from error
+    if not isinstance(array, zarr.Array):
+        raise InputError(
+            f"{path} says that its pixels are in {name!r}, but there is no array of that "
+            "name; copy or write the image again."
+        )
+    return array
+
+
+def _plain_facts(array: zarr.Array[Any]) -> ImageFacts:
+    """Return what a plain array says: the names of its axes, if they are such as we know."""
+    names = getattr(array.metadata, "dimension_names", None)
+    if names is None:
+        names = array.attrs.asdict().get("_ARRAY_DIMENSIONS")  # as xarray writes them
+    axes = None
+    if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
+        letters = "".join(name.upper() for name in names)
+        known = set(letters) <= set("TCZYX") and len(set(letters)) == len(letters) == array.ndim
+        axes = letters if known and {"Y", "X"} <= set(letters) else None
+    return ImageFacts(axes, array.shape, _dtype(array), None)
+
+
+def _dtype(array: zarr.Array[Any]) -> np.dtype[Any]:
+    return np.dtype(array.dtype).newbyteorder("=")

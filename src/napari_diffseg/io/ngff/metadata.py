@@ -1,0 +1,287 @@
+"""The metadata of OME-Zarr (NGFF, versions 0.1 to 0.5), read as plain values.
+
+Axes are known by their type; their names tell
+only where there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import isfinite
+from typing import Any, NamedTuple
+
+from napari_diffseg.errors import InputError
+from napari_diffseg.image.pixel_size import PixelSize
+from napari_diffseg.io import steps
+from napari_diffseg.io.facts import Placed, Spacing, check_level
+from napari_diffseg.io.pixel_size import in_one_unit, parse_unit
+from napari_diffseg.io.tiff.ome_xml import known_names
+
+_WORDS = {"time": "T", "t": "T", "channel": "C", "c": "C", "z": "Z", "y": "Y", "x": "X"}
+"""Type or name of an axis → letter."""
+
+
+class Multiscale(NamedTuple):
+    """What the metadata say of an image at one of its resolutions.
+
+    Attributes
+    ----------
+    array : str
+        Path of the array within the group.
+    axes : str or None
+        One letter of T C Z Y X for each axis; None where they are others.
+    pixel_size : PixelSize or None
+        None where the axes have no unit.
+    spacing : tuple of 3 floats, or None
+        Distances of voxels along z, y and x, also where they have no unit.
+    t_step : float or None
+        Seconds from frame to frame.
+    channel_names : tuple of str
+        Empty where there are none.
+    n_levels : int
+        How many resolutions there are.
+    placement : dict of str to Placed
+        Where the pixels lie along each axis.
+    problem : str
+        Why the axes are not known.
+    """
+
+    array: str
+    axes: str | None
+    pixel_size: PixelSize | None
+    spacing: Spacing | None
+    t_step: float | None
+    channel_names: tuple[str, ...]
+    n_levels: int
+    placement: Mapping[str, Placed]
+    problem: str
+
+
+def ome_attributes(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the part of a group's attributes that NGFF is about: 0.5 gave it a key."""
+    ome = attributes.get("ome")
+    return ome if isinstance(ome, Mapping) else attributes
+
+
+def images_of(attributes: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """Return the images that the metadata of a group list.
+
+    Parameters
+    ----------
+    attributes : mapping
+        From `ome_attributes`, with the key ``"multiscales"``.
+    name : str
+        Name of the file, for errors.
+
+    Raises
+    ------
+    InputError
+        The metadata make no sense.
+    """
+    found = attributes.get("multiscales")
+    images: list[Any] = list(found or []) if _is_list(found) else []
+    if not images or not all(isinstance(image, Mapping) for image in images):
+        raise _nonsense(name, "'multiscales' lists no image")
+    return images
+
+
+def read_multiscale(
+    attributes: Mapping[str, Any],
+    name: str,
+    level: int = 0,
+    series: int = 0,
+    axes: str | None = None,
+) -> Multiscale:
+    """Read what the metadata of a group say of one of its images.
+
+    Parameters
+    ----------
+    attributes, name
+        As for `images_of`.
+    level : int
+        Which resolution; 0 is the full one.
+    series : int
+        Which image.
+    axes : str, optional
+        What a person says of the axes; what the metadata say of them then does not matter.
+
+    Raises
+    ------
+    InputError
+        The metadata make no sense, or there is no such level.
+    """
+    image = images_of(attributes, name)[series]
+    datasets = image.get("datasets")
+    found = datasets if _is_list(datasets) and datasets else [None]
+    check_level(level, len(found), name)
+    dataset = found[level]
+    if not isinstance(dataset, Mapping) or not isinstance(dataset.get("path"), str):
+        raise _nonsense(name, "'datasets' does not say where the pixels are")
+    letters, units, problem = _read_axes(image.get("axes"))
+    if axes is not None:
+        letters, problem = axes.strip().upper(), ""
+        units = units if len(units) == len(letters) else [None] * len(letters)
+    n_axes = None if problem or axes is not None else len(letters)
+    placed = _placed(dataset, image, n_axes, name) or []
+    placement: dict[str, Placed] = {}
+    if len(placed) == len(set(letters)) == len(letters):
+        placement = {
+            letter: Placed(*one, unit if isinstance(unit, str) else None)
+            for letter, one, unit in zip(letters, placed, units, strict=True)
+        }
+    return Multiscale(
+        dataset["path"],
+        None if problem else letters,
+        *_sizes(placement),
+        _labels(attributes),
+        len(found),
+        placement,
+        str(_nonsense(name, problem)) if problem else "",
+    )
+
+
+class Dataset(NamedTuple):
+    """One of the arrays of a pyramid: its path, and how much coarser it is along each axis."""
+
+    path: str
+    factors: tuple[int, ...]
+
+
+def read_datasets(attributes: Mapping[str, Any]) -> list[Dataset]:
+    """Read the arrays of a pyramid that `multiscales` has described.
+
+    Raises
+    ------
+    LookupError, TypeError
+        It was described otherwise.
+    """
+    datasets = attributes["multiscales"][0]["datasets"]
+    scales = [one["coordinateTransformations"][0]["scale"] for one in datasets]
+    return [
+        Dataset(
+            one["path"],
+            tuple(round(own / full) for own, full in zip(scale, scales[0], strict=True)),
+        )
+        for one, scale in zip(datasets, scales, strict=True)
+    ]
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)
+
+
+def _nonsense(name: str, what: str) -> InputError:
+    return InputError(
+        f"The OME-Zarr metadata of {name} make no sense: {what}; state its axes (--axes) where "
+        "these are wrong, or write the image again."
+    )
+
+
+def _read_axes(axes: object) -> tuple[str, list[object], str]:
+    """Return the letters and the units of the axes, and what is wrong with them."""
+    if axes is None:  # before 0.3
+        return "TCZYX", [None] * 5, ""
+    if not isinstance(axes, Sequence) or isinstance(axes, str) or not axes:
+        return "", [], "'axes' is no list of axes"
+    known = [axis if isinstance(axis, Mapping) else {"name": axis} for axis in axes]
+    words = [_word(axis.get("type"), axis.get("name")) for axis in known]
+    units = [axis.get("unit") for axis in known]
+    spaces = [place for place, word in enumerate(words) if word == "space"]
+    names = [str(known[place].get("name")).upper() for place in spaces]
+    if not set(names) <= set("ZYX"):
+        # Spatial axes of other names are in the order z, y, x.
+        names = list("ZYX"[-len(spaces) :]) if 2 <= len(spaces) <= 3 else names
+    letters = [_WORDS.get(word, "") for word in words]
+    for place, name in zip(spaces, names, strict=True):
+        letters[place] = name if name in "ZYX" else ""
+    for place, letter in enumerate(letters):
+        if not letter or letter in letters[:place]:
+            word = known[place].get("name")
+            return "", units, f"{word!r} is no axis of T, C, Z, Y and X, or stands there twice"
+    for letter in "YX":
+        if letter not in letters:
+            return "", units, f"the axes {''.join(letters)} have no {letter}"
+    return "".join(letters), units, ""
+
+
+def _word(kind: object, name: object) -> str:
+    """Return what an axis is, in one word: its type, or else its name."""
+    if kind in ("time", "channel", "space"):
+        return str(kind)
+    word = name.lower() if isinstance(name, str) else ""
+    return "space" if word in ("z", "y", "x") else word
+
+
+def _placed(
+    dataset: Mapping[str, Any], image: Mapping[str, Any], n_axes: int | None, name: str
+) -> list[tuple[float, float]] | None:
+    """Return step and start along each axis, of a dataset and then of all of them."""
+    found = [_read_transformations(part, n_axes, name) for part in (dataset, image)]
+    known = [numbers for part in found for numbers in part if numbers is not None]
+    if not known or len({len(numbers) for numbers in known}) > 1:
+        return None
+    ones, zeros = [1.0] * len(known[0]), [0.0] * len(known[0])
+    (own, at), (all_, offset) = ((scale or ones, start or zeros) for scale, start in found)
+    return [
+        (first * then, shift * then + more)
+        for first, shift, then, more in zip(own, at, all_, offset, strict=True)
+    ]
+
+
+def _read_transformations(
+    part: Mapping[str, Any], n_axes: int | None, name: str
+) -> tuple[list[float] | None, list[float] | None]:
+    """Return scale and translation; None for what is not there."""
+    transformations = part.get("coordinateTransformations", [])
+    if not _is_list(transformations):
+        raise _nonsense(name, "'coordinateTransformations' is no list")
+    if not all(isinstance(one, Mapping) for one in transformations):
+        raise _nonsense(name, "'coordinateTransformations' lists something else")
+    found: dict[str, list[float]] = {}
+    for one in transformations:
+        kind = one.get("type")
+        if kind not in ("scale", "translation") or kind not in one or kind in found:
+            continue
+        numbers = [_number(value) for value in one[kind]] if _is_list(one[kind]) else []
+        known = [number for number in numbers if number is not None]
+        fits = len(known) == len(numbers) == (len(known) if n_axes is None else n_axes)
+        if not fits or (kind == "scale" and 0 in known):
+            raise _nonsense(name, f"the {kind} {one[kind]!r} is not one number for each axis")
+        found[kind] = known
+    return found.get("scale"), found.get("translation")
+
+
+def _number(value: object) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and isfinite(value) else None  # type: ignore[arg-type]
+
+
+def _sizes(
+    placement: Mapping[str, Placed],
+) -> tuple[PixelSize | None, Spacing | None, float | None]:
+    """Return pixel size, distances of voxels whatever their unit, and seconds between frames."""
+    nowhere = Placed(0.0, 0.0, None)
+    z, y, x = (placement.get(letter, nowhere) for letter in "ZYX")
+    lengths = [(abs(one.step) or None, parse_unit(one.unit)) for one in (z, y, x)]
+    size = in_one_unit(lengths[1], lengths[2], lengths[0])
+    spacing = None if size is None else size.spacing
+    if {"Z", "Y", "X"} <= set(placement) and z.unit == y.unit == x.unit:
+        steps_zyx = (abs(z.step), abs(y.step), abs(x.step))
+        # Ones without a unit are what programs write that know nothing of it.
+        spacing = None if size is None and steps_zyx == (1, 1, 1) else steps_zyx
+    t = placement.get("T", nowhere)
+    return size, spacing, steps.seconds(abs(t.step), t.unit)
+
+
+def _labels(attributes: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the labels of the channels; empty where there are none.
+
+    What is not as it should be counts as missing: names are for people, and no pixel depends on
+    them.
+    """
+    omero = attributes.get("omero")
+    channels = omero.get("channels") if isinstance(omero, Mapping) else None
+    if not isinstance(channels, Sequence) or isinstance(channels, str):
+        return ()
+    labels = [one.get("label", "") if isinstance(one, Mapping) else "" for one in channels]
+    return known_names([label if isinstance(label, str) else "" for label in labels])

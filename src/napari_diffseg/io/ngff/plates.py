@@ -1,0 +1,144 @@
+"""Plates of wells of fields, as OME-Zarr (NGFF) has them: found, named, and written for labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_diffseg.errors import InputError
+from napari_diffseg.files import cannot_write
+from napari_diffseg.io.kinds import DAMAGE, damaged, is_zarr
+from napari_diffseg.io.ngff.labels import VERSION
+from napari_diffseg.io.ngff.metadata import ome_attributes
+
+if TYPE_CHECKING:
+    import zarr
+
+
+@dataclass(frozen=True, slots=True)
+class Plate:
+    """A plate, and the fields of it that are there.
+
+    Attributes
+    ----------
+    path : Path
+        Its folder.
+    fields : tuple of str
+        Where each field lies in it, such as ``"A/1/0"``, well by well.
+    """
+
+    path: Path
+    fields: tuple[str, ...]
+
+
+def find_plate(path: Path) -> Plate | None:
+    """Return the plate that a folder holds; None where it holds something else, or is damaged.
+
+    A well that is damaged counts as a field, so that whoever opens that says so.
+
+    Raises
+    ------
+    InputError
+        No field of the plate is there.
+    """
+    try:
+        plate = _attributes(path).get("plate") if is_zarr(path) else None
+    except InputError:
+        return None
+    if not isinstance(plate, Mapping):
+        return None
+    wells, fields = _paths(plate.get("wells")), list[str]()
+    for well in wells:
+        try:
+            fields += [f"{well}/{field}" for field in _fields(path / well)]
+        except InputError:
+            fields.append(well)
+    if not fields:
+        raise InputError(
+            f"{path} is a plate of {len(wells)} wells, but of none of them is an image there; copy "
+            "it again, or name an image."
+        )
+    return Plate(path, tuple(fields))
+
+
+def what_is_in(path: Path, group: zarr.Group) -> str:
+    """Say what a group without an image holds, and what can be named in place of it."""
+    plate = find_plate(path)
+    if plate is not None:
+        n = len(plate.fields)
+        return (
+            f"it is a plate of {n} field{'s' * (n > 1)}: name one, for example "
+            f"{path / plate.fields[0]}, or label all with 'apply'"
+        )
+    found = _fields(path) or sorted(name for name, _ in group.members())
+    if not found:
+        return "nor an array; name another file"
+    what = "it is a well: name a field" if _fields(path) else "name an image or an array"
+    return f"{what} in it, for example {path / found[0]}"
+
+
+def write_plate(source: Path, output: Path, fields: Iterable[str]) -> None:
+    """Write the metadata that make a plate of the labels of fields, which lie there already.
+
+    Parameters
+    ----------
+    source : Path
+        Plate that the images are from.
+    output : Path
+        Folder of the labels.
+    fields : iterable of str
+        Those that were labelled, such as ``"A/1/0"``.
+
+    Raises
+    ------
+    OutputError
+        They cannot be written.
+    """
+    import zarr
+
+    wells: dict[str, list[str]] = {}
+    for field in fields:
+        well, _, name = field.rpartition("/")
+        wells.setdefault(well, []).append(name)
+    plate: dict[str, Any] = deepcopy(dict(_attributes(source)["plate"]))
+    plate["wells"] = [one for one in plate["wells"] if one["path"] in wells]
+    try:
+        root = zarr.open_group(output, mode="a", zarr_format=3)
+        root.update_attributes({"ome": {"version": VERSION, "plate": plate | {"version": VERSION}}})
+        for path, names in wells.items():
+            said: dict[str, Any] = deepcopy(dict(_attributes(source / path)["well"]))
+            said["images"] = [one for one in said["images"] if one["path"] in names]
+            for end in range(1, path.count("/") + 2):
+                group = root.require_group("/".join(path.split("/")[:end]))
+            group.update_attributes(
+                {"ome": {"version": VERSION, "well": said | {"version": VERSION}}}
+            )
+    except OSError as error:
+        raise cannot_write(output, error) from error
+
+
+def _fields(well: Path) -> Sequence[str]:
+    """Return the images of a well that are there."""
+    said = _attributes(well).get("well") if is_zarr(well) else None
+    names = _paths(said.get("images")) if isinstance(said, Mapping) else []
+    return [name for name in names if is_zarr(well / name)]
+
+
+def _paths(listed: object) -> list[str]:
+    """Return the paths in a list of wells or images, as far as it is one."""
+    entries = listed if isinstance(listed, Sequence) and not isinstance(listed, str) else []
+    found = [one.get("path") for one in entries if isinstance(one, Mapping)]
+    return [path for path in found if isinstance(path, str)]
+
+
+def _attributes(path: Path) -> Mapping[str, Any]:
+    import zarr
+
+    try:
+        node = zarr.open(path, mode="r")
+        return ome_attributes(node.attrs.asdict())
+    except DAMAGE as error:
+        raise damaged(path, error) from error

@@ -1,0 +1,1 @@
+"""TIFF files: what they say of themselves, their planes, colours and frames."""

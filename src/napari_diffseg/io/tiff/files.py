@@ -1,0 +1,262 @@
+"""TIFF files (OME, ImageJ, slides, plain): what they say of their images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+from napari_diffseg.image.pixel_size import PixelSize, is_size
+from napari_diffseg.io import steps
+from napari_diffseg.io.facts import (
+    ImageFacts,
+    Spacing,
+    check_level,
+    check_series,
+    check_shape_of_level,
+)
+from napari_diffseg.io.kinds import DAMAGE
+from napari_diffseg.io.pixel_size import from_aperio, from_imagej, from_resolution
+from napari_diffseg.io.tiff.colors import Colors, colors_of
+from napari_diffseg.io.tiff.ome_xml import OmeFacts, read_ome_xml
+from napari_diffseg.io.tiff.planes import Present, present_planes
+
+# A ValueError in later versions only.
+TIFF_DAMAGE = (*DAMAGE, tifffile.TiffFileError)
+"""What tifffile and its decoders raise on bytes that make no sense."""
+
+_UNITS = {2: "in", 3: "cm", 4: "mm", 5: "µm"}
+"""Value of the ResolutionUnit tag → unit; 1 says that there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class TiffImage:
+    """One image of a TIFF file, at one of its resolutions.
+
+    Attributes
+    ----------
+    level : tifffile.TiffPageSeries
+        Its planes, as they are stored.
+    colors : Colors
+        What the numbers stand for.
+    facts : ImageFacts
+        Of the image as it is read.
+    """
+
+    level: tifffile.TiffPageSeries
+    colors: Colors
+    facts: ImageFacts
+
+    @property
+    def data_offset(self) -> int | None:
+        """Where pixels begin that lie in the file as in memory; None where they do not."""
+        return None if self.level.is_multifile else self.level.dataoffset
+
+
+def open_tiff(
+    tif: tifffile.TiffFile, path: Path, level: int = 0, series: int = 0, *, numbers: bool = False
+) -> TiffImage:
+    """Find an image in a TIFF file, after a look at whether it is whole.
+
+    Parameters
+    ----------
+    tif : tifffile.TiffFile
+    path : Path
+        Of the file.
+    level : int
+        Which resolution; 0 is the full one.
+    series : int
+        Which image; 0 is the first.
+    numbers : bool
+        Whether numbers are wanted that stand for classes, and not for intensities.
+
+    Raises
+    ------
+    one of TIFF_DAMAGE
+        There is no image, or the file ends too early.
+    InputError
+        There is no such image or level, or too many planes are missing.
+    """
+    if len(tif.pages) == 0:
+        raise tifffile.TiffFileError("there is no image in it")
+    others = check_series(series, [_name(one) for one in tif.series], str(path))
+    ome = _ome(tif, series)
+    present = present_planes(tif, tif.series[series], ome, path)
+    colors = colors_of(present.series.keyframe, numbers=numbers)
+    facts = _facts(tif, present, colors, ome, path)
+    notes = (*others, *_set_of(ome, path), *present.notes, *([colors.note] if colors.note else ()))
+    facts = replace(facts, notes=notes)
+    if level == 0:
+        return TiffImage(present.series, colors, facts)
+    check_level(level, facts.n_levels, str(path))
+    return _at_level(present.series, colors, facts, level, str(path))
+
+
+def _name(series: tifffile.TiffPageSeries) -> str:
+    """Return an image in words: its name and its shape."""
+    sides = " × ".join(map(str, series.shape))
+    return f"{series.name!r} ({sides})" if series.name else sides
+
+
+def _ome(tif: tifffile.TiffFile, series: int) -> OmeFacts:
+    """Return what OME-XML says of an image; of images without pixels tifffile has no series."""
+    ome = read_ome_xml(tif.ome_metadata, series)
+    n_known = len(tif.series) if tif.series[series].kind == "ome" else 1
+    if series > 0 and n_known != (tif.ome_metadata or "").count("DimensionOrder="):
+        return OmeFacts()
+    return ome
+
+
+def _set_of(ome: OmeFacts, path: Path) -> tuple[str, ...]:
+    """Say which file knows more of a set than the one that was opened."""
+    if ome.described_in is None:
+        return ()
+    there = (path.parent / ome.described_in).exists()
+    way_out = "is beside it" if there else "is missing"
+    return (
+        f"{path.name} is one of a set of files that {ome.described_in} describes, which {way_out}; "
+        "this file was read by itself.",
+    )
+
+
+def _facts(
+    tif: tifffile.TiffFile, present: Present, colors: Colors, ome: OmeFacts, path: Path
+) -> ImageFacts:
+    series = present.series
+    axes, problem = _axes(series, colors, path)
+    size = _pixel_size(tif, series, ome)
+    spacing = None if size is None else size.spacing
+    if spacing is None and size is None and tif.imagej_metadata:
+        spacing = _spacing_without_unit(tif, series)
+    t_step = ome.t_step
+    if not tif.ome_metadata and tif.imagej_metadata:
+        t_step = steps.from_imagej(tif.imagej_metadata)
+    if np.any(np.diff(present.kept.get("T", [])) > 1):
+        t_step = None
+    names = ome.channel_names
+    if names and "C" in present.kept:
+        names = tuple(names[c] for c in present.kept["C"] if c < len(names))
+    return ImageFacts(
+        axes=axes,
+        shape=_shape(series, colors),
+        dtype=colors.dtype,
+        # Of samples that are no colours, and whose axes nobody knows, nothing is said.
+        rgb=colors.rgb if axes is not None or colors.rgb else None,
+        pixel_size=size,
+        spacing=spacing,
+        t_step=t_step,
+        channel_names=() if colors.rgb else names,
+        n_levels=len(series.levels),
+        problem=problem,
+    )
+
+
+def _read_axes(stored: str, colors: Colors) -> str:
+    """Return the axes of an image once its numbers are brought to what they stand for."""
+    if colors.n_samples is None:
+        return stored.replace("S", "")
+    return stored if "S" in stored else stored + "S"
+
+
+def _shape(stored: tifffile.TiffPageSeries, colors: Colors) -> tuple[int, ...]:
+    """Return the shape of an image once its numbers are brought to what they stand for."""
+    sides, at = list(stored.shape), stored.axes.find("S")
+    if at >= 0:
+        del sides[at]
+    if colors.n_samples is not None:
+        sides.insert(at if at >= 0 else len(sides), colors.n_samples)
+    return tuple(sides)
+
+
+def _at_level(
+    series: tifffile.TiffPageSeries, colors: Colors, facts: ImageFacts, level: int, name: str
+) -> TiffImage:
+    """Return an image at a smaller resolution."""
+    found = series.levels[level]
+    check_shape_of_level(tuple(found.shape), tuple(series.shape), series.axes, level, name)
+    factor = _factors(series, found)
+    size, spacing = facts.pixel_size, facts.spacing
+    if size is not None:
+        size = size.times(**factor)
+    if spacing is not None:
+        z, y, x = (length * factor[a] for length, a in zip(spacing, "zyx", strict=True))
+        spacing = (z, y, x)
+    facts = replace(facts, shape=_shape(found, colors), pixel_size=size, spacing=spacing)
+    return TiffImage(found, colors, facts)
+
+
+def _factors(series: tifffile.TiffPageSeries, level: tifffile.TiffPageSeries) -> dict[str, float]:
+    """Return how many times longer a pixel of a level is than one of level 0, along each axis."""
+    factor = dict.fromkeys("zyx", 1.0)
+    for letter, full, own in zip(series.axes.lower(), series.shape, level.shape, strict=True):
+        if letter in factor:
+            factor[letter] = _whole_factor(full, own)
+    return factor
+
+
+def _whole_factor(full: int, own: int) -> float:
+    """Return the ratio of two lengths: a whole number, where one was rounded to a whole pixel."""
+    nearest = max(round(full / own), 1)
+    return float(nearest) if own in (full // nearest, -(-full // nearest)) else full / own
+
+
+def _spacing_without_unit(
+    tif: tifffile.TiffFile, series: tifffile.TiffPageSeries
+) -> Spacing | None:
+    """Return how far voxels are apart in a file of ImageJ that counts in pixels."""
+    spacing = steps.positive((tif.imagej_metadata or {}).get("spacing"))
+    if spacing is None:
+        return None
+    per_y, per_x = _resolution(series)
+    return (
+        spacing,
+        1 / per_y if is_size(per_y) else 1.0,
+        1 / per_x if is_size(per_x) else 1.0,
+    )
+
+
+def _axes(series: tifffile.TiffPageSeries, colors: Colors, path: Path) -> tuple[str | None, str]:
+    """Return the axes of an image as it is read, and why they are not known."""
+    # tifffile calls the samples of a pixel S, and axes that the file does not name Q or I.
+    axes = _read_axes(series.axes, colors)
+    if not set(axes) <= set("TCZYXS"):
+        return None, ""
+    if {"C", "S"} <= set(axes):
+        n_channels = series.shape[series.axes.index("C")]
+        if "T" in axes:
+            way_out = "save one of these as a file of its own"
+        else:
+            other = axes.replace("C", "T").replace("S", "C")
+            way_out = f"take these for frames (--axes {other}), or save one as a file of its own"
+        return None, (
+            f"{path} has {colors.n_samples} samples a pixel in each of {n_channels} channels, and "
+            f"only one of the two can be the channels; {way_out}."
+        )
+    return axes.replace("S", "C"), ""
+
+
+def _pixel_size(
+    tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, ome: OmeFacts
+) -> PixelSize | None:
+    per_y, per_x = _resolution(series)
+    size = ome.pixel_size or from_aperio(series.keyframe.description)
+    if size is None and tif.imagej_metadata:
+        size = from_imagej(tif.imagej_metadata, per_y, per_x)
+    # A missing unit means inch by the standard, but says in truth that nobody set it.
+    unit = _UNITS.get(series.keyframe.tags.valueof("ResolutionUnit", 1))
+    if size is None and unit is not None:
+        size = from_resolution(per_y, per_x, unit)
+    return size
+
+
+def _resolution(series: tifffile.TiffPageSeries) -> tuple[float, float]:
+    """Return pixels per unit along y and x; 0 where they are missing."""
+    tags = series.keyframe.tags
+    return _ratio(tags.valueof("YResolution")), _ratio(tags.valueof("XResolution"))
+
+
+def _ratio(value: tuple[int, int] | None) -> float:
+    """Return the value of a RATIONAL tag; 0 where it is missing or has no value."""
+    return value[0] / value[1] if value and value[1] else 0.0

@@ -1,0 +1,1 @@
+"""Regions and labels: cutting, graphs of regions, nested hierarchies, label numbers (numpy)."""

@@ -1,0 +1,1 @@
+"""The section *Apply*: a model on frames and folders."""

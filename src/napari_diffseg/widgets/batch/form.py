@@ -1,0 +1,254 @@
+"""The section of the dock that applies a model to other frames: controls only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtGui import QResizeEvent
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_diffseg.params import ApplyParams
+from napari_diffseg.widgets.batch.area_plot import AreaPlot
+from napari_diffseg.widgets.ui.controls import MUTED, narrow_combo
+
+_RED = "color: #e5605a;"
+_SPECS = {spec.name: spec for spec in ApplyParams.specs()}
+_INTENSITIES = {"trained": "as trained", "frame": "match each frame's own"}
+
+
+class Scope(Enum):
+    """To what a model is applied."""
+
+    FRAME = "this frame"
+    ALL = "all frames"
+    FOLDER = "folder"
+
+
+class Sentence(QLabel):
+    """A text that takes as many lines as it needs; a scroll area would give it too few."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setWordWrap(True)
+        self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+
+    def setText(self, text: str) -> None:
+        """Show a text; an empty one takes no room."""
+        super().setText(text)
+        self.setVisible(bool(text))
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Take other lines at another width."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        self.setMinimumHeight(max(self.heightForWidth(self.width()), 0))
+
+
+class ApplyForm(QWidget):
+    """What stands in the section and how it shows things; it decides nothing."""
+
+    changed = Signal()
+    """Emitted after a change of what a person chose, but for the model."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = narrow_combo()
+        self.model_row = QLabel("Model")
+        self.scope = narrow_combo()
+        self.intensities = narrow_combo()
+        self.adapt = QSpinBox()
+        self.apply_button = QPushButton("Apply")
+        self.stop_button = QPushButton("Stop")
+        self.reason = Sentence()
+        self.lazy_box = QCheckBox("Compute frames as I look at them")
+        self.progress_bar = QProgressBar()
+        self.status = Sentence()
+        self.plot = AreaPlot()
+        self._fill()
+        self._lay_out()
+        self.intensities.currentIndexChanged.connect(lambda _: self.changed.emit())
+        self.scope.currentIndexChanged.connect(lambda _: self.changed.emit())
+        self.adapt.valueChanged.connect(lambda _: self.changed.emit())
+
+    # --- reading things -------------------------------------------------------------
+
+    def params(self) -> ApplyParams:
+        """Return how a model is to be applied."""
+        return ApplyParams(
+            intensities=self.intensities.currentData(), adapt_steps=self.adapt.value()
+        )
+
+    def chosen_scope(self) -> Scope:
+        """Return to what it is to be applied."""
+        scope: Scope = self.scope.currentData()
+        return scope
+
+    # --- showing things -------------------------------------------------------------
+
+    def say(self, text: str, *, wrong: bool = False) -> None:
+        """Write the status line."""
+        self.status.setText(text)
+        self.status.setStyleSheet(_RED if wrong else "")
+
+    def show_reason(self, reason: str, *, wrong: bool) -> None:
+        """Say why nothing can be applied; an empty text where something can."""
+        self.reason.setText(reason)
+        self.reason.setStyleSheet(_RED if wrong else MUTED)
+
+    def offer_models(self, titles: Mapping[str, str], chosen: str | None) -> None:
+        """Offer models by key and title; the row is there where there is a choice."""
+        with QSignalBlocker(self.model):
+            self.model.clear()
+            for key, title in titles.items():
+                self.model.addItem(title, key)
+            self.model.setCurrentIndex(self.model.findData(chosen))
+        for widget in (self.model, self.model_row):
+            widget.setVisible(len(titles) > 1)
+
+    def offer_frames(self, n_frames: int, *, are_volumes: bool = False) -> None:
+        """Offer all frames where there are more than one.
+
+        Parameters
+        ----------
+        n_frames : int
+            How many there are.
+        are_volumes : bool
+            Whether each of them is a volume.
+        """
+        noun = "volume" if are_volumes else "frame"
+        titles = {Scope.FRAME: f"This {noun if n_frames > 1 or are_volumes else 'image'}"}
+        if n_frames > 1:
+            titles[Scope.ALL] = f"All {n_frames} {noun}s"
+        titles[Scope.FOLDER] = "A folder of images …"
+        self.lazy_box.setVisible(n_frames > 1)
+        if [self.scope.itemText(row) for row in range(self.scope.count())] == [*titles.values()]:
+            return
+        had_frames = self.scope.findData(Scope.ALL) >= 0
+        chosen = self.chosen_scope() if self.scope.count() else None
+        with QSignalBlocker(self.scope):
+            self.scope.clear()
+            for scope, title in titles.items():
+                self.scope.addItem(title, scope)
+            # Who has a stack wants all of it, unless they have said otherwise.
+            wanted = chosen if had_frames or n_frames < 2 else Scope.ALL
+            self.scope.setCurrentIndex(max(self.scope.findData(wanted), 0))
+
+    def show_progress(self, done: int, total: int | None) -> None:
+        """Show how much is done; None hides the bar."""
+        self.progress_bar.setRange(0, max(total or 0, 1))
+        self.progress_bar.setValue(done)
+        self.progress_bar.setVisible(total is not None)
+
+    # --- making things --------------------------------------------------------------
+
+    def _fill(self) -> None:
+        for value in _SPECS["intensities"].choices:
+            self.intensities.addItem(_INTENSITIES[value], value)
+        self.intensities.setToolTip(_SPECS["intensities"].help)
+        adapt = _SPECS["adapt_steps"]
+        self.adapt.setRange(int(adapt.low or 0), int(adapt.high or 0))
+        self.adapt.setSpecialValueText("no")
+        self.adapt.setSuffix(" steps of training per frame")
+        self.adapt.setToolTip(adapt.help)
+        self.adapt.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.scope.setToolTip("To what the trained model is applied; nothing is trained anew.")
+        self.model.setToolTip("Which model is applied: that of the newest result, or a loaded one.")
+        self.apply_button.setToolTip(
+            "Label the frames with the model, on a layer of their own; the frame that you see "
+            "comes first. Your strokes and results stay as they are."
+        )
+        self.stop_button.setToolTip("Stop now and keep the frames that are done.")
+        self.stop_button.setEnabled(False)
+        self.lazy_box.setToolTip(
+            "Each frame gets its labels when the slider stops there, and keeps them."
+        )
+        self.progress_bar.setTextVisible(False)
+        self.progress_bar.setStyleSheet("QProgressBar::chunk { background-color: #4f9be0; }")
+        self.progress_bar.setFixedHeight(5)
+        self.offer_frames(1)
+        self.show_reason("", wrong=False)
+        self.offer_models({}, None)
+        self.show_progress(0, None)
+        self.plot.setVisible(False)
+        self.say("")
+
+    def _lay_out(self) -> None:
+        rows = QFormLayout()
+        rows.setHorizontalSpacing(12)
+        rows.setVerticalSpacing(6)
+        rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        rows.addRow(self.model_row, self.model)
+        rows.addRow("Apply to", self.scope)
+        rows.addRow("Intensities", self.intensities)
+        rows.addRow("Adapt", self.adapt)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.apply_button, stretch=3)
+        buttons.addWidget(self.stop_button, stretch=2)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 4, 0, 4)
+        layout.setSpacing(6)
+        layout.addLayout(rows)
+        layout.addLayout(buttons)
+        layout.addWidget(self.reason)
+        layout.addWidget(self.lazy_box)
+        layout.addWidget(self.progress_bar)
+        layout.addWidget(self.status)
+        layout.addWidget(self.plot)
+
+
+class ModelForm(QWidget):
+    """Save, load and describe a model: controls only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.about = Sentence()
+        self.about.setStyleSheet(MUTED)
+        self.save_button = QPushButton("Save model …")
+        self.save_button.setToolTip(
+            "Write the model to a file: it labels other images without training, here, from "
+            "the command line, or from Python."
+        )
+        self.load_button = QPushButton("Load model …")
+        self.load_button.setToolTip("Read a model from a file; or drop the file on the window.")
+        self.card_button = QPushButton("Copy model card")
+        self.card_button.setToolTip(
+            "Copy a page about the model: what it takes and gives, and how it was trained."
+        )
+        self.status = Sentence()
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.save_button)
+        buttons.addWidget(self.load_button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 4, 0, 4)
+        layout.setSpacing(6)
+        layout.addWidget(self.about)
+        layout.addLayout(buttons)
+        layout.addWidget(self.card_button)
+        layout.addWidget(self.status)
+        self.say("")
+
+    def say(self, text: str, *, wrong: bool = False) -> None:
+        """Write the status line."""
+        self.status.setText(text)
+        self.status.setStyleSheet(_RED if wrong else "")
+
+    def show_model(self, text: str, *, is_there: bool) -> None:
+        """Say which model there is, and switch on what can be done with it."""
+        self.about.setText(text)
+        self.save_button.setEnabled(is_there)
+        self.card_button.setEnabled(is_there)

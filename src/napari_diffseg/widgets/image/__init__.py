@@ -1,0 +1,1 @@
+"""Image layers: axes, channels, levels, and the plane or volume that a run reads."""

@@ -1,0 +1,392 @@
+"""How the axes of a layer are read: what is known of it, and what a person says → a reading.
+
+A pure function, and the only place that decides it. No napari, no Qt, and no pixel is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from itertools import permutations
+
+from napari_diffseg.errors import InputError
+from napari_diffseg.widgets.image.voxel_size import VoxelSize, read_voxel_size
+
+_WORDS = {
+    "T": ("t", "time", "times", "timepoint", "timepoints", "frame", "frames"),
+    "C": ("c", "channel", "channels", "ch", "s", "samples"),
+    "Z": ("z", "plane", "planes", "depth", "slice", "slices"),
+    "Y": ("y", "row", "rows", "height"),
+    "X": ("x", "col", "column", "columns", "width"),
+}
+_TIMES = {"second", "millisecond", "microsecond", "minute", "hour", "day", "s", "ms", "min", "h"}
+_GUESSES = {
+    1: ("Z", "T", "C"),
+    2: ("TZ", "CZ", "ZC", "TC", "ZT"),
+    3: ("TCZ", "TZC", "CTZ", "ZCT"),
+}
+"""Number of axes without a name → what they may be, the likeliest first."""
+
+_MOST_COLORS = 4
+_MUCH_SMALLER = 3
+_MOST_CHOICES = 4
+
+_STATE_AXES = "state one letter of T, C, Z, Y, X for each, such as ZYX"
+
+
+class Origin(Enum):
+    """What the letters were read from, the surest first."""
+
+    PERSON = "as you said"
+    LABELS = "as the layer's axis labels say"
+    FILE = "as its file says"
+    UNITS = "as its units say"
+    SHAPE = "there is no other way"
+    GUESS = "a guess"
+
+
+class Extent(Enum):
+    """What one run takes of a layer that has planes."""
+
+    PLANE = "plane by plane"
+    VOLUME = "as a volume"
+
+
+@dataclass(frozen=True, slots=True)
+class LayerFacts:
+    """What is known of the axes of an Image layer.
+
+    Attributes
+    ----------
+    name : str
+        Of the layer.
+    shape : tuple of int
+        At full resolution; the colours of an RGB layer are not counted.
+    labels : tuple of str
+        Its axis labels.
+    units : tuple of str
+        Unit of each axis.
+    scale : tuple of float
+        Step of each axis, in its unit.
+    n_colors : int
+        Length of the last axis of an RGB layer; 0 for another one.
+    noted : tuple of str
+        Names of the axes in the metadata that came with the file; empty where there are none.
+    n_layers : int
+        How many layers are taken together, each of them a channel.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    labels: tuple[str, ...]
+    units: tuple[str, ...]
+    scale: tuple[float, ...]
+    n_colors: int = 0
+    noted: tuple[str, ...] = ()
+    n_layers: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class AxesEdit:
+    """What a person says of the axes of a layer.
+
+    Attributes
+    ----------
+    letters : str or None
+        One letter for each axis of the layer; of an RGB layer, one with a C at its end says
+        that its channels are no colours. None where nothing was said.
+    z_step : float or None
+        Distance of neighbouring planes, in pixels; None for that of the layer.
+    """
+
+    letters: str | None = None
+    z_step: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AxesReading:
+    """How the axes of a layer are read.
+
+    Attributes
+    ----------
+    letters : str
+        One letter of ``T C Z Y X`` for each axis of the layer; colours are not counted.
+    shape : tuple of int
+        Of the layer, as `letters`.
+    n_channels : int
+        All of them, alpha not counted.
+    rgb : bool
+        Whether the channels are red, green and blue.
+    has_alpha : bool
+        Whether the layer has an alpha channel, which is left out.
+    origin : Origin
+        What the letters were read from.
+    choices : tuple of str
+        Where they are a guess: what they may be, the guess first.
+    voxel : VoxelSize
+        How far apart neighbours are.
+    notes : tuple of str
+        What contradicts itself.
+    volume_notes : tuple of str
+        What a person should know before they take it as a volume.
+    """
+
+    letters: str
+    shape: tuple[int, ...]
+    n_channels: int
+    rgb: bool
+    has_alpha: bool
+    origin: Origin
+    choices: tuple[str, ...]
+    voxel: VoxelSize
+    notes: tuple[str, ...]
+    volume_notes: tuple[str, ...]
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether somebody or something says so."""
+        return self.origin is not Origin.GUESS
+
+    @property
+    def n_planes(self) -> int:
+        """How many planes the stack has; 1 without Z."""
+        return self.length("Z")
+
+    @property
+    def extent(self) -> Extent:
+        """What a run takes unless a person says otherwise."""
+        is_volume = self.is_certain and self.n_planes >= _FEWEST_PLANES
+        return Extent.VOLUME if is_volume else Extent.PLANE
+
+    def length(self, letter: str) -> int:
+        """Return the length of an axis; 1 where there is none."""
+        return self.shape[self.letters.index(letter)] if letter in self.letters else 1
+
+    def describe(self) -> str:
+        """Return e.g. ``"Z 51 · Y 120 · X 122, one channel, 3.5 × 0.8 × 0.8 µm"``."""
+        lengths = [f"{one} {self.length(one)}" for one in "TZYX" if one in self.letters]
+        channels = "one channel" if self.n_channels == 1 else f"{self.n_channels} channels"
+        if self.rgb:
+            channels += " (RGB, alpha dropped)" if self.has_alpha else " (RGB)"
+        parts = [" · ".join(lengths), channels, self.voxel.in_words()]
+        return ", ".join(part for part in parts if part)
+
+    def lengths_as(self, letters: str) -> str:
+        """Return what a choice means, e.g. ``"T (time) 9 · Y 120 · X 122"``."""
+        each = zip(letters, self.shape, strict=True)
+        return " · ".join(f"{_NAMES[letter]} {length}" for letter, length in each)
+
+    def question(self) -> str:
+        """Return what a person is asked where the letters are a guess; else an empty text."""
+        if self.is_certain:
+            return ""
+        first, unsure = self.choices[0], self.unsure
+        if len(unsure) > 1:
+            lengths = " · ".join(f"{first[at]} {self.shape[at]}" for at in unsure)
+            return f"The axes have no names and are read as {lengths}. Is that right?"
+        (at,) = unsure
+        return (
+            f"The {_ORDINALS[at]} axis has no name and is read as {_NAMES[first[at]]}. "
+            "Is that right?"
+        )
+
+    @property
+    def unsure(self) -> tuple[int, ...]:
+        """The axes whose letters are a guess, and matter."""
+        first = self.choices[0] if self.choices else ""
+        return tuple(
+            at
+            for at, one in enumerate(first)
+            if self.shape[at] > 1 and any(choice[at] != one for choice in self.choices)
+        )
+
+
+_FEWEST_PLANES = 3
+"""A stack of so many planes is taken as a volume, where it is certain that it is one."""
+
+_ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
+_NAMES = {"T": "T (time)", "C": "C (channels)", "Z": "Z (planes)", "Y": "Y", "X": "X"}
+
+
+def read_axes(facts: LayerFacts, edit: AxesEdit | None = None) -> AxesReading:
+    """Read the axes of a layer.
+
+    Parameters
+    ----------
+    facts : LayerFacts
+        What is known of it.
+    edit : AxesEdit, optional
+        What a person says; it counts before everything else.
+
+    Raises
+    ------
+    InputError
+        What the person says cannot be, or there are too many axes to guess.
+
+    Notes
+    -----
+    Names are taken from the axis labels, then from what the file says, then from a unit of
+    time. Without a name the last axes are Y and X, which napari shows, and the ones
+    before them are guessed; where that could be otherwise, `AxesReading.choices` has more
+    than one entry.
+    """
+    edit = edit or AxesEdit()
+    notes: list[str] = []
+    is_color = bool(facts.n_colors)
+    if edit.letters is not None:
+        letters = _check(edit.letters, facts)
+        is_color = is_color and len(letters) == len(facts.shape)
+        letters, origin, choices = letters[: len(facts.shape)], Origin.PERSON, ()
+    else:
+        letters, origin, choices = _read_facts(facts, notes)
+    has_alpha = is_color and facts.n_colors == _MOST_COLORS
+    if facts.n_colors:
+        n_channels = facts.n_colors - has_alpha
+    else:
+        in_axis = facts.shape[letters.index("C")] if "C" in letters else 1
+        n_channels = max(facts.n_layers, in_axis)
+    voxel, voxel_notes = read_voxel_size(letters, facts.scale, facts.units, edit.z_step)
+    return AxesReading(
+        letters=letters,
+        shape=facts.shape,
+        n_channels=n_channels,
+        rgb=is_color,
+        has_alpha=has_alpha,
+        origin=origin,
+        choices=choices,
+        voxel=voxel,
+        notes=tuple(notes),
+        volume_notes=voxel_notes,
+    )
+
+
+def _check(said: str, facts: LayerFacts) -> str:
+    """Check the letters that a person says, and bring them into one form."""
+    letters = "".join(one for one in said.upper() if one not in " ,;")
+    n_axes, name = len(facts.shape), repr(facts.name)
+    unknown = [one for one in letters if one not in _WORDS]
+    if unknown:
+        raise InputError(
+            f"The axes {letters!r} cannot be read, because {unknown[0]!r} is none of T, C, Z, Y, "
+            f"X; {_STATE_AXES}."
+        )
+    twice = [one for one in letters if letters.count(one) > 1]
+    if twice:
+        raise InputError(
+            f"The axes {letters!r} cannot be read, because {twice[0]} stands there twice; "
+            f"{_STATE_AXES}."
+        )
+    if facts.n_colors and len(letters) == n_axes + 1:
+        if letters[-1] != "C":
+            raise InputError(
+                f"napari shows the last axis of {name} ({facts.n_colors} long) as colours, so it "
+                f"cannot be {letters[-1]}; right-click on the layer ▸ Split RGB, then Merge to "
+                "Stack."
+            )
+    elif len(letters) != n_axes:
+        raise InputError(
+            f"The axes {letters!r} name {len(letters)} axes, but {name} has {n_axes}; "
+            f"{_STATE_AXES}."
+        )
+    elif "C" in letters and (facts.n_colors or facts.n_layers > 1):
+        raise InputError(
+            f"The axes {letters!r} name a channel axis, but the channels are the "
+            f"{'colours' if facts.n_colors else 'layers'} already; use Z or T for this axis."
+        )
+    if "Y" not in letters or "X" not in letters:
+        raise InputError(f"The axes {letters!r} lack Y or X; {_STATE_AXES}.")
+    return letters
+
+
+def _read_facts(facts: LayerFacts, notes: list[str]) -> tuple[str, Origin, tuple[str, ...]]:
+    """Return the letters, what they were read from, and where they are a guess all choices."""
+    used = set("C") if facts.n_colors or facts.n_layers > 1 else set()
+    letters: list[str | None] = [None] * len(facts.shape)
+    origin = Origin.SHAPE
+    by_labels, by_file = _letters_of(facts.labels, facts), _letters_of(facts.noted, facts)
+    for source, named in (
+        (Origin.LABELS, by_labels),
+        (Origin.FILE, by_file),
+        (Origin.UNITS, _letters_of_units(facts)),
+    ):
+        for axis, letter in enumerate(named):
+            if letters[axis] is None and letter is not None and letter not in used:
+                letters[axis] = letter
+                used.add(letter)
+                if letter not in "YX":
+                    origin = source
+    if all(by_file) and any(a and a != b for a, b in zip(by_labels, by_file, strict=False)):
+        notes.append(
+            f"The layer's axis labels say {''.join(one or '?' for one in by_labels)}, but its file "
+            f"{''.join(one or '?' for one in by_file)}; the labels count."
+        )
+    choices = tuple(_complete(letters, used, facts))
+    if not choices:
+        raise InputError(f"{facts.name!r} has {len(facts.shape)} axes; {_STATE_AXES}.")
+    if len(choices) == 1:
+        return choices[0], origin, ()
+    return choices[0], Origin.GUESS, choices
+
+
+def _letters_of(names: Sequence[str], facts: LayerFacts) -> list[str | None]:
+    """Return the letters of named axes; None for those that cannot be told."""
+    words = [str(one).strip().lower() for one in names]
+    found = [next((k for k, known in _WORDS.items() if word in known), None) for word in words]
+    if facts.n_colors and len(found) == len(facts.shape) + 1 and found[-1] == "C":
+        found.pop()
+    if len(found) != len(facts.shape):
+        return [None] * len(facts.shape)
+    return [one if found.count(one) == 1 else None for one in found]
+
+
+def _letters_of_units(facts: LayerFacts) -> list[str | None]:
+    """Return T for the axis that is measured in time, if it is one.
+
+    A length tells nothing: many programs give all axes of a film the unit of its pixels.
+    """
+    found = ["T" if unit in _TIMES else None for unit in facts.units]
+    return found if found.count("T") == 1 else [None] * len(found)
+
+
+def _complete(letters: Sequence[str | None], used: set[str], facts: LayerFacts) -> Iterator[str]:
+    """Yield what the letters may be, the likeliest first; those that mean the same once."""
+    known, shape = list(letters), facts.shape
+    free = [axis for axis, one in enumerate(known) if one is None]
+    is_last = _ends_in_channels(free, used, facts)
+    if {"Y", "X"}.isdisjoint(used) and free[-2:] == [len(known) - 2, len(known) - 1]:
+        known[-2:] = "Y", "X"
+        free = free[:-2]
+    else:
+        # Somebody named the axes, but not these two: in order they are what is left.
+        for letter in "YX":
+            if letter not in used and free:
+                known[free.pop()] = letter
+    left = [one for one in "TCZ" if one not in used]
+    guesses = _GUESSES.get(len(free), ("",) if not free else ())
+    every = [*guesses, *("".join(p) for p in permutations(left, len(free)))]
+    seen = set()
+    if is_last:
+        seen.add("YXC")
+        yield "YXC"
+    for guess in every:
+        if not set(guess) <= set(left):
+            continue
+        for axis, letter in zip(free, guess, strict=True):
+            known[axis] = letter
+        # An axis of one entry means nothing, whatever it is called.
+        meaning = "".join(str(one) if n > 1 else "-" for one, n in zip(known, shape, strict=True))
+        if meaning not in seen and len(seen) < _MOST_CHOICES:
+            seen.add(meaning)
+            yield "".join(str(one) for one in known)
+
+
+def _ends_in_channels(free: Sequence[int], used: set[str], facts: LayerFacts) -> bool:
+    """Whether the last of three axes without a name looks like colours or channels."""
+    shape = facts.shape
+    return (
+        len(free) == len(shape) == 3
+        and "C" not in used
+        and 1 < shape[-1] <= _MOST_COLORS
+        and shape[-1] * _MUCH_SMALLER <= min(shape[:-1])
+    )

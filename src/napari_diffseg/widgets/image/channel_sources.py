@@ -1,0 +1,346 @@
+"""Which channels of an image a run looks at: what there is, what is wished, what comes of it.
+
+The channels are those along an axis of one layer, the colours of an RGB picture, or several
+layers that lie on one grid. No Qt, and nothing is read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_diffseg.errors import InputError
+from napari_diffseg.image.channels import Channel
+from napari_diffseg.widgets.image.layer_facts import layer_shape, shape_in_words
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+COLOURS = ("red", "green", "blue")
+
+# What napari calls an axis that nobody has named: "-1", once "axis -1".
+_NO_LABEL = re.compile(r"(axis )?-?\d*")
+
+_NEAR = 0.1
+"""Two grids are one where their corners are nearer than so many pixels."""
+
+
+class IntensityRule(Enum):
+    """Which intensities of a channel become 0 and 1."""
+
+    PERCENTILES = "percentiles"
+    DISPLAYED = "as displayed"
+    TYPED = "from – to"
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelEntry:
+    """A channel that there is.
+
+    Attributes
+    ----------
+    name : str
+        The name of its layer or colour; empty for one along an axis.
+    title : str
+        What it is called where it has no name: ``"channel 1"``.
+    displayed : tuple of float
+        The contrast limits of its layer.
+    """
+
+    name: str
+    title: str
+    displayed: tuple[float, float]
+
+    @property
+    def can_be_named(self) -> bool:
+        """Whether a person may give it a name."""
+        return not self.name
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSetting:
+    """What is wished of a channel.
+
+    Attributes
+    ----------
+    is_on : bool
+        Whether it is looked at.
+    name : str
+        What a person calls it, where it has no name of its own.
+    weight : float
+        How much it counts beside the others; 0 switches it off.
+    rule : IntensityRule
+        Where its intensities come from.
+    low, high : float or None
+        Intensities that were typed; measured where None.
+    """
+
+    is_on: bool = True
+    name: str = ""
+    weight: float = 1.0
+    rule: IntensityRule = IntensityRule.PERCENTILES
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def counts(self) -> bool:
+        """Whether the channel is looked at."""
+        return self.is_on and self.weight > 0
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the channel is taken as it is."""
+        return self.counts and self.weight == 1 and self.rule is IntensityRule.PERCENTILES
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSelection:
+    """What a run is told.
+
+    Attributes
+    ----------
+    layers : tuple of Image
+        One layer that holds all channels, or the layers that are the channels.
+    channels : tuple of Channel or None
+        The channels that count; None for an RGB picture as it is.
+    rgb : bool
+        Whether the channels are red, green, blue. A picture of which a person has left out
+        a colour, or weighted one, is taken for channels.
+    """
+
+    layers: tuple[Image, ...]
+    channels: tuple[Channel, ...] | None
+    rgb: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """Where the channels that a model knows are found in an image.
+
+    Attributes
+    ----------
+    places : tuple of int
+        For each channel of what the model is given, which of the image's stands there.
+    note : str
+        What a person should know of it.
+    """
+
+    places: tuple[int, ...]
+    note: str = ""
+
+
+def are_layers(first: Image, letters: str) -> bool:
+    """Whether channels of this layer are layers: it has neither a channel axis nor colours."""
+    return not first.rgb and "C" not in letters.upper()
+
+
+def list_channels(layers: Sequence[Image], letters: str) -> tuple[ChannelEntry, ...]:
+    """Return the channels that there are.
+
+    Parameters
+    ----------
+    layers : sequence of Image
+        One layer, or several that are a channel each.
+    letters : str
+        One letter for each axis of the layers.
+    """
+    first = layers[0]
+    limits = _limits(first)
+    if first.rgb:
+        return tuple(ChannelEntry(name, name, limits) for name in COLOURS)
+    if are_layers(first, letters):
+        return tuple(ChannelEntry(str(one.name), str(one.name), _limits(one)) for one in layers)
+    n_channels = layer_shape(first)[letters.upper().index("C")]
+    return tuple(ChannelEntry("", f"channel {i + 1}", limits) for i in range(n_channels))
+
+
+def select_channels(
+    layers: Sequence[Image], letters: str, settings: Sequence[ChannelSetting]
+) -> ChannelSelection:
+    """Return what a run is told of its channels.
+
+    Parameters
+    ----------
+    layers : sequence of Image
+        As for `list_channels`.
+    letters : str
+        One letter for each axis of the layers.
+    settings : sequence of ChannelSetting
+        One for each channel.
+
+    Raises
+    ------
+    InputError
+        No channel is on, the intensities of one cannot be, or the layers do not fit together.
+    """
+    first = layers[0]
+    if first.rgb and all(setting.is_plain for setting in settings):
+        return ChannelSelection((first,), None, rgb=True)
+    entries = list_channels(layers, letters)
+    counted = [index for index, setting in enumerate(settings) if setting.counts]
+    if not counted:
+        raise InputError("No channel is switched on; tick one, with a weight above 0.")
+    chosen = (first,)
+    places = counted
+    if are_layers(first, letters):
+        # Layers that are off are not among the arrays, so that nothing of them is read.
+        chosen, places = tuple(layers[index] for index in counted), list(range(len(counted)))
+        check_same_grid(chosen)
+    channels = [
+        _channel(place, entries[index], settings[index])
+        for place, index in zip(places, counted, strict=True)
+    ]
+    return ChannelSelection(chosen, tuple(channels), rgb=False)
+
+
+def check_same_grid(layers: Sequence[Image]) -> None:
+    """Refuse layers of which the pixels do not belong together.
+
+    Raises
+    ------
+    InputError
+        Their shapes, places, units or axes differ, or one of several is a colour image.
+    """
+    first = layers[0]
+    for layer in layers[1:]:
+        reason = misfit(first, layer)
+        if reason:
+            raise InputError(reason)
+
+
+def misfit(first: Image, layer: Image) -> str:
+    """Return why the pixels of two layers do not belong together; empty where they do."""
+    if first.rgb or layer.rgb:
+        colour = first if first.rgb else layer
+        return f"{colour.name!r} is a colour image and holds its channels already; choose it alone."
+    if layer_shape(layer) != layer_shape(first):
+        return (
+            f"Channels must have one shape, but {first.name!r} is {shape_in_words(first)} and "
+            f"{layer.name!r} is {shape_in_words(layer)}; choose layers of the same shape."
+        )
+    for what, one, other in (
+        ("axes", _stated_axes(first), _stated_axes(layer)),
+        ("units", [str(u) for u in first.units], [str(u) for u in layer.units]),
+    ):
+        if one and other and one != other:
+            said = f"{', '.join(one)} and {', '.join(other)}"
+            return (
+                f"{layer.name!r} and {first.name!r} do not belong together: their {what} are "
+                f"{said}; correct them, or choose one layer."
+            )
+    if not _lie_together(first, layer):
+        return (
+            f"{layer.name!r} does not lie where {first.name!r} lies ({_difference(first, layer)}), "
+            "so their pixels do not belong together; align the layers, or choose one."
+        )
+    return ""
+
+
+def arrange_channels(
+    known: Sequence[Channel], n_source: int, names: Sequence[str], where: str
+) -> Arrangement:
+    """Find the channels that a model knows among those of an image.
+
+    By their names; in their order where none of the names is there.
+
+    Parameters
+    ----------
+    known : sequence of Channel
+        Those of the model.
+    n_source : int
+        How many channels the model is given, those among them that it leaves out too.
+    names : sequence of str
+        Names of the image's channels; empty where one has none.
+    where : str
+        Name of the image, for the sentence of an error.
+
+    Raises
+    ------
+    InputError
+        A channel is missing.
+    """
+    places = {_key(name): place for place, name in reversed([*enumerate(names)]) if name}
+    found = [one for one in known if _key(one.name) in places]
+    if not found:
+        return _in_order(known, n_source, names, where)
+    missing = [one for one in known if one.name and one not in found]
+    # One without a name is where it was, as far as that goes.
+    lost = [one for one in known if not one.name and one.index >= len(names)]
+    if missing or lost:
+        what = repr(missing[0].name) if missing else lost[0].title
+        there = ", ".join(repr(name) for name in names if name)
+        raise InputError(
+            f"The model was trained on the channel {what}, which {where!r} lacks (it has {there}); "
+            "add that channel, or give the one that is meant this name."
+        )
+    # What the model leaves out is never looked at; whatever is there may stand in its place.
+    arranged = [min(place, len(names) - 1) for place in range(n_source)]
+    for one in known:
+        arranged[one.index] = places[_key(one.name)] if one.name else one.index
+    return Arrangement(tuple(arranged))
+
+
+def _in_order(
+    known: Sequence[Channel], n_source: int, names: Sequence[str], where: str
+) -> Arrangement:
+    if len(names) != n_source:
+        wanted = ", ".join(one.name or one.title for one in known)
+        raise InputError(
+            f"The model was trained on an image of {n_source} channel(s), of which it knows "
+            f"{wanted}, but {where!r} has {len(names)}; choose the same channels."
+        )
+    pairs = [(one.name, names[one.index]) for one in known]
+    strange = [f"{name!r} for {old!r}" for old, name in pairs if old and name]
+    note = ""
+    if len(known) > 1 and strange:
+        note = f"No channel has a name that the model knows; in their order, {', '.join(strange)}."
+    return Arrangement(tuple(range(n_source)), note)
+
+
+def _channel(place: int, entry: ChannelEntry, setting: ChannelSetting) -> Channel:
+    low, high = {
+        IntensityRule.PERCENTILES: (None, None),
+        IntensityRule.DISPLAYED: entry.displayed,
+        IntensityRule.TYPED: (setting.low, setting.high),
+    }[setting.rule]
+    return Channel(place, entry.name or setting.name.strip(), setting.weight, low, high)
+
+
+def _key(name: str) -> str:
+    return name.strip().casefold()
+
+
+def _limits(layer: Image) -> tuple[float, float]:
+    low, high = layer.contrast_limits
+    return float(low), float(high)
+
+
+def _stated_axes(layer: Image) -> list[str]:
+    """Return the labels of the axes where a person or a file has given them."""
+    labels = [str(label).strip().lower() for label in layer.axis_labels]
+    return [] if any(_NO_LABEL.fullmatch(label) for label in labels) else labels
+
+
+def _lie_together(first: Image, layer: Image) -> bool:
+    """Whether the corners of two layers of one shape are at the same places in the world."""
+    far = np.asarray(layer_shape(first)[: first.ndim]) - 1.0
+    corners = [np.zeros(first.ndim), *np.diag(far)]
+    return all(
+        np.allclose(first.world_to_data(layer.data_to_world(corner)), corner, rtol=0, atol=_NEAR)
+        for corner in corners
+    )
+
+
+def _difference(first: Image, layer: Image) -> str:
+    """Say in what the places of two layers differ."""
+    for what in ("scale", "translate"):
+        one, other = (np.asarray(getattr(one, what)) for one in (first, layer))
+        if not np.allclose(one, other):
+            values = [" × ".join(f"{v:.4g}" for v in these) for these in (other, one)]
+            return f"their {what} is {values[0]} and {values[1]}"
+    return "one of them is rotated or sheared"

@@ -1,0 +1,386 @@
+"""The section of the dock about channels: which count, how much, and their intensities."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtGui import QWheelEvent
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QDoubleSpinBox,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_diffseg.errors import InputError
+from napari_diffseg.widgets.batch.form import Sentence
+from napari_diffseg.widgets.image.channel_sources import (
+    ChannelEntry,
+    ChannelSelection,
+    ChannelSetting,
+    IntensityRule,
+    are_layers,
+    list_channels,
+    misfit,
+    select_channels,
+)
+from napari_diffseg.widgets.ui.controls import MUTED, WRONG, narrow_combo
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+MOST_ROWS = 16
+"""So many channels are listed at most; the others count as they are."""
+
+_MOST_WEIGHT = 10.0
+_RULES = (
+    "Which intensities become 0 and 1 for the network.\n\n"
+    "percentiles: the 0.1 and the 99.9 percentile of the image.\n"
+    "as displayed: the contrast limits of the layer.\n"
+    "from – to: what you type; an empty field is measured."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """What tells a row from others: its layer, and its place there."""
+
+    layer: Image
+    place: int
+
+    def is_same(self, other: _Key) -> bool:
+        # Layers are compared by ==, because napari hands out proxies of them.
+        return self.place == other.place and bool(self.layer == other.layer)
+
+
+class _Weight(QDoubleSpinBox):
+    """A weight; the wheel scrolls the dock, rather than change what is under the pointer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setRange(0, _MOST_WEIGHT)
+        self.setSingleStep(0.1)
+        self.setDecimals(1)
+        self.setValue(1)
+        self.setPrefix("×")
+        # napari's buttons on both sides would take more room than the number.
+        self.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+        self.setStyleSheet("QDoubleSpinBox { padding: 2px 4px; min-width: 30px; }")
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setFixedWidth(46)
+        self.setToolTip(
+            "How much the channel counts beside the others, 0 to 10; 0 switches it off. Type it, "
+            "or use the arrow keys."
+        )
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Change the weight only where a person has clicked into it."""
+        if self.hasFocus():
+            super().wheelEvent(event)
+        else:
+            event.ignore()
+
+
+class ChannelRow(QWidget):
+    """One channel: on or off, its name, its weight, its intensities."""
+
+    changed = Signal()
+    """Emitted after every change."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._displayed = (0.0, 1.0)
+        self.box = QCheckBox()
+        self.name = QLineEdit()
+        self.weight = _Weight()
+        self.rule = narrow_combo()
+        self.low, self.high = QLineEdit(), QLineEdit()
+        self._ends = QWidget()
+        self._lay_out()
+        self.box.toggled.connect(lambda _: self._on_change())
+        self.name.textEdited.connect(lambda _: self._on_change())
+        self.weight.valueChanged.connect(lambda _: self._on_change())
+        self.rule.activated.connect(lambda _: self._on_rule())
+        for end in (self.low, self.high):
+            end.textEdited.connect(lambda _: self._on_change())
+
+    def setting(self) -> ChannelSetting:
+        """Return what the row says.
+
+        Raises
+        ------
+        InputError
+            An end of the intensities is no number.
+        """
+        rule = self._chosen_rule()
+        low, high = (
+            self._number(end) if rule is IntensityRule.TYPED else None
+            for end in (self.low, self.high)
+        )
+        name = "" if self.name.isReadOnly() else self.name.text()
+        return ChannelSetting(self.box.isChecked(), name, self.weight.value(), rule, low, high)
+
+    def show_entry(self, entry: ChannelEntry, *, is_alone: bool) -> None:
+        """Show which channel it is; of the only one, there is nothing to switch off or weigh."""
+        self._displayed = entry.displayed
+        self.name.setReadOnly(not entry.can_be_named)
+        self.name.setFrame(entry.can_be_named)
+        self.name.setStyleSheet("" if entry.can_be_named else "background: transparent;")
+        self.name.setPlaceholderText(entry.title)
+        self.name.setToolTip(entry.name or "Type a name, by which a model knows the channel again.")
+        if entry.name and self.name.text() != entry.name:
+            self.name.setText(entry.name)
+            self.name.setCursorPosition(0)
+        self.box.setVisible(not is_alone)
+        self.weight.setVisible(not is_alone)
+        if is_alone:
+            # What cannot be seen must not switch it off.
+            with QSignalBlocker(self.weight):
+                self.weight.setValue(1)
+            self.tick(on=True)
+
+    def tick(self, *, on: bool) -> None:
+        """Switch the channel on or off, without a signal."""
+        with QSignalBlocker(self.box):
+            self.box.setChecked(on)
+        self._dress()
+
+    def _chosen_rule(self) -> IntensityRule:
+        rule: IntensityRule = self.rule.currentData()
+        return rule
+
+    def _on_rule(self) -> None:
+        if self._chosen_rule() is IntensityRule.TYPED and not (self.low.text() or self.high.text()):
+            # Something to start from.
+            for end, value in zip((self.low, self.high), self._displayed, strict=True):
+                end.setText(f"{value:.6g}")
+        self._on_change()
+
+    def _on_change(self) -> None:
+        self._dress()
+        self.changed.emit()
+
+    def _dress(self) -> None:
+        """Show what matters in the row as it stands."""
+        is_on = self.box.isChecked()
+        for field in (self.weight, self.rule, self.low, self.high):
+            field.setEnabled(is_on)
+        self._ends.setVisible(is_on and self._chosen_rule() is IntensityRule.TYPED)
+        for end in (self.low, self.high):
+            end.setStyleSheet("" if _is_number(end.text()) else WRONG)
+
+    def _number(self, end: QLineEdit) -> float | None:
+        text = end.text().strip()
+        if not _is_number(text):
+            name = self.name.text() or self.name.placeholderText()
+            raise InputError(
+                f"The intensities of {name!r} go from {self.low.text()!r} to "
+                f"{self.high.text()!r}, but both must be numbers, or empty to be measured."
+            )
+        return float(text) if text else None
+
+    def _lay_out(self) -> None:
+        self.box.setChecked(True)
+        self.box.setToolTip("Whether the channel counts.")
+        for rule in IntensityRule:
+            self.rule.addItem(rule.value, rule)
+        self.rule.setToolTip(_RULES)
+        self.rule.setFixedWidth(130)
+        self.name.setMinimumWidth(40)
+        for end, what in ((self.low, "0"), (self.high, "1")):
+            end.setPlaceholderText("measured")
+            end.setToolTip(f"The intensity that becomes {what}, in the image's own unit.")
+        top = QHBoxLayout()
+        top.setSpacing(4)
+        top.addWidget(self.box)
+        top.addWidget(self.name, stretch=1)
+        top.addWidget(self.weight)
+        top.addWidget(self.rule)
+        ends = QHBoxLayout(self._ends)
+        ends.setContentsMargins(24, 0, 0, 0)
+        ends.setSpacing(4)
+        ends.addWidget(QLabel("from"))
+        ends.addWidget(self.low, stretch=1)
+        ends.addWidget(QLabel("to"))
+        ends.addWidget(self.high, stretch=1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(3)
+        layout.addLayout(top)
+        layout.addWidget(self._ends)
+        self._dress()
+
+
+class ChannelsSection(QWidget):
+    """One row for each channel: those of one layer, or the layers that lie on one grid."""
+
+    changed = Signal()
+    """Emitted after every change of what is chosen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[ChannelRow] = []
+        self._keys: list[_Key] = []
+        self._layers: tuple[Image, ...] = ()
+        self._letters = ""
+        self.note = Sentence()
+        self.note.setStyleSheet(MUTED)
+        self._list = QVBoxLayout()
+        self._list.setSpacing(3)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addLayout(self._list)
+        layout.addWidget(self.note)
+        self.note.setText("")
+
+    # --- reading things -------------------------------------------------------------
+
+    def selection(self) -> ChannelSelection:
+        """Return what a run is told.
+
+        Raises
+        ------
+        InputError
+            There is no image, no channel is on, or intensities are not as they must be.
+        """
+        if not self._layers:
+            raise InputError("There is no image, so there are no channels; open one first.")
+        settings = [row.setting() for row in self.rows]
+        settings += [ChannelSetting()] * (self._n_channels() - len(settings))
+        return select_channels(self._layers, self._letters, settings)
+
+    def problem(self) -> str:
+        """Return why a run cannot be told; an empty text where it can."""
+        try:
+            self.selection()
+        except InputError as error:
+            return str(error)
+        return ""
+
+    def title(self) -> str:
+        """Return the title of the section, e.g. ``"Channels (2 of 3)"``."""
+        n_channels = len(self.rows)
+        if n_channels < 2:
+            return "Intensities"
+        n_on = sum(row.box.isChecked() and row.weight.value() > 0 for row in self.rows)
+        return f"Channels ({n_on} of {n_channels})"
+
+    # --- showing things -------------------------------------------------------------
+
+    def offer(self, first: Image | None, others: Sequence[Image], letters: str) -> None:
+        """List the channels; what is set stays for those that stay.
+
+        Parameters
+        ----------
+        first : Image, optional
+            The chosen image.
+        others : sequence of Image
+            Further images, topmost first; those that lie on the grid of the first can be channels
+            beside it, listed in the order in which they were opened.
+        letters : str
+            One letter for each axis of the first.
+        """
+        layers, misfits = _sort_out(first, others, letters)
+        entries = list_channels(layers, letters)[:MOST_ROWS] if layers else ()
+        keys = [_Key(layers[0], place) for place in range(len(entries))]
+        if layers and are_layers(layers[0], letters):
+            keys = [_Key(layer, 0) for layer in layers[:MOST_ROWS]]
+            layers = layers[:MOST_ROWS]
+        is_other_image = first is None or not self._layers or self._layers[0] != first
+        are_others = not _are_same(keys, self._keys)
+        is_new = is_other_image or are_others or letters != self._letters
+        self._layers, self._letters = layers, letters
+        if are_others:
+            self._fill(keys)
+        for place, (row, entry) in enumerate(zip(self.rows, entries, strict=True)):
+            if is_other_image:
+                row.tick(on=place == 0 or len(layers) == 1)
+            row.show_entry(entry, is_alone=len(entries) == 1)
+        self._say(misfits)
+        # Who listens offers again; that must come to an end.
+        if is_new:
+            self.changed.emit()
+
+    def tick(self, layer: Image, *, on: bool = True) -> None:
+        """Switch a layer on or off, as a person does."""
+        for key, row in zip(self._keys, self.rows, strict=True):
+            if key.layer == layer:
+                row.box.setChecked(on)
+
+    def _fill(self, keys: list[_Key]) -> None:
+        before = list(zip(self._keys, self.rows, strict=True))
+        kept = [next((row for old, row in before if old.is_same(key)), None) for key in keys]
+        for row in self.rows:
+            self._list.removeWidget(row)
+            if row not in kept:
+                row.hide()
+                row.deleteLater()
+        self.rows = [row or self._new_row() for row in kept]
+        self._keys = keys
+        for place, (row, was_there) in enumerate(zip(self.rows, kept, strict=True)):
+            self._list.addWidget(row)
+            if was_there is None:
+                # A layer that has just come is no part of what was chosen.
+                row.tick(on=place == 0 or keys[place].place > 0)
+
+    def _new_row(self) -> ChannelRow:
+        row = ChannelRow()
+        row.changed.connect(self._on_row)
+        return row
+
+    def _on_row(self) -> None:
+        self._say_of_colours()
+        self.changed.emit()
+
+    def _say(self, misfits: dict[str, str]) -> None:
+        """Say which images cannot be channels, and why."""
+        n_more = self._n_channels() - len(self.rows)
+        text = f"{n_more} more channels count as they are." if n_more else ""
+        if misfits:
+            names = ", ".join(repr(name) for name in misfits)
+            text = f"Not on the same grid: {names}."
+        self.note.setText(text)
+        self.note.setToolTip("\n".join(misfits.values()))
+        self._say_of_colours()
+
+    def _say_of_colours(self) -> None:
+        if self._layers and self._layers[0].rgb:
+            is_picture = bool(self.problem()) or self.selection().rgb
+            self.note.setText("" if is_picture else "Its colours are taken for channels.")
+
+    def _n_channels(self) -> int:
+        return len(list_channels(self._layers, self._letters)) if self._layers else 0
+
+
+def _sort_out(
+    first: Image | None, others: Sequence[Image], letters: str
+) -> tuple[tuple[Image, ...], dict[str, str]]:
+    """Return the layers whose channels are listed, and why others cannot be channels."""
+    if first is None:
+        return (), {}
+    if not are_layers(first, letters):
+        return (first,), {}
+    reasons = [(layer, misfit(first, layer)) for layer in reversed(others) if layer != first]
+    fitting = [layer for layer, reason in reasons if not reason]
+    misfits = {str(layer.name): reason for layer, reason in reasons if reason}
+    return (first, *fitting), misfits
+
+
+def _is_number(text: str) -> bool:
+    """Whether a text is a number, or empty."""
+    try:
+        return not text.strip() or math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def _are_same(keys: Sequence[_Key], others: Sequence[_Key]) -> bool:
+    return len(keys) == len(others) and all(map(_Key.is_same, keys, others))

@@ -1,0 +1,188 @@
+"""What a run would segment: which pixels of which arrays, and where its result would stand."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_diffseg.image.axes import ImageAxes, is_in_memory, resolve_axes
+from napari_diffseg.image.fill import AUTO, Fill
+from napari_diffseg.widgets.image.lazy_arrays import common_dtype, join_channels, part_of
+from napari_diffseg.widgets.region.placement import Placement
+
+if TYPE_CHECKING:
+    from napari_diffseg.image.channels import Channel
+    from napari_diffseg.image.pixel_size import PixelSize
+    from napari_diffseg.widgets.image.first_look import FirstLook
+    from napari_diffseg.widgets.region.region import Region
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSource:
+    """The pixels to segment, a plane or a volume; nothing is read before `read`.
+
+    Attributes
+    ----------
+    layer_names : tuple of str
+        Names of the Image layers, the first one names the result.
+    arrays : tuple of array-like
+        Data of the layers, lazy ones too.
+    index : tuple of int or slice
+        The plane or the volume within each of them.
+    spatial : tuple of int
+        The axes of the layers along which it lies: its y and x, or z, y and x.
+    axes : str
+        Axes of what `read` returns, e.g. ``"YX"``, ``"CYX"``, ``"ZYXC"``.
+    rgb : bool
+        Whether the channels are red, green, blue.
+    channel : int
+        The layers' axis that holds channels; −1 where there is none.
+    placement : Placement
+        Where the result stands.
+    canvas : Placement
+        Where a layer would stand in which every plane could be painted.
+    spacing : tuple of float, or None
+        Of a volume: distances of neighbours along z, y and x; None where they are not known.
+    pixel_size : PixelSize or None
+        Size of a pixel, where the layers say it in a unit of length.
+    look_at : int or None
+        Of a volume: the plane (z) that the viewer shows.
+    channels : tuple of Channel, or None
+        Which channels count, and how; None for all as they are.
+    region : Region or None
+        Where it is segmented; None for everywhere.
+    fill : float, "auto" or None
+        Value of pixels that are no image, as a person said.
+    first_look : FirstLook or None
+        The same at a coarser level, where something is to be seen sooner.
+    notes : tuple of str
+        What a person should know before the run, e.g. that one plane is segmented.
+    """
+
+    layer_names: tuple[str, ...]
+    arrays: tuple[Any, ...]
+    index: tuple[int | slice, ...]
+    spatial: tuple[int, ...]
+    axes: str
+    rgb: bool
+    channel: int
+    placement: Placement
+    canvas: Placement
+    spacing: tuple[float, ...] | None = None
+    pixel_size: PixelSize | None = None
+    look_at: int | None = field(default=None, compare=False)
+    channels: tuple[Channel, ...] | None = None
+    region: Region | None = None
+    fill: Fill = AUTO
+    first_look: FirstLook | None = field(default=None, compare=False)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_volume(self) -> bool:
+        """Whether it is a volume."""
+        return len(self.spatial) == 3
+
+    @property
+    def spatial_shape(self) -> tuple[int, ...]:
+        """Length of each spatial axis: ``(y, x)`` or ``(z, y, x)``."""
+        return tuple(self.canvas.shape[axis] for axis in self.spatial)
+
+    @property
+    def image_axes(self) -> ImageAxes:
+        """What each axis of the pixels means."""
+        first = self.arrays[0]
+        kept = [
+            int(length)
+            for length, where in zip(first.shape, self._full_index, strict=True)
+            if isinstance(where, slice)
+        ]
+        shape = kept if len(self.arrays) == 1 else [len(self.arrays), *kept]
+        return resolve_axes(shape, self.axes, rgb=self.rgb)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The data type of the pixels."""
+        return common_dtype([array.dtype for array in self.arrays])
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether nothing has to be read from disk, or computed."""
+        return all(is_in_memory(array) for array in self.arrays)
+
+    @property
+    def stack(self) -> tuple[int, ...]:
+        """The axes of the layers along which there are further frames, planes or volumes."""
+        return tuple(a for a, where in enumerate(self.index) if not isinstance(where, slice))
+
+    @property
+    def position(self) -> tuple[int, ...]:
+        """Where this one stands along these axes."""
+        return tuple(where for where in self.index if not isinstance(where, slice))
+
+    @property
+    def n_frames(self) -> int:
+        """How many there are; 1 for a single one."""
+        return math.prod(self.canvas.shape[axis] for axis in self.stack)
+
+    def at(self, position: tuple[int, ...]) -> ImageSource:
+        """Return another frame to read; what else is told stays that of this one."""
+        where = dict(zip(self.stack, position, strict=True))
+        return replace(self, index=tuple(where.get(a, old) for a, old in enumerate(self.index)))
+
+    def shows_the_same(self, other: ImageSource) -> bool:
+        """Whether both are the same pixels of the same arrays, taken for the same."""
+        return (
+            len(self.arrays) == len(other.arrays)
+            and all(one is two for one, two in zip(self.arrays, other.arrays, strict=True))
+            and self._what() == other._what()
+        )
+
+    def _what(self) -> tuple[Any, ...]:
+        how = self.spacing, self.channels, self.region, self.fill
+        return self.index, self.spatial, self.axes, self.rgb, *how
+
+    def lies_as(self, other: ImageSource) -> bool:
+        """Whether a layer made for one of them can show what is made from the other."""
+        mine, theirs = self.placement.transform, other.placement.transform
+        return self.shows_the_same(other) and all(
+            np.array_equal(mine[name], theirs[name]) for name in mine
+        )
+
+    def pixels(self) -> Any:
+        """Return the pixels as one array, of which nothing is read before it is asked for."""
+        index = self._full_index
+        if len(self.arrays) > 1:
+            index = (slice(None), *index)
+        return part_of(join_channels(self.arrays), index)
+
+    @property
+    def _full_index(self) -> tuple[int | slice, ...]:
+        """The index with the colours, which are no axis of their layer."""
+        return (*self.index, *[slice(None)] * (len(self.arrays[0].shape) - len(self.index)))
+
+    def read(self) -> NDArray[Any]:
+        """Load the pixels; slow for data on disk, so not for the thread of the window."""
+        return np.asarray(self.pixels())
+
+    def in_place(self, labels: NDArray[Any]) -> NDArray[Any]:
+        """Bring labels ``(y, x)`` or ``(z, y, x)`` into the shape of the placement."""
+        return self.turned(labels).reshape(self.placement.shape)
+
+    def turned(self, labels: NDArray[Any]) -> NDArray[Any]:
+        """Bring labels ``(y, x)`` or ``(z, y, x)`` into the order of the layers' axes."""
+        return labels.transpose(np.argsort(self.spatial))
+
+    def from_place(self, data: NDArray[Any]) -> NDArray[Any]:
+        """Bring data of the shape of the placement into the order ``(y, x)`` or ``(z, y, x)``."""
+        other = [axis for axis in range(data.ndim) if axis not in self.spatial]
+        return data.transpose(*other, *self.spatial)[(0,) * len(other)]
+
+    def point(self, *place: float) -> NDArray[np.float64]:
+        """Return a point ``(y, x)`` or ``(z, y, x)`` as one of the placement's data."""
+        point = np.zeros(len(self.placement.shape))
+        point[list(self.spatial)] = place
+        return point

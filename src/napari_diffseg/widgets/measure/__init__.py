@@ -1,0 +1,1 @@
+"""The section *Measure*: a table whose rows lead to their objects."""

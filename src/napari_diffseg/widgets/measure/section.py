@@ -1,0 +1,232 @@
+"""Measurements in the dock: joins the form, the objects, and the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtWidgets import QFileDialog
+
+from napari_diffseg.errors import DiffSegError
+from napari_diffseg.image.pixel_size import PixelSize
+from napari_diffseg.instances.measuring import Columns
+from napari_diffseg.instances.scale import scale_of
+from napari_diffseg.instances.table import summarize, write_csv
+from napari_diffseg.widgets.objects.label_source import LabelSource
+from napari_diffseg.widgets.scribbles.class_names import names_in
+from napari_diffseg.widgets.tasks.background import LatestAnswer
+from napari_diffseg.widgets.ui import words
+from napari_diffseg.widgets.ui.notices import notify_of
+
+if TYPE_CHECKING:
+    import napari
+
+    from napari_diffseg.widgets.measure.form import MeasureForm
+    from napari_diffseg.widgets.objects.section import ObjectsSection
+
+_FILES = "Tables (*.csv)"
+_NOTHING = "Make objects first; they are listed here."
+_LOOKING_MODES = ("pan_zoom", "pick", "transform")
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What is asked: these objects, measured so."""
+
+    numbers: NDArray[Any]
+    size: PixelSize | None
+    classes: tuple[int, ...]
+    class_names: dict[int, str]
+    is_stale: Callable[[], bool]
+
+
+class MeasureSection:
+    """The measurements of the newest objects, as far as somebody looks at them.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        Whose view goes to the object of a row; a click on an object goes to its row.
+    form : MeasureForm
+        Shows things.
+    objects : ObjectsSection
+        Has the objects.
+    is_open : callable
+        Returns whether the section is open; nothing is measured while it is not.
+    """
+
+    def __init__(
+        self,
+        viewer: napari.Viewer,
+        form: MeasureForm,
+        objects: ObjectsSection,
+        is_open: Callable[[], bool],
+    ) -> None:
+        self._viewer, self._form, self._objects, self._is_open = viewer, form, objects, is_open
+        self._filled_for: PixelSize | str | None = "nothing yet"
+        self._measured_in: PixelSize | None = None
+        self._n_asked = 0
+        self._answers = LatestAnswer(_measure, self._on_measured, self._on_failure)
+        objects.found.connect(self.look)
+        form.changed.connect(self.look)
+        form.table.picked.connect(self.go_to)
+        form.save_button.clicked.connect(lambda: self._ask_and_save(self.save, ".csv"))
+        form.summary_button.clicked.connect(
+            lambda: self._ask_and_save(self.save_summary, " summary.csv")
+        )
+        viewer.mouse_drag_callbacks.append(self._on_click)
+        viewer.dims.events.current_step.connect(self._on_view)
+        form.say(_NOTHING)
+
+    @property
+    def table(self) -> Columns:
+        """The measurements; empty where there are none."""
+        return dict(self._form.table.table)
+
+    def look(self) -> None:
+        """Measure the objects that there are now, if the section is open."""
+        objects, form = self._objects, self._form
+        self._n_asked += 1
+        source, layer, params = objects.source, objects.layer, objects.params
+        if source is None or layer is None or params is None:
+            self._answers.hold(None)
+            form.table.show_table({})
+            form.allow_saving(False)
+            form.say(_NOTHING)
+            return
+        if source.shown.pixel_size != self._filled_for:
+            self._filled_for = source.shown.pixel_size
+            form.fill_in(source.shown.pixel_size)
+        form.show_depth(source.shown.is_volume)
+        if not self._is_open():
+            return
+        try:
+            size = form.pixel_size()
+        except DiffSegError:
+            return  # the form says so
+        number = self._n_asked
+        self._answers.hold(source)
+        form.say("Measuring …")
+        self._answers.ask(
+            _Question(
+                layer.data,
+                size,
+                params.class_numbers,
+                names_in(layer.classes.features),
+                lambda: number != self._n_asked,
+            )
+        )
+
+    def go_to(self, entry: int) -> None:
+        """Bring the object of an entry of the table to the middle of the view."""
+        layer, source, table = self._objects.layer, self._objects.source, self._form.table.table
+        if layer is None or source is None or not layer.is_there:
+            return
+        place = self._place(entry)
+        point = source.point(int(table["frame"][entry]), *place)
+        layer.look_at(point, int(table["object"][entry]))
+
+    def save(self, path: Path) -> None:
+        """Write the table; a file that is there is replaced."""
+        self._write(path, self.table)
+
+    def save_summary(self, path: Path) -> None:
+        """Write count and areas of each class and frame; a file that is there is replaced."""
+        source = self._objects.source
+        self._write(path, summarize(self.table, None if source is None else source.n_frames))
+
+    def close(self) -> None:
+        """Hear of nothing any more."""
+        self._answers.hold(None)
+        self._n_asked += 1
+        if self._on_click in self._viewer.mouse_drag_callbacks:
+            self._viewer.mouse_drag_callbacks.remove(self._on_click)
+            self._viewer.dims.events.current_step.disconnect(self._on_view)
+
+    # --- pieces of the above ------------------------------------------------------------
+
+    def _place(self, entry: int) -> list[float]:
+        """Return the centre of an object in pixels."""
+        source, table = self._objects.source, self._form.table.table
+        letters = "yx" if source is None else source.letters.lower()
+        named = [name for name in table if name.startswith("centroid_")]
+        size = self._measured_in if named[0].endswith("_um") else None
+        steps = scale_of(len(letters), size).steps
+        return [float(table[n][entry]) / step for n, step in zip(named, steps, strict=True)]
+
+    def _on_measured(self, answer: tuple[Columns | None, PixelSize | None]) -> None:
+        table, size = answer
+        layer = self._objects.layer
+        if table is None or layer is None or not layer.is_there:
+            return
+        self._measured_in = size
+        self._form.table.show_table(table)
+        self._form.allow_saving(True)
+        n_rows = table["object"].size
+        self._form.say(f"{words.count_in_words(n_rows, 'row')}; click one to go there.")
+        self._show_features()
+
+    def _show_features(self) -> None:
+        """Let the layer tell of the objects of the frame in view."""
+        layer, source, table = self._objects.layer, self._objects.source, self.table
+        if layer is None or source is None or not table:
+            return
+        rows = table["frame"] == source.frame_at(layer.layer, self._viewer.dims)
+        layer.show_features({name: column[rows] for name, column in table.items()})
+
+    def _on_view(self, event: Any = None) -> None:
+        source = self._objects.source
+        if source is not None and source.n_frames > 1:
+            self._show_features()
+
+    def _on_click(self, viewer: Any, event: Any) -> None:
+        """Mark the row of the object under the pointer, unless somebody paints."""
+        layer, source, table = self._objects.layer, self._objects.source, self._form.table.table
+        active = viewer.layers.selection.active
+        if layer is None or source is None or not table or not layer.is_there:
+            return
+        if (
+            not layer.layer.visible
+            or str(getattr(active, "mode", "pan_zoom")) not in _LOOKING_MODES
+        ):
+            return
+        number = layer.object_at(event.position, event.view_direction, event.dims_displayed)
+        frame = source.frame_at(layer.layer, viewer.dims)
+        found = np.flatnonzero((table["object"] == number) & (table["frame"] == frame))
+        if number and found.size:
+            self._form.table.mark(int(found[0]))
+            layer.layer.selected_label = number
+
+    def _ask_and_save(self, save: Callable[[Path], None], ending: str) -> None:
+        layer = self._objects.layer
+        name = "objects" if layer is None else str(layer.layer.name).replace("/", "_")
+        path, _ = QFileDialog.getSaveFileName(self._form, "Save the table", name + ending, _FILES)
+        if path:
+            save(Path(path if path.lower().endswith(".csv") else f"{path}.csv"))
+
+    def _write(self, path: Path, table: Columns) -> None:
+        try:
+            write_csv(path, table, force=True)
+        except DiffSegError as error:
+            self._on_failure(error)
+            return
+        self._form.say(f"Saved: {path}")
+
+    def _on_failure(self, error: Exception) -> None:
+        self._form.say(words.error_in_words(error), wrong=True)
+        notify_of(error)
+
+
+def _measure(source: LabelSource, question: _Question) -> tuple[Columns | None, PixelSize | None]:
+    measured = source.measure(
+        question.numbers,
+        question.size,
+        question.classes,
+        question.class_names,
+        question.is_stale,
+    )
+    return measured, question.size

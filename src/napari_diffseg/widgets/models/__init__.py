@@ -1,0 +1,1 @@
+"""The section *Model*: models of results, from files, to files."""

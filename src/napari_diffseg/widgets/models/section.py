@@ -1,0 +1,177 @@
+"""Models in the dock: joins the form, the newest result, and model files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from psygnal import Signal
+from qtpy.QtWidgets import QApplication, QFileDialog
+
+from napari_diffseg.errors import DiffSegError
+from napari_diffseg.widgets.batch import apply_words
+from napari_diffseg.widgets.models.shelf import LOADED, RESULT, KnownModel, ModelShelf
+from napari_diffseg.widgets.scribbles.class_names import names_in
+from napari_diffseg.widgets.tasks.background import LatestAnswer
+from napari_diffseg.widgets.ui import words
+from napari_diffseg.widgets.ui.notices import notify_of
+
+if TYPE_CHECKING:
+    from napari.layers import Labels
+
+    from napari_diffseg.core.model.model import Model
+    from napari_diffseg.widgets.batch.form import ModelForm
+    from napari_diffseg.widgets.segment.results import Results
+
+_SUFFIX = ".safetensors"
+_FILES = f"Models (*{_SUFFIX})"
+
+
+class ModelSection:
+    """Which models there are, and how they come from files and go to files.
+
+    Parameters
+    ----------
+    form : ModelForm
+        Shows them.
+    results : Results
+        Whose newest result has a model.
+    scribbles : callable
+        Returns the layer that is painted on, or None; it has the names of the classes.
+    """
+
+    changed = Signal()
+    """Emitted when another model is chosen, or is there."""
+    loaded = Signal()
+    """Emitted after a model came from a file."""
+
+    def __init__(
+        self, form: ModelForm, results: Results, scribbles: Callable[[], Labels | None]
+    ) -> None:
+        self._form, self._results, self.scribbles = form, results, scribbles
+        self.shelf = ModelShelf()
+        # Reading is slow the first time, because it loads torch.
+        self._files = LatestAnswer(_read_model, self._on_loaded, self._on_failure)
+        self._files.hold(self)
+        form.save_button.clicked.connect(lambda: self.ask_and_save())
+        form.load_button.clicked.connect(lambda: self.ask_and_load())
+        form.card_button.clicked.connect(lambda: self.copy_card())
+        self._show()
+
+    def follow(self) -> None:
+        """Take notice of the newest result."""
+        segmentation, layer = self._results.segmentation, self._results.finished
+        if segmentation is None or layer is None:
+            return
+        model = segmentation.model
+        name = layer.source.layer_names[0]
+        self.shelf.put_result(
+            KnownModel(
+                model,
+                f"newest result, {name}",
+                layer.colors(model.labels),
+                self._names(),
+                layer.source,
+            )
+        )
+        self._show()
+        self.changed.emit()
+
+    def choose(self, key: str) -> None:
+        """Apply this one from now on."""
+        self.shelf.choose(key)
+        self._show()
+        self.changed.emit()
+
+    # --- files ------------------------------------------------------------------------
+
+    def ask_and_load(self) -> None:
+        """Ask for a file and load the model in it."""
+        path, _ = QFileDialog.getOpenFileName(self._form, "Load a model", "", _FILES)
+        if path:
+            self.load(path)
+
+    def load(self, path: str) -> None:
+        """Load a model; it is chosen as soon as it is there."""
+        self._form.say(apply_words.LOADING)
+        self._files.ask(path)
+
+    def ask_and_save(self) -> None:
+        """Ask for a name and save the model that is chosen."""
+        known = self._named()
+        if known is None:
+            return
+        name = known.source.layer_names[0] if known.source is not None else Path(known.title).stem
+        # What some systems do not allow in the name of a file.
+        proposed = re.sub(r'[\\/:*?"<>|]+', "_", name) + _SUFFIX
+        path, _ = QFileDialog.getSaveFileName(self._form, "Save the model", proposed, _FILES)
+        if path:
+            self.save(path if path.endswith(_SUFFIX) else path + _SUFFIX)
+
+    def save(self, path: str) -> None:
+        """Save the model that is chosen; a file that is there is replaced."""
+        known = self._named()
+        if known is None:
+            return
+        try:
+            known.to_save().save(path, force=True)
+        except DiffSegError as error:
+            self._on_failure(error)
+            return
+        self._form.say(f"Saved: {path}")
+
+    def copy_card(self) -> None:
+        """Copy the card of the model that is chosen."""
+        known = self._named()
+        if known is not None:
+            QApplication.clipboard().setText(known.to_save().card())
+            self._form.say(apply_words.COPIED)
+
+    def close(self) -> None:
+        """Hear of nothing any more."""
+        self._files.hold(None)
+        self.changed.disconnect()
+        self.loaded.disconnect()
+
+    # --- pieces of the above ------------------------------------------------------------
+
+    def _names(self) -> dict[int, str]:
+        layer = self.scribbles()
+        return {} if layer is None else names_in(layer.features)
+
+    def _named(self) -> KnownModel | None:
+        """Return the chosen model, with the names that its classes have now."""
+        if self.shelf.key == RESULT and self.scribbles() is not None:
+            self.shelf.rename_classes(self._names())
+        return self.shelf.chosen
+
+    def _on_loaded(self, answer: tuple[Model, str]) -> None:
+        model, path = answer
+        self.shelf.put_loaded(model, Path(path).name)
+        self._form.say("")
+        self._show()
+        self.loaded.emit()
+        self.changed.emit()
+
+    def _on_failure(self, error: Exception) -> None:
+        self._form.say(words.error_in_words(error), wrong=True)
+        notify_of(error)
+
+    def _show(self) -> None:
+        known = self.shelf.chosen
+        if known is None:
+            self._form.show_model(apply_words.NO_MODEL, is_there=False)
+            return
+        origin = (
+            f"Loaded from {known.title}" if self.shelf.key == LOADED else "Of the newest result"
+        )
+        about = apply_words.model_in_words(known.model, known.names)
+        self._form.show_model(f"{origin}: {about}", is_there=True)
+
+
+def _read_model(section: Any, path: str) -> tuple[Model, str]:
+    from napari_diffseg.core.model.model import Model
+
+    return Model.load(path), path

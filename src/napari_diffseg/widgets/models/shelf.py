@@ -1,0 +1,95 @@
+"""The models that a dock can apply: that of the newest result, and one from a file; no Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_diffseg.widgets.models.facts import facts_known
+
+if TYPE_CHECKING:
+    from napari_diffseg.core.model.model import Model
+    from napari_diffseg.widgets.image.image_source import ImageSource
+
+RESULT, LOADED = "result", "loaded"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownModel:
+    """A model, and what a person knows it by.
+
+    Attributes
+    ----------
+    model : Model
+        The model.
+    title : str
+        Where it comes from.
+    colors : mapping of int to ndarray, (4,)
+        Colours of its labels.
+    names : mapping of int to str
+        Names of its classes.
+    source : ImageSource or None
+        What it was trained on, where that was here.
+    """
+
+    model: Model
+    title: str
+    colors: Mapping[int, NDArray[Any]] = field(default_factory=dict)
+    names: Mapping[int, str] = field(default_factory=dict)
+    source: ImageSource | None = None
+
+    def to_save(self) -> Model:
+        """Return the model with the names, the colours and the pixel size that are known here."""
+        facts = facts_known(self.model.labels, self.names, self.colors, self.source)
+        return self.model.with_facts(**facts)
+
+
+class ModelShelf:
+    """At most two models, one of which is chosen: the newest, unless a person chose the other."""
+
+    def __init__(self) -> None:
+        self._models: dict[str, KnownModel] = {}
+        self._key: str | None = None
+
+    @property
+    def key(self) -> str | None:
+        """Which one is chosen."""
+        return self._key
+
+    @property
+    def chosen(self) -> KnownModel | None:
+        """The model to apply; None where there is none."""
+        return None if self._key is None else self._models[self._key]
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """Key and title of each."""
+        return {key: known.title for key, known in self._models.items()}
+
+    def put_result(self, known: KnownModel) -> None:
+        """Take the model of a result; a new one is chosen."""
+        before = self._models.get(RESULT)
+        self._models[RESULT] = known
+        if before is None or before.model is not known.model:
+            self._key = RESULT
+
+    def put_loaded(self, model: Model, name: str) -> None:
+        """Take a model from a file, and choose it."""
+        facts = model.facts
+        colors = {one: np.asarray(color) for one, color in facts.class_colors.items()}
+        self._models[LOADED] = KnownModel(model, name, colors, dict(facts.class_names))
+        self._key = LOADED
+
+    def choose(self, key: str) -> None:
+        """Choose one that is there."""
+        if key in self._models:
+            self._key = key
+
+    def rename_classes(self, names: Mapping[int, str]) -> None:
+        """Take notice that the classes of the result are called otherwise."""
+        if RESULT in self._models:
+            self._models[RESULT] = replace(self._models[RESULT], names=dict(names))

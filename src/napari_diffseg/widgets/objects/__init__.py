@@ -1,0 +1,1 @@
+"""The section *Objects*: classes become things with numbers."""

@@ -1,0 +1,190 @@
+"""Labels layers → the classes that objects are made of, and the image below them; no Qt."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_diffseg.errors import InputError
+from napari_diffseg.image.pixel_size import PixelSize
+from napari_diffseg.instances.finding import ObjectFinder
+from napari_diffseg.instances.following import Follower
+from napari_diffseg.instances.measuring import Columns, measure_frame
+from napari_diffseg.instances.params import ObjectParams
+from napari_diffseg.instances.table import join
+from napari_diffseg.widgets.image.image_source import ImageSource
+
+MOST_PIXELS = 1 << 29
+"""Objects in the window are kept in memory; there are no more pixels than this (2 GB)."""
+
+Stale = Callable[[], bool]
+"""Whether nobody waits for the answer any more."""
+
+
+@dataclass(frozen=True, eq=False)
+class LabelSource:
+    """The labels of a layer that lies on an image; nothing is read before it is asked for.
+
+    Attributes
+    ----------
+    array : array-like
+        The layer's data: one frame, of the shape of the image's placement, or all of them, of
+        its canvas.
+    shown : ImageSource
+        The image, at the frame that the labels are of; at any, where they have all.
+    has_all : bool
+        Whether all frames are there.
+    channel_names : tuple of str
+        Empty where nobody says.
+    """
+
+    array: Any
+    shown: ImageSource
+    has_all: bool
+    channel_names: tuple[str, ...] = ()
+    _finders: dict[int, ObjectFinder] = field(default_factory=dict, repr=False)
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """How many frames there are along each axis of the stack; empty for a single one."""
+        if not self.has_all:
+            return ()
+        return tuple(self.shown.canvas.shape[axis] for axis in self.shown.stack)
+
+    @property
+    def n_frames(self) -> int:
+        """How many frames there are."""
+        return math.prod(self.lengths)
+
+    @property
+    def letters(self) -> str:
+        """The spatial axes: ``"YX"`` or ``"ZYX"``."""
+        return "ZYX" if self.shown.is_volume else "YX"
+
+    def position(self, i: int) -> tuple[int, ...]:
+        """Return where a frame stands along the axes of the stack."""
+        if not self.lengths:
+            return self.shown.position
+        return tuple(int(n) for n in np.unravel_index(i, self.lengths))
+
+    def index(self, i: int) -> tuple[int | slice, ...]:
+        """Return where a frame stands in the array; its axes are then in the layer's order."""
+        index: list[int | slice] = [0] * len(self.array.shape)
+        if self.lengths:
+            for axis, place in zip(self.shown.stack, self.position(i), strict=True):
+                index[axis] = place
+        for axis in self.shown.spatial:
+            index[axis] = slice(None)
+        return tuple(index)
+
+    def point(self, i: int, *place: float) -> NDArray[np.float64]:
+        """Return a point ``(y, x)`` or ``(z, y, x)`` of a frame as one of the array."""
+        index = [0 if isinstance(where, slice) else where for where in self.index(i)]
+        point = np.asarray(index, np.float64)
+        point[list(self.shown.spatial)] = place
+        return point
+
+    def read(self, i: int, array: Any = None) -> NDArray[Any]:
+        """Read a frame ``(y, x)`` or ``(z, y, x)``, of the labels or of an array of their shape."""
+        part = np.asarray((self.array if array is None else array)[self.index(i)])
+        return part.transpose(np.argsort(np.argsort(self.shown.spatial)))
+
+    def channels(self, i: int) -> list[NDArray[Any]]:
+        """Read the channels of the image below a frame, each ``(y, x)`` or ``(z, y, x)``."""
+        shown = self.shown
+        pixels = np.asarray(shown.at(self.position(i)).pixels())
+        letters = ("C" if "C" in shown.axes else "") + self.letters
+        turned = pixels.transpose([shown.axes.index(letter) for letter in letters])
+        # Alpha is no channel.
+        return list(turned[: shown.image_axes.n_channels]) if "C" in letters else [turned]
+
+    def names(self) -> tuple[str, ...]:
+        """Return what the channels are called."""
+        return ("red", "green", "blue") if self.shown.rgb else self.channel_names
+
+    def frame_at(self, layer: Any, dims: Any) -> int | None:
+        """Return the frame that the sliders show of a layer of this shape; None outside."""
+        if not self.lengths:
+            return 0
+        point = np.round(layer.world_to_data(dims.point)).astype(int)
+        position = [int(point[axis]) for axis in self.shown.stack]
+        if not all(0 <= p < n for p, n in zip(position, self.lengths, strict=True)):
+            return None
+        return int(np.ravel_multi_index(position, self.lengths))
+
+    # --- objects ----------------------------------------------------------------------
+
+    def check_size(self) -> None:
+        """Refuse what cannot be kept in memory.
+
+        Raises
+        ------
+        InputError
+            There are too many pixels.
+        """
+        n_pixels = math.prod(int(n) for n in self.array.shape)
+        if n_pixels > MOST_PIXELS:
+            raise InputError(
+                f"These labels have {n_pixels / 1e9:.1f} thousand million pixels, too many for "
+                "the window; save them, and use the command 'napari-diffseg objects'."
+            )
+
+    def find(self, i: int, params: ObjectParams) -> NDArray[np.int32]:
+        """Find the objects of one frame, which is read once, however often this is asked."""
+        if i not in self._finders:
+            self._finders.clear()
+            self._finders[i] = ObjectFinder(self.read(i), self.shown.spacing)
+        return self._finders[i].find(params)
+
+    def follow(self, params: ObjectParams, is_stale: Stale) -> Iterator[NDArray[np.int32]]:
+        """Find the objects of all frames, followed from one to the next, until it is stale."""
+        follower = Follower()
+        for i in range(self.n_frames):
+            if is_stale():
+                return
+            if self.lengths and i % self.lengths[-1] == 0:
+                follower.restart()
+            yield follower.follow(ObjectFinder(self.read(i), self.shown.spacing).find(params))
+
+    def measure(
+        self,
+        numbers: NDArray[np.integer[Any]],
+        size: PixelSize | None,
+        classes: tuple[int, ...],
+        class_names: dict[int, str],
+        is_stale: Stale,
+    ) -> Columns | None:
+        """Measure the objects of all frames; None once it is stale.
+
+        Parameters
+        ----------
+        numbers : ndarray of int
+            The objects, of the shape of the array.
+        size : PixelSize or None
+        classes : tuple of int
+            Of which classes they were made.
+        class_names : dict of int to str
+        is_stale : callable
+        """
+        tables = []
+        for i in range(self.n_frames):
+            if is_stale():
+                return None
+            tables.append(
+                measure_frame(
+                    self.read(i, numbers),
+                    self.channels(i),
+                    frame=i,
+                    pixel_size=size,
+                    channel_names=self.names(),
+                    labels=self.read(i),
+                    classes=classes,
+                    class_names=class_names,
+                )
+            )
+        return join(tables)

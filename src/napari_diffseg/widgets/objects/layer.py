@@ -1,0 +1,143 @@
+"""The Labels layer that shows objects, on the layer of the classes that they are made of."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from napari.layers import Labels
+from numpy.typing import NDArray
+
+from napari_diffseg.widgets.region.placement import camera_of
+from napari_diffseg.widgets.scribbles.class_names import INDEX
+
+if TYPE_CHECKING:
+    import napari
+
+_TRANSFORM = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
+
+
+class ObjectsLayer:
+    """A layer of objects; that of the classes is hidden while it is there.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        Gets the layer with `add`.
+    classes : Labels
+        The layer of the classes.
+    name : str
+        Of the image; napari makes the name of the layer unique.
+    """
+
+    def __init__(self, viewer: napari.Viewer, classes: Labels, name: str) -> None:
+        self._viewer, self._classes = viewer, classes
+        self._was_visible = bool(classes.visible)
+        self.layer = Labels(
+            np.zeros(classes.data.shape, np.int32),
+            name=f"{name} objects",
+            opacity=0.6,
+            **{key: getattr(classes, key) for key in _TRANSFORM},
+        )
+        self._checksum = self._looked_at = _checksum(self.layer.data)
+
+    def add(self) -> None:
+        """Add the layer right above that of the classes; what was selected stays selected."""
+        layers, selection = self._viewer.layers, self._viewer.layers.selection
+        before, active = [one for one in layers if one in selection], selection.active
+        self._viewer.add_layer(self.layer)
+        # Below what is painted on.
+        layers.move(layers.index(self.layer), layers.index(self._classes) + 1)
+        self._classes.visible = False
+        selection.clear()
+        selection.update(before)
+        selection.active = active
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the layer is in the viewer."""
+        return self.layer in self._viewer.layers
+
+    @property
+    def data(self) -> NDArray[np.int32]:
+        """The objects."""
+        return self.layer.data
+
+    @property
+    def was_edited(self) -> bool:
+        """Whether a person has changed the objects since they were shown."""
+        return self._checksum != _checksum(self.layer.data)
+
+    def notice_edit(self) -> bool:
+        """Return whether the objects are others than when this was asked, or they were shown."""
+        before, self._looked_at = self._looked_at, _checksum(self.layer.data)
+        return self._looked_at != before
+
+    @property
+    def classes(self) -> Labels:
+        """The layer of the classes."""
+        return self._classes
+
+    def labelled(self) -> None:
+        """Return nothing: objects are no classes."""
+
+    def is_layer(self, layer: object) -> bool:
+        """Whether this is the layer."""
+        return bool(self.layer == layer)
+
+    def is_on(self, classes: object) -> bool:
+        """Whether these are the classes that it is made of."""
+        return bool(self._classes == classes)
+
+    def show(self, numbers: NDArray[np.int32], metadata: Mapping[str, Any]) -> None:
+        """Show objects, of the shape of the layer."""
+        self.layer.data = numbers
+        self.layer.metadata["napari_diffseg"] = dict(metadata)
+        self._checksum = self._looked_at = _checksum(numbers)
+
+    def show_part(self, numbers: NDArray[np.int32], index: tuple[int | slice, ...]) -> None:
+        """Show the objects of one frame, in the order of the layer's axes."""
+        self.layer.data[index] = numbers
+        self.layer.refresh(extent=False)
+        self._checksum = self._looked_at = _checksum(self.layer.data)
+
+    def show_features(self, table: Mapping[str, NDArray[Any]]) -> None:
+        """Let napari's status bar and its own table tell what was measured of each object."""
+        features = {INDEX: table["object"], **table}
+        del features["object"]
+        self.layer.features = pd.DataFrame(features)
+
+    def color(self, number: int) -> NDArray[Any]:
+        """Return the colour of an object."""
+        return np.asarray(self.layer.get_color(number))
+
+    def look_at(self, point: NDArray[np.float64], number: int) -> None:
+        """Bring a point of the data to the middle of the view, and choose the object there."""
+        world = np.asarray(self.layer.data_to_world(point), np.float64)
+        dims = self._viewer.dims
+        surplus = dims.ndim - world.size
+        for axis in dims.not_displayed:
+            if axis >= surplus:
+                dims.set_point(axis, float(world[axis - surplus]))
+        shown = [float(world[axis - surplus]) for axis in dims.displayed if axis >= surplus]
+        camera_of(self._viewer).center = tuple(shown)
+        self.layer.selected_label = number
+
+    def object_at(self, position: Any, direction: Any, displayed: Any) -> int:
+        """Return which object is at a place in the world; 0 where there is none."""
+        value = self.layer.get_value(
+            position, view_direction=direction, dims_displayed=displayed, world=True
+        )
+        return int(value or 0)
+
+    def bring_classes_back(self) -> None:
+        """Show the layer of the classes again, once this one is gone."""
+        if self._classes in self._viewer.layers and self._was_visible:
+            self._classes.visible = True
+
+
+def _checksum(numbers: NDArray[Any]) -> int:
+    return zlib.crc32(np.ascontiguousarray(numbers))

@@ -1,0 +1,1 @@
+"""Where an image is segmented, and where layers stand in the world."""

@@ -1,0 +1,179 @@
+"""The section of the dock about scribbles: which layer, and what its classes are called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtCore import QSignalBlocker, Signal
+from qtpy.QtWidgets import (
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_diffseg.widgets.ui.controls import MUTED, narrow_combo
+
+if TYPE_CHECKING:
+    from napari.layers import Labels
+
+MOST_ROWS = 12
+"""So many classes are listed at most."""
+
+
+class ScribblesForm(QWidget):
+    """Choose the Labels layer that is painted on, make one, and name its classes."""
+
+    changed = Signal()
+    """Emitted after every change of the choice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._layers: list[Labels] = []
+        self.combo = narrow_combo()
+        self.combo.setToolTip(
+            "The Labels layer with your strokes: each label is a class, 0 is unpainted."
+        )
+        self.new_button = QPushButton("New")
+        self.new_button.setToolTip("Make an empty layer of the image's size, ready to paint on.")
+        self.classes = ClassList()
+        top = QHBoxLayout()
+        top.addWidget(self.combo, stretch=1)
+        top.addWidget(self.new_button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addLayout(top)
+        layout.addWidget(self.classes)
+        self.combo.currentIndexChanged.connect(lambda _: self._on_chosen())
+        self.offer(())
+
+    def offer(self, layers: Sequence[Labels]) -> None:
+        """Offer these layers, and none; keep the choice as far as it is still there."""
+        chosen = self.chosen()
+        self._layers = list(layers)
+        with QSignalBlocker(self.combo):
+            self.combo.clear()
+            self.combo.addItem("none")
+            self.combo.addItems([str(layer.name) for layer in self._layers])
+            if chosen is not None and chosen in self._layers:
+                self.combo.setCurrentIndex(self._layers.index(chosen) + 1)
+        self._on_chosen()
+
+    def choose(self, layer: Labels) -> None:
+        """Choose a layer that is on offer."""
+        self.combo.setCurrentIndex(self._layers.index(layer) + 1)
+
+    def chosen(self) -> Labels | None:
+        """Return the chosen layer; None where there is none."""
+        row = self.combo.currentIndex() - 1
+        return self._layers[row] if 0 <= row < len(self._layers) else None
+
+    def _on_chosen(self) -> None:
+        self.classes.setVisible(self.chosen() is not None)
+        self.changed.emit()
+
+
+class ClassList(QWidget):
+    """One row for each class: its colour and number to paint with, and its name."""
+
+    picked = Signal(int)
+    """Emitted with the number of the class to paint with."""
+    named = Signal(int, str)
+    """Emitted with a class and its new name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._numbers: list[int] = []
+        self.buttons: dict[int, QToolButton] = {}
+        self.names: dict[int, QLineEdit] = {}
+        self.add_button = QToolButton()
+        self.add_button.setText("+ class")
+        self.add_button.setToolTip("Paint with a further class.")
+        self.add_button.clicked.connect(lambda: self.picked.emit(max(self._numbers) + 1))
+        self._more = QLabel()
+        self._more.setStyleSheet(MUTED)
+        self._foot = QWidget()
+        foot = QHBoxLayout(self._foot)
+        foot.setContentsMargins(0, 0, 0, 0)
+        foot.addWidget(self.add_button)
+        foot.addWidget(self._more, stretch=1)
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setVerticalSpacing(3)
+        self._grid.setColumnStretch(1, 1)
+
+    def show_classes(
+        self,
+        numbers: Iterable[int],
+        colors: Mapping[int, NDArray[np.floating]],
+        names: Mapping[int, str],
+        selected: int,
+    ) -> None:
+        """List these classes.
+
+        Parameters
+        ----------
+        numbers : iterable of int
+            The classes; of many only the first ones are listed.
+        colors, names : mapping
+            Of the classes; those without a name are left out.
+        selected : int
+            The label that is painted with now.
+        """
+        every = sorted(numbers)
+        if every != self._numbers:
+            self._fill(every)
+        for number, button in self.buttons.items():
+            button.setStyleSheet(_swatch(colors[number], is_selected=number == selected))
+            edit, name = self.names[number], names.get(number, "")
+            # What a person is typing is not taken out of their hands.
+            if edit.text() != name and not edit.hasFocus():
+                with QSignalBlocker(edit):
+                    edit.setText(name)
+
+    def _fill(self, numbers: list[int]) -> None:
+        self._numbers = numbers
+        for widget in (*self.buttons.values(), *self.names.values()):
+            self._grid.removeWidget(widget)
+            widget.hide()
+            widget.deleteLater()
+        self.buttons.clear()
+        self.names.clear()
+        for row, number in enumerate(numbers[:MOST_ROWS]):
+            self._add_row(row, number)
+        last = len(self.buttons)
+        self._grid.addWidget(self._foot, last, 0, 1, 2)
+        n_more = len(numbers) - last
+        self._more.setText(f"and {n_more} more classes" if n_more > 0 else "")
+
+    def _add_row(self, row: int, number: int) -> None:
+        button = QToolButton()
+        button.setText(str(number))
+        button.setToolTip(f"Paint with class {number}.")
+        button.setMinimumWidth(30)
+        button.clicked.connect(lambda: self.picked.emit(number))
+        name = QLineEdit()
+        name.setPlaceholderText(f"name of class {number}")
+        name.setToolTip("Shown in the status bar for the strokes and for the result.")
+        name.editingFinished.connect(lambda: self.named.emit(number, name.text().strip()))
+        self.buttons[number], self.names[number] = button, name
+        self._grid.addWidget(button, row, 0)
+        self._grid.addWidget(name, row, 1)
+
+
+def _swatch(color: NDArray[np.floating], *, is_selected: bool) -> str:
+    red, green, blue = (round(255 * float(part)) for part in color[:3])
+    text = "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 128 else "white"
+    frame = "2px solid white" if is_selected else "2px solid transparent"
+    return (
+        f"QToolButton {{ background-color: rgb({red}, {green}, {blue}); color: {text}; "
+        f"border: {frame}; border-radius: 3px; padding: 2px; font-weight: bold; }}"
+    )

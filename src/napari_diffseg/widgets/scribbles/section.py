@@ -1,0 +1,175 @@
+"""Scribbles in the dock: joins the form, the layer that is painted on, and its classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+from psygnal import Signal
+
+from napari_diffseg.widgets.region.placement import camera_of
+from napari_diffseg.widgets.scribbles.class_names import features_for, names_in
+from napari_diffseg.widgets.scribbles.strokes import (
+    StrokeSource,
+    describe_strokes,
+    painted_classes,
+    scribble_layers,
+    sensible_brush,
+)
+from napari_diffseg.widgets.scribbles.survey import PlaneSurvey
+from napari_diffseg.widgets.segment.live import StrokeWatch
+from napari_diffseg.widgets.ui.layers import add_scribbles
+
+if TYPE_CHECKING:
+    import napari
+    from napari.layers import Labels
+
+    from napari_diffseg.widgets.image.image_source import ImageSource
+    from napari_diffseg.widgets.scribbles.form import ScribblesForm
+    from napari_diffseg.widgets.segment.results import Results
+
+_ALWAYS_LISTED = (1, 2)
+
+
+class ScribblesSection:
+    """The layer that is painted on.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        Whose Labels layers are offered.
+    form : ScribblesForm
+        Shows them.
+    results : Results
+        Layers that are not to be painted on; their classes have the same names.
+    fail : callable
+        Called with an exception.
+
+    Attributes
+    ----------
+    survey : PlaneSurvey
+        Knows which planes of a stack are painted.
+    """
+
+    changed = Signal()
+    """Emitted when another layer is chosen, may lie elsewhere, or has other painted planes."""
+    painted = Signal()
+    """Emitted a moment after strokes may have changed."""
+
+    def __init__(
+        self,
+        viewer: napari.Viewer,
+        form: ScribblesForm,
+        results: Results,
+        fail: Callable[[Exception], None],
+    ) -> None:
+        self._viewer, self._form, self._results = viewer, form, results
+        self._painted: tuple[int, ...] = ()
+        self.survey = PlaneSurvey(fail)
+        self.survey.changed.connect(self._on_survey)
+        self._watch = StrokeWatch(self.painted.emit, self.changed.emit, self.show_classes)
+        form.changed.connect(self._on_chosen)
+        form.classes.picked.connect(self.pick)
+        form.classes.named.connect(self.name)
+
+    @property
+    def layer(self) -> Labels | None:
+        """The chosen layer."""
+        return self._form.chosen()
+
+    def offer(self) -> None:
+        """Offer the viewer's Labels layers, but for results."""
+        layers = scribble_layers(self._viewer)
+        self._form.offer([one for one in layers if not self._results.owns(one)])
+
+    def add(self, source: ImageSource, n_clusters: int) -> None:
+        """Make a layer to paint on, and choose it."""
+        brush = sensible_brush(source, float(camera_of(self._viewer).zoom))
+        layer = add_scribbles(self._viewer, source, n_clusters, brush)
+        self._form.choose(layer)
+
+    def strokes(self, source: ImageSource) -> StrokeSource | None:
+        """Return the strokes on the plane of a run; None where no layer is chosen.
+
+        Raises
+        ------
+        InputError
+            The layer does not fit.
+        """
+        return None if self.layer is None else describe_strokes(self.layer, source)
+
+    def look(self) -> None:
+        """Look at the strokes soon, as if there were new ones."""
+        self._watch.look()
+
+    def pick(self, number: int) -> None:
+        """Paint with this class from now on."""
+        layer = self.layer
+        if layer is None:
+            return
+        layer.selected_label = number
+        self._viewer.layers.selection.active = layer
+        if layer.editable and str(layer.mode) not in ("paint", "fill", "polygon"):
+            layer.mode = "paint"
+
+    def name(self, number: int, name: str) -> None:
+        """Name a class, in the layer and in the result."""
+        layer = self.layer
+        if layer is None:
+            return
+        names = {**names_in(layer.features), number: name}
+        names = {one: text for one, text in names.items() if text}
+        features = features_for(layer.features, names, max(self._listed()))
+        if features is not None:
+            layer.features = features
+        self._results.name_classes(names)
+
+    def note_classes(self, strokes: NDArray[Any]) -> None:
+        """Take notice of what is painted."""
+        self._painted = painted_classes(strokes)
+        self.show_classes()
+
+    def show_classes(self) -> None:
+        """List the classes with their colours and names."""
+        layer = self.layer
+        if layer is None:
+            return
+        numbers = self._listed()
+        self._form.classes.show_classes(
+            numbers,
+            {number: layer.get_color(number) for number in numbers},
+            names_in(layer.features),
+            int(layer.selected_label),
+        )
+
+    def close(self) -> None:
+        """Hear of nothing any more."""
+        self._watch.watch(None)
+        self.survey.close()
+        self.changed.disconnect()
+        self.painted.disconnect()
+
+    def _on_survey(self) -> None:
+        self.show_classes()
+        self.changed.emit()
+
+    def _listed(self) -> list[int]:
+        layer = self.layer
+        if layer is None:
+            return []
+        selected = int(layer.selected_label)
+        painted = {*self._painted, *self.survey.classes}
+        numbers = {*_ALWAYS_LISTED, *painted, *names_in(layer.features), selected}
+        return sorted(number for number in numbers if number > 0)
+
+    def _on_chosen(self) -> None:
+        layer = self.layer
+        self._watch.watch(layer)
+        self._painted = ()
+        if layer is None:
+            self.survey.watch(None)
+        self.show_classes()
+        if layer is not None:
+            self.look()
+        self.changed.emit()

@@ -1,0 +1,96 @@
+"""The line that says how much memory a run needs, and what to do where there is not enough."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psutil
+
+from napari_diffseg.widgets.batch.form import Sentence
+from napari_diffseg.widgets.ui.controls import AMBER, MUTED
+
+_GIGA = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryNote:
+    """What is said of the memory that a run needs.
+
+    Attributes
+    ----------
+    text : str
+        One sentence or two.
+    fits : bool
+        Whether there is enough.
+    """
+
+    text: str
+    fits: bool
+
+
+def free_memory() -> int:
+    """Return how many bytes of memory programs can still have."""
+    # napari depends on psutil, so wherever there is a dock it is there.
+    return int(psutil.virtual_memory().available)
+
+
+def remedies(*, has_levels: bool, has_region: bool, is_volume: bool) -> tuple[str, ...]:
+    """Return what makes a run smaller.
+
+    Parameters
+    ----------
+    has_levels : bool
+        Whether there is a coarser resolution.
+    has_region : bool
+        Whether it is told already where to segment.
+    is_volume : bool
+        Whether planes are segmented together.
+    """
+    every = {
+        "a coarser resolution": has_levels,
+        "plane by plane": is_volume,
+        "a smaller region": has_region,
+        "a region": not has_region,
+    }
+    return tuple(what for what, is_there in every.items() if is_there)
+
+
+def memory_in_words(needed: int, free: int, remedies: Sequence[str] = ()) -> MemoryNote:
+    """Say how much memory a run needs.
+
+    Parameters
+    ----------
+    needed, free : int
+        Bytes beside the image itself, and those that there are.
+    remedies : sequence of str
+        What makes the run smaller, the best first.
+    """
+    fits = needed <= free
+    text = f"Needs about {_in_words(needed)} beside the image; {_in_words(free)} are free."
+    if not fits and remedies:
+        text += f" Choose {', '.join(remedies)}, or close other programs."
+    elif not fits:
+        text += " Close other programs first."
+    return MemoryNote(text, fits)
+
+
+class MemoryLine(Sentence):
+    """The sentence, muted; amber where there is not enough."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setToolTip("An estimate for this image and these settings, made before the run.")
+        self.show_need(None)
+
+    def show_need(self, needed: int | None, remedies: Sequence[str] = ()) -> None:
+        """Say how many bytes are needed; None where that is not known, which says nothing."""
+        note = MemoryNote("", fits=True)
+        if needed is not None:
+            note = memory_in_words(needed, free_memory(), remedies)
+        self.setText(note.text)
+        self.setStyleSheet(MUTED if note.fits else AMBER)
+
+
+def _in_words(n_bytes: int) -> str:
+    return f"{n_bytes / _GIGA:.1f} GB" if n_bytes >= _GIGA / 10 else f"{n_bytes / 1e6:.0f} MB"

@@ -1,0 +1,1 @@
+"""Work in threads of its own, and the state of a run, without windows."""

@@ -1,0 +1,178 @@
+"""The state of a run, without Qt: idle → running → finishing → done, or back to idle.
+
+The session owns the current run. What a run that is over, cancelled or replaced still
+has to say is not passed on, so nothing can land in the wrong place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from enum import Enum
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+from psygnal import Signal
+
+from napari_diffseg.errors import DiffSegError
+from napari_diffseg.widgets.ui import words
+
+if TYPE_CHECKING:
+    from napari_diffseg.core.published.training import Command, Iteration
+    from napari_diffseg.core.result import Segmentation
+
+    Steps = Generator[Iteration, Command | None, Segmentation]
+
+StepsMaker = Callable[[], "Steps"]
+"""Makes the generator of a run; called in the thread of the run."""
+
+
+class BusyError(DiffSegError):
+    """A run was started while another one is under way."""
+
+
+class SessionState(Enum):
+    """What the session is doing."""
+
+    IDLE = "idle"
+    RUNNING = "running"
+    FINISHING = "finishing"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class RunListener:
+    """What a worker tells about its run, always in the thread of the session.
+
+    Attributes
+    ----------
+    stepped : callable
+        Called with an `Iteration`, now and then.
+    succeeded : callable
+        Called once with the `Segmentation`; then nothing more comes.
+    failed : callable
+        Called once with the exception; then nothing more comes.
+    aborted : callable
+        Called once where the run was ended from outside; then nothing more comes.
+    """
+
+    stepped: Callable[[Iteration], None]
+    succeeded: Callable[[Segmentation], None]
+    failed: Callable[[Exception], None]
+    aborted: Callable[[], None]
+
+
+class RunningWorker(Protocol):
+    """A run under way."""
+
+    def finish(self) -> None:
+        """Stop within one iteration and keep what there is."""
+
+    def cancel(self) -> None:
+        """Stop within one iteration and keep nothing."""
+
+
+Launcher = Callable[[StepsMaker, RunListener], RunningWorker]
+"""Starts a run and returns at once."""
+
+
+class SegmentationSession:
+    """One run at a time.
+
+    Parameters
+    ----------
+    launch : callable
+        Starts a run, e.g. `napari_diffseg.widgets.tasks.worker.start_worker`.
+    """
+
+    state_changed = Signal(object)
+    """Emitted with the new `SessionState`."""
+    stepped = Signal(object)
+    """Emitted with an `Iteration`."""
+    succeeded = Signal(object)
+    """Emitted with the `Segmentation`; the state is still running or finishing."""
+    failed = Signal(object)
+    """Emitted with the exception; the state is already idle."""
+
+    def __init__(self, launch: Launcher) -> None:
+        self._launch = launch
+        self._state = SessionState.IDLE
+        self._run: object | None = None
+        self._worker: RunningWorker | None = None
+
+    @property
+    def state(self) -> SessionState:
+        """What the session is doing."""
+        return self._state
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a run is under way."""
+        return self._run is not None
+
+    def start(self, make_steps: StepsMaker) -> None:
+        """Start a run.
+
+        Parameters
+        ----------
+        make_steps : callable
+            Makes the generator of the run, in the thread of the run.
+
+        Raises
+        ------
+        BusyError
+            A run is under way.
+        """
+        if self.is_busy:
+            raise BusyError(words.BUSY)
+        run = object()
+        listener = RunListener(
+            partial(self._on_step, run),
+            partial(self._on_success, run),
+            partial(self._on_failure, run),
+            partial(self._on_abort, run),
+        )
+        worker = self._launch(make_steps, listener)
+        # Not before: where launching breaks, there is no run.
+        self._run, self._worker = run, worker
+        self._enter(SessionState.RUNNING)
+
+    def finish(self) -> None:
+        """End the run within one iteration and keep what there is; no run, no effect."""
+        if self._worker is not None and self._state is SessionState.RUNNING:
+            self._worker.finish()
+            self._enter(SessionState.FINISHING)
+
+    def cancel(self) -> None:
+        """End the run and keep nothing; the session is idle at once. No run, no effect."""
+        if self._worker is not None:
+            self._worker.cancel()
+            self._leave(SessionState.IDLE)
+
+    def _on_step(self, run: object, facts: Iteration) -> None:
+        if run is self._run:
+            self.stepped.emit(facts)
+
+    def _on_success(self, run: object, segmentation: Segmentation) -> None:
+        if run is self._run:
+            try:
+                self.succeeded.emit(segmentation)
+            finally:
+                self._leave(SessionState.DONE)
+
+    def _on_failure(self, run: object, error: Exception) -> None:
+        if run is self._run:
+            self._leave(SessionState.IDLE)
+            self.failed.emit(error)
+
+    def _on_abort(self, run: object) -> None:
+        if run is self._run:
+            self._leave(SessionState.IDLE)
+
+    def _leave(self, state: SessionState) -> None:
+        self._run = self._worker = None
+        self._enter(state)
+
+    def _enter(self, state: SessionState) -> None:
+        self._state = state
+        self.state_changed.emit(state)

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from threading import Event, active_count
+from typing import Any
+
+import pytest
+
+from napari_diffseg.batch import schedulers
+from napari_diffseg.batch.schedulers import check_scheduler, run_units
+from napari_diffseg.errors import ClusterError, InputError, ParameterError
+
+distributed = pytest.importorskip("distributed")
+
+
+def square(number: int, stopped: Callable[[], bool] | None = None) -> int:
+    return number**2
+
+
+def who(number: int) -> tuple[int, int]:
+    time.sleep(0.01)
+    return number, os.getpid()
+
+
+def refuse(number: int, stopped: Callable[[], bool] | None = None) -> int:
+    if number == 3:
+        raise InputError("not three")
+    return number
+
+
+def die(number: int) -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def needs_more(number: int) -> int:
+    raise ModuleNotFoundError("No module named 'napari_diffseg'")
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """A cluster of two workers that is there already."""
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0", protocol="tcp"
+    ) as cluster:
+        yield cluster.scheduler_address
+
+
+@pytest.mark.parametrize("n_workers", [1, 3])
+def test_every_unit_is_done_once_on_threads(n_workers: int) -> None:
+    assert sorted(run_units(range(20), square, "threads", n_workers)) == [n**2 for n in range(20)]
+
+
+def test_every_unit_is_done_once_in_processes_that_end() -> None:
+    results = list(run_units(range(20), who, "processes", 2))
+    assert sorted(number for number, _ in results) == list(range(20))
+    pids = {pid for _, pid in results}
+    assert os.getpid() not in pids
+    assert len(pids) == 2
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_every_unit_is_done_once_on_a_cluster(address: str) -> None:
+    assert sorted(run_units(range(20), square, address)) == [n**2 for n in range(20)]
+
+
+def test_units_of_a_killed_worker_are_done_by_another() -> None:
+    seen = []
+    for number, pid in run_units(range(40), who, "processes", 2):
+        seen.append(number)
+        if len(seen) in (5, 15):
+            os.kill(pid, signal.SIGKILL)
+    assert sorted(seen) == list(range(40))
+
+
+def test_a_unit_that_kills_every_worker_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schedulers, "DEATHS", 0)
+    with pytest.raises(ClusterError, match="every worker that had it died"):
+        list(run_units(range(1), die, "processes", 1))
+
+
+@pytest.mark.parametrize("scheduler", ["threads", "cluster"])
+def test_units_are_asked_for_as_they_can_be_handed_out(scheduler: str, address: str) -> None:
+    asked = []
+
+    def units() -> Iterator[int]:
+        for number in range(100):
+            asked.append(number)
+            yield number
+
+    results = run_units(units(), square, address if scheduler == "cluster" else scheduler, 2)
+    for n_results in range(1, 11):
+        next(results)
+        assert len(asked) <= n_results + 4
+    results.close()
+    assert len(asked) < 100
+
+
+@pytest.mark.parametrize("scheduler", ["threads", "cluster"])
+def test_an_error_of_a_unit_comes_through(scheduler: str, address: str) -> None:
+    with pytest.raises(InputError, match="not three"):
+        list(run_units(range(9), refuse, address if scheduler == "cluster" else scheduler, 2))
+
+
+def test_closing_ends_the_threads_and_tells_what_is_under_way() -> None:
+    before, left = active_count(), []
+    running = Event()
+
+    def slow(number: int, stopped: Callable[[], bool]) -> int:
+        if number == 0:
+            return 0
+        running.set()
+        while not stopped():
+            time.sleep(0.001)
+        left.append(number)
+        return number
+
+    results = run_units(range(100), slow, "threads", 2)
+    assert next(results) == 0
+    running.wait()
+    results.close()
+    assert active_count() == before
+    assert 1 <= len(left) <= 2
+
+
+def test_a_cluster_is_there_after_the_run_was_closed(address: str) -> None:
+    results = run_units(range(100), square, address)
+    next(results)
+    results.close()
+    assert len(list(run_units(range(5), square, address))) == 5
+
+
+def test_a_scheduler_that_does_not_answer_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schedulers, "PATIENCE", 1)
+    with socket.socket() as silent:  # bound, but nobody listens
+        silent.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(ClusterError, match=r"cannot be reached; check the address"):
+            list(run_units(range(3), square, address))
+
+
+def test_a_scheduler_that_is_lost_is_one_sentence() -> None:
+    cluster = distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0", protocol="tcp"
+    )
+    results = run_units(range(100), square, cluster.scheduler_address)
+    next(results)
+    cluster.close()
+    with pytest.raises(ClusterError, match=r"was lost; .* run again with --resume"):
+        list(results)
+
+
+def test_a_worker_without_this_package_is_one_sentence(address: str) -> None:
+    with pytest.raises(ClusterError, match=r"install the same\s+version"):
+        list(run_units(range(1), needs_more, address))
+
+
+@pytest.mark.parametrize("name", ["", "fast", "localhost:8786", "thread"])
+def test_other_names_are_refused(name: str) -> None:
+    with pytest.raises(ParameterError, match="must be 'threads', 'processes' or the address"):
+        check_scheduler(name)
+
+
+def test_dask_is_asked_for_only_where_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_package(name: str) -> Any:
+        return None
+
+    monkeypatch.setattr(schedulers, "find_spec", no_package)
+    check_scheduler("threads")
+    with pytest.raises(ClusterError, match=r"pip install 'napari-diffseg\[cluster\]'"):
+        check_scheduler("processes")
