@@ -25,7 +25,7 @@ def simulate_images(b: int, n: int, device: str) -> tuple[Tensor, Tensor, Tensor
     Returns
     -------
     images : Tensor, b 3 y x
-        Principal components of the colours, as `napari_diffseg.core.features.extraction` makes them of
+        Principal components of the colours, as `core.features.extraction` makes them of
         real images: the first about 0 to 1, the others on the same scale around 0.
     classes : Tensor of int, b y x
     edges : Tensor of bool, b y x
