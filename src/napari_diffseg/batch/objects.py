@@ -17,13 +17,8 @@ from napari_diffseg.instances.measuring import Columns, measure_frame
 from napari_diffseg.instances.params import ObjectParams
 from napari_diffseg.instances.stacks import Numbers, objects_of_frames
 from napari_diffseg.io.frames import FrameStack, open_frames
+from napari_diffseg.io.label_files.frames import check_frames, classes_in, write_label_frames
 from napari_diffseg.io.label_files.provenance import read_provenance
-from napari_diffseg.io.label_files.writing import (
-    ZARR,
-    check_output,
-    write_label_stack,
-    write_labels,
-)
 from napari_diffseg.io.sources import open_source
 
 _DTYPE = np.dtype(np.uint32)
@@ -117,13 +112,7 @@ class ObjectsJob:
             raise OutputError(
                 f"{self.output} holds the labels themselves; choose another name for the objects."
             )
-        check_output(self.output, force=self.force)
-        n_planes = int(np.prod(self._shape[:-2], dtype=np.int64))
-        if self.output.suffix.lower() == ".png" and n_planes > 1:
-            raise OutputError(
-                f"{self.output} cannot hold {n_planes} planes, PNG holds one; write an .ome.tif "
-                "or .ome.zarr file."
-            )
+        check_frames(self.output, self.labels.labels_shape, force=self.force)
 
     def find(self) -> Iterator[Numbers]:
         """Find the objects frame after frame; those that overlap keep their number."""
@@ -141,26 +130,19 @@ class ObjectsJob:
         DiffSegError
             As of `check`; the disk is full; or labels are damaged.
         """
-        told: dict[str, Any] = {
-            "pixel_size": self.pixel_size,
-            "provenance": self.provenance(),
-            "force": self.force,
-        }
-        if self.output.name.lower().endswith(ZARR):
-            self._write_zarr(frames)
-        elif self.output.suffix.lower() == ".png":
-            [numbers] = frames
-            write_labels(self.output, numbers.astype(_DTYPE).reshape(self._shape[-2:]), **told)
-        else:
-            write_label_stack(
-                self.output,
-                (plane for frame in frames for plane in _planes(frame)),
-                shape=self._shape,
-                axes=self._axes,
-                dtype=_DTYPE,
-                t_step=self.labels.t_step,
-                **told,
-            )
+        write_label_frames(
+            self.output,
+            frames,
+            axes=self.labels.labels_axes,
+            shape=self.labels.labels_shape,
+            dtype=_DTYPE,
+            force=self.force,
+            volumes=self.labels.spatial == "ZYX",
+            pixel_size=self.pixel_size,
+            t_step=self.labels.t_step,
+            placement=self.labels.placement,
+            provenance=self.provenance(),
+        )
 
     def provenance(self) -> dict[str, Any]:
         """Say how the objects came about; class names of the labels are kept."""
@@ -173,32 +155,6 @@ class ObjectsJob:
         if self.spacing is not None:
             facts["spacing"] = list(self.spacing)
         return facts | {key: before[key] for key in ("class_names",) if key in before}
-
-    @property
-    def _axes(self) -> str:
-        return self.labels.leading + self.labels.spatial
-
-    @property
-    def _shape(self) -> tuple[int, ...]:
-        return self.labels.leading_shape + self.labels.spatial_shape
-
-    def _write_zarr(self, frames: Iterable[Numbers]) -> None:
-        from napari_diffseg.io.label_files.label_store import LabelStore
-        from napari_diffseg.io.label_files.zarr import placed_whole, write_frame
-
-        with placed_whole(self.output, force=self.force) as part:
-            store = LabelStore.create(
-                part,
-                axes=self._axes,
-                shape=self._shape,
-                dtype=_DTYPE,
-                volumes=self.labels.spatial == "ZYX",
-                pixel_size=self.pixel_size,
-                t_step=self.labels.t_step,
-                provenance=self.provenance(),
-            )
-            for i, numbers in enumerate(frames):
-                write_frame(store, i, numbers.astype(_DTYPE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,10 +212,9 @@ class MeasureJob:
         said = read_provenance(self.objects.path) or {}
         told = said.get("objects")
         classes = ObjectParams.from_dict(told).class_numbers if isinstance(told, dict) else ()
-        names = {int(number): name for number, name in said.get("class_names", {}).items()}
+        names, _ = classes_in(said)
         if self.labels is not None:
-            more = (read_provenance(self.labels.path) or {}).get("class_names", {})
-            names |= {int(number): name for number, name in more.items()}
+            names |= classes_in(read_provenance(self.labels.path))[0]
         for i in range(self.objects.n_frames):
             yield measure_frame(
                 read_planes(self.objects, i),
@@ -287,10 +242,6 @@ class MeasureJob:
         return (
             ("red", "green", "blue") if image.rgb and self._n_channels == 3 else image.channel_names
         )
-
-
-def _planes(frame: Numbers) -> Iterator[NDArray[np.uint32]]:
-    yield from frame.astype(_DTYPE).reshape(-1, *frame.shape[-2:])
 
 
 def _frames_in_words(stack: FrameStack) -> str:

@@ -121,6 +121,7 @@ def _write_file(
             dtype=model.label_dtype,
             pixel_size=target.pixel_size,
             t_step=target.t_step,
+            placement=target.placement,
             provenance=provenance,
             force=True,
         )

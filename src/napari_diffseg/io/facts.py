@@ -20,7 +20,7 @@ Spacing = tuple[float, float, float]
 
 
 class Placed(NamedTuple):
-    """Where the pixels lie along an axis, as OME-Zarr says it.
+    """Where the pixels lie along an axis, as OME-Zarr and OME-TIFF say it.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class ImageFacts:
     n_levels : int
         How many resolutions of the image the file has.
     placement : mapping of str to Placed
-        Where the pixels lie along an axis; empty where the file does not say.
+        Where the pixels lie along an axis; empty where the file does not say, or a TIFF's lie at 0.
     notes : tuple of str
         Sentences that the person should read, e.g. that other images were left out.
     problem : str
@@ -91,13 +91,17 @@ class ImageFacts:
         Where a person calls y what the file calls x, the two lengths change places. What has
         no planes has no distance of planes.
         """
-        size, spacing = self.pixel_size, self.spacing
+        size, spacing, placement = self.pixel_size, self.spacing, self.placement
         if _is_turned(axes) != _is_turned(self.axes or "YX"):
             size = size and size.turned
             spacing = spacing and (spacing[0], spacing[2], spacing[1])
+            swapped = {"Y": "X", "X": "Y"}
+            placement = {swapped.get(letter, letter): one for letter, one in placement.items()}
         if "Z" not in axes:
             size, spacing = size and size.plane, None
-        return replace(self, axes=axes, pixel_size=size, spacing=spacing, problem="")
+        return replace(
+            self, axes=axes, pixel_size=size, spacing=spacing, placement=placement, problem=""
+        )
 
     def stated(self, axes: str | None) -> Self:
         """Return the same facts with the axes that a person states; unchanged where None.

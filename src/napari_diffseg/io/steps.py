@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 from napari_diffseg.image.pixel_size import is_size
@@ -29,20 +30,26 @@ _SECONDS = {
 
 def seconds(value: object, unit: object) -> float | None:
     """Return a time in seconds; None where it is no positive number or has no known unit."""
-    number = positive(value)
+    step = positive(value)
     length = _SECONDS.get(unit.strip().lower()) if isinstance(unit, str) else None
-    return None if number is None or length is None else number * length
+    return None if step is None or length is None else step * length
 
 
 def positive(value: object) -> float | None:
     """Return a positive number, or the one that a text holds; None for everything else."""
+    found = number(value)
+    return found if found is not None and is_size(found) else None
+
+
+def number(value: object) -> float | None:
+    """Return a finite number, or the one that a text holds; None for everything else."""
     if not isinstance(value, int | float | str):
         return None
     try:
-        number = float(value)
+        found = float(value)
     except ValueError:
         return None
-    return number if is_size(number) else None
+    return found if isfinite(found) else None
 
 
 def from_imagej(metadata: Mapping[str, Any]) -> float | None:

@@ -19,9 +19,10 @@ from PIL import Image, PngImagePlugin
 
 from napari_diffseg.errors import InputError, OutputError
 from napari_diffseg.files import check_place, written_whole
+from napari_diffseg.image.pixel_size import MICROMETRES
 from napari_diffseg.io.facts import Placed
 from napari_diffseg.io.kinds import is_zarr
-from napari_diffseg.io.pixel_size import PixelSize
+from napari_diffseg.io.pixel_size import PixelSize, parse_unit
 
 ZARR = (".ome.zarr", ".zarr")
 SUFFIXES = (".ome.tif", ".ome.tiff", ".tif", ".tiff", *ZARR, ".png")
@@ -117,7 +118,8 @@ def write_labels(
         Written as PhysicalSize (OME-TIFF), as scale and units (OME-Zarr), or as the
         resolution (PNG, in whole pixels per metre).
     placement : mapping of str to Placed, optional
-        Where the pixels of the image lie, written in OME-Zarr.
+        Where the pixels of the image lie, written in OME-Zarr and, beside a pixel size, in
+        OME-TIFF (positions of the planes).
     provenance : mapping, optional
         How the labels came about, in values that JSON can hold: the description of
         the image in OME-TIFF, the text `PROVENANCE_KEY` in PNG and in OME-Zarr.
@@ -154,7 +156,10 @@ def write_labels(
         with written_whole(path, force=force) as file:
             _write_png(file, labels, pixel_size, text)
         return
-    metadata = _ome_metadata(axes, pixel_size, text, sha256(labels.tobytes()).digest())
+    said = _ome_metadata(axes, pixel_size, text) | _positions(
+        axes, labels.shape, pixel_size, placement
+    )
+    metadata = _with_uuid(said, sha256(labels.tobytes()).digest())
     # The same bytes as ever for what fits into a TIFF file of 32 bits.
     options = {"bigtiff": True} if labels.nbytes >= _MOST_TIFF_BYTES else {}
     with written_whole(path, force=force) as file:
@@ -170,6 +175,7 @@ def write_label_stack(
     dtype: Any,
     pixel_size: PixelSize | None = None,
     t_step: float | None = None,
+    placement: Mapping[str, Placed] | None = None,
     provenance: Mapping[str, Any] | None = None,
     force: bool = False,
 ) -> None:
@@ -194,7 +200,7 @@ def write_label_stack(
         As for `write_labels`.
     t_step : float, optional
         Distance of frames in seconds.
-    provenance : mapping, optional
+    placement, provenance
         As for `write_labels`.
     force : bool
         Whether a file that is there may be replaced.
@@ -218,7 +224,8 @@ def write_label_stack(
     check_output(path, force=force)
     # The labels themselves are not yet known when their name is written.
     content = json.dumps([text, lengths, axes, kind.str]).encode()
-    metadata = _ome_metadata(axes, pixel_size, text, sha256(content).digest())
+    said = _ome_metadata(axes, pixel_size, text) | _positions(axes, lengths, pixel_size, placement)
+    metadata = _with_uuid(said, sha256(content).digest())
     if t_step is not None and "T" in axes:
         metadata |= {"TimeIncrement": t_step, "TimeIncrementUnit": "s"}
     planes = _planes(frames, lengths, kind)
@@ -275,10 +282,8 @@ def _check_fits_png(path: Path, labels: NDArray[np.unsignedinteger]) -> None:
         )
 
 
-def _ome_metadata(
-    axes: str, pixel_size: PixelSize | None, text: str | None, content: bytes
-) -> dict[str, Any]:
-    """Return what goes into the OME-XML; `content` stands for all else that is in the file."""
+def _ome_metadata(axes: str, pixel_size: PixelSize | None, text: str | None) -> dict[str, Any]:
+    """Return what goes into the OME-XML."""
     metadata: dict[str, Any] = {"axes": axes, "Name": "labels"}
     if text is not None:
         metadata["Description"] = text
@@ -288,6 +293,42 @@ def _ome_metadata(
             metadata[f"PhysicalSize{axis}Unit"] = pixel_size.unit
         if pixel_size.z is not None and "Z" in axes:
             metadata |= {"PhysicalSizeZ": pixel_size.z, "PhysicalSizeZUnit": pixel_size.unit}
+    return metadata
+
+
+def _positions(
+    axes: str,
+    shape: Sequence[int],
+    pixel_size: PixelSize | None,
+    placement: Mapping[str, Placed] | None,
+) -> dict[str, Any]:
+    """Return where each plane lies, for the OME-XML; empty where that is at 0, or not known."""
+    if pixel_size is None or not placement:
+        return {}
+    starts: dict[str, float] = {}
+    for letter in "ZYX":
+        placed = placement.get(letter)
+        unit = None if placed is None else parse_unit(placed.unit)
+        if placed is not None and unit is not None and letter in axes:
+            starts[letter] = placed.start
+            if unit != pixel_size.unit:
+                starts[letter] *= MICROMETRES[unit] / MICROMETRES[pixel_size.unit]
+    if not any(starts.values()):
+        return {}
+    leading = tuple(int(length) for length in shape[:-2])
+    planes: dict[str, Any] = {}
+    for letter, start in starts.items():
+        step = (pixel_size.z or 0.0) if letter == "Z" else 0.0
+        planes[f"Position{letter}"] = [
+            start + step * (index[axes.index("Z")] if letter == "Z" else 0)
+            for index in np.ndindex(leading)
+        ]
+        planes[f"Position{letter}Unit"] = [pixel_size.unit] * prod(leading)
+    return {"Plane": planes}
+
+
+def _with_uuid(metadata: dict[str, Any], content: bytes) -> dict[str, Any]:
+    """Name a file by what is in it, of which `content` stands for what the metadata do not say."""
     # Made from the content, so that the same labels are the same bytes.
     known = json.dumps(metadata, ensure_ascii=False).encode()
     metadata["UUID"] = str(UUID(bytes=sha256(known + content).digest()[:16], version=4))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from napari_diffseg.image.pixel_size import PixelSize, is_size
 from napari_diffseg.io import steps
 from napari_diffseg.io.facts import (
     ImageFacts,
+    Placed,
     Spacing,
     check_level,
     check_series,
@@ -135,6 +137,7 @@ def _facts(
         t_step = steps.from_imagej(tif.imagej_metadata)
     if np.any(np.diff(present.kept.get("T", [])) > 1):
         t_step = None
+    starts = _kept_starts(_starts(tif, ome, size), size, present.kept)
     names = ome.channel_names
     if names and "C" in present.kept:
         names = tuple(names[c] for c in present.kept["C"] if c < len(names))
@@ -149,8 +152,40 @@ def _facts(
         t_step=t_step,
         channel_names=() if colors.rgb else names,
         n_levels=len(series.levels),
+        placement=_placement(size, starts),
         problem=problem,
     )
+
+
+def _starts(tif: tifffile.TiffFile, ome: OmeFacts, size: PixelSize | None) -> Mapping[str, float]:
+    """Return where the first pixel lies along Z, Y and X, in the unit of the pixel size."""
+    if ome.starts or size is None or tif.ome_metadata or not tif.imagej_metadata:
+        return ome.starts
+    # ImageJ says which pixel the origin is at.
+    origins = {a: steps.number(tif.imagej_metadata.get(f"{a.lower()}origin")) for a in "ZYX"}
+    lengths = {"Z": size.z, "Y": size.y, "X": size.x}
+    return {a: -at * lengths[a] for a, at in origins.items() if at is not None and lengths[a]}
+
+
+def _kept_starts(
+    starts: Mapping[str, float], size: PixelSize | None, kept: Mapping[str, list[int]]
+) -> Mapping[str, float]:
+    """Return where the first of the planes lies that were kept."""
+    if not starts or size is None or size.z is None or not kept.get("Z"):
+        return starts
+    return {**starts, "Z": starts.get("Z", 0.0) + kept["Z"][0] * size.z}
+
+
+def _placement(size: PixelSize | None, starts: Mapping[str, float]) -> dict[str, Placed]:
+    """Return where pixels lie; empty where they begin at 0, as nobody has to say."""
+    if size is None or not any(starts.values()):
+        return {}
+    lengths = {"Z": size.z, "Y": size.y, "X": size.x}
+    return {
+        axis: Placed(length, starts.get(axis, 0.0), size.unit)
+        for axis, length in lengths.items()
+        if length is not None
+    }
 
 
 def _read_axes(stored: str, colors: Colors) -> str:
@@ -183,7 +218,22 @@ def _at_level(
     if spacing is not None:
         z, y, x = (length * factor[a] for length, a in zip(spacing, "zyx", strict=True))
         spacing = (z, y, x)
-    facts = replace(facts, shape=_shape(found, colors), pixel_size=size, spacing=spacing)
+    placement = {
+        letter: Placed(
+            placed.step * factor[letter.lower()],
+            # The middle of the first of the larger pixels.
+            placed.start + placed.step * (factor[letter.lower()] - 1) / 2,
+            placed.unit,
+        )
+        for letter, placed in facts.placement.items()
+    }
+    facts = replace(
+        facts,
+        shape=_shape(found, colors),
+        pixel_size=size,
+        spacing=spacing,
+        placement=placement,
+    )
     return TiffImage(found, colors, facts)
 
 

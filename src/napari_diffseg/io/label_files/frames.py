@@ -1,0 +1,172 @@
+"""Labels of any number of frames to a file of any kind, with all that is said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from math import prod
+from pathlib import Path
+from typing import Any, Unpack
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_diffseg.errors import InputError, OutputError
+from napari_diffseg.io.label_files.layout import Described
+from napari_diffseg.io.label_files.writing import (
+    ZARR,
+    check_output,
+    write_label_stack,
+    write_labels,
+)
+
+NAMES, COLORS = "class_names", "class_colors"
+"""Where the provenance has the names and colours of labels: a mapping of the number as text."""
+
+_WIDEST = np.dtype(np.uint32)
+"""OME-TIFF holds no larger whole numbers."""
+
+
+def label_dtype(dtype: Any) -> np.dtype[Any]:
+    """Return the unsigned type that labels of a type are written in.
+
+    Raises
+    ------
+    InputError
+        They are no whole numbers.
+    """
+    kind = np.dtype(dtype)
+    if kind.kind not in "bui":
+        raise InputError(
+            f"The labels are of the type {kind}, but one whole number for each pixel was expected; "
+            "give labels, not an image."
+        )
+    return np.dtype(f"u{min(kind.itemsize, _WIDEST.itemsize)}")
+
+
+def check_frames(path: Path, shape: Sequence[int], *, force: bool) -> None:
+    """Find out beforehand whether labels of a shape can be written.
+
+    Raises
+    ------
+    OutputError
+        As of `check_output`; or there are too many planes for the format.
+    """
+    check_output(path, force=force)
+    n_planes = prod(shape[:-2])
+    if path.suffix.lower() == ".png" and n_planes > 1:
+        raise OutputError(
+            f"{path} cannot hold {n_planes} planes, PNG holds one; write an .ome.tif or .ome.zarr "
+            "file."
+        )
+
+
+def write_label_frames(
+    path: Path,
+    frames: Iterable[ArrayLike],
+    *,
+    axes: str,
+    shape: Sequence[int],
+    dtype: Any,
+    force: bool = False,
+    **said: Unpack[Described],
+) -> None:
+    """Write labels frame by frame; the file is there whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        Its ending tells the format.
+    frames : iterable of array_like of int, each (y, x) or, of `volumes`, (z, y, x)
+        In C order over the axes before these.
+    axes : str
+        T and Z where there are any, then ``YX``.
+    shape : sequence of int
+        Of all labels.
+    dtype : dtype
+        Any of whole numbers; what is written is unsigned.
+    force : bool
+        Whether a file that is there may be replaced.
+    **said
+        As for `LabelStore.create`. Names and colours stand in the provenance too, where TIFF and
+        PNG have room for them.
+
+    Raises
+    ------
+    DiffSegError
+        As of `check_frames`; the disk is full; labels are negative or too large.
+    """
+    kind = label_dtype(dtype)
+    check_frames(path, shape, force=force)
+    said["provenance"] = _with_classes(said)
+    labels = (_fitting(frame, kind) for frame in frames)
+    if path.name.lower().endswith(ZARR):
+        from napari_diffseg.io.label_files.label_store import LabelStore
+        from napari_diffseg.io.label_files.zarr import placed_whole, write_frame
+
+        with placed_whole(path, force=force) as part:
+            store = LabelStore.create(part, axes=axes, shape=shape, dtype=kind, **said)
+            for i, numbers in enumerate(labels):
+                write_frame(store, i, numbers.reshape(store.frame_shape))
+        return
+    told: dict[str, Any] = {key: said.get(key) for key in ("pixel_size", "placement", "provenance")}
+    if path.suffix.lower() == ".png":
+        [plane] = islice(labels, 1)
+        write_labels(path, plane.reshape(tuple(shape[-2:])), force=force, **told)
+        return
+    write_label_stack(
+        path,
+        _planes(labels),
+        shape=shape,
+        axes=axes,
+        dtype=kind,
+        t_step=said.get("t_step"),
+        force=force,
+        **told,
+    )
+
+
+def _with_classes(said: Described) -> dict[str, Any] | None:
+    """Return the provenance with the names and the colours of labels."""
+    names, colors = said.get("names") or {}, said.get("colors") or {}
+    more: dict[str, Any] = {}
+    if names:
+        more[NAMES] = {str(label): name for label, name in names.items()}
+    if colors:
+        more[COLORS] = {
+            str(label): [round(float(part), 6) for part in color] for label, color in colors.items()
+        }
+    provenance = said.get("provenance")
+    return {**(provenance or {}), **more} if more or provenance is not None else None
+
+
+def classes_in(
+    provenance: Mapping[str, Any] | None,
+) -> tuple[dict[int, str], dict[int, tuple[float, ...]]]:
+    """Return the names and the colours of labels that a provenance has."""
+    said = provenance or {}
+    names = {int(label): str(name) for label, name in (said.get(NAMES) or {}).items()}
+    colors = {
+        int(label): tuple(float(part) for part in color)
+        for label, color in (said.get(COLORS) or {}).items()
+    }
+    return names, colors
+
+
+def _fitting(frame: ArrayLike, kind: np.dtype[Any]) -> NDArray[np.unsignedinteger]:
+    """Return labels in the type that they are written in; none of them becomes another."""
+    numbers = np.asarray(frame)
+    if numbers.dtype.kind == "i" or numbers.dtype.itemsize > kind.itemsize:
+        low, high = int(numbers.min(initial=0)), int(numbers.max(initial=0))
+        if low < 0 or high > np.iinfo(kind).max:
+            wrong = low if low < 0 else high
+            raise InputError(
+                f"There is a label {wrong}, but labels are numbers from 0 to "
+                f"{np.iinfo(kind).max}; number them anew."
+            )
+    return numbers.astype(kind, copy=False)
+
+
+def _planes(frames: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:
+    for frame in frames:
+        yield from frame.reshape(-1, *frame.shape[-2:])
