@@ -10,7 +10,7 @@ from qtpy.QtCore import Qt
 from skimage.draw import disk
 
 import napari_diffseg
-from napari_diffseg.instances.table import summarize
+from napari_diffseg.instances.table import summary
 from napari_diffseg.widgets.objects.label_source import LabelSource
 from napari_diffseg.widgets.objects.section import EDITED, NO_CLASS
 from napari_diffseg.widgets.region.placement import camera_of
@@ -217,7 +217,7 @@ def test_tables_are_saved(made, tmp_path, monkeypatch):
     rows = save(made.measure_form.save_button, tmp_path / "objects")
     assert [int(row["object"]) for row in rows] == [1, 2, 3]
     summary = save(made.measure_form.summary_button, tmp_path / "summary.csv")
-    expected = summarize(made.measuring.table)
+    expected = summary(made.measuring.table)
     assert [int(row["count"]) for row in summary] == expected["count"].tolist() == [2, 1]
 
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from napari_diffseg.batch.journal import FrameFacts
 from napari_diffseg.errors import OutputError
-from napari_diffseg.files import check_place, written_whole
+from napari_diffseg.files import check_place
 from napari_diffseg.image.pixel_size import MICROMETRES, PixelSize
+from napari_diffseg.instances.table import write_csv
 
 COLUMNS = ("file", "frame", "label", "name", "area_px", "area_um2", "confidence")
 """Name of the file; frame of it, from 0; label and name of the class; area in pixels and in
-µm², where the file says how large a pixel is; mean confidence of the frame, 0 … 1."""
+µm², the latter only where a file says how large a pixel is; mean confidence of the frame, 0 … 1."""
 
 VOLUME_COLUMNS = (*COLUMNS[:4], "volume_vx", "volume_um3", COLUMNS[-1])
 """The same of volumes: in voxels and in µm³, where the file says how far planes are apart."""
@@ -88,14 +89,19 @@ def write_table(
         Whether frames are volumes.
     """
     labels = sorted(labels)
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(VOLUME_COLUMNS if volumes else COLUMNS)
-    for record in records:
-        if record.facts.failed is None:
-            rows.writerows(_rows(record, names, labels, _pixel(record.pixel_size, volumes)))
-    with written_whole(path, force=True) as file:
-        file.write(text.getvalue().encode())
+    done = [record for record in records if record.facts.failed is None]
+    pixels = [_pixel(record.pixel_size, volumes) for record in done]
+    rows = [
+        row
+        for record, pixel in zip(done, pixels, strict=True)
+        for row in _rows(record, names, labels, pixel)
+    ]
+    columns = VOLUME_COLUMNS if volumes else COLUMNS
+    table = {name: np.array([row[i] for row in rows], object) for i, name in enumerate(columns)}
+    if not any(pixels):
+        # A column without a number would look like one that went wrong.
+        table = {name: column for name, column in table.items() if "_um" not in name}
+    write_csv(path, table, force=True)
 
 
 def _pixel(size: PixelSize | None, volumes: bool) -> float | None:

@@ -145,7 +145,7 @@ def _objects(args: argparse.Namespace) -> int:
 
 def _measure(args: argparse.Namespace) -> int:
     from napari_diffseg.files import check_place
-    from napari_diffseg.instances.table import join, summarize, write_csv
+    from napari_diffseg.instances.table import join, summary, write_csv
 
     _check_places(args)
     for path in (args.output, args.summary):
@@ -156,7 +156,7 @@ def _measure(args: argparse.Namespace) -> int:
     table = join(_shown(job.measure(), job.objects, quiet=args.quiet))
     write_csv(args.output, table, force=args.force)
     if args.summary is not None:
-        rows = summarize(table, job.objects.n_frames)
+        rows = summary(table, job.objects.n_frames)
         write_csv(args.summary, rows, force=args.force)
     if not args.quiet:
         for note in (*job.objects.notes, *(job.image.notes if job.image else ())):

@@ -11,6 +11,7 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_diffseg._version import __version__
 from napari_diffseg.errors import InputError, OutputError
 from napari_diffseg.io.label_files.layout import Described
 from napari_diffseg.io.label_files.writing import (
@@ -126,7 +127,7 @@ def write_label_frames(
     )
 
 
-def _with_classes(said: Described) -> dict[str, Any] | None:
+def _with_classes(said: Described) -> dict[str, Any]:
     """Return the provenance with the names and the colours of labels."""
     names, colors = said.get("names") or {}, said.get("colors") or {}
     more: dict[str, Any] = {}
@@ -136,8 +137,11 @@ def _with_classes(said: Described) -> dict[str, Any] | None:
         more[COLORS] = {
             str(label): [round(float(part), 6) for part in color] for label, color in colors.items()
         }
-    provenance = said.get("provenance")
-    return {**(provenance or {}), **more} if more or provenance is not None else None
+    provenance = dict(said.get("provenance") or {})
+    # So that they are known for labels when they are opened again.
+    if not {"software", "program"} & set(provenance):
+        provenance["software"] = f"napari-diffseg {__version__}"
+    return {**provenance, **more}
 
 
 def classes_in(

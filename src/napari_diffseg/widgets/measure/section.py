@@ -15,7 +15,7 @@ from napari_diffseg.errors import DiffSegError
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.instances.measuring import Columns
 from napari_diffseg.instances.scale import scale_of
-from napari_diffseg.instances.table import summarize, write_csv
+from napari_diffseg.instances.table import summary, write_csv
 from napari_diffseg.widgets.objects.label_source import LabelSource
 from napari_diffseg.widgets.scribbles.class_names import names_in
 from napari_diffseg.widgets.tasks.background import LatestAnswer
@@ -137,7 +137,7 @@ class MeasureSection:
     def save_summary(self, path: Path) -> None:
         """Write count and areas of each class and frame; a file that is there is replaced."""
         source = self._objects.source
-        self._write(path, summarize(self.table, None if source is None else source.n_frames))
+        self._write(path, summary(self.table, None if source is None else source.n_frames))
 
     def close(self) -> None:
         """Hear of nothing any more."""

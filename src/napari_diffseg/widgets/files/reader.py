@@ -1,0 +1,198 @@
+"""npe2 reader: images from TIFF and OME-Zarr with size, place, axes and names of channels.
+
+Large ones are read as they are looked at. What their files say nothing of is left to others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import dask.array as da
+import numpy as np
+import pandas as pd
+from napari.utils.colormaps import DirectLabelColormap
+from napari.utils.notifications import show_info
+from numpy.typing import NDArray
+
+from napari_diffseg.errors import DiffSegError
+from napari_diffseg.io.facts import ImageFacts, Placed
+from napari_diffseg.io.kinds import is_zarr
+from napari_diffseg.io.label_files.described import KnownLabels, known_labels, labels_beside
+from napari_diffseg.io.ngff.labels import UNIT_NAMES
+from napari_diffseg.io.sources import Source, new_source, open_source
+from napari_diffseg.widgets.files.labels import NOTED
+from napari_diffseg.widgets.scribbles.class_names import INDEX, NAME
+
+Layers = list[tuple[Any, dict[str, Any], str]]
+
+_ENDINGS = (".tif", ".tiff", ".zarr")
+_MOST_READ = 256 * 2**20
+"""An image of more bytes stays in its file until it is looked at."""
+
+_CHUNK_BYTES = 64 * 2**20
+_TILE = 1024
+"""Side of what is read at once of planes that are larger than that."""
+
+
+def get_reader(path: str | list[str]) -> Callable[[str], Layers] | None:
+    """Return what reads this file or folder; None where its axes are not known, or it is no image.
+
+    Parameters
+    ----------
+    path : str or list of str
+        What was dropped or opened; several files are no one image.
+    """
+    if not isinstance(path, str) or not path.rstrip("/\\").lower().endswith(_ENDINGS):
+        return None
+    file = Path(path)
+    if not file.exists() or (file.is_dir() and not is_zarr(file)):
+        return None
+    try:
+        facts = open_source(file).facts
+    except DiffSegError:
+        return None  # napari's own reader, or another one, may know it
+    return None if facts.axes is None else read_layers
+
+
+def read_layers(path: str) -> Layers:
+    """Read a file or an OME-Zarr as layers: one for each channel that has a name.
+
+    Labels that this program has written, and those in an OME-Zarr, become Labels layers.
+
+    Raises
+    ------
+    DiffSegError
+        The file is damaged, or not there any more.
+    """
+    file = Path(path)
+    labels = known_labels(file)
+    if labels is not None:
+        return [_labels_layer(_stem(file), file, labels)]
+    layers = [_image_layer(file)]
+    for name, known in labels_beside(file).items():
+        layers.append(_labels_layer(f"{_stem(file)} {name}", known.path, known))
+    return layers
+
+
+def _image_layer(path: Path) -> tuple[Any, dict[str, Any], str]:
+    data, facts = _pyramid(path)
+    axes = str(facts.axes)
+    attributes: dict[str, Any] = {"name": _stem(path), "metadata": {"axes": axes}}
+    channel = axes.find("C")
+    if facts.rgb:
+        others = [axis for axis in range(len(axes)) if axis != channel]
+        data = [level.transpose([*others, channel]) for level in data]
+        attributes["rgb"] = True
+        axes = axes.replace("C", "")
+    elif channel >= 0 and any(facts.channel_names):
+        n_channels = facts.shape[channel]
+        known = (*facts.channel_names, *[""] * n_channels)[:n_channels]
+        attributes["channel_axis"] = channel
+        attributes["name"] = [one or f"channel {n}" for n, one in enumerate(known, start=1)]
+        attributes["metadata"] = {"axes": axes.replace("C", "")}
+        axes = axes.replace("C", "")
+    attributes |= _placed(facts, axes)
+    for note in facts.notes:
+        show_info(note)
+    return (data if len(data) > 1 else data[0]), attributes, "image"
+
+
+def _labels_layer(name: str, path: Path, known: KnownLabels) -> tuple[Any, dict[str, Any], str]:
+    data, facts = _pyramid(known.path)
+    attributes: dict[str, Any] = {"name": name, **_placed(facts, str(facts.axes))}
+    if known.provenance:
+        attributes["metadata"] = {NOTED: dict(known.provenance)}
+    if known.names:
+        last = max(known.names)
+        attributes["features"] = pd.DataFrame(
+            {INDEX: range(last + 1), NAME: [known.names.get(one) for one in range(last + 1)]}
+        )
+    if known.colors:
+        colors: dict[int | None, Any] = dict(known.colors)
+        attributes["colormap"] = DirectLabelColormap(
+            color_dict={None: (0.5, 0.5, 0.5, 1.0), 0: (0.0, 0.0, 0.0, 0.0), **colors}
+        )
+    return (data if len(data) > 1 else data[0]), attributes, "labels"
+
+
+def _pyramid(path: Path) -> tuple[list[Any], ImageFacts]:
+    """Return the arrays of all resolutions, the full one first, and what is known of that."""
+    first = new_source(path)
+    facts = first.facts.along(str(first.facts.axes))
+    others = [new_source(path, level) for level in range(1, facts.n_levels)]
+    return [_array(one) for one in (first, *others)], facts
+
+
+def _array(source: Source) -> Any:
+    """Return pixels: read, where they are few; else an array that reads what is looked at."""
+    facts = source.facts
+    n_bytes = int(np.prod(facts.shape, dtype=np.int64)) * facts.dtype.itemsize
+    if n_bytes <= _MOST_READ:
+        return source.read((slice(None),) * len(facts.shape))
+    return da.map_blocks(
+        partial(_read_block, source),
+        # Never that of another array: napari keeps what it has read of one by its name.
+        name=f"napari-diffseg-{uuid4().hex}",
+        chunks=_chunks(facts),
+        dtype=facts.dtype,
+        meta=np.empty((0,) * len(facts.shape), facts.dtype),
+    )
+
+
+def _read_block(source: Source, block_info: Mapping[Any, Any]) -> NDArray[Any]:
+    where = block_info[None]["array-location"]
+    return source.read(tuple(slice(start, stop) for start, stop in where))
+
+
+def _chunks(facts: ImageFacts) -> tuple[tuple[int, ...], ...]:
+    """Return sides of blocks: planes, or tiles of larger ones."""
+    axes, sides = str(facts.axes), dict(zip(str(facts.axes), facts.shape, strict=True))
+    n_colors = sides.get("C", 1) if facts.rgb else 1
+    if sides["Y"] * sides["X"] * n_colors * facts.dtype.itemsize > _CHUNK_BYTES:
+        sides |= {"Y": min(_TILE, sides["Y"]), "X": min(_TILE, sides["X"])}
+    wanted = tuple(sides[a] if a in "YX" or (a == "C" and facts.rgb) else 1 for a in axes)
+    return da.core.normalize_chunks(wanted, facts.shape, dtype=facts.dtype)
+
+
+def _placed(facts: ImageFacts, axes: str) -> dict[str, Any]:
+    """Return scale, units, translation and labels of these axes, as napari wants them."""
+    size = facts.pixel_size
+    lengths: dict[str, float | None] = {}
+    if size is not None:
+        lengths = {"Z": size.z, "Y": size.y, "X": size.x}
+    elif facts.spacing is not None:
+        lengths = dict(zip("ZYX", facts.spacing, strict=True))
+    scale, units, translate = [], [], []
+    for letter in axes:
+        placed = facts.placement.get(letter, Placed(1.0, 0.0, None))
+        step = facts.t_step if letter == "T" else lengths.get(letter)
+        unit = "pixel"
+        if letter == "T" and facts.t_step is not None:
+            unit = "second"
+        elif letter in "ZYX" and size is not None and step is not None:
+            unit = UNIT_NAMES[size.unit]
+        known = step if step is not None else abs(placed.step)
+        # In the unit of the step, whatever that of the place is.
+        ratio = known / abs(placed.step) if placed.step else 1.0
+        scale.append(known if placed.step > 0 or letter == "T" else -known)
+        units.append(unit)
+        translate.append(placed.start * ratio)
+    return {
+        "scale": tuple(scale),
+        "units": tuple(units),
+        "translate": tuple(translate),
+        "axis_labels": tuple(letter.lower() for letter in axes),
+    }
+
+
+def _stem(path: Path) -> str:
+    """Return the name of a file without its ending."""
+    name = path.name
+    for ending in (".ome.tif", ".ome.tiff", ".ome.zarr", *_ENDINGS):
+        if name.lower().endswith(ending):
+            return name[: -len(ending)]
+    return name
