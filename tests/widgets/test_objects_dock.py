@@ -216,9 +216,9 @@ def test_tables_are_saved(made, tmp_path, monkeypatch):
 
     rows = save(made.measure_form.save_button, tmp_path / "objects")
     assert [int(row["object"]) for row in rows] == [1, 2, 3]
-    summary = save(made.measure_form.summary_button, tmp_path / "summary.csv")
+    saved = save(made.measure_form.summary_button, tmp_path / "summary.csv")
     expected = summary(made.measuring.table)
-    assert [int(row["count"]) for row in summary] == expected["count"].tolist() == [2, 1]
+    assert [int(row["count"]) for row in saved] == expected["count"].tolist() == [2, 1]
 
 
 def test_sizes_are_in_pixels_until_a_size_is_typed(viewer, dock, wait_for, qtbot, pixels):

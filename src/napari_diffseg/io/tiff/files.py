@@ -163,8 +163,8 @@ def _starts(tif: tifffile.TiffFile, ome: OmeFacts, size: PixelSize | None) -> Ma
         return ome.starts
     # ImageJ says which pixel the origin is at.
     origins = {a: steps.number(tif.imagej_metadata.get(f"{a.lower()}origin")) for a in "ZYX"}
-    lengths = {"Z": size.z, "Y": size.y, "X": size.x}
-    return {a: -at * lengths[a] for a, at in origins.items() if at is not None and lengths[a]}
+    lengths = {"Z": size.z or 0.0, "Y": size.y, "X": size.x}
+    return {a: -at * lengths[a] for a, at in origins.items() if at is not None}
 
 
 def _kept_starts(
