@@ -11,7 +11,8 @@ import numpy as np
 from napari_diffseg.batch.journal import FrameFacts
 from napari_diffseg.errors import OutputError
 from napari_diffseg.files import check_place
-from napari_diffseg.image.pixel_size import MICROMETRES, PixelSize
+from napari_diffseg.image.pixel_size import PixelSize
+from napari_diffseg.image.units import MICROMETRES
 from napari_diffseg.instances.table import write_csv
 
 COLUMNS = ("file", "frame", "label", "name", "area_px", "area_um2", "confidence")

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
-from napari_diffseg.image.pixel_size import MICROMETRES, PixelSize
-from napari_diffseg.io import steps
-from napari_diffseg.io.pixel_size import in_one_unit, parse_unit
+from napari_diffseg.image.pixel_size import PixelSize, in_one_unit
+from napari_diffseg.image.units import MICROMETRES, number, parse_unit, positive, seconds
 
 
 class OmeFacts(NamedTuple):
@@ -67,7 +66,7 @@ def read_ome_xml(xml: str | None, image: int = 0) -> OmeFacts:
     pixels = found[image]
     z, y, x = (
         (
-            steps.positive(pixels.get(f"PhysicalSize{axis}")),
+            positive(pixels.get(f"PhysicalSize{axis}")),
             parse_unit(pixels.get(f"PhysicalSize{axis}Unit", "µm")),
         )
         for axis in "ZYX"
@@ -80,7 +79,7 @@ def read_ome_xml(xml: str | None, image: int = 0) -> OmeFacts:
     size = in_one_unit(y, x, z)
     return OmeFacts(
         pixel_size=size,
-        t_step=steps.seconds(pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s")),
+        t_step=seconds(pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s")),
         channel_names=known_names([one.get("Name", "") for one in pixels.findall("{*}Channel")]),
         files=tuple(name for name in files if name),
         starts={} if size is None else _starts(pixels, size.unit),
@@ -92,12 +91,12 @@ def _starts(pixels: ElementTree.Element, unit: str) -> dict[str, float]:
     planes = pixels.findall("{*}Plane")
     if not planes:
         return {}
-    first = min(planes, key=lambda one: [steps.number(one.get(f"The{a}")) or 0 for a in "TZC"])
+    first = min(planes, key=lambda one: [number(one.get(f"The{a}")) or 0 for a in "TZC"])
     found: dict[str, float] = {}
     for axis in "ZYX":
         # OME's schema counts a position without a unit in its own reference frame: no length.
         own = parse_unit(first.get(f"Position{axis}Unit"))
-        start = steps.number(first.get(f"Position{axis}"))
+        start = number(first.get(f"Position{axis}"))
         if own is not None and start is not None:
             found[axis] = start * MICROMETRES[own] / MICROMETRES[unit] if own != unit else start
     return found

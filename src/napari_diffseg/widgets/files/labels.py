@@ -17,9 +17,9 @@ from napari.utils.transforms import Affine
 from numpy.typing import NDArray
 
 from napari_diffseg.errors import DiffSegError, InputError
+from napari_diffseg.image.info import Placed
 from napari_diffseg.image.pixel_size import PixelSize
-from napari_diffseg.io import steps
-from napari_diffseg.io.facts import Placed
+from napari_diffseg.image.units import seconds
 from napari_diffseg.io.label_files.frames import classes_in, write_label_frames
 from napari_diffseg.io.label_files.layout import Described
 from napari_diffseg.widgets.image.axes_reading import LayerFacts, read_axes
@@ -248,7 +248,7 @@ def _t_step(letters: str, scale: NDArray[np.float64], units: Sequence[str]) -> f
     if "T" not in letters:
         return None
     axis = letters.index("T")
-    return steps.seconds(abs(float(scale[axis])), units[axis])
+    return seconds(abs(float(scale[axis])), units[axis])
 
 
 def size_from(said: object) -> PixelSize | None:

@@ -19,7 +19,7 @@ from napari.utils.notifications import show_info
 from numpy.typing import NDArray
 
 from napari_diffseg.errors import DiffSegError
-from napari_diffseg.io.facts import ImageFacts, Placed
+from napari_diffseg.image.info import ImageInfo, Placed
 from napari_diffseg.io.kinds import is_zarr
 from napari_diffseg.io.label_files.described import KnownLabels, known_labels, labels_beside
 from napari_diffseg.io.ngff.labels import UNIT_NAMES
@@ -119,7 +119,7 @@ def _labels_layer(name: str, path: Path, known: KnownLabels) -> tuple[Any, dict[
     return (data if len(data) > 1 else data[0]), attributes, "labels"
 
 
-def _pyramid(path: Path) -> tuple[list[Any], ImageFacts]:
+def _pyramid(path: Path) -> tuple[list[Any], ImageInfo]:
     """Return the arrays of all resolutions, the full one first, and what is known of that."""
     first = new_source(path)
     facts = first.facts.along(str(first.facts.axes))
@@ -148,7 +148,7 @@ def _read_block(source: Source, block_info: Mapping[Any, Any]) -> NDArray[Any]:
     return source.read(tuple(slice(start, stop) for start, stop in where))
 
 
-def _chunks(facts: ImageFacts) -> tuple[tuple[int, ...], ...]:
+def _chunks(facts: ImageInfo) -> tuple[tuple[int, ...], ...]:
     """Return sides of blocks: planes, or tiles of larger ones."""
     axes, sides = str(facts.axes), dict(zip(str(facts.axes), facts.shape, strict=True))
     n_colors = sides.get("C", 1) if facts.rgb else 1
@@ -158,7 +158,7 @@ def _chunks(facts: ImageFacts) -> tuple[tuple[int, ...], ...]:
     return da.core.normalize_chunks(wanted, facts.shape, dtype=facts.dtype)
 
 
-def _placed(facts: ImageFacts, axes: str) -> dict[str, Any]:
+def _placed(facts: ImageInfo, axes: str) -> dict[str, Any]:
     """Return scale, units, translation and labels of these axes, as napari wants them."""
     size = facts.pixel_size
     lengths: dict[str, float | None] = {}
