@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from napari_diffseg.errors import DiffSegError
 from napari_diffseg.image.info import ImageInfo, Placed
+from napari_diffseg.image.units import parse_unit, seconds
 from napari_diffseg.io.kinds import is_zarr
 from napari_diffseg.io.label_files.described import KnownLabels, known_labels, labels_beside
 from napari_diffseg.io.ngff.labels import UNIT_NAMES
@@ -52,10 +53,10 @@ def get_reader(path: str | list[str]) -> Callable[[str], Layers] | None:
     if not file.exists() or (file.is_dir() and not is_zarr(file)):
         return None
     try:
-        facts = open_source(file).facts
+        info = open_source(file).facts
     except DiffSegError:
         return None  # napari's own reader, or another one, may know it
-    return None if facts.axes is None else read_layers
+    return None if info.axes is None else read_layers
 
 
 def read_layers(path: str) -> Layers:
@@ -79,31 +80,31 @@ def read_layers(path: str) -> Layers:
 
 
 def _image_layer(path: Path) -> tuple[Any, dict[str, Any], str]:
-    data, facts = _pyramid(path)
-    axes = str(facts.axes)
+    data, info = _pyramid(path)
+    axes = str(info.axes)
     attributes: dict[str, Any] = {"name": _stem(path), "metadata": {"axes": axes}}
     channel = axes.find("C")
-    if facts.rgb:
+    if info.rgb:
         others = [axis for axis in range(len(axes)) if axis != channel]
         data = [level.transpose([*others, channel]) for level in data]
         attributes["rgb"] = True
         axes = axes.replace("C", "")
-    elif channel >= 0 and any(facts.channel_names):
-        n_channels = facts.shape[channel]
-        known = (*facts.channel_names, *[""] * n_channels)[:n_channels]
+    elif channel >= 0 and any(info.channel_names):
+        n_channels = info.shape[channel]
+        known = (*info.channel_names, *[""] * n_channels)[:n_channels]
         attributes["channel_axis"] = channel
         attributes["name"] = [one or f"channel {n}" for n, one in enumerate(known, start=1)]
         attributes["metadata"] = {"axes": axes.replace("C", "")}
         axes = axes.replace("C", "")
-    attributes |= _placed(facts, axes)
-    for note in facts.notes:
+    attributes |= _placed(info, axes)
+    for note in info.notes:
         show_info(note)
     return (data if len(data) > 1 else data[0]), attributes, "image"
 
 
 def _labels_layer(name: str, path: Path, known: KnownLabels) -> tuple[Any, dict[str, Any], str]:
-    data, facts = _pyramid(known.path)
-    attributes: dict[str, Any] = {"name": name, **_placed(facts, str(facts.axes))}
+    data, info = _pyramid(known.path)
+    attributes: dict[str, Any] = {"name": name, **_placed(info, str(info.axes))}
     if known.provenance:
         attributes["metadata"] = {NOTED: dict(known.provenance)}
     if known.names:
@@ -122,24 +123,24 @@ def _labels_layer(name: str, path: Path, known: KnownLabels) -> tuple[Any, dict[
 def _pyramid(path: Path) -> tuple[list[Any], ImageInfo]:
     """Return the arrays of all resolutions, the full one first, and what is known of that."""
     first = new_source(path)
-    facts = first.facts.along(str(first.facts.axes))
-    others = [new_source(path, level) for level in range(1, facts.n_levels)]
-    return [_array(one) for one in (first, *others)], facts
+    info = first.facts.along(str(first.facts.axes))
+    others = [new_source(path, level) for level in range(1, info.n_levels)]
+    return [_array(one) for one in (first, *others)], info
 
 
 def _array(source: Source) -> Any:
     """Return pixels: read, where they are few; else an array that reads what is looked at."""
-    facts = source.facts
-    n_bytes = int(np.prod(facts.shape, dtype=np.int64)) * facts.dtype.itemsize
+    info = source.facts
+    n_bytes = int(np.prod(info.shape, dtype=np.int64)) * info.dtype.itemsize
     if n_bytes <= _MOST_READ:
-        return source.read((slice(None),) * len(facts.shape))
+        return source.read((slice(None),) * len(info.shape))
     return da.map_blocks(
         partial(_read_block, source),
         # Never that of another array: napari keeps what it has read of one by its name.
         name=f"napari-diffseg-{uuid4().hex}",
-        chunks=_chunks(facts),
-        dtype=facts.dtype,
-        meta=np.empty((0,) * len(facts.shape), facts.dtype),
+        chunks=_chunks(info),
+        dtype=info.dtype,
+        meta=np.empty((0,) * len(info.shape), info.dtype),
     )
 
 
@@ -148,45 +149,35 @@ def _read_block(source: Source, block_info: Mapping[Any, Any]) -> NDArray[Any]:
     return source.read(tuple(slice(start, stop) for start, stop in where))
 
 
-def _chunks(facts: ImageInfo) -> tuple[tuple[int, ...], ...]:
+def _chunks(info: ImageInfo) -> tuple[tuple[int, ...], ...]:
     """Return sides of blocks: planes, or tiles of larger ones."""
-    axes, sides = str(facts.axes), dict(zip(str(facts.axes), facts.shape, strict=True))
-    n_colors = sides.get("C", 1) if facts.rgb else 1
-    if sides["Y"] * sides["X"] * n_colors * facts.dtype.itemsize > _CHUNK_BYTES:
+    axes, sides = str(info.axes), dict(zip(str(info.axes), info.shape, strict=True))
+    n_colors = sides.get("C", 1) if info.rgb else 1
+    if sides["Y"] * sides["X"] * n_colors * info.dtype.itemsize > _CHUNK_BYTES:
         sides |= {"Y": min(_TILE, sides["Y"]), "X": min(_TILE, sides["X"])}
-    wanted = tuple(sides[a] if a in "YX" or (a == "C" and facts.rgb) else 1 for a in axes)
-    return da.core.normalize_chunks(wanted, facts.shape, dtype=facts.dtype)
+    wanted = tuple(sides[a] if a in "YX" or (a == "C" and info.rgb) else 1 for a in axes)
+    return da.core.normalize_chunks(wanted, info.shape, dtype=info.dtype)
 
 
-def _placed(facts: ImageInfo, axes: str) -> dict[str, Any]:
+def _placed(info: ImageInfo, axes: str) -> dict[str, Any]:
     """Return scale, units, translation and labels of these axes, as napari wants them."""
-    size = facts.pixel_size
-    lengths: dict[str, float | None] = {}
-    if size is not None:
-        lengths = {"Z": size.z, "Y": size.y, "X": size.x}
-    elif facts.spacing is not None:
-        lengths = dict(zip("ZYX", facts.spacing, strict=True))
-    scale, units, translate = [], [], []
-    for letter in axes:
-        placed = facts.placement.get(letter, Placed(1.0, 0.0, None))
-        step = facts.t_step if letter == "T" else lengths.get(letter)
-        unit = "pixel"
-        if letter == "T" and facts.t_step is not None:
-            unit = "second"
-        elif letter in "ZYX" and size is not None and step is not None:
-            unit = UNIT_NAMES[size.unit]
-        known = step if step is not None else abs(placed.step)
-        # In the unit of the step, whatever that of the place is.
-        ratio = known / abs(placed.step) if placed.step else 1.0
-        scale.append(known if placed.step > 0 or letter == "T" else -known)
-        units.append(unit)
-        translate.append(placed.start * ratio)
+    places = [_in_known_unit(info.placement.get(letter, Placed(1.0))) for letter in axes]
     return {
-        "scale": tuple(scale),
-        "units": tuple(units),
-        "translate": tuple(translate),
+        "scale": tuple(one.step for one in places),
+        "units": tuple(one.unit for one in places),
+        "translate": tuple(one.start for one in places),
         "axis_labels": tuple(letter.lower() for letter in axes),
     }
+
+
+def _in_known_unit(placed: Placed) -> Placed:
+    """Return a place in a unit that napari knows: of length, seconds, or pixels where it has none."""
+    length, time = parse_unit(placed.unit), seconds(1, placed.unit)
+    if length is not None:
+        return placed._replace(unit=UNIT_NAMES[length])
+    if time is not None:
+        return Placed(placed.step * time, placed.start * time, "second")
+    return placed._replace(unit="pixel")
 
 
 def _stem(path: Path) -> str:
