@@ -90,15 +90,7 @@ class AxesForm(QWidget):
         self._extent_row.setVisible(False)
 
     def show_reading(self, reading: AxesReading, *, has_choice: bool) -> None:
-        """Say how the axes are read, and ask where that is a guess.
-
-        Parameters
-        ----------
-        reading : AxesReading
-            How they are read.
-        has_choice : bool
-            Whether they could be read otherwise at all.
-        """
+        """Say how the axes are read, and ask where that is a guess."""
         self._show_line(reading.describe())
         self.edit_button.setVisible(has_choice)
         self.panel.setVisible(has_choice and self.edit_button.isChecked())

@@ -31,13 +31,7 @@ class _Said:
 
 
 class AxesSection:
-    """How the axes of the chosen image are read.
-
-    Parameters
-    ----------
-    form : AxesForm
-        Shows it.
-    """
+    """How the axes of the chosen image are read."""
 
     changed = Signal()
     """Emitted when a person has said something, here or of the layer itself."""
@@ -63,18 +57,7 @@ class AxesSection:
         self._hear(connects=True)
 
     def reading(self, n_layers: int = 1) -> AxesReading:
-        """Return how its axes are read.
-
-        Parameters
-        ----------
-        n_layers : int
-            How many layers like it are taken together, each of them a channel.
-
-        Raises
-        ------
-        InputError
-            What a person says cannot be, or there are too many axes to guess.
-        """
+        """Return how its axes are read."""
         if self._layer is None:
             raise InputError(
                 "There is no image yet; open one with File ▸ Open, or File ▸ Open Sample."
@@ -90,13 +73,7 @@ class AxesSection:
         return self._of_layer().extent or reading.extent
 
     def show(self, n_layers: int = 1) -> str:
-        """Show how the axes are read, or what is wrong; return a word on that, or an empty text.
-
-        Parameters
-        ----------
-        n_layers : int
-            As for `reading`.
-        """
+        """Show how the axes are read, or what is wrong; return a word on that, or an empty text."""
         form, said = self._form, self._of_layer()
         if self._layer is None:
             form.show_nothing()

@@ -112,13 +112,7 @@ class ChannelRow(QWidget):
             end.textEdited.connect(lambda _: self._on_change())
 
     def setting(self) -> ChannelSetting:
-        """Return what the row says.
-
-        Raises
-        ------
-        InputError
-            An end of the intensities is no number.
-        """
+        """Return what the row says."""
         rule = self._chosen_rule()
         low, high = (
             self._number(end) if rule is IntensityRule.TYPED else None
@@ -244,13 +238,7 @@ class ChannelsSection(QWidget):
     # --- reading things -------------------------------------------------------------
 
     def selection(self) -> ChannelSelection:
-        """Return what a run is told.
-
-        Raises
-        ------
-        InputError
-            There is no image, no channel is on, or intensities are not as they must be.
-        """
+        """Return what a run is told."""
         if not self._layers:
             raise InputError("There is no image, so there are no channels; open one first.")
         settings = [row.setting() for row in self.rows]
@@ -276,18 +264,7 @@ class ChannelsSection(QWidget):
     # --- showing things -------------------------------------------------------------
 
     def offer(self, first: Image | None, others: Sequence[Image], letters: str) -> None:
-        """List the channels; what is set stays for those that stay.
-
-        Parameters
-        ----------
-        first : Image, optional
-            The chosen image.
-        others : sequence of Image
-            Further images, topmost first; those that lie on the grid of the first can be channels
-            beside it, listed in the order in which they were opened.
-        letters : str
-            One letter for each axis of the first.
-        """
+        """List the channels; what is set stays for those that stay."""
         layers, misfits = _sort_out(first, others, letters)
         entries = list_channels(layers, letters)[:MOST_ROWS] if layers else ()
         keys = [_Key(layers[0], place) for place in range(len(entries))]

@@ -47,13 +47,7 @@ class FillField(QWidget):
         self.line.textChanged.connect(self._on_typed)
 
     def chosen(self) -> Fill:
-        """Return what stands in the field; an empty one is as good as ``auto``.
-
-        Raises
-        ------
-        InputError
-            It is neither a number nor one of the two words.
-        """
+        """Return what stands in the field; an empty one is as good as ``auto``."""
         return read_fill(self.line.text().strip() or AUTO)
 
     def type(self, text: str) -> None:

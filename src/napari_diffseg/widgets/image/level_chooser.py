@@ -44,15 +44,7 @@ class LevelChooser(QWidget):
         self.setVisible(False)
 
     def offer(self, levels: Sequence[Level], spatial: Sequence[int]) -> None:
-        """Offer levels; what a person chose stays for as long as the levels are the same.
-
-        Parameters
-        ----------
-        levels : sequence of Level
-            From fine to coarse; none where there is no image.
-        spatial : sequence of int
-            The axes along which a run goes.
-        """
+        """Offer levels; what a person chose stays for as long as the levels are the same."""
         levels, spatial = tuple(levels), tuple(spatial)
         if (levels, spatial) == (self._levels, self._spatial):
             return

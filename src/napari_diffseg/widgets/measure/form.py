@@ -48,13 +48,7 @@ class MeasureForm(QWidget):
         self.unit.currentIndexChanged.connect(lambda _: self._on_typed())
 
     def pixel_size(self) -> PixelSize | None:
-        """Return the size that stands here; None where none does.
-
-        Raises
-        ------
-        InputError
-            It cannot be read.
-        """
+        """Return the size that stands here; None where none does."""
         text = self.side.text().strip()
         if not text:
             return None

@@ -45,19 +45,7 @@ class _Question:
 
 
 class MeasureSection:
-    """The measurements of the newest objects, as far as somebody looks at them.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        Whose view goes to the object of a row; a click on an object goes to its row.
-    form : MeasureForm
-        Shows things.
-    objects : ObjectsSection
-        Has the objects.
-    is_open : callable
-        Returns whether the section is open; nothing is measured while it is not.
-    """
+    """The measurements of the newest objects, as far as somebody looks at them."""
 
     def __init__(
         self,

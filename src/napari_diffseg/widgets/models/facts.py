@@ -17,19 +17,7 @@ def facts_known(
     colors: Mapping[int, NDArray[Any]] | None = None,
     source: ImageSource | None = None,
 ) -> dict[str, Any]:
-    """Return what `Model.with_facts` is to be told.
-
-    Parameters
-    ----------
-    labels : iterable of int
-        Those of the model; names and colours of others are left out.
-    names : mapping of int to str
-        Names of classes.
-    colors : mapping of int to ndarray, (4,), optional
-        Colours of labels, where they are known.
-    source : ImageSource, optional
-        What the model was trained on, where that was here.
-    """
+    """Return what `Model.with_facts` is to be told."""
     labels = tuple(labels)
     facts: dict[str, Any] = {"class_names": {one: names[one] for one in labels if one in names}}
     if colors is not None:

@@ -30,17 +30,7 @@ _FILES = f"Models (*{_SUFFIX})"
 
 
 class ModelSection:
-    """Which models there are, and how they come from files and go to files.
-
-    Parameters
-    ----------
-    form : ModelForm
-        Shows them.
-    results : Results
-        Whose newest result has a model.
-    scribbles : callable
-        Returns the layer that is painted on, or None; it has the names of the classes.
-    """
+    """Which models there are, and how they come from files and go to files."""
 
     changed = Signal()
     """Emitted when another model is chosen, or is there."""

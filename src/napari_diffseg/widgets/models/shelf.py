@@ -20,27 +20,13 @@ RESULT, LOADED = "result", "loaded"
 
 @dataclass(frozen=True, slots=True)
 class KnownModel:
-    """A model, and what a person knows it by.
+    """A model, and what a person knows it by."""
 
-    Attributes
-    ----------
-    model : Model
-        The model.
-    title : str
-        Where it comes from.
-    colors : mapping of int to ndarray, (4,)
-        Colours of its labels.
-    names : mapping of int to str
-        Names of its classes.
-    source : ImageSource or None
-        What it was trained on, where that was here.
-    """
-
-    model: Model
-    title: str
-    colors: Mapping[int, NDArray[Any]] = field(default_factory=dict)
-    names: Mapping[int, str] = field(default_factory=dict)
-    source: ImageSource | None = None
+    model: Model  # The model
+    title: str  # Where it comes from
+    colors: Mapping[int, NDArray[Any]] = field(default_factory=dict)  # Colours of its labels
+    names: Mapping[int, str] = field(default_factory=dict)  # Names of its classes
+    source: ImageSource | None = None  # What it was trained on, where that was here
 
     def to_save(self) -> Model:
         """Return the model with the names, the colours and the pixel size that are known here."""

@@ -199,15 +199,7 @@ class ClassTicks(QWidget):
         return tuple(number for number, box in self.boxes.items() if box.isChecked())
 
     def show_classes(self, facts: Sequence[ClassFact], *, keep: bool) -> None:
-        """List classes; those that are new are ticked, but for the largest, the background.
-
-        Parameters
-        ----------
-        facts : sequence of ClassFact
-            By rising number; of very many the first ones are listed.
-        keep : bool
-            Whether classes that are listed already keep their ticks.
-        """
+        """List classes; those that are new are ticked, but for the largest, the background."""
         facts = facts[:_MOST_ROWS]
         ticks = {one.number: not one.is_largest or len(facts) == 1 for one in facts}
         if keep:
@@ -238,15 +230,7 @@ class ClassTicks(QWidget):
 
 
 class NumberSlider(QWidget):
-    """A number, as a slider and to be typed; 0 is off.
-
-    Parameters
-    ----------
-    farthest : int
-        Where the slider ends; of pixels more can be typed.
-    suffix : str
-        Unit, with a space before it.
-    """
+    """A number, as a slider and to be typed; 0 is off."""
 
     changed = Signal()
     """Emitted when the number is another one."""

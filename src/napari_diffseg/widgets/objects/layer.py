@@ -21,17 +21,7 @@ _TRANSFORM = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_
 
 
 class ObjectsLayer:
-    """A layer of objects; that of the classes is hidden while it is there.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        Gets the layer with `add`.
-    classes : Labels
-        The layer of the classes.
-    name : str
-        Of the image; napari makes the name of the layer unique.
-    """
+    """A layer of objects; that of the classes is hidden while it is there."""
 
     def __init__(self, viewer: napari.Viewer, classes: Labels, name: str) -> None:
         self._viewer, self._classes = viewer, classes

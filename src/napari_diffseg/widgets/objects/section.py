@@ -53,30 +53,7 @@ class _Question:
 
 
 class ObjectsSection:
-    """The newest objects; they follow what is changed until a person edits them.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        Gets the layer.
-    form : ObjectsForm
-        Shows things.
-    results : Results
-        Whose layers have classes; told of the layer of objects.
-    frames : callable
-        Returns the `FrameSet` of the chosen images, or raises a `DiffSegError`.
-    scribbles : callable
-        Returns the layer that is painted on, or None; it has no classes of objects.
-
-    Attributes
-    ----------
-    layer : ObjectsLayer or None
-        Where the objects are shown.
-    source : LabelSource or None
-        What they are made of.
-    params : ObjectParams or None
-        How they were made.
-    """
+    """The newest objects; they follow what is changed until a person edits them."""
 
     found = Signal()
     """Emitted when there are other objects of all frames, or none any more."""

@@ -117,17 +117,7 @@ class ClassList(QWidget):
         names: Mapping[int, str],
         selected: int,
     ) -> None:
-        """List these classes.
-
-        Parameters
-        ----------
-        numbers : iterable of int
-            The classes; of many only the first ones are listed.
-        colors, names : mapping
-            Of the classes; those without a name are left out.
-        selected : int
-            The label that is painted with now.
-        """
+        """List these classes."""
         every = sorted(numbers)
         if every != self._numbers:
             self._fill(every)

@@ -33,24 +33,7 @@ _ALWAYS_LISTED = (1, 2)
 
 
 class ScribblesSection:
-    """The layer that is painted on.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        Whose Labels layers are offered.
-    form : ScribblesForm
-        Shows them.
-    results : Results
-        Layers that are not to be painted on; their classes have the same names.
-    fail : callable
-        Called with an exception.
-
-    Attributes
-    ----------
-    survey : PlaneSurvey
-        Knows which planes of a stack are painted.
-    """
+    """The layer that is painted on."""
 
     changed = Signal()
     """Emitted when another layer is chosen, may lie elsewhere, or has other painted planes."""
@@ -90,13 +73,7 @@ class ScribblesSection:
         self._form.choose(layer)
 
     def strokes(self, source: ImageSource) -> StrokeSource | None:
-        """Return the strokes on the plane of a run; None where no layer is chosen.
-
-        Raises
-        ------
-        InputError
-            The layer does not fit.
-        """
+        """Return the strokes on the plane of a run; None where no layer is chosen."""
         return None if self.layer is None else describe_strokes(self.layer, source)
 
     def look(self) -> None:

@@ -21,11 +21,6 @@ class PlaneSurvey:
 
     What a run learns from is found out by the run itself. This is for the window: what it
     says of the planes, and whether a result was learned from other strokes than there are.
-
-    Parameters
-    ----------
-    fail : callable
-        Called with the exception where looking failed.
     """
 
     changed = Signal()

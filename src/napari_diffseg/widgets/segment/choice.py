@@ -36,21 +36,7 @@ if TYPE_CHECKING:
 
 
 class Choice:
-    """Reads the controls and the viewer's sliders.
-
-    Parameters
-    ----------
-    viewer : napari.viewer.Viewer
-        Whose sliders say which plane is meant.
-    face : SegmentFace
-        The controls.
-    axes : AxesSection
-        How the axes of the chosen image are read.
-    section : ScribblesSection
-        Has the layer that is painted on.
-    results : Results
-        What was segmented before.
-    """
+    """Reads the controls and the viewer's sliders."""
 
     def __init__(
         self,
@@ -89,13 +75,7 @@ class Choice:
             return 1
 
     def source(self) -> ImageSource:
-        """Return what Segment would segment now, everywhere; where is told by `order`.
-
-        Raises
-        ------
-        InputError
-            Nothing that could be segmented.
-        """
+        """Return what Segment would segment now, everywhere; where is told by `order`."""
         reading, layers = self._axes.reading(), self._selection().layers
         extent = self._axes.extent(reading)
         levels = find_levels(layers, reading.letters)
@@ -105,13 +85,7 @@ class Choice:
         return replace(self._describe(reading, extent), fill=self._face.fill.chosen())
 
     def frames(self, extent: Extent | None = None) -> FrameSet:
-        """Return all frames of that image; raises `InputError` as `source` does.
-
-        Parameters
-        ----------
-        extent : Extent, optional
-            Whether they are planes or volumes; as chosen in the dock where None.
-        """
+        """Return all frames of that image; raises `InputError` as `source` does."""
         reading, selection = self._axes.reading(), self._selection()
         shown = self._describe(reading, extent or self._axes.extent(reading))
         names = [""] * shown.image_axes.n_channels
@@ -122,19 +96,7 @@ class Choice:
         return FrameSet(selection.layers, shown, reading.letters, tuple(names))
 
     def order(self, *, follows: bool = False) -> Order:
-        """Return what a run would be told now.
-
-        Parameters
-        ----------
-        follows : bool
-            Whether it is to follow strokes: then the field of view is that of the result
-            which they follow, wherever the view has gone since.
-
-        Raises
-        ------
-        DiffSegError
-            Nothing can be run.
-        """
+        """Return what a run would be told now."""
         source = self.source()
         source = replace(source, region=self._region(source, follows=follows))
         if source.region is not None:

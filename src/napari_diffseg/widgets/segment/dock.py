@@ -44,13 +44,7 @@ if TYPE_CHECKING:
 
 
 class SegmentDock(SegmentFace):
-    """Press Segment: regions form on the image until they are done, or you press Stop.
-
-    Parameters
-    ----------
-    viewer : napari.viewer.Viewer
-        Whose images are segmented.
-    """
+    """Press Segment: regions form on the image until they are done, or you press Stop."""
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()

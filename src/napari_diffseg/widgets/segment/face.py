@@ -104,23 +104,11 @@ class SegmentFace(QWidget):
     # --- reading things -------------------------------------------------------------
 
     def params(self) -> SegmentationParams:
-        """Return the parameters in the form.
-
-        Raises
-        ------
-        ParameterError
-            One of them is out of its bounds.
-        """
+        """Return the parameters in the form."""
         return SegmentationParams.from_dict(self.params_form.values())
 
     def options(self) -> RunOptions:
-        """Return the options in the form.
-
-        Raises
-        ------
-        ParameterError
-            One of them is out of its bounds.
-        """
+        """Return the options in the form."""
         values = {**self.options_form.values(), "device": self.device.currentData()}
         return RunOptions.from_dict(values)
 

@@ -21,23 +21,7 @@ StartRun = Callable[[Order, Answer, NDArray[Any]], None]
 
 
 class StrokeFollower:
-    """Joins the layer that is painted on to the session.
-
-    Parameters
-    ----------
-    section : ScribblesSection
-        Says when there may be other strokes.
-    session : SegmentationSession
-        Whose run under way is cancelled for new strokes.
-    results : Results
-        From whose newest one strokes follow.
-    order : callable
-        Returns what a run would be told; raises a `DiffSegError` where there can be none.
-    run : callable
-        Starts a run with an order, what to do, and the strokes.
-    say : callable
-        Called with a sentence, and with ``wrong=True`` where something is wrong.
-    """
+    """Joins the layer that is painted on to the session."""
 
     def __init__(
         self,

@@ -16,13 +16,7 @@ MOST_PIXELS = 60_000_000
 
 
 class ResultHistory:
-    """The results before the one on show, the newest last.
-
-    Parameters
-    ----------
-    most_results, most_pixels : int
-        What bounds the memory.
-    """
+    """The results before the one on show, the newest last."""
 
     def __init__(self, most_results: int = MOST_RESULTS, most_pixels: int = MOST_PIXELS) -> None:
         self._most_results, self._most_pixels = most_results, most_pixels
@@ -38,13 +32,7 @@ class ResultHistory:
             self._results.popleft()
 
     def pop(self) -> Segmentation:
-        """Take the newest one back.
-
-        Raises
-        ------
-        IndexError
-            There is none.
-        """
+        """Take the newest one back."""
         return self._results.pop()
 
     def clear(self) -> None:

@@ -33,17 +33,7 @@ _LOOKS = ("selected_label", "colormap", "features")
 
 
 class StrokeWatch:
-    """Hears one Labels layer at a time.
-
-    Parameters
-    ----------
-    painted : callable
-        Called a moment after strokes may have changed.
-    moved : callable
-        Called when the layer may lie elsewhere.
-    dressed : callable
-        Called when names, colours or the selected label may be others.
-    """
+    """Hears one Labels layer at a time."""
 
     def __init__(
         self,
@@ -120,13 +110,7 @@ class Asked:
 
 
 class LiveLoop:
-    """Decides what strokes ask for.
-
-    Attributes
-    ----------
-    is_late : bool
-        Whether there are strokes to look at when the run under way is over.
-    """
+    """Decides what strokes ask for."""
 
     def __init__(self) -> None:
         # By plane or volume: to come back to one asks for nothing new.
@@ -148,20 +132,6 @@ class LiveLoop:
 
         A run from the start is not cut off by strokes: all that it has learned would be
         lost, and to follow from its end is quicker than to start it again.
-
-        Parameters
-        ----------
-        source, params
-            What a run would be told.
-        strokes : ndarray of int, (y, x) or (z, y, x)
-            All of the scribbles on its pixels.
-        is_busy : bool
-            Whether a run is under way.
-        can_follow : bool
-            Whether there is a finished result to follow from.
-        is_painted : bool
-            Whether that result follows strokes; when the last one is erased it goes back to
-            what it was without.
         """
         self.is_late = False
         asked = Asked(source, params, strokes_checksum(strokes))

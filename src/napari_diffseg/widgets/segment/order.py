@@ -16,33 +16,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a run is told.
+    """What a run is told."""
 
-    Attributes
-    ----------
-    source : ImageSource
-        The pixels.
-    params : SegmentationParams
-        What changes the result.
-    options : RunOptions
-        What changes the machine.
-    scribbles : Labels or None
-        The layer that is painted on, for its colours and names.
-    strokes : StrokeSource or None
-        What of it belongs to the plane.
-    others : OtherPlanes
-        What a run from the start learns from besides the plane.
-    lesson : Lesson
-        What is known of those.
-    view : tuple of slice, or None
-        What the window shows of the pixels; None for all.
-    """
-
-    source: ImageSource
-    params: SegmentationParams
-    options: RunOptions
-    scribbles: Labels | None
-    strokes: StrokeSource | None
-    others: OtherPlanes
-    lesson: Lesson
-    view: View | None = None
+    source: ImageSource  # The pixels
+    params: SegmentationParams  # What changes the result
+    options: RunOptions  # What changes the machine
+    scribbles: Labels | None  # The layer that is painted on, for its colours and names
+    strokes: StrokeSource | None  # What of it belongs to the plane
+    others: OtherPlanes  # What a run from the start learns from besides the plane
+    lesson: Lesson  # What is known of those
+    view: View | None = None  # What the window shows of the pixels; None for all

@@ -23,23 +23,7 @@ if TYPE_CHECKING:
 
 
 class Overview:
-    """Brings the controls up to date with what is chosen.
-
-    Parameters
-    ----------
-    face : SegmentFace
-        The controls.
-    choice : Choice
-        What is chosen.
-    axes : AxesSection
-        How the axes are read.
-    section : ScribblesSection
-        What is painted on.
-    results : Results
-        The newest result.
-    session : SegmentationSession
-        Whether a run is under way.
-    """
+    """Brings the controls up to date with what is chosen."""
 
     def __init__(
         self,

@@ -13,17 +13,7 @@ if TYPE_CHECKING:
 
 
 class LabelMerger(LatestAnswer):
-    """Answers the knob; while it is moved on, only its latest position counts.
-
-    Parameters
-    ----------
-    show : callable
-        Called with the new `Segmentation`, in the thread of the window.
-    fail : callable
-        Called with the exception where it failed.
-    turn : context manager, optional
-        Held while labels are merged.
-    """
+    """Answers the knob; while it is moved on, only its latest position counts."""
 
     def __init__(
         self,

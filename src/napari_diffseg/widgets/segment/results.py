@@ -31,28 +31,7 @@ if TYPE_CHECKING:
 
 
 class Results:
-    """The result layers of a dock, and the newest result.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        Gets the layers.
-
-    Attributes
-    ----------
-    running : ResultLayer or None
-        Where the run under way shows its previews.
-    finished : ResultLayer or None
-        Where the newest result stands; None once a person has edited or removed it.
-    segmentation : Segmentation or None
-        The newest result itself; strokes follow from it even when its layer is gone.
-    source : ImageSource or None
-        What it was made from.
-    lesson : Lesson or None
-        What it was learned from besides its own plane.
-    history : ResultHistory
-        The results that the finished layer has shown before.
-    """
+    """The result layers of a dock, and the newest result."""
 
     def __init__(self, viewer: napari.Viewer) -> None:
         self._viewer = viewer
@@ -70,17 +49,7 @@ class Results:
     # --- a run ----------------------------------------------------------------------
 
     def begin(self, order: Order, *, in_place: bool, follows: bool) -> None:
-        """Make ready the layer of a run.
-
-        Parameters
-        ----------
-        order : Order
-            What the run is told.
-        in_place : bool
-            Whether it may be the newest layer that shows the same plane.
-        follows : bool
-            Whether the run corrects the finished result, and learns from what that did.
-        """
+        """Make ready the layer of a run."""
         self._scribbles = order.scribbles
         self._begun = self.lesson if follows else order.lesson
         standing = self.running or self.finished
@@ -165,14 +134,7 @@ class Results:
         self._layers.append(layer)
 
     def labelled(self) -> list[tuple[Labels, ImageSource, bool, tuple[str, ...]]]:
-        """Return the layers that have labels, the newest first.
-
-        Returns
-        -------
-        list of tuple
-            The layer; the image that it lies on; whether it has all frames of that; and what
-            the channels are called.
-        """
+        """Return the layers that have labels, the newest first."""
         newest_first = self._layers[::-1]
         # The finished one before all others.
         newest_first.sort(key=lambda one: one is not self.finished)
@@ -183,13 +145,7 @@ class Results:
         return any(one.is_layer(layer) for one in self._layers)
 
     def on_removed(self, layer: object) -> tuple[bool, bool]:
-        """Let go of a layer that was removed.
-
-        Returns
-        -------
-        tuple of bool
-            Whether it was the layer of the run under way, and of the finished one.
-        """
+        """Let go of a layer that was removed."""
         self._layers = [one for one in self._layers if not one.is_layer(layer)]
         was_running = self.running is not None and self.running.is_layer(layer)
         was_finished = self.finished is not None and self.finished.is_layer(layer)

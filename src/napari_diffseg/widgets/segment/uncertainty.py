@@ -30,21 +30,7 @@ _NEARER = 2.0
 
 
 class UncertaintyView:
-    """Shows the uncertainty of the newest result, and goes where it is largest.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        Gets the layer; its camera is moved.
-    results : Results
-        Whose newest result is meant.
-    scribbles : callable
-        Returns the layer that is painted on, or None.
-    fail : callable
-        Called with an exception.
-    turn : context manager
-        Held while uncertainty is computed.
-    """
+    """Shows the uncertainty of the newest result, and goes where it is largest."""
 
     def __init__(
         self,
@@ -122,17 +108,7 @@ def _measure(
 
 
 def look_at(viewer: napari.Viewer, layer: ResultLayer, region: Region) -> None:
-    """Bring a region of a result to the middle of the view, and a little nearer if it is small.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        Whose sliders and camera are moved.
-    layer : ResultLayer
-        On which the region lies.
-    region : tuple of slice
-        One for each spatial axis of the result.
-    """
+    """Bring a region of a result to the middle of the view, and a little nearer if it is small."""
     middle = layer.point_in_world(*((side.start + side.stop - 1) / 2 for side in region))
     dims = viewer.dims
     surplus = dims.ndim - len(middle)

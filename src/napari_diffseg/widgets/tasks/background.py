@@ -12,19 +12,7 @@ from napari_diffseg.widgets.tasks.worker import shielded_errors
 
 
 class LatestAnswer:
-    """Answers questions about one subject, such as a finished run.
-
-    Parameters
-    ----------
-    work : callable
-        Called with subject and question in a thread of its own.
-    show : callable
-        Called with what `work` returned, in the thread of the window.
-    fail : callable
-        Called with the exception where it failed.
-    turn : context manager, optional
-        Held while it works, so that it does not work beside something else.
-    """
+    """Answers questions about one subject, such as a finished run."""
 
     def __init__(
         self,

@@ -42,23 +42,13 @@ class SessionState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RunListener:
-    """What a worker tells about its run, always in the thread of the session.
+    """What a worker tells about its run, always in the thread of the session."""
 
-    Attributes
-    ----------
-    stepped : callable
-        Called with an `Iteration`, now and then.
-    succeeded : callable
-        Called once with the `Segmentation`; then nothing more comes.
-    failed : callable
-        Called once with the exception; then nothing more comes.
-    aborted : callable
-        Called once where the run was ended from outside; then nothing more comes.
-    """
-
-    stepped: Callable[[Iteration], None]
+    stepped: Callable[[Iteration], None]  # Called with an `Iteration`, now and then
+    # Called once with the `Segmentation`; then nothing more comes
     succeeded: Callable[[Segmentation], None]
-    failed: Callable[[Exception], None]
+    failed: Callable[[Exception], None]  # Called once with the exception; then nothing more comes
+    # Called once where the run was ended from outside; then nothing more comes
     aborted: Callable[[], None]
 
 
@@ -77,13 +67,7 @@ Launcher = Callable[[StepsMaker, RunListener], RunningWorker]
 
 
 class SegmentationSession:
-    """One run at a time.
-
-    Parameters
-    ----------
-    launch : callable
-        Starts a run, e.g. `napari_diffseg.widgets.tasks.worker.start_worker`.
-    """
+    """One run at a time."""
 
     state_changed = Signal(object)
     """Emitted with the new `SessionState`."""
@@ -111,18 +95,7 @@ class SegmentationSession:
         return self._run is not None
 
     def start(self, make_steps: StepsMaker) -> None:
-        """Start a run.
-
-        Parameters
-        ----------
-        make_steps : callable
-            Makes the generator of the run, in the thread of the run.
-
-        Raises
-        ------
-        BusyError
-            A run is under way.
-        """
+        """Start a run."""
         if self.is_busy:
             raise BusyError(words.BUSY)
         run = object()

@@ -66,20 +66,7 @@ def segmentation_steps(
     read_strokes: Callable[[], NDArray[Any]] | None = None,
     read_others: Callable[[], list[tuple[NDArray[Any], NDArray[Any] | None]]] | None = None,
 ) -> Steps:
-    """Read the images and make the generator of their run; slow, and loads torch.
-
-    Parameters
-    ----------
-    source : ImageSource
-        Which pixels of which layers.
-    params, options
-        What the run is told; previews are always made.
-    read_strokes : callable, optional
-        Returns the scribbles ``(y, x)`` or ``(z, y, x)``; where nothing is painted, the run is
-        one without.
-    read_others : callable, optional
-        Returns other planes to learn from, and what is painted on each.
-    """
+    """Read the images and make the generator of their run; slow, and loads torch."""
     from napari_diffseg.core.reading import Reference
     from napari_diffseg.core.segmentation import segment_steps
 
@@ -124,22 +111,7 @@ def correction_steps(
     params: SegmentationParams,
     options: RunOptions,
 ) -> Steps:
-    """Make the generator that lets a finished result follow new strokes.
-
-    Parameters
-    ----------
-    segmentation : Segmentation
-        Where it starts from.
-    strokes : ndarray of int, (y, x) or (z, y, x)
-        All of the scribbles on its pixels; where there are none any more, and none on other
-        planes that it was learned from, the result is that of the network by itself.
-    view : tuple of slice, optional
-        What of them the person sees; it is answered first.
-    params : SegmentationParams
-        Those of the result, or the same with another number of labels.
-    options : RunOptions
-        What the run is told.
-    """
+    """Make the generator that lets a finished result follow new strokes."""
     base = segmentation
     if base.params != params:
         base = replace(segmentation, params=params)
@@ -158,17 +130,7 @@ def _unpainted_steps(segmentation: Segmentation) -> Steps:
 def steps_maker(
     order: Order, base: Segmentation | None, strokes: NDArray[Any] | None
 ) -> StepsMaker:
-    """Return what makes the generator of a run.
-
-    Parameters
-    ----------
-    order : Order
-        What the run is told.
-    base : Segmentation or None
-        A result to follow from; None for a run from the start.
-    strokes : ndarray of int, (y, x) or (z, y, x), or None
-        The scribbles; where None, a run from the start reads those of the order.
-    """
+    """Return what makes the generator of a run."""
     if base is not None and strokes is not None:
         return partial(correction_steps, base, strokes, order.view, order.params, order.options)
     read = order.strokes.read if order.strokes is not None else None
@@ -190,15 +152,7 @@ def spare_one_core() -> int:
 
 @contextmanager
 def shielded_errors() -> Iterator[None]:
-    """Turn what a napari worker would swallow into errors that reach the window.
-
-    Raises
-    ------
-    OutOfMemoryError
-        For a MemoryError.
-    TrainingError
-        For a RuntimeError, and for a StopIteration, which would become one.
-    """
+    """Turn what a napari worker would swallow into errors that reach the window."""
     try:
         yield
     except MemoryError as error:
@@ -214,28 +168,7 @@ def shielded_errors() -> Iterator[None]:
 def relay_steps(
     make_steps: StepsMaker, control: RunControl, turn: Lock | None = None
 ) -> Generator[Iteration, None, Segmentation | None]:
-    """Run the steps to their end and pass on a few of them.
-
-    Parameters
-    ----------
-    make_steps : callable
-        Makes the generator of the run.
-    control : RunControl
-        Read after every iteration.
-    turn : Lock, optional
-        Held by the run that computes; others wait for it.
-
-    Yields
-    ------
-    Iteration
-        The facts, `STATUS_INTERVAL` apart at least, but a preview at once. It comes along
-        only once the window has shown the one before.
-
-    Returns
-    -------
-    Segmentation or None
-        None where the run was cancelled.
-    """
+    """Run the steps to their end and pass on a few of them."""
     with _taken(turn, control) as is_taken:
         if not is_taken:
             return None
@@ -294,17 +227,7 @@ def _finish_command() -> object:
 
 
 class ThreadedRun:
-    """A run in a napari worker; its listener is called in the thread of the window.
-
-    Parameters
-    ----------
-    make_steps : callable
-        Makes the generator of the run, in the worker's thread.
-    listener : RunListener
-        Told what happens.
-    turn : Lock, optional
-        Shared by the runs that must not compute beside each other.
-    """
+    """A run in a napari worker; its listener is called in the thread of the window."""
 
     def __init__(
         self, make_steps: StepsMaker, listener: RunListener, turn: Lock | None = None
@@ -361,11 +284,5 @@ class ThreadedRun:
 
 
 def launcher(turn: Lock) -> Launcher:
-    """Return what starts a run in its own thread, for a real session.
-
-    Parameters
-    ----------
-    turn : Lock
-        Held by the run that computes.
-    """
+    """Return what starts a run in its own thread, for a real session."""
     return partial(ThreadedRun, turn=turn)

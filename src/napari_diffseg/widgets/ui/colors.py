@@ -26,13 +26,7 @@ Colors = NDArray[np.floating]
 
 
 class Coloring:
-    """Which colour each label of one layer has.
-
-    Parameters
-    ----------
-    number : int
-        The most labels that there can be; each gets a colour of its own.
-    """
+    """Which colour each label of one layer has."""
 
     def __init__(self, number: int) -> None:
         self._palette = distinct_colors(number)
@@ -49,18 +43,7 @@ class Coloring:
         return with_colors(self._palette, colors)
 
     def fix(self, painted: Mapping[int, Colors]) -> bool:
-        """Give painted classes the colours of their strokes.
-
-        Parameters
-        ----------
-        painted : mapping of int to ndarray, (4,)
-            Colour of each class.
-
-        Returns
-        -------
-        bool
-            Whether a colour is another one now.
-        """
+        """Give painted classes the colours of their strokes."""
         before = np.asarray(self.colormap.colors)
         last = len(self._order) - 1
         self._painted = {one: color for one, color in painted.items() if 0 < one <= last}
@@ -74,11 +57,6 @@ class Coloring:
         """Colour new labels so that as many pixels as can be keep the colour they have.
 
         Painted classes have the colours of their strokes, whatever was shown.
-
-        Parameters
-        ----------
-        shown, labels : ndarray of int
-            Labels that were shown, and those that will be; of the same size.
         """
         n = len(self._order)
         if labels.size and int(labels.max()) >= n:

@@ -145,13 +145,7 @@ class ImageChooser(QWidget):
 
 
 class LabelsSlider(QWidget):
-    """A slider from few labels to many; it starts where the image itself says.
-
-    Parameters
-    ----------
-    tooltip : str
-        What the number does.
-    """
+    """A slider from few labels to many; it starts where the image itself says."""
 
     moved = Signal(int)
     """Emitted with the number when a person moves the slider; 0 at the end that means all."""
@@ -178,19 +172,7 @@ class LabelsSlider(QWidget):
         self.slider.valueChanged.connect(self._on_moved)
 
     def show_value(self, n_labels: int, most: int, *, found: int = 0, chooses: bool = True) -> None:
-        """Move the slider, without a signal.
-
-        Parameters
-        ----------
-        n_labels : int
-            What is asked for; 0 where that is left open.
-        most : int
-            Where the slider ends.
-        found : int
-            How many labels the result on show has; 0 where there is none.
-        chooses : bool
-            Whether 0 lets the image choose, else it means all that there are.
-        """
+        """Move the slider, without a signal."""
         self._all_at_end = not chooses
         with QSignalBlocker(self.slider):
             self.slider.setMaximum(max(most, self.FEWEST))

@@ -24,15 +24,7 @@ _WIDEST = 2**40
 
 
 class ParameterForm:
-    """A form for one of the parameter classes.
-
-    Parameters
-    ----------
-    described : type
-        `SegmentationParams` or `RunOptions`.
-    skip : collection of str
-        Fields that stand elsewhere in the dock; they keep their defaults here.
-    """
+    """A form for one of the parameter classes."""
 
     changed = Signal()
     """Emitted once after every change, by a person or by `write`."""

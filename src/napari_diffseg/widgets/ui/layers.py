@@ -38,17 +38,6 @@ class ResultLayer:
 
     It is made before the run begins, because a window stands still for a moment while
     napari builds the controls of a new layer; to change its data costs next to nothing.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        Gets the layer.
-    source : ImageSource
-        What is segmented.
-    n_clusters : int
-        The most labels that there can be; each gets a colour of its own.
-    scribbles : Labels, optional
-        The layer that is painted on: it stays above the result, and selected if it was.
     """
 
     def __init__(
@@ -199,25 +188,7 @@ class ResultLayer:
 def add_scribbles(
     viewer: napari.Viewer, source: ImageSource, n_clusters: int, brush: int
 ) -> Labels:
-    """Add an empty Labels layer that lies on the image, ready to be painted on.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        Gets the layer, which becomes the active one.
-    source : ImageSource
-        The image; of a stack every plane can be painted, unless it is too large: then those
-        of what is segmented now.
-    n_clusters : int
-        The most labels that a result has, for colours that are the same there.
-    brush : int
-        Width of the brush, in pixels of the image.
-
-    Raises
-    ------
-    InputError
-        What is segmented is too large to be painted on.
-    """
+    """Add an empty Labels layer that lies on the image, ready to be painted on."""
     canvas = source.canvas if math.prod(source.canvas.shape) <= MOST_PAINTED else source.placement
     if math.prod(canvas.shape) > MOST_PAINTED:
         raise InputError(
@@ -239,13 +210,7 @@ def add_scribbles(
 
 
 class UncertaintyLayer:
-    """The Image layer that shows where a result is unsure; it lies below the scribbles.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        Gets the layer with the first `show`.
-    """
+    """The Image layer that shows where a result is unsure; it lies below the scribbles."""
 
     def __init__(self, viewer: napari.Viewer) -> None:
         self._viewer = viewer

@@ -59,17 +59,7 @@ def count_in_words(number: int, noun: str) -> str:
 
 
 def planes_in_words(n_elsewhere: int | None, most: int, *, is_painted: bool) -> str:
-    """Return which strokes of a stack count, and where.
-
-    Parameters
-    ----------
-    n_elsewhere : int or None
-        Painted planes besides the one shown; None where that is not known.
-    most : int
-        So many of them are used at most.
-    is_painted : bool
-        Whether something is painted on the plane shown.
-    """
+    """Return which strokes of a stack count, and where."""
     if n_elsewhere is None:
         return "Strokes on all planes are learned from together."
     if not n_elsewhere:
