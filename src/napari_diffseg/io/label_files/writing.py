@@ -156,9 +156,7 @@ def write_labels(
         with written_whole(path, force=force) as file:
             _write_png(file, labels, pixel_size, text)
         return
-    said = _ome_metadata(axes, pixel_size, text) | _positions(
-        axes, labels.shape, pixel_size, placement
-    )
+    said = _ome_metadata(axes, labels.shape, pixel_size, placement, text)
     metadata = _with_uuid(said, sha256(labels.tobytes()).digest())
     # The same bytes as ever for what fits into a TIFF file of 32 bits.
     options = {"bigtiff": True} if labels.nbytes >= _MOST_TIFF_BYTES else {}
@@ -224,7 +222,7 @@ def write_label_stack(
     check_output(path, force=force)
     # The labels themselves are not yet known when their name is written.
     content = json.dumps([text, lengths, axes, kind.str]).encode()
-    said = _ome_metadata(axes, pixel_size, text) | _positions(axes, lengths, pixel_size, placement)
+    said = _ome_metadata(axes, lengths, pixel_size, placement, text)
     metadata = _with_uuid(said, sha256(content).digest())
     if t_step is not None and "T" in axes:
         metadata |= {"TimeIncrement": t_step, "TimeIncrementUnit": "s"}
@@ -282,7 +280,13 @@ def _check_fits_png(path: Path, labels: NDArray[np.unsignedinteger]) -> None:
         )
 
 
-def _ome_metadata(axes: str, pixel_size: PixelSize | None, text: str | None) -> dict[str, Any]:
+def _ome_metadata(
+    axes: str,
+    shape: Sequence[int],
+    pixel_size: PixelSize | None,
+    placement: Mapping[str, Placed] | None,
+    text: str | None,
+) -> dict[str, Any]:
     """Return what goes into the OME-XML."""
     metadata: dict[str, Any] = {"axes": axes, "Name": "labels"}
     if text is not None:
@@ -293,7 +297,7 @@ def _ome_metadata(axes: str, pixel_size: PixelSize | None, text: str | None) -> 
             metadata[f"PhysicalSize{axis}Unit"] = pixel_size.unit
         if pixel_size.z is not None and "Z" in axes:
             metadata |= {"PhysicalSizeZ": pixel_size.z, "PhysicalSizeZUnit": pixel_size.unit}
-    return metadata
+    return metadata | _positions(axes, shape, pixel_size, placement)
 
 
 def _positions(

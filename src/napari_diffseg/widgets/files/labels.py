@@ -221,7 +221,7 @@ def _place(
     noted: Mapping[str, Any],
 ) -> tuple[PixelSize | None, dict[str, Placed]]:
     """Return how large a pixel is, and where pixels lie along each axis."""
-    voxel, _ = read_voxel_size(letters, [float(one) for one in scale], units)
+    voxel, *_ = read_voxel_size(letters, [float(one) for one in scale], units)
     size = voxel.pixel_size()
     axes = [(letter, letters.index(letter)) for letter in "TZYX" if letter in letters]
     if size is None and noted.get("pixel_size"):

@@ -171,7 +171,7 @@ def _placed(info: ImageInfo, axes: str) -> dict[str, Any]:
 
 
 def _in_known_unit(placed: Placed) -> Placed:
-    """Return a place in a unit that napari knows: of length, seconds, or pixels where it has none."""
+    """Return a place in a unit that napari knows: a length, seconds, or pixels for others."""
     length, time = parse_unit(placed.unit), seconds(1, placed.unit)
     if length is not None:
         return placed._replace(unit=UNIT_NAMES[length])

@@ -29,6 +29,7 @@ from napari_diffseg.widgets.ui.controls import (
     titled_row,
     wrapped_text,
 )
+from napari_diffseg.widgets.ui.size_field import SizeField
 from napari_diffseg.widgets.ui.words import NO_BREAK
 
 _SHORT = {"Z": "Z planes", "T": "T time", "C": "C channels"}
@@ -47,8 +48,6 @@ class AxesForm(QWidget):
 
     letters_typed = Signal(str)
     """Emitted with what stands in the field, while a person types."""
-    z_step_typed = Signal(str)
-    """Emitted with what stands in the other field."""
     picked = Signal(str)
     """Emitted with the letters that a person has picked as the answer to the question."""
     extent_picked = Signal(object)
@@ -64,8 +63,7 @@ class AxesForm(QWidget):
         self.answers: dict[str, QPushButton] = {}
         self._answers_row = QWidget()
         self.letters = QLineEdit()
-        self.z_step = QLineEdit()
-        self._z_step_row = (QLabel("Z step"), self.z_step, QLabel("pixels"))
+        self.size = SizeField()
         self.reset_button = QPushButton("As guessed")
         self.panel = self._make_panel()
         self.extent = self._make_extent()
@@ -73,7 +71,6 @@ class AxesForm(QWidget):
         self._lay_out()
         self.edit_button.toggled.connect(self.panel.setVisible)
         self.letters.textEdited.connect(self.letters_typed.emit)
-        self.z_step.textEdited.connect(self.z_step_typed.emit)
         self.reset_button.clicked.connect(lambda: self.reset.emit())
         self.extent.activated.connect(
             lambda row: self.extent_picked.emit(self.extent.itemData(row))
@@ -84,7 +81,7 @@ class AxesForm(QWidget):
 
     def show_nothing(self) -> None:
         """Show that there is no image."""
-        for widget in (self.line, self.edit_button, self.panel, self.question):
+        for widget in (self.line, self.edit_button, self.panel, self.question, self.size):
             widget.setVisible(False)
         self._answers_row.setVisible(False)
         self._extent_row.setVisible(False)
@@ -98,10 +95,7 @@ class AxesForm(QWidget):
         self.question.setStyleSheet(AMBER)
         self.question.setVisible(not reading.is_certain)
         self._offer_answers(reading)
-        for widget in self._z_step_row:
-            widget.setVisible(reading.n_planes > 1)
-        step = reading.voxel.z_step
-        self.z_step.setPlaceholderText("1" if step is None else f"{step:.3g}")
+        self.size.setVisible(True)
 
     def show_wrong(self, reason: str) -> None:
         """Say what is wrong with the fields, or that nothing could be guessed."""
@@ -114,17 +108,15 @@ class AxesForm(QWidget):
         self.edit_button.setChecked(True)
         self.panel.setVisible(True)
 
-    def mark(self, *, letters: bool, z_step: bool) -> None:
-        """Colour the fields of which the text cannot be used."""
-        self.letters.setStyleSheet(WRONG if letters else "")
-        self.z_step.setStyleSheet(WRONG if z_step else "")
+    def mark_letters(self, is_wrong: bool) -> None:
+        """Colour the field, where its text cannot be used."""
+        self.letters.setStyleSheet(WRONG if is_wrong else "")
 
-    def write(self, letters: str, z_step: str, *, can_reset: bool) -> None:
-        """Write into the fields, unless a person is typing there what means the same."""
-        for field, text in ((self.letters, letters), (self.z_step, z_step)):
-            if field.text() != text:
-                with QSignalBlocker(field):
-                    field.setText(text)
+    def write(self, letters: str, *, can_reset: bool) -> None:
+        """Write into the field, unless a person is typing there what means the same."""
+        if self.letters.text() != letters:
+            with QSignalBlocker(self.letters):
+                self.letters.setText(letters)
         self.reset_button.setEnabled(can_reset)
 
     def show_extent(self, extent: Extent | None) -> None:
@@ -175,19 +167,11 @@ class AxesForm(QWidget):
             "One letter for each axis of the image, in the order of the sliders, then what is "
             "shown:\nT time, C channels, Z planes, Y rows, X columns."
         )
-        self.z_step.setFixedWidth(_FIELD_WIDTH)
-        self.z_step.setToolTip(
-            "How far apart neighbouring planes are, in pixels; it is read from the layer's scale.\n"
-            "For planes 2 µm apart and pixels of 0.5 µm, type 4."
-        )
         self.reset_button.setToolTip("Forget what was typed or picked here.")
         grid.addWidget(QLabel("Axes"), 0, 0)
         grid.addWidget(self.letters, 0, 1)
         grid.addWidget(wrapped_text(MUTED, "letters: T C Z Y X"), 0, 2)
-        for column, widget in enumerate(self._z_step_row):
-            grid.addWidget(widget, 1, column)
-        self._z_step_row[2].setStyleSheet(MUTED)
-        grid.addWidget(self.reset_button, 2, 1, 1, 2, Qt.AlignmentFlag.AlignLeft)
+        grid.addWidget(self.reset_button, 1, 1, 1, 2, Qt.AlignmentFlag.AlignLeft)
         grid.setColumnMinimumWidth(0, TITLE_WIDTH)
         grid.setColumnStretch(2, 1)
         return panel
@@ -215,6 +199,7 @@ class AxesForm(QWidget):
         layout.setSpacing(4)
         layout.addLayout(top)
         layout.addWidget(self.panel)
+        layout.addWidget(self.size)
         layout.addWidget(self.question)
         layout.addWidget(self._answers_row)
         layout.addWidget(self._extent_row)

@@ -10,7 +10,7 @@ from psygnal import Signal
 from napari_diffseg.errors import InputError
 from napari_diffseg.widgets.image.axes_reading import AxesEdit, AxesReading, Extent, read_axes
 from napari_diffseg.widgets.image.layer_facts import facts_of
-from napari_diffseg.widgets.image.voxel_size import FARTHEST
+from napari_diffseg.widgets.image.voxel_size import TypedSize
 from napari_diffseg.widgets.ui import words
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class _Said:
     """What a person said of one layer, as they typed it; None where nothing was said."""
 
     letters: str | None = None
-    z_step: str | None = None
+    size: TypedSize | None = None
     extent: Extent | None = None
 
 
@@ -42,7 +42,7 @@ class AxesSection:
         # Layers are compared by ==: napari hands out proxies of them.
         self._said: list[tuple[Image, _Said]] = []
         form.letters_typed.connect(lambda text: self._say(letters=text))
-        form.z_step_typed.connect(lambda text: self._say(z_step=text.strip() or None))
+        form.size.typed.connect(lambda size: self._say(size=size if size.says_something else None))
         form.picked.connect(self.pick)
         form.extent_picked.connect(self.choose_extent)
         form.reset.connect(self.reset)
@@ -62,9 +62,17 @@ class AxesSection:
             raise InputError(
                 "There is no image yet; open one with File ▸ Open, or File ▸ Open Sample."
             )
-        said = self._of_layer()
-        facts = replace(facts_of(self._layer), n_layers=n_layers)
-        return read_axes(facts, AxesEdit(said.letters, _z_step(said.z_step)))
+        return self.reading_of(self._layer, n_layers)
+
+    def letters(self) -> str:
+        """Return one letter for each of its axes, whatever size is typed; raises as `reading`."""
+        return self.reading().letters if self._layer is None else self._sizeless().letters
+
+    def reading_of(self, layer: Image, n_layers: int = 1) -> AxesReading:
+        """Return how the axes of any layer are read, with what was said of that."""
+        said = self._of(layer)
+        facts = replace(facts_of(layer), n_layers=n_layers)
+        return read_axes(facts, AxesEdit(said.letters, said.size))
 
     def extent(self, reading: AxesReading) -> Extent:
         """Return what a run takes of its stack."""
@@ -78,21 +86,29 @@ class AxesSection:
         if self._layer is None:
             form.show_nothing()
             return ""
+        reason = ""
+        try:
+            reading = self._sizeless(n_layers)
+        except InputError as error:
+            form.show_wrong(str(error))
+            form.mark_letters(True)
+            form.write(said.letters or "", can_reset=said != _Said())
+            return words.SAY_AXES
         try:
             reading = self.reading(n_layers)
         except InputError as error:
-            letters_fit = self._letters_fit()
-            form.show_wrong(str(error))
-            form.mark(letters=not letters_fit, z_step=letters_fit)
-            form.write(said.letters or "", said.z_step or "", can_reset=said != _Said())
-            return words.SAY_AXES
-        form.mark(letters=False, z_step=False)
+            reason = str(error)
+        form.mark_letters(False)
         has_choice = len(facts_of(self._layer).shape) > 2 or self._layer.rgb
         form.show_reading(reading, has_choice=has_choice)
         letters = reading.letters if said.letters is None else said.letters
-        form.write(letters, said.z_step or "", can_reset=said != _Said())
+        form.write(letters, can_reset=said != _Said())
+        form.size.show_size(
+            reading.voxel, reading.size_origin, said.size, has_planes=reading.n_planes > 1
+        )
+        form.size.show_wrong(reason)
         form.show_extent(self.extent(reading) if reading.n_planes > 1 else None)
-        return ""
+        return words.SAY_SIZE if reason else ""
 
     # --- what a person says -----------------------------------------------------------
 
@@ -139,9 +155,12 @@ class AxesSection:
         self.changed.emit()
 
     def _of_layer(self) -> _Said:
-        return next((said for one, said in self._said if one == self._layer), _Said())
+        return self._of(self._layer)
 
-    def _say(self, **what: str | Extent | None) -> None:
+    def _of(self, layer: object) -> _Said:
+        return next((said for one, said in self._said if one == layer), _Said())
+
+    def _say(self, **what: str | TypedSize | Extent | None) -> None:
         if self._layer is None:
             return
         said = replace(self._of_layer(), **what)
@@ -152,24 +171,7 @@ class AxesSection:
     def _forget(self, layer: object) -> None:
         self._said = [(one, said) for one, said in self._said if one != layer]
 
-    def _letters_fit(self) -> bool:
-        try:
-            read_axes(facts_of(self._layer), AxesEdit(self._of_layer().letters))
-        except InputError:
-            return False
-        return True
-
-
-def _z_step(text: str | None) -> float | None:
-    if text is None:
-        return None
-    try:
-        step = float(text.replace(",", "."))
-    except ValueError:
-        step = 0.0
-    if not 1 / FARTHEST <= step <= FARTHEST:
-        raise InputError(
-            f"The Z step is {text}, but must be a number of pixels from {1 / FARTHEST:g} to "
-            f"{FARTHEST:g}; type how many pixels lie between two planes."
-        )
-    return step
+    def _sizeless(self, n_layers: int = 1) -> AxesReading:
+        """Return how the axes of the layer are read, whatever is typed as the size of a pixel."""
+        facts = replace(facts_of(self._layer), n_layers=n_layers)
+        return read_axes(facts, AxesEdit(self._of_layer().letters))

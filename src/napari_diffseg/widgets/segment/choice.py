@@ -57,7 +57,7 @@ class Choice:
         first = face.images.chosen()
         self._axes.take(first)
         try:
-            letters = self._axes.reading().letters
+            letters = self._axes.letters()
         except InputError:
             first, letters = None, ""
         with QSignalBlocker(face.channels):

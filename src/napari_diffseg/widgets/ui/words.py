@@ -25,6 +25,7 @@ UNPAINTED_HERE = (
 SCRIBBLES_GONE = "The scribbles layer was removed; the result stays as it is."
 ONLY_HERE = "Of the scribbles, the strokes on this plane are used."
 SAY_AXES = "Say first how the axes of the image are read, at the top."
+SAY_SIZE = "Correct the pixel size first, at the top."
 ONLY_THIS_VOLUME = "Of the scribbles, the strokes of this time point are used, on all its planes."
 PAINT_IN_2D = (
     "Strokes are painted in the 2D view: switch to it with the button with the cube, below the "
