@@ -21,6 +21,7 @@ _HOMES = {
     "objects": "instances.stacks",
     "measure": "instances.stacks",
     "summary": "instances.table",
+    "export": "batch.export",
     "Segmentation": "core.result",
     "Model": "core.model.model",
     "Command": "core.published.training",
@@ -44,6 +45,7 @@ _HOMES = {
 __all__ = ["__version__", *_HOMES]
 
 if TYPE_CHECKING:
+    from napari_diffseg.batch.export import export
     from napari_diffseg.core.model.model import Model
     from napari_diffseg.core.published.training import Command, Iteration, StopReason
     from napari_diffseg.core.reading import Reference

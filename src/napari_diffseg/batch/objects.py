@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,14 @@ from napari_diffseg.instances.measuring import Columns, measure_frame
 from napari_diffseg.instances.params import ObjectParams
 from napari_diffseg.instances.stacks import Numbers, objects_of_frames
 from napari_diffseg.io.frames import FrameStack, open_frames
-from napari_diffseg.io.label_files.frames import check_frames, classes_in, write_label_frames
+from napari_diffseg.io.label_files.described import known_labels
+from napari_diffseg.io.label_files.frames import (
+    LabelFrames,
+    check_frames,
+    classes_in,
+    write_label_frames,
+)
+from napari_diffseg.io.label_files.layout import Described
 from napari_diffseg.io.label_files.provenance import read_provenance
 from napari_diffseg.io.sources import open_source
 
@@ -57,6 +65,29 @@ def open_label_frames(
             "or state its axes (--axes)."
         )
     return stack
+
+
+def labels_in(stack: FrameStack, size: PixelSize | None = None) -> LabelFrames:
+    """Return the labels of a file, with what it says of them and the size of a pixel."""
+    provenance = read_provenance(stack.path) or {}
+    known = known_labels(stack.path)
+    names, colors = classes_in(provenance) if known is None else (known.names, known.colors)
+    said: Described = {
+        "pixel_size": size or stack.pixel_size,
+        "t_step": stack.t_step,
+        "placement": stack.placement,
+        "names": names,
+        "colors": colors,
+        "provenance": provenance,
+    }
+    planes = partial(_planes_of, stack)
+    return LabelFrames(stack.labels_axes, stack.labels_shape, stack.dtype, planes, said)
+
+
+def _planes_of(stack: FrameStack) -> Iterator[NDArray[Any]]:
+    for i in range(stack.n_frames):
+        frame = read_planes(stack, i)
+        yield from frame.reshape(-1, *frame.shape[-2:])
 
 
 def read_planes(stack: FrameStack, i: int) -> NDArray[Any]:
@@ -242,6 +273,12 @@ class MeasureJob:
         return (
             ("red", "green", "blue") if image.rgb and self._n_channels == 3 else image.channel_names
         )
+
+
+def planes_of_objects(job: ObjectsJob) -> Iterator[NDArray[Any]]:
+    """Find objects, and yield them plane by plane."""
+    for frame in job.find():
+        yield from frame.reshape(-1, *frame.shape[-2:])
 
 
 def _frames_in_words(stack: FrameStack) -> str:

@@ -74,9 +74,6 @@ def _add_measure(commands: Commands) -> None:
     )
     measure.add_argument("objects", type=Path, metavar="OBJECTS", help="from 'objects'")
     measure.add_argument(
-        "--image", type=Path, metavar="IMAGE", help="what to measure the brightness in"
-    )
-    measure.add_argument(
         "--labels",
         type=Path,
         metavar="LABELS",
@@ -91,25 +88,8 @@ def _add_measure(commands: Commands) -> None:
         metavar="FILE",
         help="CSV file for count, mean and total area of each class and frame",
     )
-    measure.add_argument(
-        "--pixel-size",
-        type=pixel_size,
-        metavar="[Z,]Y,X",
-        help="size of a pixel with its unit, such as 0.3um or 2,0.3,0.3um (default: what OBJECTS "
-        "says, or IMAGE)",
-    )
-    measure.add_argument(
-        "--channel-names", metavar="A,B,…", help="names of IMAGE's channels (default: its own)"
-    )
-    measure.add_argument(
-        "--names",
-        type=class_names,
-        default={},
-        metavar="N=NAME,…",
-        help="names of the classes, such as 1=background,2=nucleus (default: those of LABELS)",
-    )
+    add_image(measure)
     add_axes(measure, "OBJECTS and LABELS", "TYX or ZYX")
-    measure.add_argument("--image-axes", metavar="LETTERS", help="the same of IMAGE")
     measure.add_argument("--planes", action="store_true", help="measure each plane by itself")
     add_force_and_quiet(measure, "overwrite TABLE and FILE")
     measure.set_defaults(command=_measure)
@@ -170,21 +150,52 @@ def _measure(args: argparse.Namespace) -> int:
 
 def _job(args: argparse.Namespace) -> MeasureJob:
     from napari_diffseg.batch.objects import MeasureJob, open_label_frames
-    from napari_diffseg.io.frames import open_frames
-    from napari_diffseg.io.sources import open_source
 
     objects = open_label_frames(args.objects, args.axes, planes=args.planes)
     image = labels = None
     if args.labels is not None:
         labels = open_label_frames(args.labels, args.axes, planes=args.planes, like=objects)
     if args.image is not None:
-        facts = open_source(args.image).facts
-        is_alike = facts.axes is None and facts.shape == objects.shape
-        axes = args.image_axes or (objects.axes if is_alike else None)
-        image = open_frames(args.image, axes, volumes=not args.planes)
+        image = open_image(args, objects)
     names = tuple(args.channel_names.split(",")) if args.channel_names else ()
     size = args.pixel_size or objects.pixel_size or (image.pixel_size if image else None)
     return MeasureJob(objects, image, labels, size, names, args.names)
+
+
+def open_image(args: argparse.Namespace, like: FrameStack) -> FrameStack:
+    """Open the image that labels belong to; one that names no axes has theirs, if they fit."""
+    from napari_diffseg.io.frames import open_frames
+    from napari_diffseg.io.sources import open_source
+
+    facts = open_source(args.image).facts
+    is_alike = facts.axes is None and facts.shape == like.shape
+    axes = args.image_axes or (like.axes if is_alike else None)
+    return open_frames(args.image, axes, volumes=not args.planes)
+
+
+def add_image(command: argparse.ArgumentParser) -> None:
+    """Add the options of what is measured in, and how large a pixel is."""
+    command.add_argument(
+        "--image", type=Path, metavar="IMAGE", help="what to measure the brightness in"
+    )
+    command.add_argument(
+        "--pixel-size",
+        type=pixel_size,
+        metavar="[Z,]Y,X",
+        help="size of a pixel with its unit, such as 0.3um or 2,0.3,0.3um (default: what the "
+        "labels say, or IMAGE)",
+    )
+    command.add_argument(
+        "--channel-names", metavar="A,B,…", help="names of IMAGE's channels (default: its own)"
+    )
+    command.add_argument("--image-axes", metavar="LETTERS", help="axes of IMAGE")
+    command.add_argument(
+        "--names",
+        type=class_names,
+        default={},
+        metavar="N=NAME,…",
+        help="names of the classes, such as 1=background,2=nucleus (default: those of the labels)",
+    )
 
 
 def _check_places(args: argparse.Namespace) -> None:

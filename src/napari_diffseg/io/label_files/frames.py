@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from math import prod
 from pathlib import Path
@@ -125,6 +126,61 @@ def write_label_frames(
         force=force,
         **told,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class LabelFrames:
+    """Labels of any number of planes, wherever they are, with all that is said of them.
+
+    Attributes
+    ----------
+    axes : str
+        T and Z where there are any, then ``YX``.
+    shape : tuple of int
+        Length of each axis.
+    dtype : dtype
+        Of whole numbers.
+    planes : callable
+        Returns an iterator over the planes ``(y, x)``, in C order; anew whenever it is called.
+    said : Described
+        Size, place, names, colours and provenance.
+    """
+
+    axes: str
+    shape: tuple[int, ...]
+    dtype: Any
+    planes: Callable[[], Iterator[NDArray[Any]]]
+    said: Described
+
+    def write(self, path: Path, *, force: bool = False) -> None:
+        """Write them; see `write_label_frames`."""
+        write_label_frames(
+            path,
+            self.planes(),
+            axes=self.axes,
+            shape=self.shape,
+            dtype=self.dtype,
+            force=force,
+            **self.said,
+        )
+
+    def classes(self) -> tuple[int, ...]:
+        """Return the labels that are there, but 0, ascending; goes through all planes."""
+        found: set[int] = set()
+        for plane in self.planes():
+            found.update(np.unique(plane).tolist())
+        return tuple(sorted(label for label in found if label > 0))
+
+    def mask(self, label: int) -> LabelFrames:
+        """Return where a label is: 1 there, 0 elsewhere."""
+        names = self.said.get("names") or {}
+        said: Described = {**self.said, "names": {1: names.get(label) or str(label)}, "colors": {}}
+        return replace(
+            self,
+            dtype=np.dtype(np.uint8),
+            planes=lambda: ((plane == label).astype(np.uint8) for plane in self.planes()),
+            said=said,
+        )
 
 
 def _with_classes(said: Described) -> dict[str, Any]:

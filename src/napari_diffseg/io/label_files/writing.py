@@ -177,38 +177,10 @@ def write_label_stack(
     provenance: Mapping[str, Any] | None = None,
     force: bool = False,
 ) -> None:
-    """Write the labels of many planes to an OME-TIFF file, one after the other.
+    """Write planes, in C order over the axes before YX, to an OME-TIFF file; one is held.
 
-    Not more than a plane is held in memory. The file is written whole or not at all, as by
-    `write_labels`; its bytes depend on nothing but what is given here.
-
-    Parameters
-    ----------
-    path : path-like
-        Its ending is one of those for OME-TIFF in `SUFFIXES`.
-    frames : iterable of array_like of unsigned int, each (y, x)
-        In C order over the axes before Y and X.
-    shape : sequence of int
-        Of all labels.
-    axes : str
-        One letter for each axis: T and Z where there are frames, then ``YX``.
-    dtype : dtype
-        Unsigned; all labels fit into it.
-    pixel_size : PixelSize, optional
-        As for `write_labels`.
-    t_step : float, optional
-        Distance of frames in seconds.
-    placement, provenance
-        As for `write_labels`.
-    force : bool
-        Whether a file that is there may be replaced.
-
-    Raises
-    ------
-    OutputError
-        As for `check_output`; the disk is full; or the ending is that of a PNG file.
-    InputError
-        The frames are not as many as `shape` says, or not of that shape and type.
+    The file is written whole or not at all, as by `write_labels`; its bytes depend on nothing but
+    what is given here. `t_step` is in seconds.
     """
     path, lengths, kind = Path(path), tuple(int(n) for n in shape), np.dtype(dtype)
     if len(axes) != len(lengths) or axes[-2:] != "YX" or min(lengths) < 1 or kind.kind != "u":

@@ -7,9 +7,8 @@ noted in its metadata.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from napari_diffseg.errors import DiffSegError, InputError
 from napari_diffseg.image.info import Placed
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.image.units import seconds
-from napari_diffseg.io.label_files.frames import classes_in, write_label_frames
+from napari_diffseg.io.label_files.frames import LabelFrames, classes_in
 from napari_diffseg.io.label_files.layout import Described
 from napari_diffseg.widgets.image.axes_reading import LayerFacts, read_axes
 from napari_diffseg.widgets.image.voxel_size import read_voxel_size
@@ -34,92 +33,12 @@ _MOST_COLORS = 256
 
 _CHANNEL = ("c", "channel", "channels", "ch")
 
-Take = Callable[[NDArray[Any]], NDArray[Any]]
 
-
-@dataclass(frozen=True, eq=False)
-class LayerLabels:
-    """The labels of a layer.
-
-    Attributes
-    ----------
-    name : str
-        Of the layer.
-    array : array-like
-        Its data, in the order of its axes.
-    letters : str
-        One letter of T C Z Y X for each axis; C of one entry only.
-    said : Described
-        Size, place, names, colours and provenance.
-    notes : tuple of str
-        What a person should know before these are saved.
-    """
-
-    name: str
-    array: Any
-    letters: str
-    said: Described
-    notes: tuple[str, ...] = ()
-
-    @property
-    def axes(self) -> str:
-        """The axes of what is written."""
-        return "".join(letter for letter in "TZYX" if letter in self.letters)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of what is written."""
-        return tuple(int(self.array.shape[self.letters.index(one)]) for one in self.axes)
-
-    def planes(self) -> Iterator[NDArray[Any]]:
-        """Read the labels plane by plane, each ``(y, x)``."""
-        leading = self.axes[:-2]
-        is_turned = self.letters.index("X") < self.letters.index("Y")
-        for place in np.ndindex(self.shape[:-2]):
-            where: dict[str, int | slice] = dict(zip(leading, place, strict=True))
-            index = tuple(where.get(one, slice(None) if one in "YX" else 0) for one in self.letters)
-            plane = np.asarray(self.array[index])
-            yield plane.T if is_turned else plane
-
-    def write(
-        self,
-        path: Path,
-        *,
-        take: Take | None = None,
-        force: bool = False,
-        **more: Any,
-    ) -> None:
-        """Write them; the ending of the path tells the format.
-
-        Parameters
-        ----------
-        path : Path
-        take : callable, optional
-            What of each plane is written, such as one label alone.
-        force : bool
-            Whether a file that is there may be replaced.
-        **more
-            Said in place of what is in `said`.
-        """
-        planes = self.planes()
-        write_label_frames(
-            path,
-            planes if take is None else map(take, planes),
-            axes=self.axes,
-            shape=self.shape,
-            dtype=self.array.dtype if take is None else np.uint8,
-            force=force,
-            **{**self.said, **more},
-        )
-
-
-def labels_of(data: Any, attributes: Mapping[str, Any]) -> LayerLabels:
+def labels_of(data: Any, attributes: Mapping[str, Any]) -> tuple[LabelFrames, tuple[str, ...]]:
     """Describe a Labels layer, given as napari gives layers to writers.
 
-    Raises
-    ------
-    InputError
-        It has an axis of channels, or more axes than files of labels have.
+    Returned are its labels, of which nothing is read before it is asked for, and what a person
+    should know before they are saved. Raises `InputError` of an axis of channels.
     """
     array = data[0] if attributes.get("multiscale") else data
     provenance = dict(attributes.get("metadata", {}).get(NOTED, {}))
@@ -146,13 +65,28 @@ def labels_of(data: Any, attributes: Mapping[str, Any]) -> LayerLabels:
         "colors": _colors(array, attributes.get("colormap"), names),
         "provenance": provenance,
     }
-    return LayerLabels(name, array, letters, said, notes)
+    axes = "".join(letter for letter in "TZYX" if letter in letters)
+    shape = tuple(int(array.shape[letters.index(one)]) for one in axes)
+    planes = partial(_planes, array, letters, axes[:-2], shape[:-2])
+    return LabelFrames(axes, shape, array.dtype, planes, said), notes
 
 
-def labels_of_layer(layer: Any) -> LayerLabels:
+def labels_of_layer(layer: Any) -> tuple[LabelFrames, tuple[str, ...]]:
     """Describe a Labels layer."""
     data, attributes, _ = layer.as_layer_data_tuple()
     return labels_of(data, attributes)
+
+
+def _planes(
+    array: Any, letters: str, leading: str, lengths: tuple[int, ...]
+) -> Iterator[NDArray[Any]]:
+    """Read labels plane by plane, each ``(y, x)``."""
+    is_turned = letters.index("X") < letters.index("Y")
+    for place in np.ndindex(lengths):
+        where: dict[str, int | slice] = dict(zip(leading, place, strict=True))
+        index = tuple(where.get(one, slice(None) if one in "YX" else 0) for one in letters)
+        plane = np.asarray(array[index])
+        yield plane.T if is_turned else plane
 
 
 def _letters(

@@ -30,8 +30,8 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     DiffSegError
         It cannot be written there, or cannot be kept in such a file.
     """
-    labels = labels_of(data, attributes)
+    labels, notes = labels_of(data, attributes)
     labels.write(Path(path), force=True)
-    for note in labels.notes:
+    for note in notes:
         show_info(note)
     return [path]
