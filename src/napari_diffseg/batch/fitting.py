@@ -11,7 +11,7 @@ from napari_diffseg.image.axes import resolve_axes
 
 if TYPE_CHECKING:
     from napari_diffseg.core.model.model import Model
-    from napari_diffseg.io.facts import Spacing
+    from napari_diffseg.image.info import Spacing
     from napari_diffseg.io.frames import FrameStack
 
 _ALIKE = 0.05  # distances of planes that differ by a smaller share are the same

@@ -19,10 +19,10 @@ from PIL import Image, PngImagePlugin
 
 from napari_diffseg.errors import InputError, OutputError
 from napari_diffseg.files import check_place, check_replaceable, placed_whole, written_whole
-from napari_diffseg.io.facts import Placed
+from napari_diffseg.image.info import Placed
+from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.io.label_files.label_store import Described, LabelStore
 from napari_diffseg.io.label_files.provenance import PROVENANCE_KEY
-from napari_diffseg.io.pixel_size import PixelSize
 
 ZARR = (".ome.zarr", ".zarr")
 SUFFIXES = (".ome.tif", ".ome.tiff", ".tif", ".tiff", *ZARR, ".png")
