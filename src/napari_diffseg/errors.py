@@ -7,9 +7,28 @@ none of these may be one.
 
 from __future__ import annotations
 
+from enum import Enum
+
+
+class Remedy(Enum):
+    """A way out that a sentence names; each door adds where it is found there."""
+
+    OVERWRITE = "overwrite"
+    RESUME = "resume"
+
 
 class DiffSegError(Exception):
-    """Anything that this package raises on purpose; the message is one sentence."""
+    """Anything that this package raises on purpose; the message is one sentence.
+
+    Attributes
+    ----------
+    remedies : tuple of Remedy
+        What the sentence tells a person to do, for which a door has a switch or a button.
+    """
+
+    def __init__(self, message: str = "", *remedies: Remedy) -> None:
+        super().__init__(message)
+        self.remedies = remedies
 
 
 class InputError(DiffSegError):

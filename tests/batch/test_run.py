@@ -161,9 +161,9 @@ def test_progress_counts_frames_and_has_their_facts(
     assert steps[0].frame is None
     assert [step.name for step in steps[1:]] == [f"frame {t} of movie.ome.tif" for t in range(6)]
     for step in steps[1:]:
-        assert sum(step.areas.values()) == 64 * 64
-        assert 0 < step.confidence <= 1
-        assert step.failed is None
+        assert sum(step.facts.areas.values()) == 64 * 64
+        assert 0 < step.facts.confidence <= 1
+        assert step.facts.failed is None
     assert [step.seconds for step in steps] == sorted(step.seconds for step in steps)
 
 
@@ -439,7 +439,7 @@ def test_an_earlier_run_is_neither_finished_nor_thrown_away_unasked(
     steps = apply_stack(model, movie, output, workers=1)
     next(steps), next(steps)
     steps.close()
-    with pytest.raises(OutputError, match=r"finish it \(--resume\), or begin\s+anew \(--force\)"):
+    with pytest.raises(OutputError, match="finish it, or begin anew"):
         apply(model, movie, output)
     fresh = apply_stack(model, movie, output, workers=1, force=True)
     assert next(fresh).done == 0

@@ -14,9 +14,9 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QPoint, Qt, QTimer
 from qtpy.QtWidgets import QApplication, QFileDialog
 
+from napari_diffseg.batch import sinks
 from napari_diffseg.params import ApplyParams
 from napari_diffseg.widgets.batch import apply_words
-from napari_diffseg.widgets.batch import output as apply_output
 from napari_diffseg.widgets.batch.form import Scope
 
 pytestmark = pytest.mark.gui
@@ -197,7 +197,7 @@ def test_a_single_image(viewer, image, dock, model, wait_for):
 
 
 def test_what_does_not_fit_in_memory_goes_to_disk(ready, viewer, stack, monkeypatch, wait_for):
-    monkeypatch.setattr(apply_output, "MOST_IN_MEMORY", 100)
+    monkeypatch.setattr(sinks, "MOST_IN_MEMORY", 100)
     ready.apply_form.apply_button.click()
     wait_for(lambda: is_at_rest(ready))
     (layer,) = labels_in(viewer)

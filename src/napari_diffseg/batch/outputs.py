@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_diffseg._version import __version__
-from napari_diffseg.batch.journal import Journal, cannot_write, check_replaceable
+from napari_diffseg.batch.journal import Journal
 from napari_diffseg.batch.plan import Plan, Target
-from napari_diffseg.errors import OutputError
+from napari_diffseg.errors import OutputError, Remedy
+from napari_diffseg.files import cannot_write, check_replaceable
 from napari_diffseg.io.kinds import name_of
 from napari_diffseg.params import ApplyParams
 
@@ -47,11 +48,6 @@ def finish(target: Target, journal: Journal, model: Model, params: ApplyParams) 
     """Make an output of its store, and move it to its place.
 
     Can be called again after it was cut short anywhere.
-
-    Raises
-    ------
-    OutputError
-        The disk is full; or something was put in the output's place in the meantime.
     """
     from napari_diffseg.io.label_files.label_store import LabelStore
 
@@ -98,33 +94,22 @@ def _write_file(
     target: Target, store: Path, result: Path, model: Model, params: ApplyParams
 ) -> None:
     from napari_diffseg.io.label_files.label_store import LabelStore
-    from napari_diffseg.io.label_files.writing import write_label_stack, write_labels
+    from napari_diffseg.io.label_files.writing import write_label_frames
 
-    labels = LabelStore.open(store)
-    provenance = _provenance(target, model, params)
     # The writers tell the format by the ending.
     part = result.with_name(f"{target.number}.part{target.output.suffix.lower()}")
-    if target.kind == "png":
-        write_labels(
-            part,
-            labels.read(0),
-            pixel_size=target.pixel_size,
-            provenance=provenance,
-            force=True,
-        )
-    else:
-        write_label_stack(
-            part,
-            labels.planes(),
-            shape=target.shape,
-            axes=target.axes,
-            dtype=model.label_dtype,
-            pixel_size=target.pixel_size,
-            t_step=target.t_step,
-            placement=target.placement,
-            provenance=provenance,
-            force=True,
-        )
+    write_label_frames(
+        part,
+        LabelStore.open(store).planes(),
+        shape=target.shape,
+        axes=target.axes,
+        dtype=model.label_dtype,
+        pixel_size=target.pixel_size,
+        t_step=target.t_step,
+        placement=target.placement,
+        provenance=_provenance(target, model, params),
+        force=True,
+    )
     part.replace(result)
 
 
@@ -143,10 +128,11 @@ def _check_place(output: Path, *, force: bool) -> None:
         return
     if not force:
         raise OutputError(
-            f"{output} was put there by another program in the meantime; move it, and run again "
-            "with --resume."
+            f"{output} was put there by another program in the meantime; move it, and run again.",
+            Remedy.RESUME,
         )
-    check_replaceable(output)
+    if output.is_dir():
+        check_replaceable(output, force=True)
 
 
 def _move(result: Path, output: Path, journal: Journal) -> None:

@@ -47,40 +47,10 @@ def make_plan(
     level: int = 0,
     series: int = 0,
 ) -> Plan:
-    """Find out what is to be done; reads what the files say of themselves, no pixels.
+    """Find out what is to be done, as `run.apply_stack` is told it; reads no pixels.
 
-    Parameters
-    ----------
-    model : Model
-        Known again by what it is saved as.
-    inputs : path-like or sequence of path-like
-        Files, or folders of files.
-    output : path-like
-        Ends with one of `ZARR`, `TIFF` or `PNG`: one result; several inputs are then the
-        frames of one series. Else a folder: each input has an output of the same name. All
-        fields of a plate are inputs, and their outputs a plate: the one that is named, or one in
-        the folder.
-    frames : slice or range, optional
-        Which frames, along the first of the axes T and Z (of volumes, along T); all where
-        None.
-    params : ApplyParams, optional
-        How the model is applied.
-    axes : str, optional
-        One letter per axis of the inputs; what the files say, else a guess, where None.
-    level : int
-        Which resolution of the inputs; 0 is the full one.
-    series : int
-        Which image of inputs that hold several; 0 is the first.
-
-    Raises
-    ------
-    InputError
-        There is no input, it cannot be read, has other channels than the model, or no
-        planes where that is of volumes, or has no such frames or resolution. In a folder,
-        only if this holds for all files.
-    OutputError
-        The output has an ending that cannot be written, is one of the inputs, holds one or
-        lies within one, or two inputs would have the same name in it.
+    Raises `InputError` where there is nothing that can be segmented (in a folder, only if this
+    holds for all files), and `OutputError` where the labels cannot go where they are to.
     """
     output = followed(Path(output).absolute())
     sources = _sources(inputs)

@@ -7,18 +7,19 @@ dock gives it to a worker, and whoever closes it keeps the frames that are done.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
-from contextlib import closing
-from dataclasses import dataclass, field, replace
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_diffseg.batch import outputs
-from napari_diffseg.batch.journal import FrameFacts, open_journal, sweep, unfinished
+from napari_diffseg.batch.facts import Progress, brightness_notes
+from napari_diffseg.batch.journal import open_journal, sweep, unfinished
 from napari_diffseg.batch.ledger import Ledger
-from napari_diffseg.batch.plan import Plan, Unit
+from napari_diffseg.batch.plan import Plan
 from napari_diffseg.batch.planning import Paths, make_plan
 from napari_diffseg.batch.schedulers import (
     PROCESSES,
@@ -29,7 +30,7 @@ from napari_diffseg.batch.schedulers import (
 )
 from napari_diffseg.batch.table import FrameRecord, check_table, write_table
 from napari_diffseg.batch.work import Job, apply_unit, keep_model
-from napari_diffseg.errors import ParameterError
+from napari_diffseg.errors import OutputError, ParameterError, Remedy
 from napari_diffseg.params import ApplyParams, RunOptions
 
 if TYPE_CHECKING:
@@ -37,57 +38,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class StackProgress:
-    """What a run says after each frame (of volumes: each window); the first time before any.
-
-    Attributes
-    ----------
-    done, total : int
-        Frames that are done, those of an earlier run among them, and in all.
-    units_done, units : int
-        The same of units of work: these are the frames, but of volumes their windows.
-    name : str
-        The frame in words, e.g. ``"frame 7 of cells.tif"``; ``""`` the first time.
-    frame : int or None
-        Its number in the plan; None the first time, and where more of it is to come.
-    seconds : float
-        Since this run began.
-    areas : dict of int to int
-        Label → pixels of this frame; empty where more of it is to come.
-    confidence : float
-        Mean margin between the two best answers, 0 … 1.
-    failed : str or None
-        Why this frame has no labels.
-    """
-
-    done: int
-    total: int
-    units_done: int
-    units: int
-    name: str = ""
-    frame: int | None = None
-    seconds: float = 0.0
-    areas: dict[int, int] = field(default_factory=dict)
-    confidence: float = 0.0
-    failed: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class StackReport:
-    """What a run has done.
+    """What a run has done: frames with labels, those without and why, what is known of each.
 
-    Attributes
-    ----------
-    done : int
-        Frames that have labels.
-    failed : tuple of (str, str)
-        Frames, or files, that have none, and why.
-    output : Path
-        File or folder that was written.
-    frames : tuple of FrameRecord
-        What is known of each frame, in order.
-    notes : tuple of str
-        Sentences that the person should read.
+    The notes are sentences that the person should read.
     """
 
     done: int
@@ -113,7 +67,7 @@ def apply_stack(
     level: int = 0,
     series: int = 0,
     table: str | PathLike[str] | None = None,
-) -> Generator[StackProgress, None, StackReport]:
+) -> Generator[Progress, None, StackReport]:
     """Apply a model to many frames; the output is whole at the end, or not there.
 
     Closed or killed at any moment, the run can be finished later with `resume`; the output
@@ -146,17 +100,15 @@ def apply_stack(
         Begin anew where an earlier run was cut short, and replace outputs that are there.
     axes : str, optional
         One letter per axis of the inputs; what the files say, else a guess, where None.
-    level : int
-        Which resolution of the inputs; 0 is the full one.
-    series : int
-        Which image of inputs that hold several; 0 is the first.
+    level, series : int
+        Which resolution of the inputs, and which image; 0 is the full one, the first.
     table : path-like, optional
         CSV file for the areas of each frame; one that is there is replaced with `force`, and
         with `resume`, because it may be of the earlier run. Never one of the images.
 
     Yields
     ------
-    StackProgress
+    Progress
         At the beginning, and after each frame, of volumes after each window.
 
     Returns
@@ -192,9 +144,9 @@ def apply_stack(
     table = None if table is None else Path(table)
     if table is not None:
         check_table(table, plan.places, force=force or resume)
-    with open_journal(plan, resume=resume, force=force) as journal:
+    with open_journal(plan, resume=resume, force=force) as journal, _frames_kept():
         ledger = Ledger.read(plan, journal, model, params)
-        yield _progress(ledger)
+        yield ledger.progress()
         n_workers = max(1, min(n_workers, plan.n_units - len(ledger.done)))
         # Not what a machine happens to have: sums over other threads may round otherwise.
         options = replace(options, threads=options.threads or 1)
@@ -204,7 +156,7 @@ def apply_stack(
         with closing(results):
             for outcome in results:
                 facts = ledger.enter(outcome.unit, outcome.facts)
-                yield _progress(ledger, outcome.unit, facts, time.monotonic() - began)
+                yield ledger.progress(time.monotonic() - began, outcome.unit, facts)
         report = _report(ledger)
         if table is not None:
             names, volumes = model.facts.class_names, model.n_spatial == 3
@@ -214,22 +166,16 @@ def apply_stack(
     return report
 
 
-def _progress(
-    ledger: Ledger,
-    unit: Unit | None = None,
-    facts: FrameFacts | None = None,
-    seconds: float = 0.0,
-) -> StackProgress:
-    """Return what is to be said of a unit, and of its frame where all of that is done."""
-    plan = ledger.plan
-    counts = (ledger.n_frames_done, plan.n_frames, len(ledger.done), plan.n_units)
-    if unit is None:
-        return StackProgress(*counts)
-    name = plan.targets[unit.target].name(unit.position)
-    if facts is None:
-        return StackProgress(*counts, name, None, seconds)
-    values = facts.areas, facts.confidence, facts.failed
-    return StackProgress(*counts, name, ledger.frame_number(unit), seconds, *values)
+@contextmanager
+def _frames_kept() -> Iterator[None]:
+    """Add to what cannot be written that the frames that are done are kept."""
+    try:
+        yield
+    except OutputError as error:
+        if error.remedies:
+            raise
+        sentence = f"{str(error)[:-1]}; frames that are done are kept: run again."
+        raise OutputError(sentence, Remedy.RESUME) from error
 
 
 def _report(ledger: Ledger) -> StackReport:
@@ -238,6 +184,9 @@ def _report(ledger: Ledger) -> StackReport:
     records, failed = ledger.records()
     n_done = sum(record.facts.failed is None for record in records)
     notes = dict.fromkeys(note for target in plan.targets for note in target.notes)
+    names = (one.name(at) for one in plan.targets for at in range(len(one.frames)))
+    kinds = (record.facts.brightness for record in records)
+    notes |= dict.fromkeys(brightness_notes(list(zip(names, kinds, strict=True))))
     return StackReport(n_done, tuple(failed), plan.output, tuple(records), tuple(notes))
 
 

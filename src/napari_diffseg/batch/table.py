@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_diffseg.batch.journal import FrameFacts
+from napari_diffseg.batch.facts import FrameFacts
 from napari_diffseg.errors import OutputError
 from napari_diffseg.files import check_place
 from napari_diffseg.image.pixel_size import PixelSize
@@ -25,18 +25,7 @@ VOLUME_COLUMNS = (*COLUMNS[:4], "volume_vx", "volume_um3", COLUMNS[-1])
 
 @dataclass(frozen=True, slots=True)
 class FrameRecord:
-    """A frame that was done.
-
-    Attributes
-    ----------
-    file : str
-        Name of the file that it comes from.
-    frame : int
-        Which frame of it, from 0.
-    facts : FrameFacts
-        Areas and confidence, or why it failed.
-    pixel_size : PixelSize or None
-    """
+    """A frame that was done: the name of its file, which frame of it, and what is known."""
 
     file: str
     frame: int
@@ -45,21 +34,7 @@ class FrameRecord:
 
 
 def check_table(path: Path, taken: Set[Path], *, force: bool) -> None:
-    """Find out before a run whether a table can be written.
-
-    Parameters
-    ----------
-    path : Path
-    taken : set of Path
-        What it must not replace: the images and the labels.
-    force : bool
-        Whether another file that is there may be replaced.
-
-    Raises
-    ------
-    OutputError
-        It cannot be written there.
-    """
+    """Refuse, before a run, a table that would replace an image or labels, or cannot be written."""
     if path.resolve() in taken:
         raise OutputError(
             f"{path} is an image or the labels themselves; choose another name for the table."
@@ -77,17 +52,8 @@ def write_table(
 ) -> None:
     """Write the table as CSV; a file that is there is replaced.
 
-    Parameters
-    ----------
-    path : Path
-    records : iterable of FrameRecord
-        Those that failed are left out.
-    names : mapping of int to str
-        Names of the classes that have one.
-    labels : iterable of int
-        Labels that a frame can have; one that it has not got a row too, with an area of 0.
-    volumes : bool
-        Whether frames are volumes.
+    Frames that failed are left out; a label that a frame has not got has a row too, with an area
+    of 0.
     """
     labels = sorted(labels)
     done = [record for record in records if record.facts.failed is None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from os import PathLike
@@ -35,6 +35,7 @@ from napari_diffseg.image.axes import ImageAxes, channels_first, resolve_axes
 from napari_diffseg.image.channels import Channel
 from napari_diffseg.image.intensity import (
     IntensityRange,
+    brightness_beside,
     check_known_range,
     finite_mask,
     measure_range,
@@ -263,7 +264,7 @@ class Model:
         params: ApplyParams | None = None,
         options: RunOptions | None = None,
         windows: Iterable[Window] | None = None,
-    ) -> Iterator[AppliedWindow]:
+    ) -> Generator[AppliedWindow, None, None]:
         """Do what `apply` does, window by window, so that the memory is bounded.
 
         Only a window and what is around it is read at a time; but with the intensities of
@@ -288,6 +289,7 @@ class Model:
         self._check_kind(image_axes)
         with readable_torch_errors(), thread_limit(options.threads):
             device = choose_device(options.device)
+            brightness = self._brightness(image, image_axes, params)
             model = self._fitted(image, image_axes, params, device)
             if model.network is not None and device.type != "cpu":
                 model = replace(model, network=copy.deepcopy(model.network).to(device))
@@ -298,7 +300,7 @@ class Model:
                 labelled = model._label(plane, inside(window, around), device)
             values, counts = np.unique(labelled.labels, return_counts=True)
             areas = dict(zip(values.tolist(), counts.tolist(), strict=True))
-            yield AppliedWindow(window, labelled.labels, areas, labelled.confidence)
+            yield AppliedWindow(window, labelled.labels, areas, labelled.confidence, brightness)
 
     # --- files ------------------------------------------------------------------------
 
@@ -384,17 +386,24 @@ class Model:
                 "give it an image of the same kind, or state its axes (such as YXC or CYX)."
             )
 
+    def _brightness(self, image: Any, axes: ImageAxes, params: ApplyParams) -> str:
+        """Refuse intensities that say nothing; of others say whether they are far from known."""
+        if params.intensities != "trained":
+            return ""
+        shape = axes.spatial_shape
+        size = tuple(map(min, shape, _LOOKED_AT[self.n_spatial]))
+        middle = window_around([length // 2 for length in shape], size, shape)
+        some = channels_first(image, axes, middle, self._picked)
+        check_known_range(some, self.ranges, self.facts.dtype, self.fill)
+        if self.params.intensity != "percentile":
+            return ""
+        return brightness_beside(some, self.ranges, self.channels, self.fill)
+
     def _fitted(
         self, image: Any, axes: ImageAxes, params: ApplyParams, device: torch.device
     ) -> Model:
         """Return the model with the intensities of the frame, or adapted to it, as asked."""
         model = self
-        if params.intensities == "trained":
-            shape = axes.spatial_shape
-            size = tuple(map(min, shape, _LOOKED_AT[self.n_spatial]))
-            middle = window_around([length // 2 for length in shape], size, shape)
-            some = channels_first(image, axes, middle, self._picked)
-            check_known_range(some, self.ranges, self.facts.dtype, self.fill)
         if params.intensities == "frame":
             raw = channels_first(image, axes, channels=self._picked)
             valid = finite_mask(raw, self.fill)

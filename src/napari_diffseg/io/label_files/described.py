@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.io.kinds import DAMAGE, is_zarr
+from napari_diffseg.files import is_zarr
+from napari_diffseg.io.kinds import DAMAGE
 from napari_diffseg.io.label_files.frames import classes_in
-from napari_diffseg.io.label_files.layout import LABELS
-from napari_diffseg.io.label_files.provenance import read_provenance
+from napari_diffseg.io.label_files.provenance import LABELS, read_provenance
 from napari_diffseg.io.ngff.metadata import ome_attributes
 
 PROGRAM = "napari-diffseg"

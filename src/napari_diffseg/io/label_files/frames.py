@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from math import prod
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_diffseg._version import __version__
 from napari_diffseg.errors import InputError, OutputError
-from napari_diffseg.io.label_files.layout import Described
-from napari_diffseg.io.label_files.writing import (
-    ZARR,
-    check_output,
-    write_label_stack,
-    write_labels,
-)
+from napari_diffseg.io.label_files.label_store import Described
+from napari_diffseg.io.label_files.writing import check_output, write_label_frames
 
 NAMES, COLORS = "class_names", "class_colors"
 """Where the provenance has the names and colours of labels: a mapping of the number as text."""
@@ -63,71 +57,6 @@ def check_frames(path: Path, shape: Sequence[int], *, force: bool) -> None:
         )
 
 
-def write_label_frames(
-    path: Path,
-    frames: Iterable[ArrayLike],
-    *,
-    axes: str,
-    shape: Sequence[int],
-    dtype: Any,
-    force: bool = False,
-    **said: Unpack[Described],
-) -> None:
-    """Write labels frame by frame; the file is there whole or not at all.
-
-    Parameters
-    ----------
-    path : Path
-        Its ending tells the format.
-    frames : iterable of array_like of int, each (y, x) or, of `volumes`, (z, y, x)
-        In C order over the axes before these.
-    axes : str
-        T and Z where there are any, then ``YX``.
-    shape : sequence of int
-        Of all labels.
-    dtype : dtype
-        Any of whole numbers; what is written is unsigned.
-    force : bool
-        Whether a file that is there may be replaced.
-    **said
-        As for `LabelStore.create`. Names and colours stand in the provenance too, where TIFF and
-        PNG have room for them.
-
-    Raises
-    ------
-    DiffSegError
-        As of `check_frames`; the disk is full; labels are negative or too large.
-    """
-    kind = label_dtype(dtype)
-    check_frames(path, shape, force=force)
-    said["provenance"] = _with_classes(said)
-    labels = (_fitting(frame, kind) for frame in frames)
-    if path.name.lower().endswith(ZARR):
-        from napari_diffseg.io.label_files.label_store import LabelStore
-        from napari_diffseg.io.label_files.zarr import placed_whole, write_frame
-
-        with placed_whole(path, force=force) as part:
-            store = LabelStore.create(part, axes=axes, shape=shape, dtype=kind, **said)
-            for i, numbers in enumerate(labels):
-                write_frame(store, i, numbers.reshape(store.frame_shape))
-        return
-    told: dict[str, Any] = {key: said.get(key) for key in ("pixel_size", "placement", "provenance")}
-    if path.suffix.lower() == ".png":
-        [plane] = islice(labels, 1)
-        write_labels(path, plane.reshape(tuple(shape[-2:])), force=force, **told)
-        return
-    write_label_stack(
-        path,
-        _planes(labels),
-        shape=shape,
-        axes=axes,
-        dtype=kind,
-        t_step=said.get("t_step"),
-        force=force,
-        **told,
-    )
-
-
 @dataclass(frozen=True, eq=False)
 class LabelFrames:
     """Labels of any number of planes, wherever they are, with all that is said of them.
@@ -153,15 +82,23 @@ class LabelFrames:
     said: Described
 
     def write(self, path: Path, *, force: bool = False) -> None:
-        """Write them; see `write_label_frames`."""
+        """Write them plane by plane; the file is there whole or not at all.
+
+        Names and colours stand in the provenance too, where TIFF and PNG have room for them.
+        Raises `DiffSegError` as of `check_frames`, where the disk is full, and of labels that are
+        negative or too large.
+        """
+        kind = label_dtype(self.dtype)
+        check_frames(path, self.shape, force=force)
+        said: Described = {**self.said, "provenance": _with_classes(self.said)}
         write_label_frames(
             path,
-            self.planes(),
+            (_fitting(plane, kind) for plane in self.planes()),
             axes=self.axes,
             shape=self.shape,
-            dtype=self.dtype,
+            dtype=kind,
             force=force,
-            **self.said,
+            **said,
         )
 
     def classes(self) -> tuple[int, ...]:
@@ -225,8 +162,3 @@ def _fitting(frame: ArrayLike, kind: np.dtype[Any]) -> NDArray[np.unsignedintege
                 f"{np.iinfo(kind).max}; number them anew."
             )
     return numbers.astype(kind, copy=False)
-
-
-def _planes(frames: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:
-    for frame in frames:
-        yield from frame.reshape(-1, *frame.shape[-2:])

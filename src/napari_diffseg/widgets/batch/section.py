@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
 
+from napari_diffseg.batch.engine import Agenda, apply_frames
 from napari_diffseg.errors import DiffSegError, InputError
 from napari_diffseg.widgets.batch import apply_words
 from napari_diffseg.widgets.batch.fit import Fit, extent_of, find_fit
-from napari_diffseg.widgets.batch.folder import FolderJob, ask_for_folders, folder_steps
-from napari_diffseg.widgets.batch.form import Scope
-from napari_diffseg.widgets.batch.job import Agenda, ApplyJob, ApplyProgress, apply_steps
-from napari_diffseg.widgets.batch.layer import AppliedLayer
-from napari_diffseg.widgets.batch.plot import RunPlot
+from napari_diffseg.widgets.batch.form import Scope, ask_for_folders
+from napari_diffseg.widgets.batch.job import FolderJob, LayerJob, folder_steps
+from napari_diffseg.widgets.batch.layer import AppliedLayer, label_colors
 from napari_diffseg.widgets.tasks.session import SegmentationSession, SessionState
 from napari_diffseg.widgets.tasks.worker import ThreadedRun, spare_one_core
 from napari_diffseg.widgets.ui import words
@@ -27,6 +26,7 @@ from napari_diffseg.widgets.ui.notices import notify_of
 if TYPE_CHECKING:
     import napari
 
+    from napari_diffseg.batch.facts import Progress
     from napari_diffseg.params import RunOptions
     from napari_diffseg.widgets.batch.form import ApplyForm
     from napari_diffseg.widgets.batch.frames import FrameSet
@@ -41,32 +41,9 @@ _STANDS_STILL = 150
 class ApplySection:
     """The newest run over frames: it can be stopped, and goes on where it stopped.
 
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        Gets a Labels layer for each stack and model.
-    form : ApplyForm
-        Shows things.
-    models : ModelSection
-        Has the model that is chosen.
-    results : Results
-        Told of the layer, so that nobody is offered to paint scribbles on it.
-    frames : callable
-        Returns the `FrameSet` of the chosen images, of the `Extent` that it is called with, or
-        raises a `DiffSegError`.
-    options : callable
-        Returns the `RunOptions`, or raises a `DiffSegError`.
-    turn : Lock
-        Held by what computes.
-
-    Attributes
-    ----------
-    session : SegmentationSession
-        The state of the run.
-    job : ApplyJob, FolderJob or None
-        What the newest run was told, and what it has come to.
-    layer : AppliedLayer or None
-        Where its labels are shown.
+    `frames` returns the `FrameSet` of the chosen images, of an `Extent`, and
+    `options` the `RunOptions`; both may raise a `DiffSegError`. `results` is told of the layer, so
+    that nobody is offered to paint scribbles on it; `turn` is held by what computes.
     """
 
     def __init__(
@@ -82,11 +59,11 @@ class ApplySection:
         self._viewer, self._form, self._models, self._results = viewer, form, models, results
         self._frames, self._options, self._turn = frames, options, turn
         self.session = SegmentationSession(ThreadedRun)
-        self.job: ApplyJob | FolderJob | None = None
+        self.job: LayerJob | FolderJob | None = None
         self.layer: AppliedLayer | None = None
         self._agenda: Agenda | None = None
         self._stopped_because = ""
-        self._plot = RunPlot(form.plot)
+        self._plot = form.plot
         self._still = QTimer()
         self._still.setSingleShot(True)
         self._still.setInterval(_STANDS_STILL)
@@ -131,7 +108,7 @@ class ApplySection:
         elif only is not None and job.record.done[only]:
             self._form.say(apply_words.FRAME_IS_DONE)
         else:
-            self._start(job, Agenda(job, only))
+            self._start(job, Agenda(job, None if only is None else [only]))
 
     def stop(self) -> None:
         """End the run and keep the frames that are done."""
@@ -140,8 +117,8 @@ class ApplySection:
 
     def go_to(self, number: int) -> None:
         """Move the sliders to a frame of the newest run."""
-        if isinstance(self.job, ApplyJob) and self.layer is not None:
-            self.job.frames.go_to(number, self.layer.layer, self._viewer)
+        if isinstance(self.job, LayerJob) and self.layer is not None:
+            self.job.stack.go_to(number, self.layer.layer, self._viewer)
 
     # --- what the dock says -------------------------------------------------------------
 
@@ -152,7 +129,7 @@ class ApplySection:
             self._forget()
             self.session.cancel()
             self._form.say(apply_words.LAYER_GONE if was_busy else "")
-        elif isinstance(self.job, ApplyJob) and layer in self.job.frames.layers:
+        elif isinstance(self.job, LayerJob) and layer in self.job.stack.layers:
             if self.session.is_busy:
                 self._stopped_because = apply_words.IMAGE_GONE
             self.stop()
@@ -203,7 +180,7 @@ class ApplySection:
 
     # --- starting -----------------------------------------------------------------------
 
-    def _ready(self) -> ApplyJob:
+    def _ready(self) -> LayerJob:
         """Return the job for what is chosen: the newest one, where it is the same.
 
         Raises
@@ -221,24 +198,24 @@ class ApplySection:
             raise InputError(fit.reason or apply_words.NO_MODEL)
         options = self._run_options()
         job = self.job
-        if isinstance(job, ApplyJob) and job.continues(known.model, frames, params):
+        if isinstance(job, LayerJob) and job.continues(known.model, frames, params):
             job.in_view, job.options = frames.in_view, options
             return job
-        job = ApplyJob(known.model, frames, params, options, fit.channels)
+        job = LayerJob(known.model, frames, params, options, fit.channels)
         layer = AppliedLayer(self._viewer, job, known.colors, known.names)
         self.job, self.layer = job, layer
         self._results.adopt(layer)
         layer.add(self._models.scribbles())
-        self._plot.show(job, known)
+        self._show_plot()
         return job
 
-    def _start(self, job: ApplyJob, agenda: Agenda) -> None:
+    def _start(self, job: LayerJob, agenda: Agenda) -> None:
         # napari lets other events through while it adds a layer; it may be gone again.
         if self.layer is None or not self.layer.is_there:
             return
         self._agenda, self._stopped_because = agenda, ""
         self.layer.lock()
-        self.session.start(partial(apply_steps, job, agenda, self._turn))
+        self.session.start(partial(apply_frames, job, agenda, self._turn))
 
     def _start_folder(self) -> None:
         known = self._models.shelf.chosen
@@ -268,14 +245,16 @@ class ApplySection:
     def _continues(self, frames: FrameSet | None) -> bool:
         """Whether what is chosen now is what the newest run was told."""
         job, known = self.job, self._models.shelf.chosen
-        if not isinstance(job, ApplyJob) or frames is None or known is None:
+        if not isinstance(job, LayerJob) or frames is None or known is None:
             return False
         return job.continues(known.model, frames, self._form.params())
 
     def _can_resume(self) -> bool:
         """Whether a run over all frames would go on with the newest one."""
         job, is_all = self.job, self._form.chosen_scope() is Scope.ALL
-        return isinstance(job, ApplyJob) and is_all and job.is_begun and not job.is_complete
+        return (
+            isinstance(job, LayerJob) and is_all and job.record.n_done > 0 and not job.is_complete
+        )
 
     # --- looking ------------------------------------------------------------------------
 
@@ -305,7 +284,7 @@ class ApplySection:
         job = self.job
         if self.session.is_busy or not self._form.lazy_box.isChecked():
             return
-        if not isinstance(job, ApplyJob) or job.in_view is None:
+        if not isinstance(job, LayerJob) or job.in_view is None:
             return
         # One that failed would fail again, and again.
         if not job.record.done[job.in_view] and job.in_view not in job.record.failed:
@@ -313,9 +292,9 @@ class ApplySection:
 
     def _on_view(self, event: Any = None) -> None:
         job, layer = self.job, self.layer
-        if not isinstance(job, ApplyJob) or layer is None or not layer.is_there:
+        if not isinstance(job, LayerJob) or layer is None or not layer.is_there:
             return
-        number = job.frames.seen_on(layer.layer, self._viewer.dims)
+        number = job.stack.seen_on(layer.layer, self._viewer.dims)
         if number == job.in_view:
             return
         job.in_view = number
@@ -342,26 +321,25 @@ class ApplySection:
             # The slider may have moved in the meantime.
             self._still.start()
 
-    def _on_step(self, progress: ApplyProgress) -> None:
-        if self.layer is not None and isinstance(self.job, ApplyJob):
+    def _on_step(self, progress: Progress) -> None:
+        if self.layer is not None and isinstance(self.job, LayerJob):
             self.layer.show_news()
-        elif isinstance(self.job, FolderJob):
-            self._plot.show(self.job, self._models.shelf.chosen)
-        self._plot.update()
+        self._show_plot()
+        self._plot.draw_news()
         if self.session.state is SessionState.RUNNING and not self._is_looking():
-            n_wanted = progress.n_frames
-            if isinstance(self.job, ApplyJob) and self._agenda is not None:
+            n_wanted = progress.total
+            if isinstance(self.job, LayerJob) and self._agenda is not None:
                 n_wanted = self._agenda.n_wanted
             self._form.say(apply_words.progress_in_words(progress, n_wanted))
-            self._form.show_progress(progress.n_done, progress.n_frames)
+            self._form.show_progress(progress.done, progress.total)
 
-    def _on_success(self, progress: ApplyProgress) -> None:
+    def _on_success(self, progress: Progress) -> None:
         self._end_layer()
-        self._plot.update(at_once=True)
+        self._plot.draw_news(at_once=True)
         job = self.job
         if isinstance(job, FolderJob):
             self._form.say(apply_words.folder_in_words(job, progress))
-        elif isinstance(job, ApplyJob):
+        elif isinstance(job, LayerJob):
             said = [apply_words.applied_in_words(job, progress), self._stopped_because]
             if self.session.state is SessionState.FINISHING and not self._stopped_because:
                 said.append(apply_words.GO_ON)
@@ -372,7 +350,7 @@ class ApplySection:
     def _on_failure(self, error: Exception) -> None:
         self._form.lazy_box.setChecked(False)
         job, layer = self.job, self.layer
-        if isinstance(job, ApplyJob) and layer is not None and not job.record.done.any():
+        if isinstance(job, LayerJob) and layer is not None and not job.record.done.any():
             self._forget()
             layer.discard()
         self._end_layer()
@@ -380,12 +358,22 @@ class ApplySection:
         self._form.say(words.error_in_words(error), wrong=True)
         notify_of(error)
 
-    # --- the layer ----------------------------------------------------------------------
+    # --- the layer and the plot ---------------------------------------------------------
+
+    def _show_plot(self) -> None:
+        """Show the record of a run, as soon as there is one."""
+        job, known, plot = self.job, self._models.shelf.chosen, self._plot
+        if job is None or known is None or job.record is None or plot.shows(job.record):
+            return
+        colors = label_colors(job.model.labels, known.colors)
+        plot.show_record(job.record, colors, known.names, job.name)
+        plot.mark(job.in_view)
+        plot.setVisible(len(job.record.done) > 1)
 
     def _end_layer(self) -> None:
         """Show all that was written, and let a person paint on it."""
         job, layer = self.job, self.layer
-        if not isinstance(job, ApplyJob) or layer is None or not layer.is_there:
+        if not isinstance(job, LayerJob) or layer is None or not layer.is_there:
             return
         layer.unlock(job.provenance())
 

@@ -20,7 +20,7 @@ from napari_diffseg.image.info import Placed
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.image.units import seconds
 from napari_diffseg.io.label_files.frames import LabelFrames, classes_in
-from napari_diffseg.io.label_files.layout import Described
+from napari_diffseg.io.label_files.label_store import Described
 from napari_diffseg.widgets.image.axes_reading import LayerFacts, read_axes
 from napari_diffseg.widgets.image.voxel_size import read_voxel_size
 from napari_diffseg.widgets.scribbles.class_names import names_in

@@ -19,9 +19,9 @@ from napari.utils.notifications import show_info
 from numpy.typing import NDArray
 
 from napari_diffseg.errors import DiffSegError
+from napari_diffseg.files import is_zarr
 from napari_diffseg.image.info import ImageInfo, Placed
 from napari_diffseg.image.units import parse_unit, seconds
-from napari_diffseg.io.kinds import is_zarr
 from napari_diffseg.io.label_files.described import KnownLabels, known_labels, labels_beside
 from napari_diffseg.io.ngff.labels import UNIT_NAMES
 from napari_diffseg.io.sources import Source, new_source, open_source
