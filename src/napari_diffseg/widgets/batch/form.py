@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from enum import Enum
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QFormLayout,
@@ -21,7 +20,7 @@ from qtpy.QtWidgets import (
 
 from napari_diffseg.params import ApplyParams
 from napari_diffseg.widgets.batch.area_plot import AreaPlot
-from napari_diffseg.widgets.ui.controls import MUTED, narrow_combo
+from napari_diffseg.widgets.ui.controls import MUTED, Sentence, narrow_combo
 
 _RED = "color: #e5605a;"
 _SPECS = {spec.name: spec for spec in ApplyParams.specs()}
@@ -34,29 +33,6 @@ class Scope(Enum):
     FRAME = "this frame"
     ALL = "all frames"
     FOLDER = "folder"
-
-
-class Sentence(QLabel):
-    """A text that takes as many lines as it needs; a scroll area would give it too few."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setWordWrap(True)
-        self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-
-    def setText(self, text: str) -> None:
-        """Show a text; an empty one takes no room."""
-        super().setText(text)
-        self.setVisible(bool(text))
-        self._fit()
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Take other lines at another width."""
-        super().resizeEvent(event)
-        self._fit()
-
-    def _fit(self) -> None:
-        self.setMinimumHeight(max(self.heightForWidth(self.width()), 0))
 
 
 class ApplyForm(QWidget):
@@ -209,46 +185,3 @@ class ApplyForm(QWidget):
         layout.addWidget(self.progress_bar)
         layout.addWidget(self.status)
         layout.addWidget(self.plot)
-
-
-class ModelForm(QWidget):
-    """Save, load and describe a model: controls only."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.about = Sentence()
-        self.about.setStyleSheet(MUTED)
-        self.save_button = QPushButton("Save model …")
-        self.save_button.setToolTip(
-            "Write the model to a file: it labels other images without training, here, from "
-            "the command line, or from Python."
-        )
-        self.load_button = QPushButton("Load model …")
-        self.load_button.setToolTip("Read a model from a file; or drop the file on the window.")
-        self.card_button = QPushButton("Copy model card")
-        self.card_button.setToolTip(
-            "Copy a page about the model: what it takes and gives, and how it was trained."
-        )
-        self.status = Sentence()
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.save_button)
-        buttons.addWidget(self.load_button)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 4, 0, 4)
-        layout.setSpacing(6)
-        layout.addWidget(self.about)
-        layout.addLayout(buttons)
-        layout.addWidget(self.card_button)
-        layout.addWidget(self.status)
-        self.say("")
-
-    def say(self, text: str, *, wrong: bool = False) -> None:
-        """Write the status line."""
-        self.status.setText(text)
-        self.status.setStyleSheet(_RED if wrong else "")
-
-    def show_model(self, text: str, *, is_there: bool) -> None:
-        """Say which model there is, and switch on what can be done with it."""
-        self.about.setText(text)
-        self.save_button.setEnabled(is_there)
-        self.card_button.setEnabled(is_there)

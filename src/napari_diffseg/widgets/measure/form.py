@@ -15,9 +15,8 @@ from qtpy.QtWidgets import (
 
 from napari_diffseg.errors import InputError
 from napari_diffseg.image.pixel_size import MICROMETRES, PixelSize
-from napari_diffseg.widgets.batch.form import Sentence
 from napari_diffseg.widgets.measure.table import MeasureTable
-from napari_diffseg.widgets.ui.controls import AMBER, MUTED, RED
+from napari_diffseg.widgets.ui.controls import AMBER, MUTED, RED, Sentence
 
 _WRONG = "background-color: #7a2e2e; color: white; border: 1px solid #e5534b;"
 _IN_PIXELS = "Sizes are in pixels: type how large a pixel is, and they are in µm."

@@ -24,8 +24,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_diffseg.instances.params import ObjectParams
-from napari_diffseg.widgets.batch.form import Sentence
-from napari_diffseg.widgets.ui.controls import AMBER, MUTED, RED, narrow_combo
+from napari_diffseg.widgets.ui.controls import AMBER, MUTED, RED, Sentence, narrow_combo
 
 if TYPE_CHECKING:
     from napari.layers import Labels

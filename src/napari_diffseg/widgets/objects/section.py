@@ -21,8 +21,8 @@ from napari_diffseg.widgets.objects.form import class_facts
 from napari_diffseg.widgets.objects.label_source import LabelSource
 from napari_diffseg.widgets.objects.layer import ObjectsLayer
 from napari_diffseg.widgets.scribbles.class_names import names_in
-from napari_diffseg.widgets.segment.live import StrokeWatch
-from napari_diffseg.widgets.tasks.background import LatestAnswer
+from napari_diffseg.widgets.scribbles.watch import StrokeWatch
+from napari_diffseg.widgets.tasks.worker import LatestAnswer
 from napari_diffseg.widgets.ui import words
 from napari_diffseg.widgets.ui.notices import notify_of
 

@@ -94,6 +94,11 @@ class SegmentationSession:
         """Whether a run is under way."""
         return self._run is not None
 
+    @property
+    def can_finish(self) -> bool:
+        """Whether a run is under way that was not told yet to end."""
+        return self._state is SessionState.RUNNING
+
     def start(self, make_steps: StepsMaker) -> None:
         """Start a run."""
         if self.is_busy:

@@ -37,6 +37,7 @@ STARTING = "Starting … the first run takes a few seconds longer."
 BUSY = "A segmentation is already running; stop it, then start again."
 FINISHING = "Stopping … the regions found so far are kept."
 EDITED = "You have edited the result, so it is left as it is; the number counts for the next run."
+NO_MODEL = "There is no model yet: press Segment, or load one under Model."
 REMOVED = "Stopped, because its result layer was removed."
 
 
