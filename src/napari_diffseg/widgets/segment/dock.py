@@ -46,7 +46,14 @@ if TYPE_CHECKING:
 
 _AT_HAND = {
     "run_view": (
-        *("segment_button", "stop_button", "live_box", "previous_button", "uncertain_button"),
+        *(
+            "segment_button",
+            "stop_button",
+            "live_box",
+            "previous_button",
+            "uncertain_button",
+            "keep_button",
+        ),
         *("uncertainty_box", "reason", "status", "memory", "progress_bar"),
     ),
     "knobs": ("labels", "preset", "device", "params_form", "options_form"),
@@ -194,6 +201,7 @@ class SegmentDock(QWidget):
         run.segment_button.clicked.connect(lambda: self.start())
         run.stop_button.clicked.connect(lambda: self.session.finish())
         run.previous_button.clicked.connect(lambda: runs.step_back())
+        run.keep_button.clicked.connect(lambda: runs.keep())
         run.uncertainty_box.toggled.connect(self._doubts.show)
         run.uncertain_button.clicked.connect(lambda: self._doubts.go())
         self.scribbles.new_button.clicked.connect(lambda: self.add_scribbles())

@@ -39,6 +39,7 @@ class Overview:
         run.stop_button.setEnabled(session.can_finish)
         run.live_box.setEnabled(self._dock.state.scribbles is not None)
         run.previous_button.setEnabled(bool(results.history) and not session.is_busy)
+        run.keep_button.setEnabled(shown is not None)
         run.uncertain_button.setEnabled(shown is not None)
         run.uncertainty_box.setEnabled(shown is not None or run.uncertainty_box.isChecked())
         all_painted = shown is not None and shown.only_painted

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari.layers import Labels
 from numpy.typing import NDArray
 
 from napari_diffseg.numeric.labels import smallest_unsigned_dtype
@@ -15,10 +16,13 @@ from napari_diffseg.widgets.ui.layers import checksum, move_below
 
 if TYPE_CHECKING:
     import napari
-    from napari.layers import Labels
 
     from napari_diffseg.core.result import Segmentation
     from napari_diffseg.widgets.image.image_source import ImageSource
+
+_BACKGROUND = "background"
+"""Who calls a class so sees through it."""
+_COPIED = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels", "colormap")
 
 
 class ResultLayer:
@@ -37,7 +41,7 @@ class ResultLayer:
     ) -> None:
         self._viewer = viewer
         self.source = source
-        self._coloring = Coloring(n_clusters)
+        self._n_clusters, self._coloring = n_clusters, Coloring(n_clusters)
         selection = viewer.layers.selection
         self._selected_before = [one for one in viewer.layers if one in selection]
         was_active = scribbles is not None and selection.active == scribbles
@@ -94,6 +98,13 @@ class ResultLayer:
         """Return the colours of labels."""
         return {number: self._layer.get_color(number) for number in numbers}
 
+    def begin(self, n_clusters: int) -> None:
+        """Make ready for a run with so many labels; what stands here is shown until then."""
+        if n_clusters > self._n_clusters:
+            self._n_clusters, self._coloring = n_clusters, Coloring(n_clusters)
+        self._layer.visible = True
+        self.lock()
+
     def lock(self) -> None:
         """Let nobody paint on the layer while a run writes to it."""
         self._is_locked = True
@@ -109,6 +120,9 @@ class ResultLayer:
         features = features_for(self._layer.features, names, int(self._layer.data.max()))
         if features is not None:
             self._layer.features = features
+        clear = {number for number, name in names.items() if name.strip().lower() == _BACKGROUND}
+        if self._coloring.clear(clear):
+            self._layer.colormap = self._coloring.colormap
 
     def show_preview(self, labels: NDArray[np.unsignedinteger]) -> None:
         """Show the labels ``(y, x)`` or ``(z, y, x)`` of a preview.
@@ -171,3 +185,36 @@ class ResultLayer:
         if was_selected:
             layers.selection.clear()
             layers.selection.update(one for one in self._selected_before if one in layers)
+
+
+class KeptLayer:
+    """A copy of a result on a layer of its own, which no run changes; hidden, below the result."""
+
+    def __init__(self, viewer: napari.Viewer, result: ResultLayer) -> None:
+        self._viewer, self._result = viewer, result
+        original = result.layer
+        self.layer = Labels(
+            np.array(original.data),
+            name=f"{original.name} kept",
+            opacity=original.opacity,
+            features=original.features,
+            metadata=dict(original.metadata),
+            visible=False,
+            **{name: getattr(original, name) for name in _COPIED},
+        )
+
+    def add(self) -> None:
+        """Add the layer; what was selected stays selected."""
+        layers, active = self._viewer.layers, self._viewer.layers.selection.active
+        self._viewer.add_layer(self.layer)
+        move_below(self._viewer, self.layer, self._result.layer)
+        layers.selection.active = active
+
+    def is_layer(self, layer: object) -> bool:
+        """Whether this is the layer."""
+        return bool(self.layer == layer)
+
+    def labelled(self) -> tuple[Labels, ImageSource, bool, tuple[str, ...]] | None:
+        """Return the layer and what is known of the result; objects can be made of it, too."""
+        known = self._result.labelled()
+        return None if known is None else (self.layer, *known[1:])

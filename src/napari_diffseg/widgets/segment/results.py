@@ -17,7 +17,7 @@ from psygnal import Signal
 from napari_diffseg.widgets.image.image_source import ImageSource
 from napari_diffseg.widgets.models.shelf import facts_known
 from napari_diffseg.widgets.scribbles.class_names import names_in
-from napari_diffseg.widgets.segment.result_layer import ResultLayer
+from napari_diffseg.widgets.segment.result_layer import KeptLayer, ResultLayer
 
 if TYPE_CHECKING:
     import napari
@@ -72,7 +72,7 @@ class Results:
 
     def __init__(self, viewer: napari.Viewer) -> None:
         self._viewer = viewer
-        self._layers: list[ResultLayer | AppliedLayer | ObjectsLayer] = []
+        self._layers: list[ResultLayer | KeptLayer | AppliedLayer | ObjectsLayer] = []
         self._begun: RunRequest | None = None
         self._names: dict[int, str] = {}
         # Where the run under way shows its previews.
@@ -88,8 +88,8 @@ class Results:
 
     # --- a run ----------------------------------------------------------------------
 
-    def begin(self, request: RunRequest, *, in_place: bool, corrects: bool) -> None:
-        """Make ready the layer of a run: the newest one of the same plane, where it may be.
+    def begin(self, request: RunRequest, *, corrects: bool) -> None:
+        """Make ready the layer of a run: the newest one of the same plane, if there is one.
 
         A run that corrects the finished result learns from what that did.
         """
@@ -97,14 +97,14 @@ class Results:
             request = replace(request, context=self.request.context)
         self._begun = request.without_strokes()
         standing = self.running or self.finished
-        if not in_place or standing is None or not standing.source.lies_as(request.source):
+        if standing is None or not standing.source.lies_as(request.source):
             self.abandon()
-            standing = self._layer_of(request.source) if in_place else None
+            standing = self._layer_of(request.source)
+        n_clusters, scribbles = request.params.n_clusters, request.scribbles
         if standing is not None:
             self.running = standing
-            standing.lock()
+            standing.begin(n_clusters)
         else:
-            n_clusters, scribbles = request.params.n_clusters, request.scribbles
             self.running = ResultLayer(self._viewer, request.source, n_clusters, scribbles)
             self._layers.append(self.running)
         if request.scribbles is not None:
@@ -146,6 +146,15 @@ class Results:
             return False
         self._show(self.history.pop())
         return True
+
+    def keep(self) -> str:
+        """Copy the finished layer, as it is now, to one that no run changes; return its name."""
+        if self.finished is None:
+            return ""
+        kept = KeptLayer(self._viewer, self.finished)
+        self._layers.append(kept)
+        kept.add()
+        return str(kept.layer.name)
 
     def name_classes(self, names: Mapping[int, str]) -> None:
         """Let the status bar say the names of the classes, and the model know them."""

@@ -66,16 +66,16 @@ class Runs:
     # --- what a person does ---------------------------------------------------------
 
     def start(self, request: RunRequest) -> None:
-        """Start a run from the start, on a layer of its own."""
+        """Start a run from the start; it shows what it finds on the newest layer of the plane."""
         self.forget_finished()
         in_memory = request.strokes is not None and request.strokes.is_in_memory
-        self._run(request.with_strokes() if in_memory else request, Answer.SEGMENT, in_place=False)
+        self._run(request.with_strokes() if in_memory else request, Answer.SEGMENT)
 
     def follow(self, request: RunRequest, task: Answer) -> None:
         """Start what strokes ask for, on the layer of the result that they are to change."""
         # A result that a person has edited is left as it is, and a new layer is made.
         self.may_change_result()
-        self._run(request, task, in_place=True)
+        self._run(request, task)
 
     def step_back(self) -> None:
         """Show the result before this one."""
@@ -85,6 +85,12 @@ class Runs:
             self._merger.hold(self.results.segmentation)
             self.changed.emit()
             self.say(words.BACK)
+
+    def keep(self) -> None:
+        """Keep a copy of the result on show, for the next run writes to its layer."""
+        name = self.results.keep()
+        if name:
+            self.say(words.kept_in_words(name))
 
     def merge(self, n_labels: int) -> None:
         """Merge the labels of the result on show to so many."""
@@ -131,11 +137,11 @@ class Runs:
 
     # --- a run ----------------------------------------------------------------------
 
-    def _run(self, request: RunRequest, task: Answer, *, in_place: bool) -> None:
+    def _run(self, request: RunRequest, task: Answer) -> None:
         results = self.results
         self._task, self.is_starting = task, True
         try:
-            results.begin(request, in_place=in_place, corrects=task is Answer.FOLLOW)
+            results.begin(request, corrects=task is Answer.FOLLOW)
             layer = results.running
             self.begun.emit()
             self.loop.started(request, is_whole=task is Answer.SEGMENT)

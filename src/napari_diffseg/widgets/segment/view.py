@@ -66,6 +66,10 @@ class RunView(QWidget):
             "Previous result",
             "Go back to the result before this one; your strokes stay as they are.",
         )
+        self.keep_button = _button(
+            "Keep a copy",
+            "Copy this result to a layer of its own: the next run writes to the same layer again.",
+        )
         self.uncertain_button = _button(
             "Go to most uncertain",
             "Move the view to where the result is least sure: a stroke helps most there. "
@@ -78,9 +82,11 @@ class RunView(QWidget):
         buttons = beside(self.segment_button, self.stop_button)
         buttons.setStretch(0, 3)
         buttons.setStretch(1, 2)
-        after = beside(self.previous_button, self.uncertain_button)
+        after = beside(self.previous_button, self.keep_button)
+        after.setStretch(1, 1)
+        doubts = beside(self.uncertainty_box, self.uncertain_button)
         texts = self.memory, self.progress_bar, self.reason, self.status
-        stack(self, buttons, self.live_box, *texts, after, self.uncertainty_box, spacing=6)
+        stack(self, buttons, self.live_box, *texts, after, doubts, spacing=6)
 
     def say(self, text: str, wrong: bool = False) -> None:
         """Write the status line."""

@@ -124,6 +124,11 @@ def merged_in_words(segmentation: Segmentation) -> str:
     return f"{count_in_words(segmentation.n_labels, 'label')} now; {how}."
 
 
+def kept_in_words(name: str) -> str:
+    """Return where the copy of a result is."""
+    return f"Kept as the layer {name!r}; it is hidden: click its eye in the layer list to see it."
+
+
 def error_in_words(error: Exception) -> str:
     """Return one sentence on what went wrong."""
     if isinstance(error, DiffSegError):
