@@ -6,7 +6,8 @@ from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QComboBox, QLabel, QLineEdit, QPushButton, QWidget
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.image.pixel_size import MICROMETRES, PixelSize
+from napari_diffseg.image.pixel_size import PixelSize
+from napari_diffseg.image.units import MICROMETRES
 from napari_diffseg.widgets.measure.table import MeasureTable
 from napari_diffseg.widgets.ui.controls import AMBER, MUTED, RED, Sentence, beside, stack
 
