@@ -257,8 +257,8 @@ class FakeRun:
 def run(monkeypatch):
     """A fake run; also the one that a dock opened later will start."""
     fake = FakeRun()
-    monkeypatch.setattr("napari_diffseg.widgets.tasks.worker.segmentation_steps", fake.steps)
-    monkeypatch.setattr("napari_diffseg.widgets.tasks.worker.correction_steps", fake.follow)
+    monkeypatch.setattr("napari_diffseg.widgets.segment.steps.segmentation_steps", fake.steps)
+    monkeypatch.setattr("napari_diffseg.widgets.segment.steps.correction_steps", fake.follow)
     yield fake
     fake.go_on.set()
     fake.follow_go_on.set()

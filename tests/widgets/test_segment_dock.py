@@ -629,7 +629,7 @@ def test_typed_axes_outlast_other_layers_and_the_run(viewer, dock, run, wait_for
     assert dock.axes_form.letters.text() == "CYX"
     assert dock.choice.source().axes == "CYX"
     viewer.add_image(np.zeros((3, 20, 20)), name="another")
-    dock.images.combo.setCurrentText("another")
+    dock.images.setCurrentText("another")
     assert dock.axes_form.letters.text() == "ZYX"
 
 
@@ -652,7 +652,7 @@ def test_the_active_image_is_chosen_when_the_dock_opens(viewer, run):
     dock = viewer.window.add_plugin_dock_widget("napari-diffseg", "Segment")[1]
     assert dock.images.chosen().name == "first"
     first.name = "renamed"
-    assert dock.images.combo.currentText() == "renamed"
+    assert dock.images.currentText() == "renamed"
 
 
 # --- the real core ----------------------------------------------------------------------

@@ -149,7 +149,7 @@ class ApplySection:
             reason = fit.reason
         is_folder = form.chosen_scope() is Scope.FOLDER
         if shelf.chosen is None:
-            reason = apply_words.NO_MODEL
+            reason = words.NO_MODEL
         elif is_folder:
             reason = ""
         can_start = not self.session.is_busy or self._is_looking()
@@ -195,7 +195,7 @@ class ApplySection:
         )
         fit = self._fit(frames)
         if known is None or fit.reason:
-            raise InputError(fit.reason or apply_words.NO_MODEL)
+            raise InputError(fit.reason or words.NO_MODEL)
         options = self._run_options()
         job = self.job
         if isinstance(job, LayerJob) and job.continues(known.model, frames, params):
@@ -220,7 +220,7 @@ class ApplySection:
     def _start_folder(self) -> None:
         known = self._models.shelf.chosen
         if known is None:
-            raise InputError(apply_words.NO_MODEL)
+            raise InputError(words.NO_MODEL)
         params, options = self._form.params(), self._run_options()
         folders = ask_for_folders(self._form)
         if folders is None:

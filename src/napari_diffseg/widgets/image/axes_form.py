@@ -7,14 +7,11 @@ from collections.abc import Sequence
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import (
-    QComboBox,
     QGridLayout,
-    QHBoxLayout,
     QLabel,
     QLineEdit,
     QPushButton,
     QToolButton,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -25,9 +22,11 @@ from napari_diffseg.widgets.ui.controls import (
     RED,
     TITLE_WIDTH,
     WRONG,
-    narrow_combo,
+    Chooser,
+    Sentence,
+    beside,
+    stack,
     titled_row,
-    wrapped_text,
 )
 from napari_diffseg.widgets.ui.size_field import SizeField
 from napari_diffseg.widgets.ui.words import NO_BREAK
@@ -57,24 +56,23 @@ class AxesForm(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.line = wrapped_text(MUTED)
+        self.line = Sentence(MUTED)
         self.edit_button = QToolButton()
-        self.question = wrapped_text(AMBER)
+        self.question = Sentence(AMBER)
         self.answers: dict[str, QPushButton] = {}
         self._answers_row = QWidget()
         self.letters = QLineEdit()
         self.size = SizeField()
         self.reset_button = QPushButton("As guessed")
         self.panel = self._make_panel()
-        self.extent = self._make_extent()
+        extents = [(one.value, one) for one in (Extent.VOLUME, Extent.PLANE)]
+        self.extent = Chooser(extents, tooltip=_ABOUT_EXTENT)
         self._extent_row = titled_row("Z-stack", self.extent)
         self._lay_out()
         self.edit_button.toggled.connect(self.panel.setVisible)
         self.letters.textEdited.connect(self.letters_typed.emit)
         self.reset_button.clicked.connect(lambda: self.reset.emit())
-        self.extent.activated.connect(
-            lambda row: self.extent_picked.emit(self.extent.itemData(row))
-        )
+        self.extent.changed.connect(lambda: self.extent_picked.emit(self.extent.chosen()))
         self.show_nothing()
 
     # --- showing things ---------------------------------------------------------------
@@ -124,7 +122,7 @@ class AxesForm(QWidget):
         self._extent_row.setVisible(extent is not None)
         if extent is not None:
             with QSignalBlocker(self.extent):
-                self.extent.setCurrentIndex(self.extent.findData(extent))
+                self.extent.choose(extent)
 
     def _show_line(self, text: str) -> None:
         # A size is not torn apart where the line ends.
@@ -170,36 +168,19 @@ class AxesForm(QWidget):
         self.reset_button.setToolTip("Forget what was typed or picked here.")
         grid.addWidget(QLabel("Axes"), 0, 0)
         grid.addWidget(self.letters, 0, 1)
-        grid.addWidget(wrapped_text(MUTED, "letters: T C Z Y X"), 0, 2)
+        grid.addWidget(Sentence(MUTED, "letters: T C Z Y X"), 0, 2)
         grid.addWidget(self.reset_button, 1, 1, 1, 2, Qt.AlignmentFlag.AlignLeft)
         grid.setColumnMinimumWidth(0, TITLE_WIDTH)
         grid.setColumnStretch(2, 1)
         return panel
-
-    def _make_extent(self) -> QComboBox:
-        combo = narrow_combo()
-        for extent in (Extent.VOLUME, Extent.PLANE):
-            combo.addItem(extent.value, extent)
-        combo.setToolTip(_ABOUT_EXTENT)
-        return combo
 
     def _lay_out(self) -> None:
         self.edit_button.setText("Edit")
         self.edit_button.setCheckable(True)
         self.edit_button.setAutoRaise(True)
         self.edit_button.setToolTip("Say what each axis is, where it is read wrongly.")
-        top = QHBoxLayout()
-        top.addWidget(self.line, stretch=1)
-        top.addWidget(self.edit_button, alignment=Qt.AlignmentFlag.AlignTop)
-        answers = QHBoxLayout(self._answers_row)
-        answers.setContentsMargins(0, 0, 0, 0)
-        answers.setSpacing(4)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        layout.addLayout(top)
-        layout.addWidget(self.panel)
-        layout.addWidget(self.size)
-        layout.addWidget(self.question)
-        layout.addWidget(self._answers_row)
-        layout.addWidget(self._extent_row)
+        top = beside(self.line, self.edit_button)
+        top.setAlignment(self.edit_button, Qt.AlignmentFlag.AlignTop)
+        self._answers_row.setLayout(beside())
+        rows = self.panel, self.size, self.question, self._answers_row, self._extent_row
+        stack(self, top, *rows)

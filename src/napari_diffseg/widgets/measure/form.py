@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtWidgets import (
-    QComboBox,
-    QHBoxLayout,
-    QLabel,
-    QLineEdit,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QComboBox, QLabel, QLineEdit, QPushButton, QWidget
 
 from napari_diffseg.errors import InputError
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.image.units import MICROMETRES
-from napari_diffseg.widgets.batch.form import Sentence
 from napari_diffseg.widgets.measure.table import MeasureTable
-from napari_diffseg.widgets.ui.controls import AMBER, MUTED, RED
+from napari_diffseg.widgets.ui.controls import AMBER, MUTED, RED, Sentence, beside, stack
 
 _WRONG = "background-color: #7a2e2e; color: white; border: 1px solid #e5534b;"
+_ABOUT = {
+    "side": "Width of a pixel; of pixels that are no squares, height × width.",
+    "depth": "Distance from plane to plane.",
+    "unit": "Unit of these sizes; the table is in µm.",
+    "table": "One row for each object: click it to go there; click an object to find its row.",
+    "save_button": "Write the table to a file that spreadsheets open.",
+    "summary_button": "Write count, mean and total area of each class and frame to a file.",
+}
 _IN_PIXELS = "Sizes are in pixels: type how large a pixel is, and they are in µm."
 
 
@@ -32,20 +31,29 @@ class MeasureForm(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.side = QLineEdit()
-        self.depth = QLineEdit()
-        self._depth_title = QLabel("z")
+        self.side, self.depth, self._depth_title = QLineEdit(), QLineEdit(), QLabel("z")
         self.unit = QComboBox()
+        self.unit.addItems(list(MICROMETRES))
+        self.unit.setCurrentText("µm")
         self.table = MeasureTable()
         self.save_button = QPushButton("Save CSV …")
         self.summary_button = QPushButton("Save summary …")
-        self.about = Sentence()
-        self.status = Sentence()
-        self._fill()
-        self._lay_out()
+        self.about, self.status = Sentence(), Sentence()
+        for widget, about in _ABOUT.items():
+            getattr(self, widget).setToolTip(about)
         for line in (self.side, self.depth):
+            line.setPlaceholderText("not known")
+            line.setMinimumWidth(50)
             line.textEdited.connect(lambda _: self._on_typed())
         self.unit.currentIndexChanged.connect(lambda _: self._on_typed())
+        size = beside(
+            *(QLabel("Pixel size"), self.side, self._depth_title, self.depth, self.unit), widest=1
+        )
+        size.setStretch(3, 1)
+        buttons = beside(self.save_button, self.summary_button)
+        stack(self, size, self.about, self.table, buttons, self.status, spacing=6, edge=4)
+        self.allow_saving(False)
+        self.show_depth(False)
 
     def pixel_size(self) -> PixelSize | None:
         """Return the size that stands here; None where none does."""
@@ -80,8 +88,7 @@ class MeasureForm(QWidget):
 
     def say(self, text: str, *, wrong: bool = False) -> None:
         """Write the status line."""
-        self.status.setText(text)
-        self.status.setStyleSheet(RED if wrong else MUTED)
+        self.status.say(text, RED if wrong else MUTED)
 
     def allow_saving(self, is_allowed: bool) -> None:
         """Switch the buttons on or off."""
@@ -97,55 +104,13 @@ class MeasureForm(QWidget):
         try:
             size = self.pixel_size()
         except InputError as error:
-            self.about.setText(str(error))
-            self.about.setStyleSheet(RED)
+            self.about.say(str(error), RED)
             self.side.setStyleSheet(_WRONG)
             return False
         self.side.setStyleSheet("")
-        self.about.setStyleSheet(AMBER)
         lacks_depth = size is not None and size.z is None and self.depth.isVisibleTo(self)
-        self.about.setText(_IN_PIXELS if size is None or lacks_depth else "")
+        self.about.say(_IN_PIXELS if size is None or lacks_depth else "", AMBER)
         return True
-
-    def _fill(self) -> None:
-        self.unit.addItems(list(MICROMETRES))
-        self.unit.setCurrentText("µm")
-        self.side.setPlaceholderText("not known")
-        self.side.setToolTip("Width of a pixel; of pixels that are no squares, height × width.")
-        self.depth.setPlaceholderText("not known")
-        self.depth.setToolTip("Distance from plane to plane.")
-        self.unit.setToolTip("Unit of these sizes; the table is in µm.")
-        self.table.setToolTip(
-            "One row for each object: click it to go there; click an object to find its row."
-        )
-        self.save_button.setToolTip("Write the table to a file that spreadsheets open.")
-        self.summary_button.setToolTip(
-            "Write count, mean and total area of each class and frame to a file."
-        )
-        self.allow_saving(False)
-        self.show_depth(False)
-        self.say("")
-
-    def _lay_out(self) -> None:
-        sizes = QHBoxLayout()
-        sizes.addWidget(QLabel("Pixel size"))
-        sizes.addWidget(self.side, stretch=1)
-        sizes.addWidget(self._depth_title)
-        sizes.addWidget(self.depth, stretch=1)
-        sizes.addWidget(self.unit)
-        for line in (self.side, self.depth):
-            line.setMinimumWidth(50)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.save_button)
-        buttons.addWidget(self.summary_button)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 4, 0, 4)
-        layout.setSpacing(6)
-        layout.addLayout(sizes)
-        layout.addWidget(self.about)
-        layout.addWidget(self.table)
-        layout.addLayout(buttons)
-        layout.addWidget(self.status)
 
 
 def _number(text: str) -> float:

@@ -18,7 +18,7 @@ from napari_diffseg.instances.scale import scale_of
 from napari_diffseg.instances.table import summary, write_csv
 from napari_diffseg.widgets.objects.label_source import LabelSource
 from napari_diffseg.widgets.scribbles.class_names import names_in
-from napari_diffseg.widgets.tasks.background import LatestAnswer
+from napari_diffseg.widgets.tasks.worker import LatestAnswer
 from napari_diffseg.widgets.ui import words
 from napari_diffseg.widgets.ui.notices import notify_of
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +11,9 @@ from psygnal import Signal
 from qtpy.QtWidgets import QApplication, QFileDialog
 
 from napari_diffseg.errors import DiffSegError
-from napari_diffseg.widgets.batch import apply_words
 from napari_diffseg.widgets.models.shelf import LOADED, RESULT, KnownModel, ModelShelf
 from napari_diffseg.widgets.scribbles.class_names import names_in
-from napari_diffseg.widgets.tasks.background import LatestAnswer
+from napari_diffseg.widgets.tasks.worker import LatestAnswer
 from napari_diffseg.widgets.ui import words
 from napari_diffseg.widgets.ui.notices import notify_of
 
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
 
 _SUFFIX = ".safetensors"
 _FILES = f"Models (*{_SUFFIX})"
+_LOADING = "Loading the model …"
+_COPIED = "The model card was copied; paste it where you keep your notes."
 
 
 class ModelSection:
@@ -85,7 +86,7 @@ class ModelSection:
 
     def load(self, path: str) -> None:
         """Load a model; it is chosen as soon as it is there."""
-        self._form.say(apply_words.LOADING)
+        self._form.say(_LOADING)
         self._files.ask(path)
 
     def ask_and_save(self) -> None:
@@ -117,7 +118,7 @@ class ModelSection:
         known = self._named()
         if known is not None:
             QApplication.clipboard().setText(known.to_save().card())
-            self._form.say(apply_words.COPIED)
+            self._form.say(_COPIED)
 
     def close(self) -> None:
         """Hear of nothing any more."""
@@ -152,12 +153,12 @@ class ModelSection:
     def _show(self) -> None:
         known = self.shelf.chosen
         if known is None:
-            self._form.show_model(apply_words.NO_MODEL, is_there=False)
+            self._form.show_model(words.NO_MODEL, is_there=False)
             return
         origin = (
             f"Loaded from {known.title}" if self.shelf.key == LOADED else "Of the newest result"
         )
-        about = apply_words.model_in_words(known.model, known.names)
+        about = model_in_words(known.model, known.names)
         self._form.show_model(f"{origin}: {about}", is_there=True)
 
 
@@ -165,3 +166,12 @@ def _read_model(section: Any, path: str) -> tuple[Model, str]:
     from napari_diffseg.core.model.model import Model
 
     return Model.load(path), path
+
+
+def model_in_words(model: Model, names: Mapping[int, str]) -> str:
+    """Return what a model takes and gives, e.g. ``"1 channel → 2 labels: nuclei, 2"``."""
+    channels = "RGB" if model.facts.rgb else words.count_in_words(model.n_channels, "channel")
+    called = [names.get(label, str(label)) for label in model.labels]
+    named = any(label in names for label in model.labels)
+    listed = f": {', '.join(called)}" if named else ""
+    return f"{channels} → {words.count_in_words(len(model.labels), 'label')}{listed}"

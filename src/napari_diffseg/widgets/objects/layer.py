@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from napari_diffseg.widgets.region.placement import camera_of
 from napari_diffseg.widgets.scribbles.class_names import INDEX
+from napari_diffseg.widgets.ui.layers import checksum
 
 if TYPE_CHECKING:
     import napari
@@ -32,7 +32,7 @@ class ObjectsLayer:
             opacity=0.6,
             **{key: getattr(classes, key) for key in _TRANSFORM},
         )
-        self._checksum = self._looked_at = _checksum(self.layer.data)
+        self._checksum = self._looked_at = checksum(self.layer.data)
 
     def add(self) -> None:
         """Add the layer right above that of the classes; what was selected stays selected."""
@@ -59,11 +59,11 @@ class ObjectsLayer:
     @property
     def was_edited(self) -> bool:
         """Whether a person has changed the objects since they were shown."""
-        return self._checksum != _checksum(self.layer.data)
+        return self._checksum != checksum(self.layer.data)
 
     def notice_edit(self) -> bool:
         """Return whether the objects are others than when this was asked, or they were shown."""
-        before, self._looked_at = self._looked_at, _checksum(self.layer.data)
+        before, self._looked_at = self._looked_at, checksum(self.layer.data)
         return self._looked_at != before
 
     @property
@@ -86,13 +86,13 @@ class ObjectsLayer:
         """Show objects, of the shape of the layer."""
         self.layer.data = numbers
         self.layer.metadata["napari_diffseg"] = dict(metadata)
-        self._checksum = self._looked_at = _checksum(numbers)
+        self._checksum = self._looked_at = checksum(numbers)
 
     def show_part(self, numbers: NDArray[np.int32], index: tuple[int | slice, ...]) -> None:
         """Show the objects of one frame, in the order of the layer's axes."""
         self.layer.data[index] = numbers
         self.layer.refresh(extent=False)
-        self._checksum = self._looked_at = _checksum(self.layer.data)
+        self._checksum = self._looked_at = checksum(self.layer.data)
 
     def show_features(self, table: Mapping[str, NDArray[Any]]) -> None:
         """Let napari's status bar and its own table tell what was measured of each object."""
@@ -127,7 +127,3 @@ class ObjectsLayer:
         """Show the layer of the classes again, once this one is gone."""
         if self._classes in self._viewer.layers and self._was_visible:
             self._classes.visible = True
-
-
-def _checksum(numbers: NDArray[Any]) -> int:
-    return zlib.crc32(np.ascontiguousarray(numbers))

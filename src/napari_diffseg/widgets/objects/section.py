@@ -12,7 +12,7 @@ import numpy as np
 from napari.layers import Labels
 from numpy.typing import NDArray
 from psygnal import Signal
-from qtpy.QtCore import QTimer
+from superqt.utils import qdebounced
 
 from napari_diffseg.errors import DiffSegError
 from napari_diffseg.instances.finding import areas_of
@@ -21,8 +21,8 @@ from napari_diffseg.widgets.objects.form import class_facts
 from napari_diffseg.widgets.objects.label_source import LabelSource
 from napari_diffseg.widgets.objects.layer import ObjectsLayer
 from napari_diffseg.widgets.scribbles.class_names import names_in
-from napari_diffseg.widgets.segment.live import StrokeWatch
-from napari_diffseg.widgets.tasks.background import LatestAnswer
+from napari_diffseg.widgets.scribbles.watch import StrokeWatch
+from napari_diffseg.widgets.tasks.worker import LatestAnswer
 from napari_diffseg.widgets.ui import words
 from napari_diffseg.widgets.ui.notices import notify_of
 
@@ -76,13 +76,10 @@ class ObjectsSection:
         self._seen: dict[int | None, int] = {}
         self._n_asked = 0
         self._answers = LatestAnswer(self._work, self._on_found, self._on_failure)
-        self._watch = StrokeWatch(self._on_classes, lambda: None, self._list_classes)
-        self._edits = StrokeWatch(self._on_edited, lambda: None, lambda: None)
-        self._timer = QTimer()
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(_PAUSE)
-        self._timer.timeout.connect(self._ask)
-        form.changed.connect(self._timer.start)
+        self._watch = StrokeWatch(self._on_classes, dressed=self._list_classes)
+        self._edits = StrokeWatch(self._on_edited)
+        self._ask_soon = qdebounced(lambda: self._ask(), timeout=_PAUSE)
+        form.changed.connect(lambda: self._ask_soon())
         form.layer_chosen.connect(self._on_chosen)
         form.make_button.clicked.connect(lambda: self.make())
         self._on_chosen()
@@ -143,7 +140,7 @@ class ObjectsSection:
         self.found.disconnect()
         # At the end of the program Qt may have taken the timer away already.
         with suppress(RuntimeError):
-            self._timer.stop()
+            self._ask_soon.cancel()
 
     # --- layers -------------------------------------------------------------------------
 

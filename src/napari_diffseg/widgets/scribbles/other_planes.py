@@ -37,7 +37,7 @@ class LearnFrom(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class TrainingContext:
     """What is known of the other planes when a run starts; two that are equal teach the same."""
 
     learn_from: LearnFrom  # Which planes were wanted
@@ -54,13 +54,13 @@ class OtherPlanes:
     strokes: StrokeSource | None
     learn_from: LearnFrom  # Which of them are wanted
 
-    def lesson(self, painted: Mapping[Position, PaintedPlane]) -> Lesson:
+    def context(self, painted: Mapping[Position, PaintedPlane]) -> TrainingContext:
         """Return what a run would learn from them."""
         if self.learn_from is LearnFrom.HERE:
-            return Lesson(LearnFrom.HERE)
+            return TrainingContext(LearnFrom.HERE)
         here = None if self.strokes is None else self.strokes.position
         elsewhere = [(at, plane.checksum) for at, plane in painted.items() if at != here]
-        return Lesson(self.learn_from, tuple(sorted(elsewhere)))
+        return TrainingContext(self.learn_from, tuple(sorted(elsewhere)))
 
     def read(self) -> list[tuple[NDArray[Any], NDArray[Any] | None]]:
         """Load them: pixels, and strokes ``(y, x)``, None where nothing is painted; slow."""

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from numpy.typing import NDArray
 from psygnal import Signal
 
 from napari_diffseg.widgets.region.placement import camera_of
 from napari_diffseg.widgets.scribbles.class_names import features_for, names_in
+from napari_diffseg.widgets.scribbles.layer import add_scribbles
+from napari_diffseg.widgets.scribbles.painted_planes import PaintedPlanes
 from napari_diffseg.widgets.scribbles.strokes import (
     StrokeSource,
     describe_strokes,
-    painted_classes,
     scribble_layers,
     sensible_brush,
 )
-from napari_diffseg.widgets.scribbles.survey import PlaneSurvey
-from napari_diffseg.widgets.segment.live import StrokeWatch
-from napari_diffseg.widgets.ui.layers import add_scribbles
+from napari_diffseg.widgets.scribbles.watch import StrokeWatch
 
 if TYPE_CHECKING:
     import napari
@@ -49,8 +47,8 @@ class ScribblesSection:
     ) -> None:
         self._viewer, self._form, self._results = viewer, form, results
         self._painted: tuple[int, ...] = ()
-        self.survey = PlaneSurvey(fail)
-        self.survey.changed.connect(self._on_survey)
+        self.planes = PaintedPlanes(fail)
+        self.planes.changed.connect(self._on_planes)
         self._watch = StrokeWatch(self.painted.emit, self.changed.emit, self.show_classes)
         form.changed.connect(self._on_chosen)
         form.classes.picked.connect(self.pick)
@@ -102,9 +100,9 @@ class ScribblesSection:
             layer.features = features
         self._results.name_classes(names)
 
-    def note_classes(self, strokes: NDArray[Any]) -> None:
+    def note_classes(self, classes: tuple[int, ...]) -> None:
         """Take notice of what is painted."""
-        self._painted = painted_classes(strokes)
+        self._painted = classes
         self.show_classes()
 
     def show_classes(self) -> None:
@@ -123,11 +121,11 @@ class ScribblesSection:
     def close(self) -> None:
         """Hear of nothing any more."""
         self._watch.watch(None)
-        self.survey.close()
+        self.planes.close()
         self.changed.disconnect()
         self.painted.disconnect()
 
-    def _on_survey(self) -> None:
+    def _on_planes(self) -> None:
         self.show_classes()
         self.changed.emit()
 
@@ -136,7 +134,7 @@ class ScribblesSection:
         if layer is None:
             return []
         selected = int(layer.selected_label)
-        painted = {*self._painted, *self.survey.classes}
+        painted = {*self._painted, *self.planes.classes}
         numbers = {*_ALWAYS_LISTED, *painted, *names_in(layer.features), selected}
         return sorted(number for number in numbers if number > 0)
 
@@ -145,7 +143,7 @@ class ScribblesSection:
         self._watch.watch(layer)
         self._painted = ()
         if layer is None:
-            self.survey.watch(None)
+            self.planes.watch(None)
         self.show_classes()
         if layer is not None:
             self.look()

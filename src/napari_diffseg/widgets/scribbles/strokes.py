@@ -5,7 +5,6 @@ As in `sources`, nothing is read before it is asked for, and no layer is touched
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from napari_diffseg.errors import InputError
 from napari_diffseg.widgets.image.image_source import ImageSource
+from napari_diffseg.widgets.ui.layers import checksum
 
 if TYPE_CHECKING:
     import napari
@@ -81,7 +81,7 @@ class StrokeSource:
             # Not a copy, as `read` makes: most planes are empty.
             if np.asarray(plane.array[plane.index]).any():
                 strokes = plane.read()
-                found[at] = PaintedPlane(strokes_checksum(strokes), painted_classes(strokes))
+                found[at] = PaintedPlane(checksum(strokes), painted_classes(strokes))
         return found
 
     def read(self) -> NDArray[Any]:
@@ -184,11 +184,6 @@ def _lie_on_plane(
 def painted_classes(strokes: NDArray[Any]) -> tuple[int, ...]:
     """Return the numbers that are painted, ascending."""
     return tuple(int(number) for number in np.unique(strokes[strokes > 0]))
-
-
-def strokes_checksum(strokes: NDArray[Any]) -> int:
-    """Return a number that changes with the strokes."""
-    return zlib.crc32(np.ascontiguousarray(strokes))
 
 
 def visible_part(layer: Labels, source: ImageSource, dims: Dims) -> View | None:

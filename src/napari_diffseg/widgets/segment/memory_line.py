@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from napari_diffseg.widgets.batch.form import Sentence
-from napari_diffseg.widgets.ui.controls import AMBER, MUTED
+from napari_diffseg.widgets.ui.controls import AMBER, MUTED, Sentence
 
 _GIGA = 1e9
 

@@ -33,6 +33,7 @@ class Coloring:
         # The palette's colour of each label; 0 is unlabelled.
         self._order = np.arange(len(self._palette.colors))
         self._painted: dict[int, Colors] = {}
+        self._clear: set[int] = set()
 
     @property
     def colormap(self) -> CyclicLabelColormap:
@@ -40,6 +41,7 @@ class Coloring:
         colors = np.array(self._palette.colors)[self._order]
         for number, color in self._painted.items():
             colors[number] = color
+        colors[[number for number in self._clear if number < len(colors)], 3] = 0
         return with_colors(self._palette, colors)
 
     def fix(self, painted: Mapping[int, Colors]) -> bool:
@@ -52,6 +54,11 @@ class Coloring:
             other = int(np.flatnonzero(self._order == place)[0])
             self._order[other], self._order[number] = self._order[number], place
         return not np.array_equal(before, np.asarray(self.colormap.colors))
+
+    def clear(self, numbers: set[int]) -> bool:
+        """Let labels be seen through; return whether others were before."""
+        before, self._clear = self._clear, numbers
+        return before != numbers
 
     def keep(self, shown: NDArray[np.integer], labels: NDArray[np.integer]) -> None:
         """Colour new labels so that as many pixels as can be keep the colour they have.

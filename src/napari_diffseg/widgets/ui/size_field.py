@@ -7,7 +7,7 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QLineEdit, QVBoxLayou
 
 from napari_diffseg.image.units import MICROMETRES
 from napari_diffseg.widgets.image.voxel_size import PIXELS, SizeOrigin, TypedSize, VoxelSize
-from napari_diffseg.widgets.ui.controls import AMBER, MUTED, RED, TITLE_WIDTH, WRONG, wrapped_text
+from napari_diffseg.widgets.ui.controls import AMBER, MUTED, RED, TITLE_WIDTH, WRONG, Sentence
 
 _ABOUT = {
     SizeOrigin.PERSON: "As you typed it; As guessed, under Edit, forgets it.",
@@ -27,7 +27,7 @@ class SizeField(QWidget):
         super().__init__()
         self.side, self.depth, self.unit = QLineEdit(), QLineEdit(), QComboBox()
         self._depth_title = QLabel("z")
-        self.about = wrapped_text(MUTED)
+        self.about = Sentence(MUTED)
         self.unit.addItems([*MICROMETRES, PIXELS])
         self.unit.setCurrentText("µm")
         self._dress()
@@ -65,9 +65,7 @@ class SizeField(QWidget):
             self._tell(reason, RED)
 
     def _tell(self, text: str, style: str) -> None:
-        self.about.setText(text)
-        self.about.setStyleSheet(style)
-        self.about.setVisible(bool(text))
+        self.about.say(text, style)
 
     def _emit(self) -> None:
         depth = self.depth.text() if self.depth.isVisibleTo(self) else ""

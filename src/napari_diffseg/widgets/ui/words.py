@@ -38,6 +38,7 @@ STARTING = "Starting … the first run takes a few seconds longer."
 BUSY = "A segmentation is already running; stop it, then start again."
 FINISHING = "Stopping … the regions found so far are kept."
 EDITED = "You have edited the result, so it is left as it is; the number counts for the next run."
+NO_MODEL = "There is no model yet: press Segment, or load one under Model."
 REMOVED = "Stopped, because its result layer was removed."
 
 
@@ -122,6 +123,11 @@ def merged_in_words(segmentation: Segmentation) -> str:
         chosen = segmentation.params.design == "pretrained"
         how = "as many as are clearly unlike" if chosen else "all that were found"
     return f"{count_in_words(segmentation.n_labels, 'label')} now; {how}."
+
+
+def kept_in_words(name: str) -> str:
+    """Return where the copy of a result is."""
+    return f"Kept as the layer {name!r}; it is hidden: click its eye in the layer list to see it."
 
 
 def error_in_words(error: Exception) -> str:
