@@ -21,7 +21,7 @@ _HOMES = {
     "objects": "instances.stacks",
     "measure": "instances.stacks",
     "summary": "instances.table",
-    "export": "batch.export",
+    "export": "io.label_files.export",
     "Segmentation": "core.result",
     "Model": "core.model.model",
     "Command": "core.published.training",
@@ -45,7 +45,6 @@ _HOMES = {
 __all__ = ["__version__", *_HOMES]
 
 if TYPE_CHECKING:
-    from napari_diffseg.batch.export import export
     from napari_diffseg.core.model.model import Model
     from napari_diffseg.core.published.training import Command, Iteration, StopReason
     from napari_diffseg.core.reading import Reference
@@ -67,6 +66,7 @@ if TYPE_CHECKING:
     from napari_diffseg.instances.params import ObjectParams
     from napari_diffseg.instances.stacks import measure, objects
     from napari_diffseg.instances.table import summary
+    from napari_diffseg.io.label_files.export import export
     from napari_diffseg.params import ApplyParams, RunOptions, SegmentationParams
 
 

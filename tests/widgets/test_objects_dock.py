@@ -230,14 +230,16 @@ def test_sizes_are_in_pixels_until_a_size_is_typed(viewer, dock, wait_for, qtbot
     wait_for(lambda: bool(dock.measuring.table))
     assert "area_px" in dock.measuring.table
     assert "in pixels" in dock.measure_form.about.text()
-    dock.measure_form.side.clear()
-    qtbot.keyClicks(dock.measure_form.side, "0.5")
+    side = dock.axes_form.size.side
+    qtbot.keyClicks(side, "0.5")
     wait_for(lambda: "area_um2" in dock.measuring.table)
-    assert dock.measure_form.about.text() == ""
+    assert dock.measure_form.about.text() == "A pixel is 0.5 × 0.5 µm."
     areas = np.bincount(dock.objects.layer.data.ravel())[1:]
     np.testing.assert_allclose(dock.measuring.table["area_um2"], areas * 0.25)
-    qtbot.keyClicks(dock.measure_form.side, "mm")
-    assert "a number was expected" in dock.measure_form.about.text()
+    # What is half typed changes nothing.
+    qtbot.keyClicks(side, "mm")
+    assert "a positive number was expected" in dock.axes_form.size.about.text()
+    assert "area_um2" in dock.measuring.table
 
 
 def test_the_result_of_a_run_becomes_objects_and_a_new_result_is_followed(

@@ -50,8 +50,10 @@ def open_label_frames(
     return stack
 
 
-def labels_in(stack: FrameStack, size: PixelSize | None = None) -> LabelFrames:
-    """Return the labels of a file, with what it says of them and the size of a pixel."""
+def labels_in(
+    stack: FrameStack, size: PixelSize | None = None, more_names: Mapping[int, str] | None = None
+) -> LabelFrames:
+    """Return the labels of a file, with what it says of them, and what a person says."""
     provenance = read_provenance(stack.path) or {}
     known = known_labels(stack.path)
     names, colors = classes_in(provenance) if known is None else (known.names, known.colors)
@@ -59,7 +61,7 @@ def labels_in(stack: FrameStack, size: PixelSize | None = None) -> LabelFrames:
         "pixel_size": size or stack.pixel_size,
         "t_step": stack.t_step,
         "placement": stack.placement,
-        "names": names,
+        "names": names | dict(more_names or {}),
         "colors": colors,
         "provenance": provenance,
     }

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from io import TextIOWrapper
 
 from napari_diffseg._version import __version__
-from napari_diffseg.cli import apply, card, export, machine, objects, segment, train
+from napari_diffseg.cli import apply, card, machine, objects, segment, train
 from napari_diffseg.cli.terminal import INTERRUPTED, in_shell, say
 from napari_diffseg.errors import DiffSegError
 
@@ -59,6 +59,6 @@ def parser() -> argparse.ArgumentParser:
     )
     whole.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = whole.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for part in (segment, train, apply, objects, export, card, machine):
+    for part in (segment, train, apply, objects, card, machine):
         part.add_to(commands)
     return whole

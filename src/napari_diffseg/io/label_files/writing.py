@@ -184,11 +184,12 @@ def write_label_stack(
     check_output(path, force=force)
     # The labels themselves are not yet known when their name is written.
     content = json.dumps([text, lengths, axes, kind.str]).encode()
-    said = _ome_metadata(axes, lengths, pixel_size, placement, text)
-    metadata = _with_uuid(said, sha256(content).digest())
+    known = _ome_metadata(axes, lengths, pixel_size, placement, text)
+    metadata = _with_uuid(known, sha256(content).digest())
     if t_step is not None and "T" in axes:
         metadata |= {"TimeIncrement": t_step, "TimeIncrementUnit": "s"}
     planes = _planes(frames, lengths, kind)
+    is_big = prod(lengths) * kind.itemsize >= _MOST_TIFF_BYTES
     with written_whole(path, force=force) as file:
         _write_ome_tiff(
             file,
@@ -197,7 +198,7 @@ def write_label_stack(
             pixel_size,
             shape=lengths,
             dtype=kind,
-            bigtiff=prod(lengths) * kind.itemsize >= _MOST_TIFF_BYTES,
+            bigtiff=is_big,
         )
         # tifffile asks for no more frames than the shape has: a look for what is left over.
         next(planes, None)

@@ -59,7 +59,7 @@ def labels_of(data: Any, attributes: Mapping[str, Any]) -> tuple[LabelFrames, tu
     names = names or classes_in(provenance)[0]
     said: Described = {
         "pixel_size": size,
-        "t_step": _t_step(letters, scale, units),
+        "t_step": _t_step(letters, scale, units) or seconds(*noted.get("t_step", (None, None))),
         "placement": placement,
         "names": names,
         "colors": _colors(array, attributes.get("colormap"), names),

@@ -77,7 +77,7 @@ def describe_source(
     factors = np.asarray(level.factors, dtype=np.float64)
     position = {axis: int(cut.position[axis]) for axis in cut.stack}
     canvas = place(layer, level.shape, factors, cut.channel, {})
-    pixel, voxel = _sizes(reading, cut, factors)
+    pixel, voxel = sizes_of(reading, cut.spatial, factors)
     return ImageSource(
         layer_names=tuple(str(one.name) for one in layers),
         arrays=tuple(array_of(one, level) for one in layers),
@@ -211,11 +211,14 @@ def _array_axes(layers: Sequence[Image], cut: _Cut) -> str:
     return "C" + axes if len(layers) > 1 else axes
 
 
-def _sizes(
-    reading: AxesReading, cut: _Cut, factors: NDArray[np.float64]
+def sizes_of(
+    reading: AxesReading, spatial: Sequence[int], factors: NDArray[np.float64]
 ) -> tuple[VoxelSize, VoxelSize]:
-    """Return the size of the pixels, and of a volume that of the voxels, as they are read."""
-    *depth, y, x = cut.spatial
+    """Return the size of pixels, and of a volume that of voxels, along these axes of a layer.
+
+    The factors say how many times coarser the level is along each axis of the layer.
+    """
+    *depth, y, x = spatial
     sizes = reading.voxel.sizes or ()
     known = dict(zip("ZYX"[-len(sizes) :], sizes, strict=True)) if sizes else {}
     sides = [known.get(reading.letters[axis]) for axis in (y, x)]
@@ -225,7 +228,7 @@ def _sizes(
     if not depth:
         return pixel, VoxelSize()
     voxel = reading.voxel if reading.voxel.z_step else VoxelSize()
-    return pixel, voxel.times(factors[list(cut.spatial)])
+    return pixel, voxel.times(factors[list(spatial)])
 
 
 def _look_at(cut: _Cut, level: Level) -> int:

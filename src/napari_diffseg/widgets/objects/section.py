@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import napari
 
     from napari_diffseg.widgets.batch.frames import FrameSet
+    from napari_diffseg.widgets.files.sizes import KnownSizes
     from napari_diffseg.widgets.objects.form import ObjectsForm
     from napari_diffseg.widgets.segment.results import Results
 
@@ -65,9 +66,10 @@ class ObjectsSection:
         results: Results,
         frames: Callable[[], FrameSet],
         scribbles: Callable[[], Labels | None],
+        sizes: KnownSizes,
     ) -> None:
         self._viewer, self._form, self._results = viewer, form, results
-        self._frames, self._scribbles = frames, scribbles
+        self._frames, self._scribbles, self.sizes = frames, scribbles, sizes
         self.layer: ObjectsLayer | None = None
         self.source: LabelSource | None = None
         self.params: ObjectParams | None = None
@@ -112,14 +114,14 @@ class ObjectsSection:
 
     def refresh(self) -> None:
         """Offer the layers of classes that there are."""
-        self._form.offer(self._candidates())
+        self._form.offer(self.candidates())
 
     def follow(self) -> None:
         """Take notice of another result: it is chosen, and its objects follow it."""
         finished = self._results.finished
         if finished is None:
             return
-        self._form.offer(self._candidates(), wanted=finished.layer)
+        self._form.offer(self.candidates(), wanted=finished.layer)
         self._on_classes()
 
     def on_layer_removed(self, layer: object) -> None:
@@ -144,7 +146,8 @@ class ObjectsSection:
 
     # --- layers -------------------------------------------------------------------------
 
-    def _candidates(self) -> list[Labels]:
+    def candidates(self) -> list[Labels]:
+        """Return the layers that have classes, the newest first."""
         own = [layer for layer, *_ in self._results.labelled() if layer in self._viewer.layers]
         shape, scribbles = self._chosen_shape(), self._scribbles()
         others = [
@@ -170,7 +173,7 @@ class ObjectsSection:
             return None
         for layer, shown, has_all, names in self._results.labelled():
             if layer == classes:
-                return LabelSource(layer.data, shown, has_all, names)
+                return LabelSource(layer.data, self.sizes.now(shown), has_all, names)
         frames = self._frames()
         return LabelSource(classes.data, frames.shown, True, frames.channel_names)
 

@@ -15,6 +15,9 @@ from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QSizePolicy, QVBoxLayout
 from napari_diffseg.errors import DiffSegError
 from napari_diffseg.widgets.batch.form import ApplyForm
 from napari_diffseg.widgets.batch.section import ApplySection
+from napari_diffseg.widgets.export.form import ExportForm
+from napari_diffseg.widgets.export.section import ExportSection
+from napari_diffseg.widgets.files.sizes import KnownSizes
 from napari_diffseg.widgets.image.axes_form import AxesForm
 from napari_diffseg.widgets.image.axes_section import AxesSection
 from napari_diffseg.widgets.image.channels_section import ChannelsSection
@@ -110,6 +113,8 @@ class SegmentDock(QWidget):
         self.objects_fold = folded("Objects", self.objects_form)
         self.measure_fold = folded("Measure", self.measure_form)
         self.apply_fold = folded("Apply to other frames", self.apply_form)
+        self.export_form = ExportForm()
+        self.export_fold = folded("Export", self.export_form)
         self.model_fold = folded("Model", self.model_form)
         self.advanced = folded("Advanced", self.knobs.advanced)
 
@@ -130,12 +135,16 @@ class SegmentDock(QWidget):
         self.applying = ApplySection(
             viewer, self.apply_form, self.modelling, results, frames, options, turn
         )
-        self.objects = ObjectsSection(viewer, self.objects_form, results, frames, scribbles)
+        self.sizes = KnownSizes(viewer, self.axes)
+        self.objects = ObjectsSection(
+            viewer, self.objects_form, results, frames, scribbles, self.sizes
+        )
         is_open = self.measure_fold.isExpanded
         self.measuring = MeasureSection(viewer, self.measure_form, self.objects, is_open)
+        self.exporting = ExportSection(self.export_form, results, self.objects)
         self._parts = (
             *(self.runs, self.axes, self.section, self._doubts, self.modelling),
-            *(self.applying, self.measuring, self.objects),
+            *(self.applying, self.measuring, self.exporting, self.objects),
         )
 
     def _lay_out(self) -> None:
@@ -144,7 +153,7 @@ class SegmentDock(QWidget):
         about_strokes = self.scribbles, self.scribble_notes, self.learn_from
         folds = (
             *(self.objects_fold, self.measure_fold, self._single),
-            *(self.apply_fold, self.model_fold, self.advanced),
+            *(self.apply_fold, self.export_fold, self.model_fold, self.advanced),
         )
         stack(
             page,
@@ -299,6 +308,8 @@ class SegmentDock(QWidget):
         self._overview.show()
         self.applying.refresh()
         self.objects.refresh()
+        self.measuring.refresh()
+        self.exporting.refresh()
 
     def _show_found(self) -> None:
         segmentation = self.results.segmentation

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_diffseg.errors import InputError, OutputError
 from napari_diffseg.files import check_place
-from napari_diffseg.image.info import placed_by
+from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.instances.measuring import Columns
 from napari_diffseg.instances.params import ObjectParams
 from napari_diffseg.instances.stacks import (
@@ -31,6 +31,7 @@ from napari_diffseg.instances.stacks import (
 )
 from napari_diffseg.instances.table import summary, write_csv
 from napari_diffseg.io.label_files.frames import LabelFrames, check_frames
+from napari_diffseg.io.label_files.label_store import Described
 
 PARTS = ("labels", "masks", "objects", "table")
 """What can be exported."""
@@ -208,56 +209,50 @@ def export(
         A file is there already, or cannot be written.
     """
     _check_parts(parts, ending)
-    labels = np.asarray(getattr(result, "labels", result))
-    letters = frame_letters(labels.ndim, axes)
-    facts = getattr(getattr(result, "model", None), "facts", None)
-    size = as_pixel_size(pixel_size, unit, len(letters.replace("T", "")))
-    size = size or getattr(facts, "pixel_size", None)
-    names = dict(class_names if class_names is not None else getattr(facts, "class_names", {}))
-    provenance = result.provenance() if hasattr(result, "provenance") else {}
-    frames = LabelFrames(
-        letters,
-        labels.shape,
-        labels.dtype,
-        partial(_planes_of, labels),
-        {
-            "pixel_size": size,
-            "placement": placed_by(size),
-            "names": names,
-            "colors": dict(getattr(facts, "class_colors", {})),
-            "provenance": provenance,
-        },
-    )
-    told = params or ObjectParams()
-    found = table = None
+    frames, size = _frames_of(result, axes, pixel_size, unit, class_names)
+    told, found, table = params or ObjectParams(), None, None
     if {"objects", "table"} & set(parts):
         spacing = None if size is None else size.spacing
-        numbers = objects(result, axes=letters, params=told, spacing=spacing)
+        numbers = objects(result, axes=frames.axes, params=told, spacing=spacing)
         found = objects_from(frames, partial(_planes_of, numbers), told)
         table = partial(
             measure,
             numbers,
             image,
-            axes=letters,
+            axes=frames.axes,
             channel_axis=channel_axis,
             channel_names=channel_names,
             pixel_size=size,
-            labels=labels,
+            labels=result,
             classes=told.class_numbers or None,
-            class_names=names,
+            class_names=frames.said.get("names"),
         )
-    job = Export(
-        Path(folder),
-        name,
-        frames,
-        parts,
-        found,
-        table,
-        is_volume="Z" in letters,
-        ending=ending,
-        force=force,
-    )
-    return list(job.write())
+    job = Export(Path(folder), name, frames, parts, found, table, ending=ending, force=force)
+    return list(replace(job, is_volume="Z" in frames.axes).write())
+
+
+def _frames_of(
+    result: HasLabels | ArrayLike,
+    axes: str | None,
+    pixel_size: Size,
+    unit: str,
+    class_names: Mapping[int, str] | None,
+) -> tuple[LabelFrames, PixelSize | None]:
+    """Return the labels of a result with what it, or the person, says of them; and its size."""
+    labels = np.asarray(getattr(result, "labels", result))
+    letters = frame_letters(labels.ndim, axes)
+    facts = getattr(getattr(result, "model", None), "facts", None)
+    size = as_pixel_size(pixel_size, unit, len(letters.replace("T", "")))
+    size = size or getattr(facts, "pixel_size", None)
+    names = getattr(facts, "class_names", {}) if class_names is None else class_names
+    said: Described = {
+        "pixel_size": size,
+        "names": dict(names),
+        "colors": dict(getattr(facts, "class_colors", {})),
+        "provenance": result.provenance() if hasattr(result, "provenance") else {},
+    }
+    planes = partial(_planes_of, labels)
+    return LabelFrames(letters, labels.shape, labels.dtype, planes, said), size
 
 
 def objects_from(labels: LabelFrames, planes: Any, params: ObjectParams) -> LabelFrames:
