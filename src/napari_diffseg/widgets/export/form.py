@@ -11,7 +11,7 @@ from napari_diffseg.widgets.ui.controls import MUTED, RED, Chooser, Sentence, st
 
 _TITLES = {
     "labels": "Labels",
-    "masks": "A mask for each class: 1 inside, 0 outside",
+    "masks": "Mask of each class (0 and 1)",
     "objects": "Objects",
     "table": "Table of the objects and summary (CSV)",
 }

@@ -37,6 +37,7 @@ class ExportSection:
         self._looks.hold(self)
         self._writes.hold(self)
         form.layers.changed.connect(self.refresh)
+        objects.found.connect(self.refresh)
         form.button.clicked.connect(lambda: self.ask_and_export())
 
     def refresh(self) -> None:

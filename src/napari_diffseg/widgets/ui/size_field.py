@@ -12,7 +12,7 @@ from napari_diffseg.widgets.ui.controls import AMBER, MUTED, RED, TITLE_WIDTH, W
 _ABOUT = {
     SizeOrigin.PERSON: "As you typed it; As guessed, under Edit, forgets it.",
     SizeOrigin.LAYER: "",
-    SizeOrigin.FILE: "Read from the file, which napari shows without it.",
+    SizeOrigin.FILE: "From the metadata of the file.",
     SizeOrigin.NOBODY: "Not known: sizes will be in pixels. Type it, if you know it.",
 }
 
