@@ -119,7 +119,7 @@ class ImageFacts:
 
 
 def _is_turned(axes: str) -> bool:
-    return axes.index("X") < axes.index("Y")
+    return "Y" in axes[axes.find("X") + 1 :] if "X" in axes else False
 
 
 def check_series(series: int, found: Sequence[str], name: str) -> tuple[str, ...]:
