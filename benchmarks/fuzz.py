@@ -1,4 +1,4 @@
-"""Inputs that make no sense, through every door: none may end in anything but a result or a sentence.
+"""Inputs that make no sense, through every door: each ends in a result or in a sentence.
 
 Files that are whole are changed at random (bytes, numbers within their structure, JSON values) and
 read; arrays of every kind and arguments of every kind are segmented. What counts as a fault:

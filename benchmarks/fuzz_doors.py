@@ -36,7 +36,8 @@ from napari_diffseg.params import PRESETS
 
 EXTREMES = (0, 1, 2, 3, 7, 255, 65535, 1 << 20, (1 << 31) - 1, 1 << 31, (1 << 32) - 1, 1 << 62)
 JSON_EXTREMES: tuple[Any, ...] = (
-    *EXTREMES, -1, 0.0, -0.5, 1e308, None, True, "", "0", "../../x", "é" * 300, [], {}, [[]], [None],
+    *EXTREMES, -1, 0.0, -0.5, 1e308, None, True, "", "0", "../../x", "é" * 300, [], {}, [[]],
+    [None],
     {"a": 1}, "NaN", [1, "x"], -(1 << 70),
 )  # fmt: skip
 SIDE = 24
@@ -179,8 +180,8 @@ class Picture(Door):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.seeds = []
-        for mode, kind in [("RGB", "PNG"), ("L", "PNG"), ("P", "PNG"), ("RGBA", "PNG"),
-                           ("I;16", "PNG"), ("1", "PNG"), ("RGB", "JPEG"), ("L", "JPEG")]:  # fmt: skip
+        png = [(mode, "PNG") for mode in ("RGB", "L", "P", "RGBA", "I;16", "1")]
+        for mode, kind in [*png, ("RGB", "JPEG"), ("L", "JPEG")]:
             buffer = io.BytesIO()
             if mode == "I;16":
                 image = Image.fromarray(PICTURE[..., 0].astype(np.uint16) * 200)
