@@ -81,22 +81,22 @@ class ExportSection:
         return bool(has_made and chosen is not None and objects.layer.is_on(chosen))
 
     def _job(self, layer: Labels, folder: Path) -> Export:
-        labels, _ = labels_of_layer(layer)
+        objects = self._objects
+        source = objects.describe(layer)
+        said = {} if source is None else objects.sizes.said(source.shown)
         job = Export(
             folder,
             str(layer.name),
-            labels,
+            labels_of_layer(layer, said),
             self._form.parts(),
             ending=self._form.format.chosen(),
         )
-        objects = self._objects
         if not self._has_objects() or objects.layer is None or objects.source is None:
             return job
-        found, _ = labels_of_layer(objects.layer.layer)
-        said = {**found.said, "names": {}, "colors": {}}
+        found = labels_of_layer(objects.layer.layer, said)
         return replace(
             job,
-            objects=replace(found, said=said),
+            objects=replace(found, said={**found.said, "names": {}, "colors": {}}),
             table=partial(self._measure, objects.layer.data.copy(), layer),
             is_volume=objects.source.shown.is_volume,
         )

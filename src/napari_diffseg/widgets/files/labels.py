@@ -71,10 +71,12 @@ def labels_of(data: Any, attributes: Mapping[str, Any]) -> tuple[LabelFrames, tu
     return LabelFrames(axes, shape, array.dtype, planes, said), notes
 
 
-def labels_of_layer(layer: Any) -> tuple[LabelFrames, tuple[str, ...]]:
-    """Describe a Labels layer."""
+def labels_of_layer(layer: Any, said: Mapping[str, Any]) -> LabelFrames:
+    """Describe a Labels layer on an image of which this is known, as metadata have it."""
     data, attributes, _ = layer.as_layer_data_tuple()
-    return labels_of(data, attributes)
+    noted = {**attributes["metadata"].get(NOTED, {}), LAYER: dict(said)}
+    labels, _ = labels_of(data, {**attributes, "metadata": {NOTED: noted}})
+    return labels
 
 
 def _planes(

@@ -45,6 +45,10 @@ class KnownSizes:
 
     def note(self, layer: Labels, shown: ImageSource) -> None:
         """Write into the metadata of a result what saving it has to know, whoever saves it."""
+        layer.metadata[NOTED] = {**layer.metadata.get(NOTED, {}), LAYER: self.said(shown)}
+
+    def said(self, shown: ImageSource) -> dict[str, Any]:
+        """Return what saving a layer on this image has to know, as metadata have it."""
         found, size = self._found(shown), self.now(shown).pixel_size
         said: dict[str, Any] = {"axes": shown.letters}
         if size is not None:
@@ -52,7 +56,7 @@ class KnownSizes:
         placed = facts_of(found[0]).in_file.get("T") if found is not None else None
         if placed is not None:
             said["t_step"] = [placed.step, placed.unit]
-        layer.metadata[NOTED] = {**layer.metadata.get(NOTED, {}), LAYER: said}
+        return said
 
     def _found(self, shown: ImageSource) -> tuple[Image, AxesReading, Level] | None:
         for layer in image_layers(self.viewer):

@@ -92,7 +92,7 @@ class ObjectsSection:
         """Make objects of the chosen classes, on a layer of their own."""
         classes = self._form.chosen()
         try:
-            source = self._describe(classes)
+            source = self.describe(classes)
             if source is None or classes is None:
                 return
             source.check_size()
@@ -167,7 +167,7 @@ class ObjectsSection:
         except DiffSegError:
             return None
 
-    def _describe(self, classes: Labels | None) -> LabelSource | None:
+    def describe(self, classes: Labels | None) -> LabelSource | None:
         """Return what objects would be made of; raises `InputError` where the image is no more."""
         if classes is None:
             return None
@@ -212,7 +212,7 @@ class ObjectsSection:
     def _has_changed(self) -> bool:
         """Look at the classes of the frame in view; return whether they were others before."""
         try:
-            source = self._describe(self._classes)
+            source = self.describe(self._classes)
         except DiffSegError:
             source = None
         if source is None or self._classes is None:
