@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +28,11 @@ class AxesSection:
     changed = Signal()
     """Emitted when a person has said something, here or of the layer itself."""
 
-    def __init__(self, form: AxesForm) -> None:
+    def __init__(self, form: AxesForm, said: Sequence[tuple[Image, AxesSaid]] = ()) -> None:
         self._form = form
         self._layer: Image | None = None
         # Layers are compared by ==: napari hands out proxies of them.
-        self._said: list[tuple[Image, AxesSaid]] = []
+        self._said = list(said)
         form.letters_typed.connect(self.type_letters)
         form.z_step_typed.connect(lambda text: self._say(z_step=text.strip() or None))
         form.picked.connect(self.type_letters)
@@ -42,6 +43,11 @@ class AxesSection:
     def said(self) -> AxesSaid:
         """What was said of the layer."""
         return next((said for one, said in self._said if one == self._layer), AxesSaid())
+
+    @property
+    def all_said(self) -> list[tuple[Image, AxesSaid]]:
+        """What was said of each layer."""
+        return list(self._said)
 
     def take(self, layer: Image | None) -> None:
         """Be about this layer from now on, and hear when it changes; None for none."""

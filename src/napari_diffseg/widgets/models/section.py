@@ -39,10 +39,14 @@ class ModelSection:
     """Emitted after a model came from a file."""
 
     def __init__(
-        self, form: ModelForm, results: Results, scribbles: Callable[[], Labels | None]
+        self,
+        form: ModelForm,
+        results: Results,
+        scribbles: Callable[[], Labels | None],
+        shelf: ModelShelf,
     ) -> None:
         self._form, self._results, self.scribbles = form, results, scribbles
-        self.shelf = ModelShelf()
+        self.shelf = shelf
         # Reading is slow the first time, because it loads torch.
         self._files = LatestAnswer(_read_model, self._on_loaded, self._on_failure)
         self._files.hold(self)
