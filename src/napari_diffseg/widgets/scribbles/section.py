@@ -123,13 +123,14 @@ class ScribblesSection:
         layer = self.layer
         if layer is None:
             return
-        numbers = self._listed()
+        numbers, names = self._listed(), names_in(layer.features)
+        is_alone = len(self._all_painted()) == 1 and BACKGROUND not in names.values()
         self._form.classes.show_classes(
             numbers,
             {number: layer.get_color(number) for number in numbers},
-            names_in(layer.features),
+            names,
             int(layer.selected_label),
-            is_alone=len(self._all_painted()) == 1,
+            is_alone=is_alone,
         )
 
     def close(self) -> None:

@@ -45,6 +45,7 @@ _PRESET_TITLES = {
     "custom": "Custom",
 }
 _PAUSE = 500  # milliseconds after which what was set is kept for the next session
+_OF_AN_IMAGE = ("n_labels", "only_painted")
 _MOST_LABELS = 16  # where the slider ends, if the image itself chooses where it starts
 _HELP = {one.name: one.help for kind in (SegmentationParams, RunOptions) for one in kind.specs()}
 _ABOUT_LABELS = f"{_HELP['n_labels']} After a run it acts at once."
@@ -243,8 +244,8 @@ class KnobsView(QWidget):
         self.options_form.reset()
 
     def recall(self) -> None:
-        """Fill in what a person set last; how many labels there are is a matter of each image."""
-        self.params_form.write(recall(SegmentationParams, but_for=("n_labels",)))
+        """Fill in what a person set last, but for what is a matter of each image."""
+        self.params_form.write(recall(SegmentationParams, but_for=_OF_AN_IMAGE))
         self.options_form.write(recall(RunOptions))
 
     def _remember(self) -> None:
