@@ -31,7 +31,6 @@ LONG_CLASSES = {
     "core/result.py:Segmentation": 328,
     "io/label_files/label_store.py:LabelStore": 283,
     "widgets/batch/section.py:ApplySection": 356,
-    "widgets/objects/section.py:ObjectsSection": 278,
 }
 LONG_FUNCTIONS = {
     "batch/run.py:apply_stack": 51,

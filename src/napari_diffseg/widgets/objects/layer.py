@@ -123,6 +123,10 @@ class ObjectsLayer:
         )
         return int(value or 0)
 
+    def hide_classes(self) -> None:
+        """Hide the layer of the classes, which a run has shown."""
+        self._classes.visible = False
+
     def bring_classes_back(self) -> None:
         """Show the layer of the classes again, once this one is gone."""
         if self._classes in self._viewer.layers and self._was_visible:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QEvent, QSignalBlocker
 from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QSizePolicy, QWidget
+from superqt.utils import qdebounced
 
 from napari_diffseg.errors import DiffSegError
 from napari_diffseg.widgets.batch.section import ApplySection
@@ -28,7 +29,7 @@ from napari_diffseg.widgets.segment.follower import StrokeFollower
 from napari_diffseg.widgets.segment.overview import Overview
 from napari_diffseg.widgets.segment.results import Results
 from napari_diffseg.widgets.segment.runs import Runs
-from napari_diffseg.widgets.segment.state import Left, SegmentState, leave, take_left
+from napari_diffseg.widgets.segment.state import Left, SegmentState, keep, leave, take_left
 from napari_diffseg.widgets.segment.uncertainty import UncertaintyView
 from napari_diffseg.widgets.segment.view import SegmentView
 from napari_diffseg.widgets.ui import words
@@ -36,6 +37,10 @@ from napari_diffseg.widgets.ui.controls import stack
 
 if TYPE_CHECKING:
     import napari.viewer
+
+
+_PAUSE = 500
+"""So many milliseconds after a change, it is kept for the next session."""
 
 
 class SegmentDock(QWidget):
@@ -114,16 +119,16 @@ class SegmentDock(QWidget):
             (self.region, "region", self.region.chosen),
             (self.fill, "fill", self.fill.typed),
             (self.learn_from, "learn_from", self.learn_from.chosen),
+            (self.section, "scribbles", lambda: self.section.layer),
             (knobs.params_form, "typed_params", knobs.params_form.values),
             (knobs.options_form, "typed_options", knobs.options),
+            (knobs, "typed_options", knobs.options),
         ):
             view.changed.connect(partial(self._on_chosen, name, read))
-        knobs.device.currentIndexChanged.connect(
-            lambda _: self._on_chosen("typed_options", knobs.options)
-        )
-        self.section.changed.connect(
-            partial(self._on_chosen, "scribbles", lambda: self.section.layer)
-        )
+        # Of the state and not of the forms, which may be gone when this comes.
+        self._keep = qdebounced(lambda: keep(state), timeout=_PAUSE)
+        for event in (state.events.typed_params, state.events.typed_options):
+            event.connect(lambda _: self._keep())
         self.live_box.toggled.connect(partial(setattr, state, "is_live"))
         self.images.changed.connect(self._on_image_chosen)
         self.axes.changed.connect(self._on_image_chosen)

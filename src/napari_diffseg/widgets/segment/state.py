@@ -15,6 +15,7 @@ from napari_diffseg.widgets.image.level import Level
 from napari_diffseg.widgets.image.wishes import AxesSaid, ChannelWish
 from napari_diffseg.widgets.region.region import RegionWish
 from napari_diffseg.widgets.scribbles.other_planes import LearnFrom
+from napari_diffseg.widgets.ui.remembered import remember
 
 if TYPE_CHECKING:
     import napari
@@ -56,6 +57,11 @@ class SegmentState:
     def options(self) -> RunOptions:
         """Return the options; raises `ParameterError` where one cannot be used."""
         return RunOptions.from_dict(self.typed_options)
+
+
+def keep(state: SegmentState) -> None:
+    """Keep the parameters for the next session."""
+    remember({SegmentationParams: state.typed_params, RunOptions: state.typed_options})
 
 
 @dataclass(frozen=True, eq=False, slots=True)

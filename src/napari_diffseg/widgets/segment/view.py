@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QFrame, QLabel, QPushButton, QScrollArea, QSlider, QWidget
-from superqt.utils import qdebounced
 
 from napari_diffseg.errors import ParameterError
 from napari_diffseg.parameters import Scalar
@@ -37,14 +36,13 @@ from napari_diffseg.widgets.ui.controls import (
     thin_bar,
 )
 from napari_diffseg.widgets.ui.form import ParameterForm
-from napari_diffseg.widgets.ui.remembered import recall, remember
+from napari_diffseg.widgets.ui.remembered import recall
 
 _PRESET_TITLES = {
     "default": "Default: quick",
     "paper": "Paper: as published, slow",
     "custom": "Custom",
 }
-_PAUSE = 500  # milliseconds after which what was set is kept for the next session
 _OF_AN_IMAGE = ("n_labels", "only_painted")
 _MOST_LABELS = 16  # where the slider ends, if the image itself chooses where it starts
 _HELP = {one.name: one.help for kind in (SegmentationParams, RunOptions) for one in kind.specs()}
@@ -200,6 +198,9 @@ class RunView(QWidget):
 class KnobsView(QWidget):
     """How many labels, which preset, which device; the forms of all parameters stand elsewhere."""
 
+    changed = Signal()
+    """Emitted when another device is chosen."""
+
     def __init__(self) -> None:
         super().__init__()
         self._n_found = 0
@@ -224,9 +225,7 @@ class KnobsView(QWidget):
         rows = ("Labels", self.labels), ("Preset", self.preset), ("Device", self.device)
         stack(self, form_rows(*rows))
         self.preset.activated.connect(self._fill_in_preset)
-        self.remember = qdebounced(lambda: self._remember(), timeout=_PAUSE)
-        for form in (self.params_form, self.options_form):
-            form.changed.connect(lambda: self.remember())
+        self.device.currentIndexChanged.connect(lambda _: self.changed.emit())
         self.offer_devices()
 
     def options(self) -> dict[str, Scalar]:
@@ -247,10 +246,6 @@ class KnobsView(QWidget):
         """Fill in what a person set last, but for what is a matter of each image."""
         self.params_form.write(recall(SegmentationParams, but_for=_OF_AN_IMAGE))
         self.options_form.write(recall(RunOptions))
-
-    def _remember(self) -> None:
-        remember(SegmentationParams, self.params_form.values())
-        remember(RunOptions, self.options_form.values())
 
     def show_merging(self, reason: str) -> None:
         """Switch the slider off for a reason; on, where there is none."""

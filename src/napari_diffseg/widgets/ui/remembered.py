@@ -13,9 +13,10 @@ from napari_diffseg.errors import ParameterError
 from napari_diffseg.parameters import Scalar, SelfDescribing
 
 
-def remember(described: type[SelfDescribing], values: Mapping[str, Scalar]) -> None:
+def remember(typed: Mapping[type[SelfDescribing], Mapping[str, Scalar]]) -> None:
     """Keep the values of parameters beside napari's own settings; only those that can be used."""
-    kept = _read() | {described.__name__: _usable(described, values)}
+    usable = {kind.__name__: _usable(kind, values) for kind, values in typed.items()}
+    kept = _read() | usable
     # Where nothing can be written, nothing is kept; no work depends on it.
     with suppress(OSError):
         _file().parent.mkdir(parents=True, exist_ok=True)
