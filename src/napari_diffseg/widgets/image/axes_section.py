@@ -35,7 +35,6 @@ class AxesSection:
         self._said = list(said)
         form.letters_typed.connect(self.type_letters)
         form.z_step_typed.connect(lambda text: self._say(z_step=text.strip() or None))
-        form.picked.connect(self.type_letters)
         form.extent_picked.connect(self.choose_extent)
         form.reset.connect(self.reset)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from napari_diffseg.widgets.objects.layer import ObjectsLayer
 from napari_diffseg.widgets.scribbles.watch import StrokeWatch
 from napari_diffseg.widgets.tasks.worker import LatestAnswer
 from napari_diffseg.widgets.ui import words
-from napari_diffseg.widgets.ui.notices import notify_of
+from napari_diffseg.widgets.ui.notices import tell
 
 if TYPE_CHECKING:
     import napari
@@ -69,7 +70,7 @@ class ObjectsSection:
         self.source: LabelSource | None = None
         self.params: ObjectParams | None = None
         self._n_asked = 0
-        self._answers = LatestAnswer(self._work, self._on_found, self._on_failure)
+        self._answers = LatestAnswer(self._work, self._on_found, partial(tell, form.say))
         self._edits = StrokeWatch(self._on_edited)
         self._ask_soon = qdebounced(lambda: self._ask(), timeout=_PAUSE)
         form.changed.connect(lambda: self._ask_soon())
@@ -219,7 +220,3 @@ class ObjectsSection:
         # Undone, they are followed again.
         self._form.say(EDITED if layer.was_edited else "")
         self.found.emit()
-
-    def _on_failure(self, error: Exception) -> None:
-        self._form.say(words.error_in_words(error), wrong=True)
-        notify_of(error)

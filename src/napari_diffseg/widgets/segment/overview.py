@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qtpy.QtCore import QSignalBlocker
+
 from napari_diffseg.errors import DiffSegError, InputError
 from napari_diffseg.image.memory import estimate_memory
 from napari_diffseg.widgets.region.region import RegionKind
@@ -52,8 +54,9 @@ class Overview:
         reason = dock.axes.show(state.channels.n_layers)
         if not reason:
             try:
-                dock.level.offer(*dock.choice.levels())
                 source = dock.choice.source()
+                with QSignalBlocker(dock.level):
+                    dock.level.offer(dock.choice.levels(), source.spatial)
             except InputError as error:
                 reason = str(error)
         dock.notes.setText("" if source is None else " ".join(source.notes))
