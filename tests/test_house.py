@@ -31,9 +31,6 @@ LONG_CLASSES = {
     "core/result.py:Segmentation": 328,
     "io/label_files/label_store.py:LabelStore": 283,
     "widgets/batch/section.py:ApplySection": 356,
-    "widgets/objects/section.py:ObjectsSection": 278,
-    "widgets/segment/dock.py:SegmentDock": 314,
-    "widgets/segment/face.py:SegmentFace": 269,
 }
 LONG_FUNCTIONS = {
     "batch/run.py:apply_stack": 51,
@@ -49,9 +46,6 @@ LONG_FUNCTIONS = {
     "core/references.py:train_steps": 48,
     "core/region_run.py:_unsupervised": 57,
     "core/result.py:follow_steps": 56,
-    "widgets/segment/dock.py:__init__": 72,
-    "widgets/segment/face.py:__init__": 43,
-    "widgets/segment/face.py:_lay_out": 63,
 }
 FULL_ROOMS: dict[str, int] = {}
 CIRCLES = {

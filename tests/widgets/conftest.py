@@ -281,6 +281,14 @@ def dock(viewer, run):
     return viewer.window.add_plugin_dock_widget("napari-diffseg", "Segment")[1]
 
 
+@pytest.fixture(autouse=True)
+def nothing_remembered(monkeypatch, tmp_path):
+    """What one test sets is not there in the next."""
+    kept = tmp_path / "remembered.json"
+    monkeypatch.setattr("napari_diffseg.widgets.ui.remembered._file", lambda: kept)
+    return kept
+
+
 LONG = 120_000
 
 

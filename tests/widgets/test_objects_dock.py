@@ -154,7 +154,7 @@ def test_what_a_person_edits_is_left_as_it_is(viewer, made, wait_for):
     wait_for(lambda: made.objects_form.count.text() == "4 objects")
     wait_for(lambda: 9 in made.measuring.table["object"])
     made.objects_form.split.set_value(0)
-    wait_for(lambda: not made.objects._timer.isActive())
+    wait_for(lambda: not made.objects._ask_soon._timer.isActive())
     assert made.objects_form.status.text() == EDITED
     np.testing.assert_array_equal(layer.data, edited)
     layer.undo()
@@ -343,7 +343,7 @@ def test_too_many_pixels_are_refused_in_a_sentence(opened, monkeypatch):
 
 
 def test_stale_questions_are_given_up(dock, labels):
-    source = dock.objects._describe(labels)
+    source = dock.objects.classes.describe()
     assert isinstance(source, LabelSource)
     params = dock.objects_form.params()
     assert list(source.follow(params, lambda: True)) == []

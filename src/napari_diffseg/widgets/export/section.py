@@ -47,7 +47,7 @@ class ExportSection:
             sizes.note(layer, shown)
         if objects.layer is not None and objects.source is not None:
             sizes.note(objects.layer.layer, objects.source.shown)
-        self._form.offer(objects.candidates(), has_objects=self._has_objects())
+        self._form.offer(objects.classes.candidates(), has_objects=self._has_objects())
 
     def ask_and_export(self) -> None:
         """Ask for a folder, and write what is ticked there."""
@@ -82,8 +82,7 @@ class ExportSection:
 
     def _job(self, layer: Labels, folder: Path) -> Export:
         objects = self._objects
-        source = objects.describe(layer)
-        said = {} if source is None else objects.sizes.said(source.shown)
+        said = objects.sizes.said(objects.classes.describe_layer(layer).shown)
         job = Export(
             folder,
             str(layer.name),

@@ -46,9 +46,7 @@ class AxesForm(QWidget):
     """One line on the axes, a question where they are a guess, and fields to correct them."""
 
     letters_typed = Signal(str)
-    """Emitted with what stands in the field, while a person types."""
-    picked = Signal(str)
-    """Emitted with the letters that a person has picked as the answer to the question."""
+    """Emitted with what stands in the field, while a person types, or picks an answer."""
     extent_picked = Signal(object)
     """Emitted with the `Extent`."""
     reset = Signal()
@@ -148,7 +146,7 @@ class AxesForm(QWidget):
             button = QPushButton(text)
             button.setStyleSheet("QPushButton { padding: 2px 4px; }")
             button.setToolTip(reading.lengths_as(letters))
-            button.clicked.connect(lambda _=False, said=letters: self.picked.emit(said))
+            button.clicked.connect(lambda _=False, said=letters: self.letters_typed.emit(said))
             layout.addWidget(button)
             self.answers[letters] = button
 

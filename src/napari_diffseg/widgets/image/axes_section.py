@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -28,14 +29,13 @@ class AxesSection:
     changed = Signal()
     """Emitted when a person has said something, here or of the layer itself."""
 
-    def __init__(self, form: AxesForm) -> None:
+    def __init__(self, form: AxesForm, said: Sequence[tuple[Image, AxesSaid]] = ()) -> None:
         self._form = form
         self._layer: Image | None = None
         # Layers are compared by ==: napari hands out proxies of them.
-        self._said: list[tuple[Image, AxesSaid]] = []
+        self._said = list(said)
         form.letters_typed.connect(self.type_letters)
         form.size.typed.connect(lambda size: self._say(size=size if size.says_something else None))
-        form.picked.connect(self.type_letters)
         form.extent_picked.connect(self.choose_extent)
         form.reset.connect(self.reset)
 
@@ -47,6 +47,11 @@ class AxesSection:
     def said_of(self, layer: object) -> AxesSaid:
         """Return what was said of any layer."""
         return next((said for one, said in self._said if one == layer), AxesSaid())
+
+    @property
+    def all_said(self) -> list[tuple[Image, AxesSaid]]:
+        """What was said of each layer."""
+        return list(self._said)
 
     def take(self, layer: Image | None) -> None:
         """Be about this layer from now on, and hear when it changes; None for none."""

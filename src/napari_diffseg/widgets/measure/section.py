@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from napari_diffseg.widgets.objects.label_source import LabelSource
 from napari_diffseg.widgets.scribbles.class_names import names_in
 from napari_diffseg.widgets.tasks.worker import LatestAnswer
 from napari_diffseg.widgets.ui import words
-from napari_diffseg.widgets.ui.notices import notify_of
+from napari_diffseg.widgets.ui.notices import tell
 
 if TYPE_CHECKING:
     import napari
@@ -58,7 +59,7 @@ class MeasureSection:
         self._measured_in: PixelSize | None = None
         self._asked_in: PixelSize | None = None
         self._n_asked = 0
-        self._answers = LatestAnswer(_measure, self._on_measured, self._on_failure)
+        self._answers = LatestAnswer(_measure, self._on_measured, partial(tell, form.say))
         objects.found.connect(self.look)
         form.plot.clicked.connect(self.go_to_frame)
         form.table.picked.connect(self.go_to)
@@ -231,13 +232,9 @@ class MeasureSection:
         try:
             write_csv(path, table, force=True)
         except DiffSegError as error:
-            self._on_failure(error)
+            tell(self._form.say, error)
             return
         self._form.say(f"Saved: {path}")
-
-    def _on_failure(self, error: Exception) -> None:
-        self._form.say(words.error_in_words(error), wrong=True)
-        notify_of(error)
 
 
 def _measure(source: LabelSource, question: _Question) -> tuple[Columns | None, PixelSize | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from napari_diffseg.widgets.models.shelf import LOADED, RESULT, KnownModel, Mode
 from napari_diffseg.widgets.scribbles.class_names import names_in
 from napari_diffseg.widgets.tasks.worker import LatestAnswer
 from napari_diffseg.widgets.ui import words
-from napari_diffseg.widgets.ui.notices import notify_of
+from napari_diffseg.widgets.ui.notices import tell
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -39,12 +40,16 @@ class ModelSection:
     """Emitted after a model came from a file."""
 
     def __init__(
-        self, form: ModelForm, results: Results, scribbles: Callable[[], Labels | None]
+        self,
+        form: ModelForm,
+        results: Results,
+        scribbles: Callable[[], Labels | None],
+        shelf: ModelShelf,
     ) -> None:
         self._form, self._results, self.scribbles = form, results, scribbles
-        self.shelf = ModelShelf()
+        self.shelf = shelf
         # Reading is slow the first time, because it loads torch.
-        self._files = LatestAnswer(_read_model, self._on_loaded, self._on_failure)
+        self._files = LatestAnswer(_read_model, self._on_loaded, partial(tell, form.say))
         self._files.hold(self)
         form.save_button.clicked.connect(lambda: self.ask_and_save())
         form.load_button.clicked.connect(lambda: self.ask_and_load())
@@ -109,7 +114,7 @@ class ModelSection:
         try:
             known.to_save().save(path, force=True)
         except DiffSegError as error:
-            self._on_failure(error)
+            tell(self._form.say, error)
             return
         self._form.say(f"Saved: {path}")
 
@@ -145,10 +150,6 @@ class ModelSection:
         self._show()
         self.loaded.emit()
         self.changed.emit()
-
-    def _on_failure(self, error: Exception) -> None:
-        self._form.say(words.error_in_words(error), wrong=True)
-        notify_of(error)
 
     def _show(self) -> None:
         known = self.shelf.chosen

@@ -10,9 +10,8 @@ import pandas as pd
 from napari.layers import Labels
 from numpy.typing import NDArray
 
-from napari_diffseg.widgets.region.placement import camera_of
 from napari_diffseg.widgets.scribbles.class_names import INDEX
-from napari_diffseg.widgets.ui.layers import checksum
+from napari_diffseg.widgets.ui.layers import checksum, go_to
 
 if TYPE_CHECKING:
     import napari
@@ -106,14 +105,7 @@ class ObjectsLayer:
 
     def look_at(self, point: NDArray[np.float64], number: int) -> None:
         """Bring a point of the data to the middle of the view, and choose the object there."""
-        world = np.asarray(self.layer.data_to_world(point), np.float64)
-        dims = self._viewer.dims
-        surplus = dims.ndim - world.size
-        for axis in dims.not_displayed:
-            if axis >= surplus:
-                dims.set_point(axis, float(world[axis - surplus]))
-        shown = [float(world[axis - surplus]) for axis in dims.displayed if axis >= surplus]
-        camera_of(self._viewer).center = tuple(shown)
+        go_to(self._viewer, np.asarray(self.layer.data_to_world(point), np.float64))
         self.layer.selected_label = number
 
     def object_at(self, position: Any, direction: Any, displayed: Any) -> int:
@@ -122,6 +114,10 @@ class ObjectsLayer:
             position, view_direction=direction, dims_displayed=displayed, world=True
         )
         return int(value or 0)
+
+    def hide_classes(self) -> None:
+        """Hide the layer of the classes, which a run has shown."""
+        self._classes.visible = False
 
     def bring_classes_back(self) -> None:
         """Show the layer of the classes again, once this one is gone."""

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 import pandas as pd
 
 INDEX, NAME = "index", "class"
+BACKGROUND = "background"
+"""Who calls a class so sees through it in the result."""
 
 
 def names_in(features: pd.DataFrame) -> dict[int, str]:

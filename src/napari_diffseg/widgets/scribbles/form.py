@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_diffseg.widgets.scribbles.other_planes import MOST_OTHERS, LearnFrom
+from napari_diffseg.widgets.ui import words
 from napari_diffseg.widgets.ui.controls import MUTED, Chooser, beside, stack, titled_row
 
 if TYPE_CHECKING:
@@ -100,6 +101,8 @@ class ClassList(QWidget):
     """Emitted with the number of the class to paint with."""
     named = Signal(int, str)
     """Emitted with a class and its new name."""
+    rest_wanted = Signal()
+    """Emitted when all that the only painted class does not claim is to be one class."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -108,12 +111,20 @@ class ClassList(QWidget):
         self.names: dict[int, QLineEdit] = {}
         self.add_button = QToolButton()
         self.add_button.setText("+ class")
-        self.add_button.setToolTip("Paint with a further class.")
+        self.add_button.setToolTip(
+            f"Paint with a further class. {words.KEY_CLASS} goes from class to class."
+        )
         self.add_button.clicked.connect(lambda: self.picked.emit(max(self._numbers) + 1))
         self._more = QLabel()
         self._more.setStyleSheet(MUTED)
+        self.rest_button = QPushButton("Everything else = background")
+        self.rest_button.setToolTip(
+            "One class is painted: make one class of all the rest, and find no regions in it."
+        )
+        self.rest_button.clicked.connect(lambda: self.rest_wanted.emit())
         self._foot = QWidget()
-        self._foot.setLayout(beside(self.add_button, self._more, widest=1))
+        stack(self._foot, beside(self.add_button, self._more, widest=1), self.rest_button)
+        self.rest_button.setVisible(False)
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setVerticalSpacing(3)
@@ -125,8 +136,11 @@ class ClassList(QWidget):
         colors: Mapping[int, NDArray[np.floating]],
         names: Mapping[int, str],
         selected: int,
+        *,
+        is_alone: bool = False,
     ) -> None:
-        """List these classes."""
+        """List these classes, of which one alone may be painted."""
+        self.rest_button.setVisible(is_alone)
         every = sorted(numbers)
         if every != self._numbers:
             self._fill(every)

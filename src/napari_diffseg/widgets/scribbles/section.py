@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from psygnal import Signal
 
 from napari_diffseg.widgets.region.placement import camera_of
-from napari_diffseg.widgets.scribbles.class_names import features_for, names_in
+from napari_diffseg.widgets.scribbles.class_names import BACKGROUND, features_for, names_in
 from napari_diffseg.widgets.scribbles.layer import add_scribbles
 from napari_diffseg.widgets.scribbles.painted_planes import PaintedPlanes
 from napari_diffseg.widgets.scribbles.strokes import (
@@ -88,6 +88,19 @@ class ScribblesSection:
         if layer.editable and str(layer.mode) not in ("paint", "fill", "polygon"):
             layer.mode = "paint"
 
+    def pick_next(self) -> None:
+        """Paint with the next of the listed classes; after the last with the first."""
+        if self.layer is not None:
+            listed, selected = self._listed(), int(self.layer.selected_label)
+            self.pick(next((one for one in listed if one > selected), listed[0]))
+
+    def name_rest(self) -> None:
+        """Call what the only painted class does not claim the background."""
+        (painted,) = self._all_painted()
+        layer, rest = self.layer, painted + 1  # as the core numbers it
+        if layer is not None and rest not in names_in(layer.features):
+            self.name(rest, BACKGROUND)
+
     def name(self, number: int, name: str) -> None:
         """Name a class, in the layer and in the result."""
         layer = self.layer
@@ -110,12 +123,14 @@ class ScribblesSection:
         layer = self.layer
         if layer is None:
             return
-        numbers = self._listed()
+        numbers, names = self._listed(), names_in(layer.features)
+        is_alone = len(self._all_painted()) == 1 and BACKGROUND not in names.values()
         self._form.classes.show_classes(
             numbers,
             {number: layer.get_color(number) for number in numbers},
-            names_in(layer.features),
+            names,
             int(layer.selected_label),
+            is_alone=is_alone,
         )
 
     def close(self) -> None:
@@ -129,13 +144,15 @@ class ScribblesSection:
         self.show_classes()
         self.changed.emit()
 
+    def _all_painted(self) -> set[int]:
+        return {*self._painted, *self.planes.classes}
+
     def _listed(self) -> list[int]:
         layer = self.layer
         if layer is None:
             return []
         selected = int(layer.selected_label)
-        painted = {*self._painted, *self.planes.classes}
-        numbers = {*_ALWAYS_LISTED, *painted, *names_in(layer.features), selected}
+        numbers = {*_ALWAYS_LISTED, *self._all_painted(), *names_in(layer.features), selected}
         return sorted(number for number in numbers if number > 0)
 
     def _on_chosen(self) -> None:

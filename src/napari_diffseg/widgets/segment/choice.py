@@ -46,12 +46,9 @@ class Choice:
         """Return how the axes of the chosen image are read."""
         return self._state.axes.reading(self._state.image)
 
-    def levels(self) -> tuple[tuple[Level, ...], tuple[int, ...]]:
-        """Return the levels of the chosen image, and the axes along which a run goes."""
-        reading, layers = self.reading(), self._state.channels.selection().layers
-        extent = self._state.axes.extent_of(reading)
-        spatial = describe_source(layers, self._viewer.dims, reading, extent).spatial
-        return tuple(find_levels(layers, reading.letters)), spatial
+    def levels(self) -> tuple[Level, ...]:
+        """Return the levels of the chosen image, from fine to coarse."""
+        return find_levels(self._state.channels.selection().layers, self.reading().letters)
 
     def source(self) -> ImageSource:
         """Return what Segment would segment now, everywhere; where is told by `request`."""

@@ -9,59 +9,40 @@ from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent, QSignalBlocker, Qt
-from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtCore import QEvent, QSignalBlocker
+from qtpy.QtGui import QKeySequence, QShortcut
+from qtpy.QtWidgets import QSizePolicy, QWidget
+from superqt.utils import qdebounced
 
 from napari_diffseg.errors import DiffSegError
-from napari_diffseg.widgets.batch.form import ApplyForm
 from napari_diffseg.widgets.batch.section import ApplySection
-from napari_diffseg.widgets.export.form import ExportForm
 from napari_diffseg.widgets.export.section import ExportSection
 from napari_diffseg.widgets.files.sizes import KnownSizes
-from napari_diffseg.widgets.image.axes_form import AxesForm
 from napari_diffseg.widgets.image.axes_section import AxesSection
-from napari_diffseg.widgets.image.channels_section import ChannelsSection
-from napari_diffseg.widgets.image.fields import FillField, LevelChooser
 from napari_diffseg.widgets.image.layer_facts import image_layers
-from napari_diffseg.widgets.measure.form import MeasureForm
 from napari_diffseg.widgets.measure.section import MeasureSection
-from napari_diffseg.widgets.models.form import ModelForm
 from napari_diffseg.widgets.models.section import ModelSection
-from napari_diffseg.widgets.objects.form import ObjectsForm
+from napari_diffseg.widgets.models.shelf import ModelShelf
 from napari_diffseg.widgets.objects.section import ObjectsSection
-from napari_diffseg.widgets.region.chooser import RegionChooser
 from napari_diffseg.widgets.region.reading import region_layers
-from napari_diffseg.widgets.scribbles.form import LearnFromChooser, ScribblesForm
 from napari_diffseg.widgets.scribbles.section import ScribblesSection
 from napari_diffseg.widgets.segment.choice import Choice
 from napari_diffseg.widgets.segment.follower import StrokeFollower
 from napari_diffseg.widgets.segment.overview import Overview
 from napari_diffseg.widgets.segment.results import Results
 from napari_diffseg.widgets.segment.runs import Runs
-from napari_diffseg.widgets.segment.state import SegmentState
+from napari_diffseg.widgets.segment.state import Left, SegmentState, keep, leave, take_left
 from napari_diffseg.widgets.segment.uncertainty import UncertaintyView
-from napari_diffseg.widgets.segment.view import KnobsView, RunView
+from napari_diffseg.widgets.segment.view import SegmentView
 from napari_diffseg.widgets.ui import words
-from napari_diffseg.widgets.ui.controls import MUTED, Chooser, Sentence, folded, stack
+from napari_diffseg.widgets.ui.controls import stack
 
 if TYPE_CHECKING:
     import napari.viewer
 
-_AT_HAND = {
-    "run_view": (
-        *(
-            "segment_button",
-            "stop_button",
-            "live_box",
-            "previous_button",
-            "uncertain_button",
-            "keep_button",
-        ),
-        *("uncertainty_box", "reason", "status", "memory", "progress_bar"),
-    ),
-    "knobs": ("labels", "preset", "device", "params_form", "options_form"),
-}
-"""What scripts press and read, by the view in which it stands."""
+
+_PAUSE = 500
+"""So many milliseconds after a change, it is kept for the next session."""
 
 
 class SegmentDock(QWidget):
@@ -73,14 +54,20 @@ class SegmentDock(QWidget):
         self._was_docked = False
         self.state = SegmentState()
         self.params, self.options = self.state.params, self.state.options
-        self.results = Results(viewer)
+        left = take_left(viewer)
+        self.results = Results(viewer) if left is None else left.results
+        self.results.come_back()
         turn = Lock()
         self.runs = Runs(self.state, self.results, turn)
         self.session = self.runs.session
-        self._make_views()
-        self._make_controllers(turn)
+        self.view = SegmentView()
+        # Scripts reach every control by the dock.
+        vars(self).update(self.view.parts())
+        stack(self, self.view)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+        self.setMinimumWidth(320)
+        self._make_controllers(turn, left)
         self._overview = Overview(self)
-        self._lay_out()
         self._connect_state()
         self._connect_views()
         self._connect_viewer()
@@ -88,49 +75,31 @@ class SegmentDock(QWidget):
         active = viewer.layers.selection.active
         if active in image_layers(viewer):
             self.images.choose(active)
+        if left is None:
+            self.knobs.recall()
+        else:
+            self.view.take_up(left.state)
+            self.results.changed.emit()
+        self.state.events.image.connect(self._on_other_image)
+        self._bind_keys()
         self.run_view.say(words.HINT)
 
     # --- what it is composed of -----------------------------------------------------
 
-    def _make_views(self) -> None:
-        self.images = Chooser(tooltip="The image to segment.")
-        self.axes_form = AxesForm()
-        self.level, self.region, self.fill = LevelChooser(), RegionChooser(), FillField()
-        self.channels = ChannelsSection()
-        self.channels_fold = folded("Channels", self.channels)
-        # The channels stand with the image where there are several, else among the last folds.
-        self._several, self._single = QWidget(), QWidget()
-        stack(self._several)
-        stack(self._single)
-        self.notes, self.scribble_notes = Sentence(MUTED), Sentence(MUTED)
-        self.scribbles, self.learn_from = ScribblesForm(), LearnFromChooser()
-        self.run_view, self.knobs = RunView(), KnobsView()
-        for view, names in _AT_HAND.items():
-            for name in names:
-                setattr(self, name, getattr(getattr(self, view), name))
-        self.objects_form, self.measure_form = ObjectsForm(), MeasureForm()
-        self.apply_form, self.model_form = ApplyForm(), ModelForm()
-        self.objects_fold = folded("Objects", self.objects_form)
-        self.measure_fold = folded("Measure", self.measure_form)
-        self.apply_fold = folded("Apply to other frames", self.apply_form)
-        self.export_form = ExportForm()
-        self.export_fold = folded("Export", self.export_form)
-        self.model_fold = folded("Model", self.model_form)
-        self.advanced = folded("Advanced", self.knobs.advanced)
-
-    def _make_controllers(self, turn: Lock) -> None:
+    def _make_controllers(self, turn: Lock, left: Left | None) -> None:
         viewer, results, fail = self._viewer, self.results, self.runs.fail
 
         def scribbles() -> Any:
             return self.state.scribbles
 
         self.section = ScribblesSection(viewer, self.scribbles, results, fail)
-        self.axes = AxesSection(self.axes_form)
+        self.axes = AxesSection(self.axes_form, () if left is None else left.said)
         self.choice = Choice(viewer, self.state, results, self.section.planes)
         ask = partial(self.choice.request, follows=True)
         self._follower = StrokeFollower(self.state, self.section, self.runs, ask)
         self._doubts = UncertaintyView(viewer, results, scribbles, fail, turn)
-        self.modelling = ModelSection(self.model_form, results, scribbles)
+        shelf = ModelShelf() if left is None else left.shelf
+        self.modelling = ModelSection(self.model_form, results, scribbles, shelf)
         frames, options = self.choice.frames, self.options
         self.applying = ApplySection(
             viewer, self.apply_form, self.modelling, results, frames, options, turn
@@ -147,33 +116,6 @@ class SegmentDock(QWidget):
             *(self.applying, self.measuring, self.exporting, self.objects),
         )
 
-    def _lay_out(self) -> None:
-        page = QWidget()
-        about_image = self.images, self.axes_form, self.level, self.region, self.fill
-        about_strokes = self.scribbles, self.scribble_notes, self.learn_from
-        folds = (
-            *(self.objects_fold, self.measure_fold, self._single),
-            *(self.apply_fold, self.export_fold, self.model_fold, self.advanced),
-        )
-        stack(
-            page,
-            *(QLabel("<b>Image</b>"), *about_image, self._several, self.notes, 4),
-            *(QLabel("<b>Scribbles</b>"), *about_strokes, 8),
-            *(self.run_view, 8, self.knobs, 4, *folds),
-            spacing=6,
-        )
-        layout: QVBoxLayout = page.layout()
-        layout.setContentsMargins(10, 10, 10, 10)
-        layout.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(page)
-        stack(self, scroll)
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
-        self.setMinimumWidth(320)
-
     def _connect_state(self) -> None:
         """Let every view write what is chosen in it into the state, which the dock then shows."""
         state, knobs = self.state, self.knobs
@@ -183,16 +125,16 @@ class SegmentDock(QWidget):
             (self.region, "region", self.region.chosen),
             (self.fill, "fill", self.fill.typed),
             (self.learn_from, "learn_from", self.learn_from.chosen),
+            (self.section, "scribbles", lambda: self.section.layer),
             (knobs.params_form, "typed_params", knobs.params_form.values),
             (knobs.options_form, "typed_options", knobs.options),
+            (knobs, "typed_options", knobs.options),
         ):
             view.changed.connect(partial(self._on_chosen, name, read))
-        knobs.device.currentIndexChanged.connect(
-            lambda _: self._on_chosen("typed_options", knobs.options)
-        )
-        self.section.changed.connect(
-            partial(self._on_chosen, "scribbles", lambda: self.section.layer)
-        )
+        # Of the state and not of the forms, which may be gone when this comes.
+        self._keep = qdebounced(lambda: keep(state), timeout=_PAUSE)
+        for event in (state.events.typed_params, state.events.typed_options):
+            event.connect(lambda _: self._keep())
         self.live_box.toggled.connect(partial(setattr, state, "is_live"))
         self.images.changed.connect(self._on_image_chosen)
         self.axes.changed.connect(self._on_image_chosen)
@@ -214,8 +156,20 @@ class SegmentDock(QWidget):
         run.uncertainty_box.toggled.connect(self._doubts.show)
         run.uncertain_button.clicked.connect(lambda: self._doubts.go())
         self.scribbles.new_button.clicked.connect(lambda: self.add_scribbles())
+        self.scribbles.classes.rest_wanted.connect(self._on_rest)
         self.knobs.labels.moved.connect(self._on_labels)
         self.measure_fold.toggled.connect(lambda _: self.measuring.look())
+
+    def _bind_keys(self) -> None:
+        """Bind keys, which the tooltips of the buttons say."""
+        # Shortcuts of Qt go with the dock; keys that are bound to a viewer would outlive it.
+        for key, slot in (
+            (words.KEY_SEGMENT, self.segment_button.click),
+            (words.KEY_STOP, self.stop_button.click),
+            (words.KEY_SHOW, self.results.show_or_hide),
+            (words.KEY_CLASS, self.section.pick_next),
+        ):
+            QShortcut(QKeySequence(key), self).activated.connect(slot)
 
     def _connect_viewer(self) -> None:
         layers = self._viewer.layers.events
@@ -255,6 +209,17 @@ class SegmentDock(QWidget):
     def _on_labels(self, n_labels: int) -> None:
         self.knobs.params_form.write({"n_labels": n_labels})
         self.runs.merge(n_labels)
+
+    def _on_rest(self) -> None:
+        """Make one class of what the only painted one does not claim."""
+        self.section.name_rest()
+        self.knobs.params_form.write({"only_painted": "yes"})
+        self.section.look()
+        self.run_view.say(words.REST_IS_ONE)
+
+    def _on_other_image(self, image: Any) -> None:
+        if not self.session.is_busy:
+            self.run_view.say(words.HINT)
 
     def _on_chosen(self, name: str, read: Any) -> None:
         setattr(self.state, name, read())
@@ -316,17 +281,6 @@ class SegmentDock(QWidget):
         is_free = segmentation is not None and segmentation.scribbles is None
         self.knobs.show_found(segmentation.n_labels if is_free else 0)
 
-    def show_channels(self) -> None:
-        """Show the channels where they belong."""
-        n_rows, fold = len(self.channels.rows), self.channels_fold
-        fold.setVisible(n_rows > 0)
-        fold.setText(self.channels.title())
-        place = self._several if n_rows > 1 else self._single
-        if fold.parent() is not place:
-            place.layout().addWidget(fold)
-        self._several.setVisible(n_rows > 1)
-        self._single.setVisible(n_rows == 1)
-
     # --- the end of the dock --------------------------------------------------------
 
     def event(self, event: QEvent) -> bool:
@@ -340,8 +294,10 @@ class SegmentDock(QWidget):
     def close_down(self) -> None:
         """Cancel the run, leave things as they were, and delete the widget."""
         _release(self.results, self._links, self._parts)
-        self.results.forget()
         self.results.abandon()
+        leave(
+            self._viewer, Left(self.state, self.results, self.modelling.shelf, self.axes.all_said)
+        )
         self.deleteLater()
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qtpy.QtCore import QSignalBlocker
+
 from napari_diffseg.errors import DiffSegError, InputError
 from napari_diffseg.image.memory import estimate_memory
 from napari_diffseg.widgets.region.region import RegionKind
@@ -29,7 +31,7 @@ class Overview:
         knobs.show_parameters(dock.state.typed_params)
         run.give_reason(reason, wrong=dock.state.image is not None, busy=busy)
         run.segment_button.setEnabled(not reason and not busy)
-        run.segment_button.setToolTip(reason or words.HINT)
+        run.segment_button.setToolTip(reason or f"{words.HINT} ({words.KEY_SEGMENT})")
         self._show_what_can_be_done()
 
     def _show_what_can_be_done(self) -> None:
@@ -48,12 +50,13 @@ class Overview:
     def _show_image(self) -> str:
         """Show what would be segmented; return why nothing can be, or an empty text."""
         dock, state, source = self._dock, self._dock.state, None
-        dock.show_channels()
+        dock.view.show_channels()
         reason = dock.axes.show(state.channels.n_layers)
         if not reason:
             try:
-                dock.level.offer(*dock.choice.levels())
                 source = dock.choice.source()
+                with QSignalBlocker(dock.level):
+                    dock.level.offer(dock.choice.levels(), source.spatial)
             except InputError as error:
                 reason = str(error)
         dock.notes.setText("" if source is None else " ".join(source.notes))

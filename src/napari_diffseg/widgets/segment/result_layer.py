@@ -10,7 +10,7 @@ from napari.layers import Labels
 from numpy.typing import NDArray
 
 from napari_diffseg.numeric.labels import smallest_unsigned_dtype
-from napari_diffseg.widgets.scribbles.class_names import features_for
+from napari_diffseg.widgets.scribbles.class_names import BACKGROUND, features_for
 from napari_diffseg.widgets.ui.colors import Coloring
 from napari_diffseg.widgets.ui.layers import checksum, move_below
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from napari_diffseg.core.result import Segmentation
     from napari_diffseg.widgets.image.image_source import ImageSource
 
-_BACKGROUND = "background"
-"""Who calls a class so sees through it."""
 _COPIED = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels", "colormap")
 
 
@@ -120,7 +118,7 @@ class ResultLayer:
         features = features_for(self._layer.features, names, int(self._layer.data.max()))
         if features is not None:
             self._layer.features = features
-        clear = {number for number, name in names.items() if name.strip().lower() == _BACKGROUND}
+        clear = {number for number, name in names.items() if name.strip().lower() == BACKGROUND}
         if self._coloring.clear(clear):
             self._layer.colormap = self._coloring.colormap
 

@@ -147,6 +147,11 @@ class Results:
         self._show(self.history.pop())
         return True
 
+    def show_or_hide(self) -> None:
+        """Show the finished result, or hide it."""
+        if self.finished is not None:
+            self.finished.layer.visible = not self.finished.layer.visible
+
     def keep(self) -> str:
         """Copy the finished layer, as it is now, to one that no run changes; return its name."""
         if self.finished is None:
@@ -171,6 +176,12 @@ class Results:
             self.history.clear()
             return True
         return False
+
+    def come_back(self) -> None:
+        """Let go of the layers that were removed while no dock was open."""
+        for one in list(self._layers):
+            if one.layer not in self._viewer.layers:
+                self.on_removed(one.layer)
 
     def forget(self) -> None:
         """Let go of the finished result; its layer stays as it is."""

@@ -53,6 +53,7 @@ class Runs:
         session.succeeded.connect(self._on_success)
         session.failed.connect(self._on_failure)
         self._merger = LatestAnswer(merge_labels, self._on_merged, self.fail, turn)
+        self._merger.hold(results.segmentation)
 
     def say(self, sentence: str) -> None:
         """Say something that is as it should be."""

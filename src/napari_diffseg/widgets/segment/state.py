@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from psygnal import SignalGroupDescriptor
 
@@ -15,9 +15,16 @@ from napari_diffseg.widgets.image.level import Level
 from napari_diffseg.widgets.image.wishes import AxesSaid, ChannelWish
 from napari_diffseg.widgets.region.region import RegionWish
 from napari_diffseg.widgets.scribbles.other_planes import LearnFrom
+from napari_diffseg.widgets.ui.remembered import remember
 
 if TYPE_CHECKING:
+    import napari
     from napari.layers import Image, Labels
+
+    from napari_diffseg.widgets.models.shelf import ModelShelf
+    from napari_diffseg.widgets.segment.results import Results
+
+_LEFT = "_napari_diffseg_dock"
 
 
 @dataclass(eq=False)
@@ -50,3 +57,36 @@ class SegmentState:
     def options(self) -> RunOptions:
         """Return the options; raises `ParameterError` where one cannot be used."""
         return RunOptions.from_dict(self.typed_options)
+
+
+def keep(state: SegmentState) -> None:
+    """Keep the parameters for the next session."""
+    remember({SegmentationParams: state.typed_params, RunOptions: state.typed_options})
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Left:
+    """What a dock that is closed leaves to the next one of the same window."""
+
+    state: SegmentState
+    results: Results
+    shelf: ModelShelf
+    said: list[tuple[Image, AxesSaid]]
+
+
+def leave(viewer: napari.Viewer, left: Left) -> None:
+    """Leave it with the layers of the viewer, with which it goes."""
+    _layers_of(viewer)[_LEFT] = left
+
+
+def take_left(viewer: napari.Viewer) -> Left | None:
+    """Take what the last dock has left."""
+    left: Left | None = _layers_of(viewer).pop(_LEFT, None)
+    if left is not None:
+        left.results.come_back()
+    return left
+
+
+def _layers_of(viewer: Any) -> dict[str, Any]:
+    # napari gives its plugins a proxy of the viewer, of which private names cannot be read.
+    return vars(getattr(viewer, "__wrapped__", viewer).layers)

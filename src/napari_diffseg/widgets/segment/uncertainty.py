@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from napari_diffseg.widgets.region.placement import camera_of
 from napari_diffseg.widgets.tasks.worker import LatestAnswer
-from napari_diffseg.widgets.ui.layers import move_below
+from napari_diffseg.widgets.ui.layers import go_to, move_below
 
 if TYPE_CHECKING:
     import napari
@@ -120,22 +120,15 @@ def _measure(
 def look_at(viewer: napari.Viewer, layer: ResultLayer, region: Region) -> None:
     """Bring a region of a result to the middle of the view, and a little nearer if it is small."""
     middle = layer.point_in_world(*((side.start + side.stop - 1) / 2 for side in region))
-    dims = viewer.dims
-    surplus = dims.ndim - len(middle)
-    for axis in dims.not_displayed:
-        if axis >= surplus:
-            dims.set_point(axis, float(middle[axis - surplus]))
-    camera = camera_of(viewer)
-    camera.center = tuple(float(middle[axis - surplus]) for axis in dims.displayed)
-    spatial = layer.source.spatial
+    surplus, spatial = go_to(viewer, middle), layer.source.spatial
     sides = [
         (side.stop - side.start, visible)
         for axis, side, visible in zip(spatial, region, layer.visible_size(), strict=True)
-        if axis + surplus in dims.displayed
+        if axis + surplus in viewer.dims.displayed
     ]
     room = max((_ROOM * length / max(visible, 1) for length, visible in sides), default=1)
     if 0 < room < 1 and min(visible for _, visible in sides) > 1:
-        camera.zoom *= min(1 / room, _NEARER)
+        camera_of(viewer).zoom *= min(1 / room, _NEARER)
 
 
 class UncertaintyLayer:

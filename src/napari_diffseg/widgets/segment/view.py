@@ -1,4 +1,4 @@
-"""What the dock shows of a run and its knobs: controls only, they decide nothing."""
+"""What the dock looks like: controls only, they decide nothing."""
 
 from __future__ import annotations
 
@@ -6,29 +6,45 @@ import sys
 from collections.abc import Mapping
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtWidgets import QCheckBox, QLabel, QPushButton, QSlider, QWidget
+from qtpy.QtWidgets import QCheckBox, QFrame, QLabel, QPushButton, QScrollArea, QSlider, QWidget
 
 from napari_diffseg.errors import ParameterError
 from napari_diffseg.parameters import Scalar
 from napari_diffseg.params import PRESETS, RunOptions, SegmentationParams
+from napari_diffseg.widgets.batch.form import ApplyForm
+from napari_diffseg.widgets.export.form import ExportForm
+from napari_diffseg.widgets.image.axes_form import AxesForm
+from napari_diffseg.widgets.image.channels_section import ChannelsSection
+from napari_diffseg.widgets.image.fields import FillField, LevelChooser
+from napari_diffseg.widgets.measure.form import MeasureForm
+from napari_diffseg.widgets.models.form import ModelForm
+from napari_diffseg.widgets.objects.form import ObjectsForm
+from napari_diffseg.widgets.region.chooser import RegionChooser
+from napari_diffseg.widgets.scribbles.form import LearnFromChooser, ScribblesForm
 from napari_diffseg.widgets.segment.memory_line import MemoryLine
+from napari_diffseg.widgets.segment.state import SegmentState
+from napari_diffseg.widgets.ui import words
 from napari_diffseg.widgets.ui.controls import (
     MUTED,
     RED,
+    Chooser,
     Sentence,
     beside,
+    folded,
     form_rows,
     narrow_combo,
     stack,
     thin_bar,
 )
 from napari_diffseg.widgets.ui.form import ParameterForm
+from napari_diffseg.widgets.ui.remembered import recall
 
 _PRESET_TITLES = {
     "default": "Default: quick",
     "paper": "Paper: as published, slow",
     "custom": "Custom",
 }
+_OF_AN_IMAGE = ("n_labels", "only_painted")
 _MOST_LABELS = 16  # where the slider ends, if the image itself chooses where it starts
 _HELP = {one.name: one.help for kind in (SegmentationParams, RunOptions) for one in kind.specs()}
 _ABOUT_LABELS = f"{_HELP['n_labels']} After a run it acts at once."
@@ -36,6 +52,97 @@ _PROMINENT = (
     "QPushButton { font-weight: bold; padding: 7px; background-color: #2f6fb3; color: white; } "
     "QPushButton:disabled { background-color: rgba(128, 128, 128, 70); color: #8f959e; }"
 )
+_ABOUT_RUNS = {
+    "stop_button": f"Stop now and keep the regions found so far ({words.KEY_STOP}).",
+    "live_box": "Strokes, fills, erasures, undo and redo update the result at once.",
+    "previous_button": "Go back to the result before this one; your strokes stay as they are. "
+    f"{words.KEY_SHOW} shows and hides the result.",
+    "keep_button": "Copy this result to a layer of its own: the next run writes to the same layer "
+    "again.",
+    "uncertain_button": "Move the view to where the result is least sure: a stroke helps most "
+    "there. Press again for the next place.",
+    "uncertainty_box": "Cyan where the two best answers are nearly level, clear where the result "
+    "is sure.",
+}
+
+
+class SegmentView(QScrollArea):
+    """All the controls of the dock, in the order in which they are used."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.images = Chooser(tooltip="The image to segment.")
+        self.axes_form = AxesForm()
+        self.level, self.region, self.fill = LevelChooser(), RegionChooser(), FillField()
+        self.channels = ChannelsSection()
+        self.channels_fold = folded("Channels", self.channels)
+        # The channels stand with the image where there are several, else among the last folds.
+        self._several, self._single = QWidget(), QWidget()
+        stack(self._several)
+        stack(self._single)
+        self.notes, self.scribble_notes = Sentence(MUTED), Sentence(MUTED)
+        self.scribbles, self.learn_from = ScribblesForm(), LearnFromChooser()
+        self.run_view, self.knobs = RunView(), KnobsView()
+        self.objects_form, self.measure_form = ObjectsForm(), MeasureForm()
+        self.apply_form, self.model_form = ApplyForm(), ModelForm()
+        self.objects_fold = folded("Objects", self.objects_form)
+        self.measure_fold = folded("Measure", self.measure_form)
+        self.apply_fold = folded("Apply to other frames", self.apply_form)
+        self.export_form = ExportForm()
+        self.export_fold = folded("Export", self.export_form)
+        self.model_fold = folded("Model", self.model_form)
+        self.advanced = folded("Advanced", self.knobs.advanced)
+        self._lay_out()
+
+    def parts(self) -> dict[str, QWidget]:
+        """Return every control by its name."""
+        every = vars(self.run_view) | vars(self.knobs) | vars(self)
+        return {name: part for name, part in every.items() if not name.startswith("_")}
+
+    def take_up(self, state: SegmentState) -> None:
+        """Show what was chosen before, as far as it is still there."""
+        self.images.choose(state.image)
+        self.scribbles.choose(state.scribbles)
+        self.fill.type(state.fill)
+        self.level.wanted = state.level
+        self.region.choose(state.region)
+        self.learn_from.choose(state.learn_from)
+        self.knobs.params_form.write(state.typed_params)
+        self.knobs.options_form.write(state.typed_options)
+
+    def show_channels(self) -> None:
+        """Show the channels where they belong."""
+        n_rows, fold = len(self.channels.rows), self.channels_fold
+        fold.setVisible(n_rows > 0)
+        fold.setText(self.channels.title())
+        place = self._several if n_rows > 1 else self._single
+        if fold.parent() is not place:
+            place.layout().addWidget(fold)
+        self._several.setVisible(n_rows > 1)
+        self._single.setVisible(n_rows == 1)
+
+    def _lay_out(self) -> None:
+        page = QWidget()
+        about_image = self.images, self.axes_form, self.level, self.region, self.fill
+        about_strokes = self.scribbles, self.scribble_notes, self.learn_from
+        folds = (
+            *(self.objects_fold, self.measure_fold, self._single),
+            *(self.apply_fold, self.export_fold, self.model_fold, self.advanced),
+        )
+        stack(
+            page,
+            *(QLabel("<b>Image</b>"), *about_image, self._several, self.notes, 4),
+            *(QLabel("<b>Scribbles</b>"), *about_strokes, 8),
+            *(self.run_view, 8, self.knobs, 4, *folds),
+            spacing=6,
+        )
+        layout = page.layout()
+        layout.setContentsMargins(10, 10, 10, 10)
+        layout.addStretch(1)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setWidget(page)
 
 
 class RunView(QWidget):
@@ -43,42 +150,25 @@ class RunView(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.segment_button = QPushButton("Segment")
+        self.segment_button, self.stop_button = QPushButton("Segment"), QPushButton("Stop")
         self.segment_button.setStyleSheet(_PROMINENT)
-        self.stop_button = _button("Stop", "Stop now and keep the regions found so far.")
         self.stop_button.setStyleSheet("QPushButton { padding: 7px; }")
-        self.stop_button.setEnabled(False)
         self.live_box = QCheckBox("Live: the result follows each stroke")
-        self.live_box.setToolTip(
-            "Strokes, fills, erasures, undo and redo update the result at once."
-        )
-        self.memory = MemoryLine()
-        self.progress_bar = thin_bar()
+        self.memory, self.progress_bar, self.reason = MemoryLine(), thin_bar(), Sentence(RED)
         policy = self.progress_bar.sizePolicy()
         policy.setRetainSizeWhenHidden(True)
         self.progress_bar.setSizePolicy(policy)
         self.progress_bar.setVisible(False)
-        self.reason, self.status = Sentence(RED), QLabel()
+        self.status = QLabel()
         self.status.setWordWrap(True)
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.status.setMinimumHeight(self.status.fontMetrics().lineSpacing() * 2 + 6)
-        self.previous_button = _button(
-            "Previous result",
-            "Go back to the result before this one; your strokes stay as they are.",
-        )
-        self.keep_button = _button(
-            "Keep a copy",
-            "Copy this result to a layer of its own: the next run writes to the same layer again.",
-        )
-        self.uncertain_button = _button(
-            "Go to most uncertain",
-            "Move the view to where the result is least sure: a stroke helps most there. "
-            "Press again for the next place.",
-        )
+        self.previous_button = QPushButton("Previous result")
+        self.keep_button = QPushButton("Keep a copy")
         self.uncertainty_box = QCheckBox("Show uncertainty")
-        self.uncertainty_box.setToolTip(
-            "Cyan where the two best answers are nearly level, clear where the result is sure."
-        )
+        self.uncertain_button = QPushButton("Go to most uncertain")
+        for name, about in _ABOUT_RUNS.items():
+            getattr(self, name).setToolTip(about)
         buttons = beside(self.segment_button, self.stop_button)
         buttons.setStretch(0, 3)
         buttons.setStretch(1, 2)
@@ -111,6 +201,9 @@ class RunView(QWidget):
 class KnobsView(QWidget):
     """How many labels, which preset, which device; the forms of all parameters stand elsewhere."""
 
+    changed = Signal()
+    """Emitted when another device is chosen."""
+
     def __init__(self) -> None:
         super().__init__()
         self._n_found = 0
@@ -126,7 +219,8 @@ class KnobsView(QWidget):
         self.device.setToolTip(_HELP["device"])
         self.params_form = ParameterForm(SegmentationParams)
         self.options_form = ParameterForm(RunOptions, skip=("device", "previews"))
-        self.reset_button = _button("Reset", "Fill in the defaults of all parameters.")
+        self.reset_button = QPushButton("Reset")
+        self.reset_button.setToolTip("Fill in the defaults of all parameters.")
         self.reset_button.clicked.connect(lambda: self.reset())
         self.advanced = QWidget()
         forms = self.params_form.native, QLabel("<b>Machine</b>"), self.options_form.native
@@ -134,6 +228,7 @@ class KnobsView(QWidget):
         rows = ("Labels", self.labels), ("Preset", self.preset), ("Device", self.device)
         stack(self, form_rows(*rows))
         self.preset.activated.connect(self._fill_in_preset)
+        self.device.currentIndexChanged.connect(lambda _: self.changed.emit())
         self.offer_devices()
 
     def options(self) -> dict[str, Scalar]:
@@ -149,6 +244,11 @@ class KnobsView(QWidget):
         """Fill in the defaults."""
         self.params_form.reset()
         self.options_form.reset()
+
+    def recall(self) -> None:
+        """Fill in what a person set last, but for what is a matter of each image."""
+        self.params_form.write(recall(SegmentationParams, but_for=_OF_AN_IMAGE))
+        self.options_form.write(recall(RunOptions))
 
     def show_merging(self, reason: str) -> None:
         """Switch the slider off for a reason; on, where there is none."""
@@ -233,12 +333,6 @@ class LabelsSlider(QWidget):
     def _write_number(self, n_labels: int) -> None:
         open_ended = "all" if self._all_at_end else "auto"
         self.number.setText(str(n_labels) if n_labels else open_ended)
-
-
-def _button(title: str, tooltip: str) -> QPushButton:
-    button = QPushButton(title)
-    button.setToolTip(tooltip)
-    return button
 
 
 def _devices() -> dict[str, str]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_diffseg.widgets.region.placement import camera_of
+
 if TYPE_CHECKING:
     import napari
     from napari.layers import Layer
@@ -18,6 +20,21 @@ def move_below(viewer: napari.Viewer, layer: Layer, other: Layer) -> None:
     layers = viewer.layers
     if other in layers and layers.index(layer) > layers.index(other):
         layers.move(layers.index(layer), layers.index(other))
+
+
+def go_to(viewer: napari.Viewer, point: NDArray[np.float64]) -> int:
+    """Bring a point of the world, of a layer's axes, to the middle of the view.
+
+    Returns how many axes the viewer has before those of the layer.
+    """
+    dims = viewer.dims
+    surplus = dims.ndim - len(point)
+    for axis in dims.not_displayed:
+        if axis >= surplus:
+            dims.set_point(axis, float(point[axis - surplus]))
+    shown = [float(point[axis - surplus]) for axis in dims.displayed if axis >= surplus]
+    camera_of(viewer).center = tuple(shown)
+    return int(surplus)
 
 
 def checksum(labels: NDArray[Any]) -> int:

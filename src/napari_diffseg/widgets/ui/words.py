@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
+KEY_SEGMENT, KEY_STOP, KEY_CLASS, KEY_SHOW = "Ctrl+Return", "Ctrl+.", "Alt+C", "Alt+R"
+
 BACK = "This is the result before; the strokes are as they were."
 FOLLOWING = "Following your strokes …"
 PAINT = (
@@ -39,6 +41,7 @@ BUSY = "A segmentation is already running; stop it, then start again."
 FINISHING = "Stopping … the regions found so far are kept."
 EDITED = "You have edited the result, so it is left as it is; the number counts for the next run."
 NO_MODEL = "There is no model yet: press Segment, or load one under Model."
+REST_IS_ONE = "All the rest is one class now, the background; press Segment."
 REMOVED = "Stopped, because its result layer was removed."
 
 
