@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QMessageBox, QPushButton, QWidget
 
 from napari_diffseg.io.label_files.export import ENDINGS, PARTS
@@ -37,10 +35,9 @@ class ExportForm(QWidget):
         rows = titled_row("From", self.layers), *self.boxes.values()
         stack(self, *rows, titled_row("Format", self.format), self.button, self.status, edge=4)
 
-    def offer(self, layers: list[Any], *, has_objects: bool) -> None:
-        """Offer layers of labels; objects and tables where there are objects of the chosen one."""
-        self.layers.offer([(str(one.name), one) for one in layers], "no labels yet")
-        self.button.setEnabled(bool(layers))
+    def allow(self, *, is_there: bool, has_objects: bool) -> None:
+        """Switch on what can be exported: objects and tables where there are some of the labels."""
+        self.button.setEnabled(is_there)
         for part in ("objects", "table"):
             box = self.boxes[part]
             if has_objects and not box.isEnabled():

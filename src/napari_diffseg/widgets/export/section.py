@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _WRITING = "Writing …"
 _LOOKING = "Looking at the labels …"
+_NOTHING = "no labels yet"
 
 
 class ExportSection:
@@ -32,6 +33,7 @@ class ExportSection:
 
     def __init__(self, form: ExportForm, results: Results, objects: ObjectsSection) -> None:
         self._form, self._results, self._objects = form, results, objects
+        self._followed: Labels | None = None
         self._looks = LatestAnswer(_look, self._on_looked, self._on_failure)
         self._writes = LatestAnswer(_write, self._on_written, self._on_failure)
         self._looks.hold(self)
@@ -47,7 +49,13 @@ class ExportSection:
             sizes.note(layer, shown)
         if objects.layer is not None and objects.source is not None:
             sizes.note(objects.layer.layer, objects.source.shown)
-        self._form.offer(objects.classes.candidates(), has_objects=self._has_objects())
+        form, classes = self._form, objects.classes.layer
+        form.layers.offer([(str(one.name), one) for one in objects.classes.candidates()], _NOTHING)
+        if classes is not None and (self._followed is None or self._followed != classes):
+            # The newest result, or what a person makes objects of.
+            self._followed = classes
+            form.layers.choose(classes)
+        form.allow(is_there=form.layers.chosen() is not None, has_objects=self._has_objects())
 
     def ask_and_export(self) -> None:
         """Ask for a folder, and write what is ticked there."""
