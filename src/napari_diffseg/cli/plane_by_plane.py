@@ -119,7 +119,7 @@ def _apply(
             for reason in record.failed.values():
                 raise InputError(reason)
     unlike = [(frames.name(z), kind) for z, kind in sorted(record.brightness.items())]
-    for note in [] if quiet else brightness_notes(unlike):
+    for note in [] if quiet else brightness_notes(unlike, "segment them apart"):
         say(note)
     return labels
 
