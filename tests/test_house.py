@@ -29,14 +29,11 @@ LONG_FILES = {
 LONG_CLASSES = {
     "core/model/model.py:Model": 356,
     "core/result.py:Segmentation": 328,
-    "io/label_files/label_store.py:LabelStore": 283,
-    "widgets/batch/section.py:ApplySection": 356,
     "widgets/objects/section.py:ObjectsSection": 278,
     "widgets/segment/dock.py:SegmentDock": 314,
     "widgets/segment/face.py:SegmentFace": 269,
 }
 LONG_FUNCTIONS = {
-    "batch/run.py:apply_stack": 51,
     "cli/objects.py:_add_measure": 50,
     "cli/plane_by_plane.py:segment_planes": 46,
     "cli/segment.py:add_to": 42,
@@ -55,9 +52,6 @@ LONG_FUNCTIONS = {
 }
 FULL_ROOMS: dict[str, int] = {}
 CIRCLES = {
-    frozenset(
-        f"{PACKAGE}.io.label_files.{name}" for name in ("label_store", "layout", "writing", "zarr")
-    ),
     frozenset(
         f"{PACKAGE}.io.{name}"
         for name in ("ngff.images", "pictures", "sources", "tiff.frames", "vendor_images")

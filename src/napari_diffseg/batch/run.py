@@ -93,7 +93,6 @@ def apply_stack(
     named in the report. Raises a `DiffSegError` where there is nothing to segment, no frame could
     be read, the output is there already or cannot be written, or the machine cannot do it.
     """
-    began = time.monotonic()
     params, options = params or ApplyParams(), options or RunOptions()
     check_scheduler(scheduler)
     n_workers = _n_workers(workers, scheduler, options)
@@ -109,17 +108,10 @@ def apply_stack(
         check_table(table, plan.places, force=force or resume)
     with open_journal(plan, resume=resume, force=force) as journal, _frames_kept():
         ledger = Ledger.read(plan, journal, model, params)
-        yield ledger.progress()
-        n_workers = max(1, min(n_workers, plan.n_units - len(ledger.done)))
         # Not what a machine happens to have: sums over other threads may round otherwise.
         options = replace(options, threads=options.threads or 1)
-        keep_model(model)
         job = Job(journal, model.checksum, params, options, axes, level, series)
-        results = run_units(ledger.to_do(), partial(apply_unit, job), scheduler, n_workers)
-        with closing(results):
-            for outcome in results:
-                facts = ledger.enter(outcome.unit, outcome.facts)
-                yield ledger.progress(time.monotonic() - began, outcome.unit, facts)
+        yield from _do_units(ledger, job, scheduler, n_workers)
         report = _report(ledger)
         if table is not None:
             names, volumes = model.facts.class_names, model.n_spatial == 3
@@ -127,6 +119,21 @@ def apply_stack(
         outputs.finish_plates(plan)
         journal.remove()
     return report
+
+
+def _do_units(
+    ledger: Ledger, job: Job, scheduler: str, n_workers: int
+) -> Generator[Progress, None, None]:
+    """Have all units of work done that are not done yet."""
+    began = time.monotonic()
+    yield ledger.progress()
+    n_workers = max(1, min(n_workers, ledger.plan.n_units - len(ledger.done)))
+    keep_model(ledger.model)
+    results = run_units(ledger.to_do(), partial(apply_unit, job), scheduler, n_workers)
+    with closing(results):
+        for outcome in results:
+            facts = ledger.enter(outcome.unit, outcome.facts)
+            yield ledger.progress(time.monotonic() - began, outcome.unit, facts)
 
 
 @contextmanager
