@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from napari_diffseg.errors import OutputError
 from napari_diffseg.files import check_place, written_whole
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.image.units import MICROMETRES
+
+if TYPE_CHECKING:
+    from napari_diffseg.core.model.model import Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,20 +169,13 @@ def check_table(path: Path, taken: Set[Path], *, force: bool) -> None:
     check_place(path, force=force)
 
 
-def write_table(
-    path: Path,
-    records: Iterable[FrameRecord],
-    names: Mapping[int, str],
-    labels: Iterable[int],
-    *,
-    volumes: bool = False,
-) -> None:
+def write_table(path: Path, records: Iterable[FrameRecord], model: Model) -> None:
     """Write the table as CSV; a file that is there is replaced.
 
     Frames that failed are left out; a label that a frame has not got has a row too, with an area
     of 0.
     """
-    labels = sorted(labels)
+    names, labels, volumes = model.facts.class_names, model.labels, model.n_spatial == 3
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(VOLUME_COLUMNS if volumes else COLUMNS)

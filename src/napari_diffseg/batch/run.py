@@ -94,7 +94,6 @@ def apply_stack(
     be read, the output is there already or cannot be written, or the machine cannot do it.
     """
     params, options = params or ApplyParams(), options or RunOptions()
-    check_scheduler(scheduler)
     n_workers = _n_workers(workers, scheduler, options)
     plan = make_plan(
         model, inputs, output, frames=frames, params=params, axes=axes, level=level, series=series
@@ -103,9 +102,8 @@ def apply_stack(
         sweep(plan)
         note = f"{plan.output} is there already and no run for it was cut short: nothing to do."
         return StackReport(0, (), plan.output, notes=(note,))
-    table = None if table is None else Path(table)
     if table is not None:
-        check_table(table, plan.places, force=force or resume)
+        check_table(Path(table), plan.places, force=force or resume)
     with open_journal(plan, resume=resume, force=force) as journal, _frames_kept():
         ledger = Ledger.read(plan, journal, model, params)
         # Not what a machine happens to have: sums over other threads may round otherwise.
@@ -114,8 +112,7 @@ def apply_stack(
         yield from _do_units(ledger, job, scheduler, n_workers)
         report = _report(ledger)
         if table is not None:
-            names, volumes = model.facts.class_names, model.n_spatial == 3
-            write_table(table, report.frames, names, model.labels, volumes=volumes)
+            write_table(Path(table), report.frames, model)
         outputs.finish_plates(plan)
         journal.remove()
     return report
@@ -171,7 +168,8 @@ def _is_complete(plan: Plan, model: Model, params: ApplyParams) -> bool:
 
 
 def _n_workers(workers: int, scheduler: str, options: RunOptions) -> int:
-    """Return how many workers there may be here; the device is looked for before anything else."""
+    """Return how many workers there may be here; scheduler and device are looked for first."""
+    check_scheduler(scheduler)
     if workers < 0:
         raise ParameterError("workers", f"workers is {workers}, but must be 0 or more.")
     if scheduler not in (THREADS, PROCESSES):

@@ -22,6 +22,7 @@ from napari_diffseg.core.model.application import (
     Labelled,
     Labels,
     Tally,
+    check_intensities,
     label_by_network,
     label_by_regions,
     reading_window,
@@ -29,14 +30,11 @@ from napari_diffseg.core.model.application import (
 )
 from napari_diffseg.core.plane import Plane
 from napari_diffseg.core.published.network import FeatureClusteringNet
-from napari_diffseg.core.sampling import window_around
 from napari_diffseg.errors import InputError
 from napari_diffseg.image.axes import ImageAxes, channels_first, resolve_axes
 from napari_diffseg.image.channels import Channel
 from napari_diffseg.image.intensity import (
     IntensityRange,
-    brightness_beside,
-    check_known_range,
     finite_mask,
     measure_range,
     stated_range,
@@ -47,8 +45,6 @@ from napari_diffseg.image.windows import Window, inside, size
 from napari_diffseg.numeric.hierarchy import ClusterHierarchy
 from napari_diffseg.numeric.labels import smallest_unsigned_dtype
 from napari_diffseg.params import ApplyParams, RunOptions, SegmentationParams
-
-_LOOKED_AT = {2: (1024, 1024), 3: (8, 256, 256)}  # pixels that tell whether values are known
 
 Color = tuple[float, float, float, float]
 
@@ -289,7 +285,8 @@ class Model:
         self._check_kind(image_axes)
         with readable_torch_errors(), thread_limit(options.threads):
             device = choose_device(options.device)
-            brightness = self._brightness(image, image_axes, params)
+            as_trained = params.intensities == "trained"
+            brightness = check_intensities(self, image, image_axes) if as_trained else ""
             model = self._fitted(image, image_axes, params, device)
             if model.network is not None and device.type != "cpu":
                 model = replace(model, network=copy.deepcopy(model.network).to(device))
@@ -385,19 +382,6 @@ class Model:
                 f"The channels of the image are {mine}, but the model was trained on {theirs}; "
                 "give it an image of the same kind, or state its axes (such as YXC or CYX)."
             )
-
-    def _brightness(self, image: Any, axes: ImageAxes, params: ApplyParams) -> str:
-        """Refuse intensities that say nothing; of others say whether they are far from known."""
-        if params.intensities != "trained":
-            return ""
-        shape = axes.spatial_shape
-        size = tuple(map(min, shape, _LOOKED_AT[self.n_spatial]))
-        middle = window_around([length // 2 for length in shape], size, shape)
-        some = channels_first(image, axes, middle, self._picked)
-        check_known_range(some, self.ranges, self.facts.dtype, self.fill)
-        if self.params.intensity != "percentile":
-            return ""
-        return brightness_beside(some, self.ranges, self.channels, self.fill)
 
     def _fitted(
         self, image: Any, axes: ImageAxes, params: ApplyParams, device: torch.device
