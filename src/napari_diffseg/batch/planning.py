@@ -12,23 +12,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari_diffseg._version import __version__
 from napari_diffseg.batch.fitting import check_fits, differences_from
-from napari_diffseg.batch.plan import (
-    JOURNAL_NAME,
-    PICTURES,
-    PNG,
-    TIFF,
-    ZARR,
-    Plan,
-    Target,
-    output_kind,
-)
+from napari_diffseg.batch.plan import JOURNAL_NAME, PICTURES, Plan, Target, output_kind
 from napari_diffseg.errors import DiffSegError, InputError, OutputError
 from napari_diffseg.files import followed
 from napari_diffseg.image.info import Placed
 from napari_diffseg.io.frames import FrameStack, open_series
 from napari_diffseg.io.inputs import list_inputs
 from napari_diffseg.io.kinds import name_of
-from napari_diffseg.io.label_files.writing import check_holds_volume
+from napari_diffseg.io.label_files.writing import (
+    SUFFIXES,
+    TIFF,
+    ZARR,
+    check_holds_volume,
+)
 from napari_diffseg.io.ngff.plates import find_plate
 from napari_diffseg.params import ApplyParams
 
@@ -176,7 +172,7 @@ def _check_ending(output: Path) -> None:
     if output_kind(output) is None and name.endswith(PICTURES):
         raise OutputError(
             f"{output} has an ending that cannot be written; name a file with one of "
-            f"{', '.join((*ZARR, *TIFF, *PNG))}, or a folder."
+            f"{', '.join(SUFFIXES)}, or a folder."
         )
 
 

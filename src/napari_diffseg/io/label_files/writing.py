@@ -24,8 +24,8 @@ from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.io.label_files.label_store import Described, LabelStore
 from napari_diffseg.io.label_files.provenance import PROVENANCE_KEY
 
-ZARR = (".ome.zarr", ".zarr")
-SUFFIXES = (".ome.tif", ".ome.tiff", ".tif", ".tiff", *ZARR, ".png")
+ZARR, TIFF, PNG = (".ome.zarr", ".zarr"), (".ome.tif", ".ome.tiff", ".tif", ".tiff"), (".png",)
+SUFFIXES = (*TIFF, *ZARR, *PNG)
 """Endings of what can be written: OME-TIFF, the folders of OME-Zarr in `ZARR`, and PNG."""
 
 # From here on a TIFF file needs 64-bit offsets; it may well grow by its compression.
