@@ -24,7 +24,9 @@ from safetensors.numpy import load, save
 
 from napari_diffseg.core.clusters.class_head import ClassHead
 from napari_diffseg.core.features.extraction import Features, features_digest
-from napari_diffseg.core.published.network import FeatureClusteringNet
+from napari_diffseg.core.model.check import check_model
+from napari_diffseg.core.model.model_facts import Color, ModelFacts
+from napari_diffseg.core.published.clustering_net import FeatureClusteringNet
 from napari_diffseg.errors import DiffSegError, ModelFileError, OutputError
 from napari_diffseg.files import check_place, written_whole
 from napari_diffseg.image.channels import Channel
@@ -35,7 +37,7 @@ from napari_diffseg.numeric.hierarchy import ClusterHierarchy
 from napari_diffseg.params import SegmentationParams
 
 if TYPE_CHECKING:
-    from napari_diffseg.core.model.model import Model, ModelFacts
+    from napari_diffseg.core.model.model import Model
 
 SUFFIX = ".safetensors"
 """Ending of a model file."""
@@ -82,7 +84,7 @@ def _check_ending(path: Path) -> None:
         raise OutputError(f"{path} has another ending than {SUFFIX}; name the model so.")
 
 
-def load_model(path: str | PathLike[str]) -> Model:
+def load_model(path: str | PathLike[str], kind: type[Model]) -> Model:
     """Read a model; see `Model.load`."""
     path = Path(path)
     try:
@@ -95,7 +97,7 @@ def load_model(path: str | PathLike[str]) -> Model:
         raise ModelFileError(f"{path} does not exist; check the name of the model.") from error
     except OSError as error:
         raise ModelFileError(f"{path} cannot be read: {error.strerror or error}.") from error
-    return model_from_bytes(data, str(path))
+    return model_from_bytes(data, str(path), kind)
 
 
 def checksum_of(model: Model) -> str:
@@ -115,19 +117,10 @@ def model_to_bytes(model: Model) -> bytes:
     return _sorted_header(save(arrays, metadata))
 
 
-def model_from_bytes(data: bytes, name: str) -> Model:
-    """Build a model from the bytes of its file.
+def model_from_bytes(data: bytes, name: str, kind: type[Model]) -> Model:
+    """Build a model from the bytes of its file; see `Model.from_bytes`.
 
-    Parameters
-    ----------
-    data : bytes
-    name : str
-        How errors call it.
-
-    Raises
-    ------
-    ModelFileError
-        They are no model, or not all of one, or were altered.
+    The class comes with the call, so that this file need not know the model's, which knows it.
     """
     metadata = _metadata(data, name)
     try:
@@ -140,7 +133,7 @@ def model_from_bytes(data: bytes, name: str) -> Model:
             )
         science = json.loads(model)
         _check_features(science, int(metadata[_FORMAT]), name)
-        return _build(arrays, science, json.loads(facts))
+        return _build(kind, arrays, science, json.loads(facts))
     except ModelFileError:
         raise
     except (*_NONSENSE, RuntimeError, DiffSegError) as error:
@@ -243,9 +236,9 @@ def _facts(facts: ModelFacts) -> dict[str, Any]:
     }
 
 
-def _build(arrays: Arrays, model: Mapping[str, Any], facts: Mapping[str, Any]) -> Model:
-    from napari_diffseg.core.model.check import check_model
-    from napari_diffseg.core.model.model import Model, ModelFacts
+def _build(
+    kind: type[Model], arrays: Arrays, model: Mapping[str, Any], facts: Mapping[str, Any]
+) -> Model:
 
     params = _params(model["params"])
     ranges = IntensityRange(*(tuple(map(float, model["ranges"][end])) for end in ("low", "high")))
@@ -256,7 +249,7 @@ def _build(arrays: Arrays, model: Mapping[str, Any], facts: Mapping[str, Any]) -
         raise ValueError("numbers of labels")
     size = facts["pixel_size"]
     clusters = None if stage is None else _head(arrays, "clusters", model["clusters_loss"])
-    built = Model(
+    built = kind(
         params=params,
         ranges=ranges,
         stage=stage,
@@ -362,7 +355,7 @@ def _classes(
     return head, numbers
 
 
-def _color(values: Any) -> tuple[float, float, float, float]:
+def _color(values: Any) -> Color:
     red, green, blue, alpha = (float(value) for value in values)
     return red, green, blue, alpha
 

@@ -8,20 +8,19 @@ network's radius and on nothing else: not on the tile, nor on the frame.
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from napari_diffseg.core.published.network import FeatureClusteringNet
-from napari_diffseg.core.steps import result_of
+from napari_diffseg.core.generators import result_of
+from napari_diffseg.core.published.clustering_net import FeatureClusteringNet
+from napari_diffseg.image.arrays import Integers
 from napari_diffseg.image.pieces import block_shape
 from napari_diffseg.image.space import Space
 from napari_diffseg.image.windows import Shape, Window, inside, size, tiles, whole
-
-Clusters = NDArray[np.integer[Any]]
 
 LEAST_READ = 64
 """Pixels along y and x that are read at the least: of a narrower strip torch computes the
@@ -43,22 +42,9 @@ class InputSource(Protocol):
 def calibrate(network: FeatureClusteringNet, inputs: Tensor, valid: Tensor | None = None) -> Tensor:
     """Set every batch norm's stored statistics to those of the inputs' valid pixels.
 
-    Where all pixels are valid, evaluation mode on these inputs then gives what training
-    mode gives.
-
-    Parameters
-    ----------
-    network : FeatureClusteringNet
-        Left in evaluation mode; its weights stay as they are.
-    inputs : Tensor, b d y x
-        Those of the image, or of windows that stand for it.
-    valid : Tensor, b y x, optional
-        Pixels that count; all where None.
-
-    Returns
-    -------
-    Tensor, b y x
-        Clusters of the inputs.
+    Where all pixels (``b y x``) are valid, evaluation mode on these inputs (``b d y x``) then
+    gives what training mode gives. Returns the clusters of the inputs, ``b y x``; the network
+    is left in evaluation mode.
     """
 
     def measure(layer: nn.Module, arriving: tuple[Tensor, ...]) -> None:
@@ -87,28 +73,11 @@ _MARGIN_STEP = 8  # pixels; how sure a whole image is can be told from a few of 
 
 def cluster_steps(
     network: FeatureClusteringNet, source: InputSource, device: torch.device, area: Window
-) -> Generator[float, None, tuple[Clusters, float]]:
+) -> Generator[float, None, tuple[Integers, float]]:
     """Run the network over an area of an image, block by block.
 
-    Parameters
-    ----------
-    network : FeatureClusteringNet
-        With its statistics set; on the device.
-    source : InputSource
-    device : torch.device
-    area : tuple of slice
-
-    Yields
-    ------
-    float
-        Share of the area that is done, between two blocks.
-
-    Returns
-    -------
-    clusters : ndarray of int16, (y, x) or (z, y, x)
-        Of the area, 0 … q−1.
-    margin : float
-        Mean difference between the two highest softmax responses, 0 … 1.
+    Yields the share of the area that is done, between two blocks; returns the clusters of the
+    area, int16, and the mean difference between the two highest softmax responses, 0 … 1.
     """
     clusters = np.empty(size(area), np.int16)
     margins: list[NDArray[np.float32]] = []
@@ -126,7 +95,7 @@ def cluster_steps(
 
 def find_clusters(
     network: FeatureClusteringNet, source: InputSource, device: torch.device, area: Window
-) -> tuple[Clusters, float]:
+) -> tuple[Integers, float]:
     """Do what `cluster_steps` does, at once."""
     return result_of(cluster_steps(network, source, device, area))
 
@@ -139,25 +108,10 @@ def response_map(
     device: torch.device,
     tile: int = 0,
 ) -> Tensor:
-    """Compute the response map of one window of an image, tile by tile.
+    """Compute the response map ``q (z) y x`` of one window of an image, tile by tile.
 
-    Parameters
-    ----------
-    network : FeatureClusteringNet
-        With its statistics set; on the device. Left in evaluation mode.
-    source : InputSource
-        Gives the inputs.
-    window : tuple of slice
-        Within the image.
-    device : torch.device
-    tile : int
-        Side of the square tiles of a plane, in pixels, without their halo; 0 for what suits
-        the device.
-
-    Returns
-    -------
-    Tensor, q y x or q z y x
-        On the device. The same whatever the window and the tile; of volumes up to rounding.
+    Of a plane tiles have this side, without their halo; 0 for what suits the device. The
+    response is the same whatever the window and the tile; of volumes up to rounding.
     """
     network.eval()
     halo = network.radius
