@@ -240,7 +240,9 @@ def _build(
     kind: type[Model], arrays: Arrays, model: Mapping[str, Any], facts: Mapping[str, Any]
 ) -> Model:
 
-    params = _params(model["params"])
+    # Parameters of formats 1 and 2 that are gone told nothing of this design.
+    kept = {name: value for name, value in model["params"].items() if name not in _GONE}
+    params = SegmentationParams.from_dict(kept)
     ranges = IntensityRange(*(tuple(map(float, model["ranges"][end])) for end in ("low", "high")))
     space = _space(model)
     stage = None if model["stage"] is None else _read_stage(arrays, model["stage"], space)
@@ -248,7 +250,9 @@ def _build(
     if numbers.shape != (params.n_clusters,):
         raise ValueError("numbers of labels")
     size = facts["pixel_size"]
-    clusters = None if stage is None else _head(arrays, "clusters", model["clusters_loss"])
+    head = None
+    if stage is not None:
+        head = ClassHead(arrays["clusters.weights"], float(model["clusters_loss"]))
     built = kind(
         params=params,
         ranges=ranges,
@@ -269,42 +273,20 @@ def _build(
         channels=_channels(model, len(ranges.low)),
         n_source_channels=int(model.get("n_source_channels", len(ranges.low))),
         space=space,
-        head=clusters,
+        head=head,
         network=_network(arrays, params, len(ranges.low), space) if stage is None else None,
-        classes=_classes(arrays, model, clusters),
+        classes=_classes(arrays, model, head),
         fill=None if model.get("fill") is None else float(model["fill"]),
     )
     check_model(built)
     return built
 
 
-def _params(said: Mapping[str, Any]) -> SegmentationParams:
-    """Return the parameters; those of formats 1 and 2 that are gone told nothing of this design."""
-    return SegmentationParams.from_dict(
-        {name: value for name, value in said.items() if name not in _GONE}
-    )
-
-
 def _read_stage(arrays: Arrays, said: Mapping[str, Any], space: Space) -> Features:
-    return Features(
-        rgb=bool(said["rgb"]),
-        means=tuple(map(float, said["means"])),
-        weights=tuple(map(float, said["weights"])),
-        gammas=tuple(map(float, said["gammas"])),
-        axes=arrays[_STAGE + "axes"],
-        low=float(said["low"]),
-        high=float(said["high"]),
-        spread=float(said["spread"]),
-        centres=arrays[_STAGE + "centres"],
-        projection=arrays[_STAGE + "projection"],
-        slope=float(said["slope"]),
-        edge=float(said["edge"]),
-        space=space,
-    )
-
-
-def _head(arrays: Arrays, name: str, loss: float, clusters: ClassHead | None = None) -> ClassHead:
-    return ClassHead(arrays[f"{name}.weights"], float(loss), clusters)
+    values: dict[str, Any] = {name: arrays[_STAGE + name] for name in _STAGE_ARRAYS}
+    values |= {name: tuple(map(float, said[name])) for name in ("means", "weights", "gammas")}
+    values |= {name: float(said[name]) for name in ("low", "high", "spread", "slope", "edge")}
+    return Features(rgb=bool(said["rgb"]), space=space, **values)
 
 
 def _space(model: Mapping[str, Any]) -> Space:
@@ -328,11 +310,7 @@ def _network(
 ) -> FeatureClusteringNet:
     with torch.random.fork_rng(devices=()):  # torch fills new layers from the caller's numbers
         network = FeatureClusteringNet(
-            n_inputs,
-            params.n_features,
-            params.n_clusters,
-            params.n_blocks,
-            space,
+            n_inputs, params.n_features, params.n_clusters, params.n_blocks, space
         )
     weights = {
         name.removeprefix(_NETWORK): torch.from_numpy(np.array(value))
@@ -349,7 +327,7 @@ def _classes(
     if model["classes"] is None:
         return None
     numbers = tuple(int(number) for number in model["classes"])
-    head = _head(arrays, "head", model["head_loss"], clusters)
+    head = ClassHead(arrays["head.weights"], float(model["head_loss"]), clusters)
     if head.n_classes != len(numbers):
         raise ValueError("classes")
     return head, numbers

@@ -216,13 +216,13 @@ class Model:
         image, axes, rgb, params, options
             As for `apply`.
         windows : iterable of tuple of slice, optional
-            Which of `core.application.windows_of` are wanted, for several workers at one image;
-            all where None.
+            Which of `core.model.application.windows_of` are wanted, for several workers at
+            one image; all where None.
 
         Yields
         ------
         AppliedWindow
-            Windows of `images.pieces.window_shape`, row by row.
+            Windows of `image.pieces.window_shape`, row by row.
         """
         image = image if hasattr(image, "shape") else np.asarray(image)
         found = axes_for(self, image, axes, rgb)

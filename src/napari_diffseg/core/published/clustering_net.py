@@ -107,11 +107,7 @@ def build_network(
     # torch fills new layers from its global random numbers; those are the caller's.
     with torch.random.fork_rng(devices=()):
         network = FeatureClusteringNet(
-            n_inputs,
-            params.n_features,
-            params.n_clusters,
-            params.n_blocks,
-            space,
+            n_inputs, params.n_features, params.n_clusters, params.n_blocks, space
         )
     for layer in network.modules():
         if isinstance(layer, (nn.Conv2d, nn.Conv3d)):

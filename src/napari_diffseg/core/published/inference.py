@@ -8,7 +8,6 @@ network's radius and on nothing else: not on the tile, nor on the frame.
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from napari_diffseg.core.generators import result_of
+from napari_diffseg.core.plane import Plane
 from napari_diffseg.core.published.clustering_net import FeatureClusteringNet
 from napari_diffseg.image.arrays import Integers
 from napari_diffseg.image.pieces import block_shape
@@ -25,17 +25,6 @@ from napari_diffseg.image.windows import Shape, Window, inside, size, tiles, who
 LEAST_READ = 64
 """Pixels along y and x that are read at the least: of a narrower strip torch computes the
 convolutions in another order, and the last digits of the response would tell of the tile."""
-
-
-class InputSource(Protocol):
-    """Where inference reads what the network sees."""
-
-    @property
-    def shape(self) -> Shape:
-        """Length of each spatial axis, in pixels."""
-
-    def inputs(self, window: Window) -> NDArray[np.float32]:
-        """Return the inputs of a window, ``d y x``."""
 
 
 @torch.no_grad()
@@ -72,7 +61,7 @@ _MARGIN_STEP = 8  # pixels; how sure a whole image is can be told from a few of 
 
 
 def cluster_steps(
-    network: FeatureClusteringNet, source: InputSource, device: torch.device, area: Window
+    network: FeatureClusteringNet, source: Plane, device: torch.device, area: Window
 ) -> Generator[float, None, tuple[Integers, float]]:
     """Run the network over an area of an image, block by block.
 
@@ -94,7 +83,7 @@ def cluster_steps(
 
 
 def find_clusters(
-    network: FeatureClusteringNet, source: InputSource, device: torch.device, area: Window
+    network: FeatureClusteringNet, source: Plane, device: torch.device, area: Window
 ) -> tuple[Integers, float]:
     """Do what `cluster_steps` does, at once."""
     return result_of(cluster_steps(network, source, device, area))
@@ -103,7 +92,7 @@ def find_clusters(
 @torch.no_grad()
 def response_map(
     network: FeatureClusteringNet,
-    source: InputSource,
+    source: Plane,
     window: Window,
     device: torch.device,
     tile: int = 0,
@@ -127,20 +116,13 @@ def response_map(
 
 
 def reach(window: Window, halo: Shape, within: Window) -> Window:
-    """Return a window with its halo, at least `LEAST_READ` wide, as far as another one goes."""
-    if len(window) == 3:
-        return tuple(
-            slice(max(side.start - more, limits.start), min(side.stop + more, limits.stop))
-            for side, more, limits in zip(window, halo, within, strict=True)
-        )
-    return tuple(
-        _reach(side, more, limits) for side, more, limits in zip(window, halo, within, strict=True)
-    )
-
-
-def _reach(side: slice, halo: int, limits: slice) -> slice:
-    start = max(min(side.start - halo, side.stop + halo - LEAST_READ), limits.start)
-    return slice(start, min(max(side.stop + halo, start + LEAST_READ), limits.stop))
+    """Return a window with its halo, of a plane at least `LEAST_READ` wide, within another one."""
+    least = 0 if len(window) == 3 else LEAST_READ
+    sides = []
+    for side, more, limits in zip(window, halo, within, strict=True):
+        start = max(min(side.start - more, side.stop + more - least), limits.start)
+        sides.append(slice(start, min(max(side.stop + more, start + least), limits.stop)))
+    return tuple(sides)
 
 
 def _tile_shape(device: torch.device, space: Space) -> int | Shape:
