@@ -157,7 +157,12 @@ def _wanted_region(
     """Return the region and what is painted outside of it: a stroke counts wherever it lies."""
     if region is None:
         return None
-    inside: Mask = np.asarray(region) != 0
+    mask = np.asarray(region)
+    if mask.dtype.kind not in "buif":
+        raise InputError(
+            f"The region holds {mask.dtype}, but numbers were expected: 0 outside, others inside."
+        )
+    inside: Mask = mask != 0
     if inside.shape != shape:
         raise InputError(
             f"The region has the shape {inside.shape}, but the image has {shape}; give a mask "

@@ -249,7 +249,6 @@ def _build(
     numbers, merges = arrays["numbers"], arrays["merges"]
     if numbers.shape != (params.n_clusters,):
         raise ValueError("numbers of labels")
-    size = facts["pixel_size"]
     head = None
     if stage is not None:
         head = ClassHead(arrays["clusters.weights"], float(model["clusters_loss"]))
@@ -261,15 +260,7 @@ def _build(
             params.n_clusters, merges, arrays.get("costs", np.zeros(len(merges)))
         ),
         numbers=numbers,
-        facts=ModelFacts(
-            axes=str(facts["axes"]),
-            rgb=bool(model["rgb"]),
-            dtype=str(facts["dtype"]),
-            pixel_size=None if size is None else PixelSize(**size),
-            class_names={int(k): str(v) for k, v in facts["class_names"].items()},
-            class_colors={int(k): _color(v) for k, v in facts["class_colors"].items()},
-            provenance=dict(facts["provenance"]),
-        ),
+        facts=_read_facts(facts, rgb=bool(model["rgb"])),
         channels=_channels(model, len(ranges.low)),
         n_source_channels=int(model.get("n_source_channels", len(ranges.low))),
         space=space,
@@ -280,6 +271,19 @@ def _build(
     )
     check_model(built)
     return built
+
+
+def _read_facts(said: Mapping[str, Any], *, rgb: bool) -> ModelFacts:
+    size = said["pixel_size"]
+    return ModelFacts(
+        axes=str(said["axes"]),
+        rgb=rgb,
+        dtype=str(said["dtype"]),
+        pixel_size=None if size is None else PixelSize(**size),
+        class_names={int(k): str(v) for k, v in said["class_names"].items()},
+        class_colors={int(k): _color(v) for k, v in said["class_colors"].items()},
+        provenance=dict(said["provenance"]),
+    )
 
 
 def _read_stage(arrays: Arrays, said: Mapping[str, Any], space: Space) -> Features:
