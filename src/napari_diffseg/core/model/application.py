@@ -10,32 +10,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from napari_diffseg.core.clusters.class_head import ClassHead
-from napari_diffseg.core.clusters.correction import margins
+from napari_diffseg.core.doubt import joined_margins
 from napari_diffseg.core.features.extraction import GRID, halo
 from napari_diffseg.core.plane import Plane
+from napari_diffseg.core.published.clustering_net import FeatureClusteringNet
 from napari_diffseg.core.published.inference import find_clusters
-from napari_diffseg.core.published.network import FeatureClusteringNet
-from napari_diffseg.core.sampling import window_around
-from napari_diffseg.image.axes import ImageAxes, channels_first
-from napari_diffseg.image.intensity import brightness_beside, check_known_range
 from napari_diffseg.image.pieces import spread_margin, window_shape
 from napari_diffseg.image.space import Space
 from napari_diffseg.image.windows import Window, grow, inside, tiles, whole
 from napari_diffseg.numeric.hierarchy import ClusterHierarchy
 from napari_diffseg.numeric.labels import look_up, merge_small_regions
 from napari_diffseg.params import SegmentationParams
-
-if TYPE_CHECKING:
-    from napari_diffseg.core.model.model import Model
-
-_LOOKED_AT = {2: (1024, 1024), 3: (8, 256, 256)}  # pixels that tell whether values are known
 
 Integers = NDArray[np.integer[Any]]
 Labels = NDArray[np.unsignedinteger[Any]]
@@ -146,22 +138,6 @@ class Tally:
         return self._margin / max(self.n_labelled, 1)
 
 
-def check_intensities(model: Model, image: Any, axes: ImageAxes) -> str:
-    """Refuse an image whose intensities say nothing to a model; say if it is far from its range.
-
-    ``"darker"`` or ``"brighter"`` where it is so than the training images, as the middle tells.
-    """
-    shape = axes.spatial_shape
-    middle = window_around(
-        [length // 2 for length in shape], tuple(map(min, shape, _LOOKED_AT[len(shape)])), shape
-    )
-    some = channels_first(image, axes, middle, [one.index for one in model.channels])
-    check_known_range(some, model.ranges, model.facts.dtype, model.fill)
-    if model.params.intensity != "percentile":
-        return ""
-    return brightness_beside(some, model.ranges, model.channels, model.fill)
-
-
 def windows_of(shape: Sequence[int]) -> Iterator[Window]:
     """Yield the windows of an image with these spatial axes, row by row."""
     return tiles(whole(shape), window_shape(len(shape)))
@@ -240,9 +216,7 @@ def label_by_regions(
     valid = None if plane.valid is None else plane.valid[near]
     tidied = merge_small_regions(clusters, params.min_region_size, valid)
     here = inside(area, near)
-    together = np.zeros_like(answers)
-    np.add.at(together.T, standing, answers.T)
-    sure = margins(together).astype(np.float32)[regions.leaves[here]]
+    sure = joined_margins(answers, standing).astype(np.float32)[regions.leaves[here]]
     counted = sure if valid is None else sure[valid[here]]
     confidence = float(counted.mean(dtype=np.float64)) if counted.size else 0.0
     return _finished(standing.astype(np.int16)[tidied[here]], numbers, plane, area, 0, confidence)
