@@ -461,7 +461,7 @@ def test_an_earlier_run_is_neither_finished_nor_thrown_away_unasked(
     steps = apply_stack(model, movie, output, workers=1)
     next(steps), next(steps)
     steps.close()
-    with pytest.raises(OutputError, match="was cut short; choose another name, or finish it"):
+    with pytest.raises(OutputError, match="was not finished; choose another name"):
         apply(model, movie, output)
     fresh = apply_stack(model, movie, output, workers=1, force=True)
     assert next(fresh).done == 0

@@ -181,7 +181,8 @@ def _emptied(plan: Plan, made: bool) -> Iterator[None]:
 def _check_free(plan: Plan, is_unfinished: bool, force: bool) -> None:
     if is_unfinished and not force:
         raise OutputError(
-            f"An earlier run for {plan.output} was cut short; choose another name, or finish it.",
+            f"An earlier run for {plan.output} was not finished; choose another name, or finish "
+            "it.",
             Remedy.RESUME,
             Remedy.OVERWRITE,
         )
