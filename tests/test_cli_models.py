@@ -237,7 +237,7 @@ def test_a_model_is_not_overwritten_without_force(
     output = tmp_path / "m.safetensors"
     output.write_bytes(b"precious")
     assert run_command("train", movie, "-o", output, *SMALL) == 1
-    assert "exists already" in error_line(capsys)
+    assert "exists already; choose another name, or overwrite it (--force)." in error_line(capsys)
     assert output.read_bytes() == b"precious"
     assert run_command("train", movie, "-o", output, "--force", *SMALL) == 0
     assert Model.load(output).labels
@@ -246,7 +246,7 @@ def test_a_model_is_not_overwritten_without_force(
 def test_the_first_ctrl_c_keeps_what_was_learned(
     movie: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from napari_diffseg.core import references
+    from napari_diffseg.core import learning as references
 
     steps_of, heard = references.train_steps, []
 

@@ -11,7 +11,7 @@ from enum import Enum
 
 
 class Remedy(Enum):
-    """A way out that a sentence names; each door adds where it is found there."""
+    """A way out of an error that a door may have; each adds to the sentence what it is there."""
 
     OVERWRITE = "overwrite"
     RESUME = "resume"
@@ -23,7 +23,7 @@ class DiffSegError(Exception):
     Attributes
     ----------
     remedies : tuple of Remedy
-        What the sentence tells a person to do, for which a door has a switch or a button.
+        Ways out, for which a door may have a switch or a button.
     """
 
     def __init__(self, message: str = "", *remedies: Remedy) -> None:

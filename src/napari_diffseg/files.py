@@ -56,8 +56,7 @@ def check_replaceable(path: Path, *, force: bool) -> None:
 
 def exists_already(path: Path) -> OutputError:
     """Say that something stands where a result is to go, and may be replaced."""
-    message = f"{path} exists already; choose another name, or overwrite it."
-    return OutputError(message, Remedy.OVERWRITE)
+    return OutputError(f"{path} exists already; choose another name.", Remedy.OVERWRITE)
 
 
 def followed(path: Path) -> Path:

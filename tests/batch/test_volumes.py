@@ -163,8 +163,8 @@ def test_progress_counts_windows_and_frames(model: Model, movie: Path, tmp_path:
     between = [None] * (n - 1)
     assert [step.frame for step in steps] == [None, *between, 0, *between, 1]
     assert steps[1].name == "frame 0 of movie.zarr"
-    assert steps[1].areas == {}
-    assert sum(steps[n].areas.values()) == np.prod(SHAPE)
+    assert steps[1].facts is None
+    assert sum(steps[n].facts.areas.values()) == np.prod(SHAPE)
 
 
 def test_the_table_is_of_volumes(

@@ -494,6 +494,15 @@ def test_a_frame_that_cannot_be_read_is_left_out_and_named(lazy_stack, viewer, w
     assert "left out" in form.plot.describe(3)
 
 
+def test_frames_far_brighter_than_those_of_the_training_are_named(ready, model, wait_for):
+    model.brightness = "brighter"
+    ready.apply_form.apply_button.click()
+    wait_for(lambda: is_at_rest(ready))
+    text = ready.apply_form.status.text().replace("\N{NO-BREAK SPACE}", " ")
+    assert "T 0 and 4 more are far brighter than the images that the model was trained on" in text
+    assert "Intensities: match each frame's own" in text
+
+
 def test_where_no_frame_can_be_labelled_things_are_as_before(ready, viewer, model, told, wait_for):
     model.refuses = range(100)
     ready.apply_form.apply_button.click()

@@ -180,8 +180,12 @@ def _emptied(plan: Plan, made: bool) -> Iterator[None]:
 
 def _check_free(plan: Plan, is_unfinished: bool, force: bool) -> None:
     if is_unfinished and not force:
-        message = f"An earlier run for {plan.output} was not finished; finish it, or begin anew."
-        raise OutputError(message, Remedy.RESUME, Remedy.OVERWRITE)
+        raise OutputError(
+            f"An earlier run for {plan.output} was not finished; choose another name, or finish "
+            "it.",
+            Remedy.RESUME,
+            Remedy.OVERWRITE,
+        )
     for target in plan.targets:
         if target.output.is_dir():
             check_replaceable(target.output, force=force)
@@ -224,7 +228,7 @@ def _resumed(plan: Plan, stored: dict[str, Any]) -> Journal:
     if others:
         raise OutputError(
             f"The earlier run for {plan.output} cannot be finished, because {' and '.join(others)} "
-            "differ(s) from what it was begun with; give the same, or begin anew.",
+            "differ(s) from what it was begun with; give the same, or choose another name.",
             Remedy.OVERWRITE,
         )
     return Journal(plan.journal, plan.journal / stored["token"], stored["force"])

@@ -8,12 +8,12 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from napari_diffseg.batch import outputs
-from napari_diffseg.batch.facts import FrameFacts, Progress
+from napari_diffseg.batch.facts import FrameFacts, FrameRecord, Progress
 from napari_diffseg.batch.journal import Journal
 from napari_diffseg.batch.plan import Plan, Target, Unit
-from napari_diffseg.batch.table import FrameRecord
 from napari_diffseg.errors import InputError
 from napari_diffseg.io.kinds import name_of
+from napari_diffseg.io.label_files.label_store import LabelStore
 from napari_diffseg.params import ApplyParams
 
 if TYPE_CHECKING:
@@ -148,9 +148,11 @@ class Ledger:
         frames = [self._frame(target, position) for position in positions]
         failed = [at for at, facts in zip(positions, frames, strict=True) if facts and facts.failed]
         if len(failed) == len(positions):
-            outputs.drop(target, self.journal)
+            self.journal.discard(self.journal.store(target.number))
             return
         if target.n_windows > 1 and self.journal.store(target.number).exists():
+            # Of a frame that failed in part there is nothing.
+            store = LabelStore.open(self.journal.store(target.number))
             for position in failed:
-                outputs.clear(target, self.journal, position)
+                store.clear(position)
         outputs.finish(target, self.journal, self.model, self.params)

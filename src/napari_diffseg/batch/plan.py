@@ -14,12 +14,10 @@ from typing import Any
 from napari_diffseg.image.info import Placed
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.io.kinds import name_of
+from napari_diffseg.io.label_files.writing import PNG, TIFF, ZARR
 
-ZARR = (".ome.zarr", ".zarr")
-TIFF = (".ome.tif", ".ome.tiff", ".tif", ".tiff")
-PNG = (".png",)
 PICTURES = (*PNG, ".jpg", ".jpeg")
-"""Endings of files; those of `PICTURES` that lose pixels are read, never written."""
+"""Endings of pictures; those that lose pixels are read, never written."""
 
 JOURNAL_NAME = ".napari-diffseg"
 """Where the journal of a folder lies, within it."""

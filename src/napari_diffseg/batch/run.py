@@ -16,7 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_diffseg.batch import outputs
-from napari_diffseg.batch.facts import Progress, brightness_notes
+from napari_diffseg.batch.facts import (
+    FrameRecord,
+    Progress,
+    check_table,
+    write_table,
+)
 from napari_diffseg.batch.journal import open_journal, sweep, unfinished
 from napari_diffseg.batch.ledger import Ledger
 from napari_diffseg.batch.plan import Plan
@@ -28,7 +33,6 @@ from napari_diffseg.batch.schedulers import (
     processors,
     run_units,
 )
-from napari_diffseg.batch.table import FrameRecord, check_table, write_table
 from napari_diffseg.batch.work import Job, apply_unit, keep_model
 from napari_diffseg.errors import OutputError, ParameterError, Remedy
 from napari_diffseg.params import ApplyParams, RunOptions
@@ -41,7 +45,8 @@ if TYPE_CHECKING:
 class StackReport:
     """What a run has done: frames with labels, those without and why, what is known of each.
 
-    The notes are sentences that the person should read.
+    The notes are sentences that the person should read; `unlike` are the names of frames that are
+    far ``"darker"`` or ``"brighter"`` than the images of the training.
     """
 
     done: int
@@ -49,6 +54,7 @@ class StackReport:
     output: Path
     frames: tuple[FrameRecord, ...] = ()
     notes: tuple[str, ...] = ()
+    unlike: tuple[tuple[str, str], ...] = ()
 
 
 def apply_stack(
@@ -73,66 +79,21 @@ def apply_stack(
     Closed or killed at any moment, the run can be finished later with `resume`; the output
     is then the same to the byte. It does not depend on scheduler and workers either.
 
-    Parameters
-    ----------
-    model : Model
-    inputs : path-like or sequence of path-like
-        Files, or folders of files.
-    output : path-like
-        Ends with ``.ome.zarr``, ``.zarr``, ``.ome.tif``, ``.tif`` or ``.png``: one result, and
-        several inputs are the frames of one series. Else a folder, in which each input
-        gets a file of the same name. A plate becomes a plate, in either case.
-    frames : slice or range, optional
-        Which frames, along the first of the axes T and Z; those of a model of volumes are
-        along T alone.
-    params : ApplyParams, optional
-        Intensities of each frame itself, or steps of adaptation to it.
-    options : RunOptions, optional
-        Device, and threads of one worker; 0 means one thread.
-    scheduler : str
-        ``"threads"``, ``"processes"``, or the address of a dask scheduler; its workers must
-        see the same files under the same names.
-    workers : int
-        Threads or processes; 0 takes one for each processor, or one for a GPU.
-    resume : bool
-        Finish an earlier run that was cut short, if there is one.
-    force : bool
-        Begin anew where an earlier run was cut short, and replace outputs that are there.
-    axes : str, optional
-        One letter per axis of the inputs; what the files say, else a guess, where None.
-    level, series : int
-        Which resolution of the inputs, and which image; 0 is the full one, the first.
-    table : path-like, optional
-        CSV file for the areas of each frame; one that is there is replaced with `force`, and
-        with `resume`, because it may be of the earlier run. Never one of the images.
+    Inputs are files, or folders of files. An output ``.ome.zarr``, ``.zarr``, ``.ome.tif``,
+    ``.tif`` or ``.png`` is one result, and several inputs are the frames of one series; any other
+    name is a folder, in which each input gets a file of the same name. A plate becomes a plate.
+    `frames` are along the first of the axes T and Z, of models of volumes along T. `axes` has one
+    letter per axis of the inputs; what the files say, else a guess, where None. The scheduler is
+    ``"threads"``, ``"processes"``, or the address of a dask scheduler whose workers see the same
+    files under the same names; `workers` of 0 takes one for each processor, or one for a GPU, each
+    of as many threads as `options` say, or one. `force` begins anew, and replaces what is there.
+    `table` is a CSV file for the areas of each frame, which may also be replaced with `resume`.
 
-    Yields
-    ------
-    Progress
-        At the beginning, and after each frame, of volumes after each window.
-
-    Returns
-    -------
-    StackReport
-        A frame that cannot be read has labels of 0 (in a folder of single images: no
-        file), and is named here.
-
-    Raises
-    ------
-    InputError
-        There is nothing to segment, or no frame could be read.
-    OutputError
-        The output is there already, or cannot be written.
-    ClusterError
-        The scheduler cannot be reached, or was lost.
-    ParameterError
-        There is no such scheduler, or the workers are fewer than none.
-    DiffSegError
-        The machine cannot do it.
+    A frame that cannot be read has labels of 0 (in a folder of single images: no file), and is
+    named in the report. Raises a `DiffSegError` where there is nothing to segment, no frame could
+    be read, the output is there already or cannot be written, or the machine cannot do it.
     """
-    began = time.monotonic()
     params, options = params or ApplyParams(), options or RunOptions()
-    check_scheduler(scheduler)
     n_workers = _n_workers(workers, scheduler, options)
     plan = make_plan(
         model, inputs, output, frames=frames, params=params, axes=axes, level=level, series=series
@@ -141,29 +102,35 @@ def apply_stack(
         sweep(plan)
         note = f"{plan.output} is there already and no run for it was cut short: nothing to do."
         return StackReport(0, (), plan.output, notes=(note,))
-    table = None if table is None else Path(table)
     if table is not None:
-        check_table(table, plan.places, force=force or resume)
+        check_table(Path(table), plan.places, force=force or resume)
     with open_journal(plan, resume=resume, force=force) as journal, _frames_kept():
         ledger = Ledger.read(plan, journal, model, params)
-        yield ledger.progress()
-        n_workers = max(1, min(n_workers, plan.n_units - len(ledger.done)))
         # Not what a machine happens to have: sums over other threads may round otherwise.
         options = replace(options, threads=options.threads or 1)
-        keep_model(model)
         job = Job(journal, model.checksum, params, options, axes, level, series)
-        results = run_units(ledger.to_do(), partial(apply_unit, job), scheduler, n_workers)
-        with closing(results):
-            for outcome in results:
-                facts = ledger.enter(outcome.unit, outcome.facts)
-                yield ledger.progress(time.monotonic() - began, outcome.unit, facts)
+        yield from _do_units(ledger, job, scheduler, n_workers)
         report = _report(ledger)
         if table is not None:
-            names, volumes = model.facts.class_names, model.n_spatial == 3
-            write_table(table, report.frames, names, model.labels, volumes=volumes)
+            write_table(Path(table), report.frames, model)
         outputs.finish_plates(plan)
         journal.remove()
     return report
+
+
+def _do_units(
+    ledger: Ledger, job: Job, scheduler: str, n_workers: int
+) -> Generator[Progress, None, None]:
+    """Have all units of work done that are not done yet."""
+    began = time.monotonic()
+    yield ledger.progress()
+    n_workers = max(1, min(n_workers, ledger.plan.n_units - len(ledger.done)))
+    keep_model(ledger.model)
+    results = run_units(ledger.to_do(), partial(apply_unit, job), scheduler, n_workers)
+    with closing(results):
+        for outcome in results:
+            facts = ledger.enter(outcome.unit, outcome.facts)
+            yield ledger.progress(time.monotonic() - began, outcome.unit, facts)
 
 
 @contextmanager
@@ -186,8 +153,8 @@ def _report(ledger: Ledger) -> StackReport:
     notes = dict.fromkeys(note for target in plan.targets for note in target.notes)
     names = (one.name(at) for one in plan.targets for at in range(len(one.frames)))
     kinds = (record.facts.brightness for record in records)
-    notes |= dict.fromkeys(brightness_notes(list(zip(names, kinds, strict=True))))
-    return StackReport(n_done, tuple(failed), plan.output, tuple(records), tuple(notes))
+    unlike = tuple((name, kind) for name, kind in zip(names, kinds, strict=True) if kind)
+    return StackReport(n_done, tuple(failed), plan.output, tuple(records), tuple(notes), unlike)
 
 
 def _is_complete(plan: Plan, model: Model, params: ApplyParams) -> bool:
@@ -201,7 +168,8 @@ def _is_complete(plan: Plan, model: Model, params: ApplyParams) -> bool:
 
 
 def _n_workers(workers: int, scheduler: str, options: RunOptions) -> int:
-    """Return how many workers there may be here; the device is looked for before anything else."""
+    """Return how many workers there may be here; scheduler and device are looked for first."""
+    check_scheduler(scheduler)
     if workers < 0:
         raise ParameterError("workers", f"workers is {workers}, but must be 0 or more.")
     if scheduler not in (THREADS, PROCESSES):

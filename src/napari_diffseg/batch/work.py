@@ -21,13 +21,13 @@ from napari_diffseg.batch.journal import Journal, write_done
 from napari_diffseg.batch.plan import Unit
 from napari_diffseg.errors import ClusterError, InputError
 from napari_diffseg.image.windows import Window
+from napari_diffseg.io.frames import FrameStack, open_frames
+from napari_diffseg.io.label_files.label_store import LabelStore
 from napari_diffseg.params import ApplyParams, RunOptions
 
 if TYPE_CHECKING:
     from napari_diffseg.core.model.model import Model
     from napari_diffseg.io.frames import FrameStack
-    from napari_diffseg.io.label_files.label_store import LabelStore
-
 _model_lock = Lock()
 _models: dict[str, Model] = {}
 
@@ -94,8 +94,6 @@ def apply_unit(job: Job, unit: Unit, stopped: Callable[[], bool] = lambda: False
 def _apply_frame(
     job: Job, unit: Unit, store: LabelStore, stopped: Callable[[], bool]
 ) -> FrameFacts:
-    from napari_diffseg.io.frames import open_frames
-
     # Not kept from frame to frame: the file may have been written anew since an earlier run,
     # and what makes this slow, the open file, is kept below.
     model = _model(job)
@@ -154,6 +152,4 @@ def _model(job: Job) -> Model:
 
 @lru_cache(maxsize=8)
 def _opened_store(path: Path) -> LabelStore:
-    from napari_diffseg.io.label_files.label_store import LabelStore
-
     return LabelStore.open(path)

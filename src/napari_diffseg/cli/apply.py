@@ -29,6 +29,8 @@ SOME_FAILED = 3
 
 _MOST_NAMED = 20
 
+_OWN_INTENSITIES = "let each frame have its own intensities (--intensities frame)"
+
 
 def add_to(commands: Commands) -> None:
     """Add the command to the parser."""
@@ -165,7 +167,9 @@ def _drain(steps: Generator[Progress, None, StackReport], *, quiet: bool) -> Sta
 
 
 def _tell(report: StackReport, step: Progress | None) -> None:
-    for note in report.notes:
+    from napari_diffseg.batch.facts import brightness_notes
+
+    for note in (*report.notes, *brightness_notes(report.unlike, _OWN_INTENSITIES)):
         say(note)
     if step is None:
         return

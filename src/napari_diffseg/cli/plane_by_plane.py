@@ -54,7 +54,7 @@ def segment_planes(
         As for `napari_diffseg.train` and `napari_diffseg.Model.apply`; or the scribbles have
         another shape than the volume.
     """
-    from napari_diffseg.core.references import train_steps
+    from napari_diffseg.core.learning import train_steps
     from napari_diffseg.image.fill import fill_notes
     from napari_diffseg.io.label_files.writing import write_labels
 
@@ -119,7 +119,7 @@ def _apply(
             for reason in record.failed.values():
                 raise InputError(reason)
     unlike = [(frames.name(z), kind) for z, kind in sorted(record.brightness.items())]
-    for note in [] if quiet else brightness_notes(unlike):
+    for note in [] if quiet else brightness_notes(unlike, "segment them apart"):
         say(note)
     return labels
 

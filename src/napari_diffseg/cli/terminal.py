@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as a shell expects it."""
 
-_SWITCHES = {Remedy.OVERWRITE: "--force", Remedy.RESUME: "--resume"}
+_SWITCHES = {Remedy.RESUME: " (--resume)", Remedy.OVERWRITE: ", or overwrite it (--force)"}
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 Result = TypeVar("Result")
@@ -31,9 +31,9 @@ def say(text: str) -> None:
 
 
 def in_shell(error: DiffSegError) -> str:
-    """Return the sentence of an error, with the switches that do what it tells a person to do."""
-    switches = " or ".join(_SWITCHES[remedy] for remedy in error.remedies)
-    return f"{str(error)[:-1]} ({switches})." if switches else str(error)
+    """Return the sentence of an error, with the switches that are a way out here."""
+    switches = "".join(_SWITCHES[remedy] for remedy in error.remedies)
+    return f"{str(error)[:-1]}{switches}." if switches else str(error)
 
 
 @dataclass

@@ -25,8 +25,8 @@ from napari_diffseg.image.units import MICROMETRES, parse_unit
 from napari_diffseg.io.label_files.label_store import Described, LabelStore
 from napari_diffseg.io.label_files.provenance import PROVENANCE_KEY
 
-ZARR = (".ome.zarr", ".zarr")
-SUFFIXES = (".ome.tif", ".ome.tiff", ".tif", ".tiff", *ZARR, ".png")
+ZARR, TIFF, PNG = (".ome.zarr", ".zarr"), (".ome.tif", ".ome.tiff", ".tif", ".tiff"), (".png",)
+SUFFIXES = (*TIFF, *ZARR, *PNG)
 """Endings of what can be written: OME-TIFF, the folders of OME-Zarr in `ZARR`, and PNG."""
 
 # From here on a TIFF file needs 64-bit offsets; it may well grow by its compression.
@@ -185,11 +185,8 @@ def write_label_stack(
     # The labels themselves are not yet known when their name is written.
     content = json.dumps([text, lengths, axes, kind.str]).encode()
     known = _ome_metadata(axes, lengths, pixel_size, placement, text)
-    metadata = _with_uuid(known, sha256(content).digest())
-    if t_step is not None and "T" in axes:
-        metadata |= {"TimeIncrement": t_step, "TimeIncrementUnit": "s"}
+    metadata = _with_uuid(known, sha256(content).digest()) | _time_metadata(axes, t_step)
     planes = _planes(frames, lengths, kind)
-    is_big = prod(lengths) * kind.itemsize >= _MOST_TIFF_BYTES
     with written_whole(path, force=force) as file:
         _write_ome_tiff(
             file,
@@ -198,7 +195,7 @@ def write_label_stack(
             pixel_size,
             shape=lengths,
             dtype=kind,
-            bigtiff=is_big,
+            bigtiff=prod(lengths) * kind.itemsize >= _MOST_TIFF_BYTES,
         )
         # tifffile asks for no more frames than the shape has: a look for what is left over.
         next(planes, None)
@@ -261,6 +258,11 @@ def _ome_metadata(
         if pixel_size.z is not None and "Z" in axes:
             metadata |= {"PhysicalSizeZ": pixel_size.z, "PhysicalSizeZUnit": pixel_size.unit}
     return metadata | _positions(axes, shape, pixel_size, placement)
+
+
+def _time_metadata(axes: str, t_step: float | None) -> dict[str, Any]:
+    has_time = t_step is not None and "T" in axes
+    return {"TimeIncrement": t_step, "TimeIncrementUnit": "s"} if has_time else {}
 
 
 def _positions(

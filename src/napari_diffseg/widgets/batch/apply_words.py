@@ -25,6 +25,9 @@ CHOSEN_ANEW = (
     "on a new layer."
 )
 GO_ON = "Press Resume to go on."
+
+OWN = "choose Intensities: match each frame's own"
+
 _MOST_NAMES = 4
 
 
@@ -54,7 +57,7 @@ def applied_in_words(job: LayerJob, progress: Progress) -> str:
     time = f" (in {duration_in_words(progress.seconds)})" if is_long else ""
     failed = [(job.name(number), why) for number, why in sorted(job.record.failed.items())]
     unlike = [(job.name(number), kind) for number, kind in sorted(job.record.brightness.items())]
-    return " ".join([f"{done}{time}.", *_left_out(failed), *brightness_notes(unlike)])
+    return " ".join([f"{done}{time}.", *_left_out(failed), *brightness_notes(unlike, OWN)])
 
 
 def folder_in_words(job: FolderJob, progress: Progress) -> str:
@@ -63,9 +66,10 @@ def folder_in_words(job: FolderJob, progress: Progress) -> str:
         n_done = f"{progress.done} of {count_in_words(progress.total, 'frame')}"
         return f"Stopped: {n_done} done. Apply to the same two folders to go on."
     report = job.report
+    notes = (*report.notes, *brightness_notes(report.unlike, OWN))
     # None where an earlier run had done them all.
     done = f"Done: {count_in_words(report.done, 'frame')}, in {report.output}."
-    return " ".join([*([done] if report.done else []), *_left_out(report.failed), *report.notes])
+    return " ".join([*([done] if report.done else []), *_left_out(report.failed), *notes])
 
 
 def _left_out(failed: Sequence[tuple[str, str]]) -> list[str]:

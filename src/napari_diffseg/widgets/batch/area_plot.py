@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QEvent, QPointF, QRectF, Qt, Signal
 from qtpy.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPalette, QPen, QPolygonF
-from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
+from qtpy.QtWidgets import QToolTip, QWidget
 
 from napari_diffseg.batch.facts import Record
 
@@ -48,8 +48,7 @@ class AreaPlot(QWidget):
         self._frame_name: Callable[[int], str] = str
         self._current: int | None = None
         self._due = 0.0
-        self.setMinimumHeight(_HEIGHT)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setFixedHeight(_HEIGHT)
         self.setMouseTracking(True)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setAccessibleName("Area of each class and confidence, per frame")
@@ -88,12 +87,6 @@ class AreaPlot(QWidget):
         if number != self._current:
             self._current = number
             self.update()
-
-    def sizeHint(self) -> Any:
-        """Return a height that shows both plots."""
-        hint = super().sizeHint()
-        hint.setHeight(_HEIGHT)
-        return hint
 
     # --- where things are -------------------------------------------------------------
 
