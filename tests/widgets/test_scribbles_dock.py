@@ -477,7 +477,7 @@ def test_uncertainty_is_shown_follows_and_is_taken_away(viewer, live, scribbles,
     assert isinstance(layer, Image)
     assert viewer.layers.index(layer) < viewer.layers.index(scribbles)
     assert viewer.layers.selection.active == scribbles
-    assert live.images.combo.count() == 1, "it is not offered as an image"
+    assert live.images.count() == 1, "it is not offered as an image"
     stroke(scribbles, 2, (15, 5), (15, 12))
     wait_for(lambda: len(run.followed) == 1 and is_at_rest(live))
     live.uncertainty_box.setChecked(False)

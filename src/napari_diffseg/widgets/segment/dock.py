@@ -295,6 +295,7 @@ class SegmentDock(QWidget):
         """Cancel the run, leave things as they were, and delete the widget."""
         _release(self.results, self._links, self._parts)
         self.results.abandon()
+        keep(self.state)
         leave(
             self._viewer, Left(self.state, self.results, self.modelling.shelf, self.axes.all_said)
         )
