@@ -33,8 +33,8 @@ def segmentation_steps(
     read_others: Callable[[], list[tuple[NDArray[Any], NDArray[Any] | None]]] | None = None,
 ) -> Steps:
     """Read the images and make the generator of their run; slow, and loads torch."""
-    from napari_diffseg.core.reading import Reference
     from napari_diffseg.core.segmentation import segment_steps
+    from napari_diffseg.core.training_images import Reference
 
     others = read_others() if read_others is not None else []
     strokes = read_strokes() if read_strokes is not None else None
@@ -87,10 +87,8 @@ def correction_steps(
 
 
 def _unpainted_steps(segmentation: Segmentation) -> Steps:
-    from napari_diffseg.core.unpainted import without_scribbles
-
     yield from ()
-    return without_scribbles(segmentation)
+    return segmentation.without_scribbles()
 
 
 def steps_maker(request: RunRequest, base: Segmentation | None) -> StepsMaker:

@@ -105,7 +105,7 @@ def _measure(
     segmentation: Segmentation, seen: tuple[Region, ...] | None
 ) -> tuple[NDArray[np.float32], Region | None]:
     """Return how unsure the result is, and where to go that was not seen; None to go nowhere."""
-    from napari_diffseg.core.uncertainty import most_uncertain_region
+    from napari_diffseg.core.doubt import most_uncertain_region
 
     uncertainty = segmentation.uncertainty
     if seen is None:
