@@ -41,7 +41,6 @@ LONG_FUNCTIONS = {
     "cli/plane_by_plane.py:segment_planes": 46,
     "cli/segment.py:add_to": 42,
     "cli/train.py:add_to": 59,
-    "core/clusters/correction.py:learn": 42,
     "core/model/card.py:model_card": 53,
     "core/published/training.py:train": 52,
     "core/reading.py:read_for_training": 59,
