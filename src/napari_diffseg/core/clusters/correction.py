@@ -262,7 +262,7 @@ def unclaimed(images: Sequence[Painted], clusters: Clusters, smoothness: float) 
 
 def _own_labels(
     maps: Sequence[RegionMap],
-    counts: Sequence[Integers],
+    counts: Sequence[Floats],
     n_painted: int,
     head: ClassHead,
     smoothness: float,

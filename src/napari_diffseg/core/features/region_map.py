@@ -87,7 +87,7 @@ class RegionMap:
         """Return the index of the class that each leaf is painted with; −1 where too little is."""
         return self.given_by(self.painted(classes, n_classes))
 
-    def given_by(self, counts: Integers) -> Integers:
+    def given_by(self, counts: Integers | Floats) -> Integers:
         """Return the class that most painted pixels of each leaf have, ``(n, k)`` → ``(n,)``.
 
         A leaf that a stroke only grazes is evidence, not given: −1.
