@@ -33,7 +33,6 @@ LONG_FUNCTIONS = {
     "cli/plane_by_plane.py:segment_planes": 46,
     "cli/segment.py:add_to": 42,
     "cli/train.py:add_to": 59,
-    "core/clusters/correction.py:learn": 42,
     "core/region_run.py:_unsupervised": 48,
     "widgets/segment/dock.py:__init__": 72,
     "widgets/segment/face.py:__init__": 43,
