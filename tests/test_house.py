@@ -30,7 +30,6 @@ LONG_FUNCTIONS = {
     "cli/plane_by_plane.py:segment_planes": 46,
     "cli/segment.py:add_to": 42,
     "cli/train.py:add_to": 59,
-    "core/clusters/correction.py:learn": 42,
     "core/region_run.py:_unsupervised": 48,
 }
 FULL_ROOMS: dict[str, int] = {}
