@@ -71,7 +71,7 @@ def test_a_stack_with_names_is_a_volume_and_says_so(open_stack, dock):
     line = dock.axes_form.line.text().replace(words.NO_BREAK, " ")
     assert line == "Z 5 · Y 20 · X 24, one channel, 4 × 0.5 × 0.5 µm"
     assert not dock.axes_form.question.isVisibleTo(dock)
-    assert dock.axes_form.extent.currentData() is Extent.VOLUME
+    assert dock.axes_form.extent.chosen() is Extent.VOLUME
     assert dock.choice.source().spacing == (4, 0.5, 0.5)
     assert not dock.learn_from.isVisibleTo(dock)
 
@@ -97,7 +97,7 @@ def test_a_stack_without_names_is_asked_about(viewer, dock):
 def test_who_says_as_a_volume_says_that_z_is_z(viewer, dock):
     viewer.add_image(np.random.default_rng(0).random((9, 20, 24)), name="stack")
     extent = dock.axes_form.extent
-    extent.activated.emit(extent.findData(Extent.VOLUME))
+    extent.activated.emit(extent.items().index(Extent.VOLUME))
     assert dock.choice.source().is_volume
     assert not dock.axes_form.question.isVisibleTo(dock)
 

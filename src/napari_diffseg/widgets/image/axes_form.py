@@ -70,7 +70,7 @@ class AxesForm(QWidget):
         self.edit_button.toggled.connect(self.panel.setVisible)
         self.letters.textEdited.connect(self.letters_typed.emit)
         self.reset_button.clicked.connect(lambda: self.reset.emit())
-        self.extent.changed.connect(lambda: self.extent_picked.emit(self.extent.chosen()))
+        self.extent.activated.connect(lambda row: self.extent_picked.emit(self.extent.items()[row]))
         self.show_nothing()
 
     # --- showing things ---------------------------------------------------------------
