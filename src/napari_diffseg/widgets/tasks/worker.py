@@ -147,7 +147,6 @@ def correction_steps(
 
 
 def _unpainted_steps(segmentation: Segmentation) -> Steps:
-
     yield from ()
     return segmentation.without_scribbles()
 
