@@ -68,6 +68,13 @@ def test_kinds_that_are_clearly_unlike_are_counted(n_kinds):
     assert ClusterHierarchy.build(means, np.full(len(means), 100)).n_kinds == n_kinds
 
 
+@pytest.mark.parametrize(("brightest", "n_kinds"), [(1.2, 3), (4.0, 2)])
+def test_what_is_unlike_depends_on_what_there_is(brightest, n_kinds):
+    """Two shades that are two kinds beside a faint third are one kind beside a bright one."""
+    means = np.array([[-0.45, 0.0], [0.45, 0.0], [0.0, brightest]])
+    assert ClusterHierarchy.build(means, np.full(3, 100)).n_kinds == n_kinds
+
+
 def test_each_number_of_labels_is_nested_in_the_next():
     rng = np.random.default_rng(1)
     hierarchy = ClusterHierarchy.build(rng.normal(size=(15, 2)), rng.integers(1, 500, 15))

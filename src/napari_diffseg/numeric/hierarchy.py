@@ -12,7 +12,10 @@ Floats = NDArray[np.floating[Any]]
 
 _SIZE_POWER = 0.15  # 1 would be Ward's method, which parts what is large before what is unlike
 _TINY, _WEIGHTLESS = 1e-300, 1e-9
-_UNLIKE = 0.6  # cost of a join, in units of the inputs' variance, from which two kinds are unlike
+# Two kinds are unlike whose join costs so many times the root of what the last join costs, both in
+# units of the inputs' variance: half by the image's own scale, so that parts of a bright object are
+# one kind, and faint kinds of an image with no bright ones are several.
+_UNLIKE = 0.36
 _FEWEST, _MOST = 2, 12  # labels that `ClusterHierarchy.n_kinds` chooses among
 
 
@@ -116,7 +119,8 @@ class ClusterHierarchy:
     @property
     def n_kinds(self) -> int:
         """How many labels the clusters themselves suggest: those that are clearly unlike."""
-        n_unlike = 1 + int(np.count_nonzero(self.costs >= _UNLIKE))
+        largest = self.costs.max(initial=0.0)
+        n_unlike = 1 + int(np.count_nonzero(self.costs >= max(_UNLIKE * largest**0.5, _TINY)))
         return min(max(n_unlike, _FEWEST), _MOST, max(self.n_clusters, 1))
 
     def at_most(self, n_labels: int) -> NDArray[np.int64]:
