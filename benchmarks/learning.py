@@ -116,7 +116,8 @@ class Seen:
         regions = replace(self.regions, rows=rows.detach().numpy())
         head = ClassHead(weights.detach().numpy().astype(np.float64), 0.0)
         answers = regions.spread(head, SegmentationParams().continuity_weight)
-        hierarchy, best = hierarchy_of([regions], [answers]), answers.argmax(axis=1)
+        hierarchy = hierarchy_of([regions], [answers], rgb=self.stage.rgb)
+        best = answers.argmax(axis=1)
         found = [hierarchy.at_most(k)[best][regions.leaves] for k in N_LABELS]
         return float(np.mean([foreground_iou(self.image.foreground, one) for one in found]))
 

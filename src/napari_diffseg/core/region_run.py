@@ -73,7 +73,7 @@ def _unsupervised(
     if clusters is not None:
         counted = clusters if valid is None else clusters[valid]
         present = np.bincount(counted.ravel(), minlength=head.n_classes) > 0
-    hierarchy = hierarchy_of(maps, answers, present)
+    hierarchy = hierarchy_of(maps, answers, present, rgb=reading.axes.rgb)
     return Segmentation(
         labels=np.zeros(run.plane.shape, np.uint8),
         history=tuple(history),
@@ -146,7 +146,7 @@ def _numbered(
     valid: NDArray[np.bool_] | None,
 ) -> Labels:
     """Return the labels of some leaves, merged to as many as are wanted."""
-    hierarchy = hierarchy_of(maps, answers)
+    hierarchy = hierarchy_of(maps, answers, rgb=run.reading.axes.rgb)
     standing = hierarchy.at_most(run.params.n_labels or hierarchy.n_kinds)
     clusters = standing[own.argmax(axis=1)].astype(np.int16)[regions.leaves]
     return numbers.number(clusters, valid)
