@@ -18,9 +18,9 @@ ifeq ($(shell uname -s)$(DISPLAY),Linux)
 WITH_DISPLAY := xvfb-run -a -s "-screen 0 1400x1000x24"
 endif
 
-.PHONY: help setup packages demo test lint types pretrain bench bench-accuracy bench-families \
+.PHONY: help setup packages demo test lint types docs pretrain bench bench-accuracy bench-families \
   bench-learning bench-scribbles bench-objects bench-scale bench-live bench-apply bench-throughput \
-  bench-memory bench-faults bench-volumes bench-volume-scale clean
+  bench-memory bench-faults bench-volumes bench-volume-scale fuzz soak clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS=$$'\t' read -r name text; do \
@@ -47,6 +47,9 @@ lint: $(STAMP) ## ruff: rules, floors and format
 
 types: $(STAMP) ## mypy, strict, on everything but the widgets
 	$(BIN)/mypy
+
+docs: $(STAMP) ## the documentation as a site in site/; fails on a link that leads nowhere
+	$(BIN)/mkdocs build --strict
 
 # Where the trained weights go; those that are shipped stay until somebody puts these there.
 WEIGHTS ?= features.safetensors
@@ -90,6 +93,13 @@ bench-memory: $(STAMP) ## memory against the number of frames: ARGS='--frames 20
 
 bench-faults: $(STAMP) ## killed runs, killed workers, full disks (as root, Linux)
 	$(BIN)/python -m benchmarks.faults $(ARGS)
+	$(BIN)/python -m benchmarks.fault_commands
+
+fuzz: $(STAMP) ## inputs that make no sense, through every door: ARGS='--inputs 100000'
+	$(BIN)/python -m benchmarks.fuzz $(ARGS)
+
+soak: setup ## the window, used at random: ARGS='--minutes 60'
+	$(WITH_DISPLAY) $(BIN)/python -m benchmarks.soak $(ARGS)
 
 bench-volumes: $(STAMP) ## as a volume against plane by plane, forests, thresholds: DATA=DIR
 	$(BIN)/python -m benchmarks.volumes --data '$(DATA)' $(ARGS)
@@ -98,5 +108,5 @@ bench-volume-scale: $(STAMP) ## time and memory of a large volume and of a zarr,
 	$(BIN)/python -m benchmarks.volume_scale $(ARGS)
 
 clean: ## remove .venv, caches and demo-output/
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist demo-output
+	rm -rf .venv site .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist demo-output
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
