@@ -40,7 +40,7 @@ Floats = NDArray[np.float32]
 
 CPU = torch.device("cpu")
 RATES, STEPS, MOST = (0.005, 0.02), (10, 60), 6  # the last: images of each family
-BLOCK_RATES, BLOCK_STEPS, BLOCK_MOST = (1e-4, 1e-3), (5, 15), 2
+BLOCK_RATES, BLOCK_STEPS, BLOCK_MOST = (1e-4, 1e-3), (3, 10), 2
 VIEWS = ((-1, 0.85, 0.05), (-2, 1.1, -0.05))  # axis that is flipped, gain, offset
 NOISE = 0.03
 GATE = 3.3  # as in the default's graph
