@@ -199,11 +199,11 @@ def scores_of(
             yield seen.iou(weights, rows())
 
 
-def table(images: Sequence[Seen], *, with_block: bool) -> Rows:
+def tables_of(images: Sequence[Seen], *, with_block: bool) -> dict[str, Rows]:
     """Score the start, and each loss at the rate and steps that were best on the other half."""
     kinds = [one.image.modality for one in images]
     start = [one.iou(one.start(), torch.from_numpy(one.regions.rows)) for one in images]
-    rows = [family_row("start", start, kinds)]
+    rows, every = [family_row("start", start, kinds)], []
     rates, steps = (BLOCK_RATES, BLOCK_STEPS) if with_block else (RATES, STEPS)
     for name, loss in (BLOCK_LOSSES if with_block else LOSSES).items():
         scores: dict[str, list[float]] = {}
@@ -213,9 +213,14 @@ def table(images: Sequence[Seen], *, with_block: bool) -> Rows:
                 for step, value in zip(steps, found, strict=True):
                     scores.setdefault(f"rate {rate:g}, {step} steps", []).append(value)
         for setting, values in scores.items():
-            print(family_row(f"{name}; {setting}", values, kinds), file=sys.stderr, flush=True)
+            every.append(family_row(f"{name}; {setting}", values, kinds))
+            print(every[-1], file=sys.stderr, flush=True)
         rows.append(family_row(name, held_out_scores(scores, kinds), kinds))
-    return rows
+    title = "Foreground IoU, mean of K = 3, 8, 16"
+    return {
+        f"{title}: set on one half, scored on the other": rows,
+        f"{title}: every setting": every,
+    }
 
 
 def first_of_each(images: Iterable[Micrograph], most: int) -> list[Micrograph]:
@@ -234,8 +239,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     name, most = ("learning_block", BLOCK_MOST) if options.block else ("learning", MOST)
     images = [Seen.of(image) for image in first_of_each(crops(options.data), most)]
-    rows = table(images, with_block=options.block)
-    write_results(name, {"Foreground IoU, mean of K = 3, 8, 16": rows})
+    write_results(name, tables_of(images, with_block=options.block))
 
 
 if __name__ == "__main__":
