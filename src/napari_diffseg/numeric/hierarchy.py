@@ -22,7 +22,7 @@ _TINY, _WEIGHTLESS = 1e-300, 1e-9
 # Two kinds are unlike whose join costs so many times the root of what the last join costs, both in
 # units of the inputs' variance: half by the image's own scale, so that parts of a bright object are
 # one kind, and faint kinds of an image with no bright ones are several.
-_UNLIKE = 0.535
+_UNLIKE = 0.45
 _FEWEST, _MOST = 2, 12  # labels that `ClusterHierarchy.n_kinds` chooses among
 
 
