@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from napari_diffseg.core.device import choose_device, readable_torch_errors, thread_limit
+from napari_diffseg.core.model.adaptation import adapted
 from napari_diffseg.core.model.application import (
     AppliedWindow,
     Labelled,
@@ -20,7 +21,6 @@ from napari_diffseg.core.model.application import (
     windows_of,
 )
 from napari_diffseg.core.plane import Plane
-from napari_diffseg.core.published.adaptation import adapted_head, adapted_network
 from napari_diffseg.core.sampling import window_around
 from napari_diffseg.errors import InputError
 from napari_diffseg.image.axes import ImageAxes, channels_first, resolve_axes
@@ -121,19 +121,8 @@ def _fitted(
         ranges = measure_range(raw, valid, model.params.intensity, rgb=axes.rgb)
         model = replace(model, ranges=stated_range(ranges, model.channels))
     if params.adapt_steps > 0:
-        model = _adapted(model, _read(model, image, axes), params.adapt_steps, device)
+        return adapted(model, _read(model, image, axes), params.adapt_steps, device)
     return model
-
-
-def _adapted(model: Model, plane: Plane, n_steps: int, device: torch.device) -> Model:
-    if model.network is not None:
-        network = adapted_network(model.network, plane, model.params, n_steps, device)
-        return replace(model, network=network)
-    if model.classes is not None:
-        head, numbers = model.classes
-        head = adapted_head(head, plane, model.params, n_steps, device)
-        return replace(model, classes=(head, numbers))
-    return replace(model, head=adapted_head(model.clusters, plane, model.params, n_steps, device))
 
 
 def _read(model: Model, image: Any, axes: ImageAxes, window: Window | None = None) -> Plane:
