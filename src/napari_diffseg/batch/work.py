@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from napari_diffseg.batch.fitting import fit_to
 from napari_diffseg.batch.journal import FrameFacts, Journal, write_done
 from napari_diffseg.batch.plan import Unit
 from napari_diffseg.errors import ClusterError, InputError
@@ -137,6 +138,7 @@ def _apply_frame(
         raise InputError(
             f"{unit.path} has frames of shape {stack.frame_shape}, but {unit.shape} was expected."
         )
+    model, _ = fit_to(model, stack, unit.path, is_stated=job.axes is not None)
     tally = Tally()
     windows = model.apply_windows(
         stack.frame(unit.frame),

@@ -12,7 +12,11 @@ from dataclasses import dataclass
 from napari_diffseg.errors import InputError
 
 _LOOSE = 8.0  # pixels between planes
-_FARTHEST = 100.0  # planes that are farther apart than so many pixels tell the same nothing
+FARTHEST = 100.0
+"""Planes that are said to be farther apart than so many pixels, or nearer, are not believed."""
+
+ALIKE = 0.05
+"""Distances of planes that differ by a smaller share are the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,7 @@ def space_of(spatial: str, spacing: Sequence[float] | None) -> Space:
         )
     z, y, x = distances
     z_step = z / ((y + x) / 2)
-    if not 1 / _FARTHEST <= z_step <= _FARTHEST:
+    if not 1 / FARTHEST <= z_step <= FARTHEST:
         raise InputError(
             f"The planes are {z_step:g} times as far apart as the pixels, which cannot be; check "
             "the spacing, or segment the stack plane by plane."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from os import PathLike
@@ -27,12 +27,12 @@ from napari_diffseg.core.model.application import (
     reading_window,
     windows_of,
 )
+from napari_diffseg.core.model.matching import matched
 from napari_diffseg.core.plane import Plane
 from napari_diffseg.core.published.network import FeatureClusteringNet
 from napari_diffseg.core.sampling import window_around
-from napari_diffseg.errors import InputError
 from napari_diffseg.image.axes import ImageAxes, channels_first, resolve_axes
-from napari_diffseg.image.channels import Channel
+from napari_diffseg.image.channels import Channel, find_channels
 from napari_diffseg.image.intensity import (
     IntensityRange,
     check_known_range,
@@ -191,6 +191,23 @@ class Model:
         """Return the same model with other facts, such as ``class_names={1: "nucleus"}``."""
         return replace(self, facts=replace(self.facts, **changes))
 
+    def for_channels(self, names: Sequence[str]) -> Model:
+        """Return the same model for images whose channels are in another order.
+
+        Parameters
+        ----------
+        names : sequence of str
+            What the channels of these images are called. The model finds its own by their names;
+            where none is among them, by their places.
+
+        Raises
+        ------
+        InputError
+            A channel that it was trained on is missing.
+        """
+        found, _ = find_channels(self.channels, self.n_source_channels, names, "the image")
+        return replace(self, channels=found, n_source_channels=len(names))
+
     # --- use on other images ----------------------------------------------------------
 
     def apply(
@@ -246,7 +263,7 @@ class Model:
     ) -> AppliedFrame:
         """Do what `apply` does; the labels come with their areas and how sure they are."""
         image_axes = resolve_axes(np.shape(image), axes, rgb=rgb)
-        self._check_kind(image_axes)
+        matched(self, image_axes, "The image")
         labels = np.zeros(image_axes.spatial_shape, self.label_dtype)
         tally = Tally()
         for part in self.apply_windows(image, axes=axes, rgb=rgb, params=params, options=options):
@@ -285,7 +302,7 @@ class Model:
         params, options = params or ApplyParams(), options or RunOptions()
         image = image if hasattr(image, "shape") else np.asarray(image)
         image_axes = resolve_axes(image.shape, axes, rgb=rgb)
-        self._check_kind(image_axes)
+        matched(self, image_axes, "The image")
         with readable_torch_errors(), thread_limit(options.threads):
             device = choose_device(options.device)
             model = self._fitted(image, image_axes, params, device)
@@ -355,34 +372,6 @@ class Model:
         return model_card(self)
 
     # --- pieces of the above -----------------------------------------------------------
-
-    def _check_kind(self, axes: ImageAxes) -> None:
-        if axes.spatial != self.spatial:
-            theirs, mine = (
-                ("a volume", "planes") if axes.spatial == "ZYX" else ("a plane", "volumes")
-            )
-            raise InputError(
-                f"The image is {theirs} ({axes.describe()}), but the model was trained on {mine}; "
-                f"apply it to {mine}, or train one on images of this kind."
-            )
-        missing = [one for one in self.channels if one.index >= axes.n_channels]
-        if missing and self.n_source_channels > 1:
-            raise InputError(
-                f"The image has {axes.n_channels} channel(s), but the model was trained on "
-                f"{self.n_source_channels} and looks at {missing[0].title}; give it an image with "
-                "the same channels."
-            )
-        if axes.n_channels != self.n_source_channels:
-            raise InputError(
-                f"The image has {axes.n_channels} channel(s), but the model was trained "
-                f"on {self.n_source_channels}; give it an image with the same channels."
-            )
-        if axes.rgb != self.facts.rgb:
-            mine, theirs = ("colours", "intensities") if axes.rgb else ("intensities", "colours")
-            raise InputError(
-                f"The channels of the image are {mine}, but the model was trained on {theirs}; "
-                "give it an image of the same kind, or state its axes (such as YXC or CYX)."
-            )
 
     def _fitted(
         self, image: Any, axes: ImageAxes, params: ApplyParams, device: torch.device

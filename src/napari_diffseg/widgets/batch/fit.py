@@ -7,32 +7,17 @@ from typing import TYPE_CHECKING
 
 from napari_diffseg.errors import InputError
 from napari_diffseg.widgets.image.axes_reading import Extent
-from napari_diffseg.widgets.image.channel_sources import arrange_channels
-from napari_diffseg.widgets.ui.words import count_in_words
 
 if TYPE_CHECKING:
     from napari_diffseg.core.model.model import Model
     from napari_diffseg.widgets.batch.frames import FrameSet
 
-_NEAR = 1.5
-"""Planes may lie so many times farther apart, or nearer, before it is worth a word."""
-
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """How a model and frames go together.
+    """How a model and frames go together: the model for these, or why there is none; and a note."""
 
-    Attributes
-    ----------
-    channels : tuple of int, or None
-        For each channel that the model is given, which of a frame's it is; None for colours.
-    reason : str
-        Why they do not; empty where they do.
-    note : str
-        What a person should know of it.
-    """
-
-    channels: tuple[int, ...] | None = None
+    model: Model | None = None
     reason: str = ""
     note: str = ""
 
@@ -43,52 +28,13 @@ def extent_of(model: Model) -> Extent:
 
 
 def find_fit(model: Model, frames: FrameSet) -> Fit:
-    """Find out how a model and frames go together.
+    """Find out how a model and frames, planes or volumes as it asks for, go together."""
+    from napari_diffseg.core.model.matching import matched
 
-    Parameters
-    ----------
-    model : Model
-        What is to be applied.
-    frames : FrameSet
-        To what; planes or volumes, as the model asks for.
-    """
-    shown, name = frames.shown, frames.shown.layer_names[0]
-    if shown.is_volume is not (extent_of(model) is Extent.VOLUME):
-        return Fit(
-            reason=f"The model labels volumes, but {name!r} has no planes along Z; choose a stack "
-            "of planes, or correct the letters of its axes."
-        )
-    if shown.rgb != model.facts.rgb:
-        mine, other = ("colours", "intensities") if shown.rgb else ("intensities", "colours")
-        return Fit(
-            reason=f"The channels of {name!r} are {mine}, but the model was trained on {other}; "
-            "choose an image of the same kind."
-        )
-    if shown.rgb:
-        return Fit()
-    n_known, names = model.n_source_channels, frames.channel_names
-    if n_known != len(names) and not any(one.name for one in model.channels):
-        return Fit(
-            reason=f"{name!r} has {count_in_words(len(names), 'channel')}, but the model was "
-            f"trained on {n_known}; choose an image with the same channels."
-        )
+    shown = frames.shown
+    where = repr(shown.layer_names[0])
     try:
-        arrangement = arrange_channels(model.channels, n_known, names, name)
+        found, notes = matched(model, shown.image_axes, where, frames.channel_names, shown.spacing)
     except InputError as error:
         return Fit(reason=str(error))
-    return Fit(arrangement.places, note=arrangement.note or _depth_note(model, frames))
-
-
-def _depth_note(model: Model, frames: FrameSet) -> str:
-    """Return a word on planes that lie otherwise than those of the training."""
-    spacing, known = frames.shown.spacing, model.z_step
-    if spacing is None or known is None:
-        return ""
-    z, y, x = spacing
-    here = z / ((y + x) / 2)
-    if 1 / _NEAR <= here / known <= _NEAR:
-        return ""
-    return (
-        f"The planes lie {here:.3g} pixels apart, those of the training {known:.3g}; the labels "
-        "may be worse for it."
-    )
+    return Fit(found, note=" ".join(notes))

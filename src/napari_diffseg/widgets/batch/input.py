@@ -16,7 +16,7 @@ MOST_AT_ONCE = 1 << 28
 """Of a frame of more bytes, only the parts that are looked at are in memory."""
 
 
-def read_frame(frames: FrameSet, number: int, channels: tuple[int, ...] | None) -> Any:
+def read_frame(frames: FrameSet, number: int) -> Any:
     """Return a frame as an array, or as what can be read like one.
 
     Parameters
@@ -25,15 +25,13 @@ def read_frame(frames: FrameSet, number: int, channels: tuple[int, ...] | None) 
         Which there are.
     number : int
         Which of them.
-    channels : tuple of int, optional
-        Which of its channels stands in each place; as they are where None.
 
     Raises
     ------
     InputError
         It cannot be read; what is read later raises it too.
     """
-    frame = _Frame(frames, number, frames.pixels(number, channels))
+    frame = _Frame(frames, number, frames.pixels(number))
     is_small = int(np.prod(frame.shape, dtype=np.int64)) * frame.dtype.itemsize <= MOST_AT_ONCE
     return np.asarray(frame) if is_small else frame
 

@@ -7,7 +7,6 @@ told are counts. So signals can be dropped, and none carries pixels.
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
@@ -80,8 +79,8 @@ class ApplyJob:
         How it is applied.
     options : RunOptions
         Device and threads.
-    channels : tuple of int, optional
-        Which of a frame's channels stands in each place of what the model is given.
+    fitted : Model, optional
+        The same one, which looks at its channels where these frames have them.
 
     Attributes
     ----------
@@ -101,9 +100,9 @@ class ApplyJob:
         frames: FrameSet,
         params: ApplyParams,
         options: RunOptions,
-        channels: tuple[int, ...] | None = None,
+        fitted: Model | None = None,
     ) -> None:
-        self.model, self.frames, self.channels = model, frames, channels
+        self.model, self.frames, self.fitted = model, frames, fitted or model
         self.params, self.options = params, options
         self.output: Any = make_output(
             frames.shown.canvas.shape, frames.shown.spatial, np.dtype(model.label_dtype)
@@ -253,7 +252,7 @@ def _frame_steps(
         # Somebody has painted here, and that stays.
         job.record.keep(number)
         return True
-    pixels = read_frame(job.frames, number, job.channels)
+    pixels = read_frame(job.frames, number)
     while not turn.acquire(timeout=_LOOKS_UP):
         if (yield progress()) is not None:
             return False
@@ -268,9 +267,10 @@ def _frame_steps(
 def _label(
     job: ApplyJob, number: int, pixels: Any, progress: Callable[[], ApplyProgress]
 ) -> Generator[ApplyProgress, Command | None, bool]:
-    areas: Counter[int] = Counter()
-    confidence = 0.0
-    windows = job.model.apply_windows(
+    from napari_diffseg.core.model.application import Tally
+
+    tally = Tally()
+    windows = job.fitted.apply_windows(
         pixels,
         axes=job.frames.shown.axes,
         rgb=job.frames.shown.rgb,
@@ -281,9 +281,8 @@ def _label(
         for window in windows:
             where = job.frames.window(number, window.window)
             job.write(number, where, job.frames.turned(window.labels))
-            areas.update(window.areas)
-            confidence += window.confidence * window.labels.size
+            tally.add(window)
             if (yield progress()) is not None:
                 return False
-    job.record.add(number, areas, confidence / max(areas.total(), 1))
+    job.record.add(number, tally.areas, tally.confidence)
     return True

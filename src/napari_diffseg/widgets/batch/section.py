@@ -224,7 +224,7 @@ class ApplySection:
         if isinstance(job, ApplyJob) and job.continues(known.model, frames, params):
             job.in_view, job.options = frames.in_view, options
             return job
-        job = ApplyJob(known.model, frames, params, options, fit.channels)
+        job = ApplyJob(known.model, frames, params, options, fit.model)
         layer = AppliedLayer(self._viewer, job, known.colors, known.names)
         self.job, self.layer = job, layer
         self._results.adopt(layer)

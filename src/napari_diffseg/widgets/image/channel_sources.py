@@ -118,22 +118,6 @@ class ChannelSelection:
     rgb: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Arrangement:
-    """Where the channels that a model knows are found in an image.
-
-    Attributes
-    ----------
-    places : tuple of int
-        For each channel of what the model is given, which of the image's stands there.
-    note : str
-        What a person should know of it.
-    """
-
-    places: tuple[int, ...]
-    note: str = ""
-
-
 def are_layers(first: Image, letters: str) -> bool:
     """Whether channels of this layer are layers: it has neither a channel axis nor colours."""
     return not first.rgb and "C" not in letters.upper()
@@ -241,67 +225,6 @@ def misfit(first: Image, layer: Image) -> str:
     return ""
 
 
-def arrange_channels(
-    known: Sequence[Channel], n_source: int, names: Sequence[str], where: str
-) -> Arrangement:
-    """Find the channels that a model knows among those of an image.
-
-    By their names; in their order where none of the names is there.
-
-    Parameters
-    ----------
-    known : sequence of Channel
-        Those of the model.
-    n_source : int
-        How many channels the model is given, those among them that it leaves out too.
-    names : sequence of str
-        Names of the image's channels; empty where one has none.
-    where : str
-        Name of the image, for the sentence of an error.
-
-    Raises
-    ------
-    InputError
-        A channel is missing.
-    """
-    places = {_key(name): place for place, name in reversed([*enumerate(names)]) if name}
-    found = [one for one in known if _key(one.name) in places]
-    if not found:
-        return _in_order(known, n_source, names, where)
-    missing = [one for one in known if one.name and one not in found]
-    # One without a name is where it was, as far as that goes.
-    lost = [one for one in known if not one.name and one.index >= len(names)]
-    if missing or lost:
-        what = repr(missing[0].name) if missing else lost[0].title
-        there = ", ".join(repr(name) for name in names if name)
-        raise InputError(
-            f"The model was trained on the channel {what}, which {where!r} lacks (it has {there}); "
-            "add that channel, or give the one that is meant this name."
-        )
-    # What the model leaves out is never looked at; whatever is there may stand in its place.
-    arranged = [min(place, len(names) - 1) for place in range(n_source)]
-    for one in known:
-        arranged[one.index] = places[_key(one.name)] if one.name else one.index
-    return Arrangement(tuple(arranged))
-
-
-def _in_order(
-    known: Sequence[Channel], n_source: int, names: Sequence[str], where: str
-) -> Arrangement:
-    if len(names) != n_source:
-        wanted = ", ".join(one.name or one.title for one in known)
-        raise InputError(
-            f"The model was trained on an image of {n_source} channel(s), of which it knows "
-            f"{wanted}, but {where!r} has {len(names)}; choose the same channels."
-        )
-    pairs = [(one.name, names[one.index]) for one in known]
-    strange = [f"{name!r} for {old!r}" for old, name in pairs if old and name]
-    note = ""
-    if len(known) > 1 and strange:
-        note = f"No channel has a name that the model knows; in their order, {', '.join(strange)}."
-    return Arrangement(tuple(range(n_source)), note)
-
-
 def _channel(place: int, entry: ChannelEntry, setting: ChannelSetting) -> Channel:
     low, high = {
         IntensityRule.PERCENTILES: (None, None),
@@ -309,10 +232,6 @@ def _channel(place: int, entry: ChannelEntry, setting: ChannelSetting) -> Channe
         IntensityRule.TYPED: (setting.low, setting.high),
     }[setting.rule]
     return Channel(place, entry.name or setting.name.strip(), setting.weight, low, high)
-
-
-def _key(name: str) -> str:
-    return name.strip().casefold()
 
 
 def _limits(layer: Image) -> tuple[float, float]:

@@ -133,14 +133,6 @@ def part_of(array: Any, index: object) -> Any:
     return LazyPart(array, index)
 
 
-def rearranged(array: Any, axis: int, places: Sequence[int]) -> Any:
-    """Return an array of which these places along an axis are taken, in this order."""
-    if list(places) == list(range(int(array.shape[axis]))):
-        return array
-    before = (slice(None),) * axis
-    return LazyStack([part_of(array, (*before, place)) for place in places], axis)
-
-
 def _one_per_axis(index: object, n_axes: int) -> tuple[Where, ...]:
     """Return a place for each axis; those that are not named are taken whole."""
     named = index if isinstance(index, tuple) else (index,)

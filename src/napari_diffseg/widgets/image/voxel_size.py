@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from napari_diffseg.image.pixel_size import PixelSize
+from napari_diffseg.image.space import FARTHEST
 from napari_diffseg.image.units import MICROMETRES, is_size, parse_unit
-
-FARTHEST = 100.0
-"""Planes that are said to be farther apart than so many pixels, or nearer, are not believed."""
 
 
 @dataclass(frozen=True, slots=True)
