@@ -473,7 +473,7 @@ def damaged(number):
 
 @pytest.fixture
 def lazy_stack(viewer, dock, model, wait_for):
-    viewer.add_image(damaged(3), name="lazy", contrast_limits=(0, 255))
+    viewer.add_image(damaged(3), name="lazy", contrast_limits=(0, 255), axis_labels=("t", "y", "x"))
     dock.modelling.load("cells.safetensors")
     wait_for(lambda: dock.apply_form.apply_button.isEnabled())
     return dock
@@ -678,7 +678,7 @@ def test_a_real_model_goes_to_a_file_and_from_there_to_all_frames(viewer, tmp_pa
     params = SegmentationParams(n_clusters=4)
     path = tmp_path / "small.safetensors"
     segment(frames[0], params=params).model.with_facts(class_names={1: "rest"}).save(path)
-    viewer.add_image(frames, name="cells")
+    viewer.add_image(frames, name="cells", axis_labels=("t", "y", "x"))
     viewer.open(path, plugin="napari-diffseg")
     _, dock = viewer.window.add_plugin_dock_widget("napari-diffseg", "Segment")
     wait_for(lambda: dock.apply_form.apply_button.isEnabled())

@@ -273,6 +273,26 @@ def _guess(shape: tuple[int, ...], rgb: bool | None) -> ImageAxes:
             f"The image is said to be RGB, but its last axis is not 3 or 4 long (its shape is "
             f"{shape}); {_state_axes(shape)}, or say that it is not RGB."
         )
+    letters = guess_letters(shape, rgb)
+    if letters is None:
+        raise InputError(
+            f"The axes of an image with the shape {shape} cannot be guessed; {_state_axes(shape)}, "
+            "or choose one plane of a volume or a time series."
+        )
+    if len(letters) < len(shape):
+        raise InputError(
+            f"The image has {len(shape)} axes (its shape is {shape}), where at most 5 are "
+            "known; remove axes of length 1."
+        )
+    colour = rgb is not False and letters.endswith("YXC") and shape[-1] in (3, 4)
+    return ImageAxes(letters, shape, guessed=True, rgb=colour)
+
+
+def guess_letters(shape: tuple[int, ...], rgb: bool | None = None) -> str | None:
+    """Return what axes that nobody names are taken for, at every door; None where no guess is safe.
+
+    Too few letters where there are more leading axes of length 1 than letters are left.
+    """
     n_leading = 0
     while len(shape) - n_leading > 3 and shape[n_leading] == 1:
         n_leading += 1
@@ -280,19 +300,10 @@ def _guess(shape: tuple[int, ...], rgb: bool | None) -> ImageAxes:
     colour = rgb is not False and len(core) == 3 and core[-1] in (3, 4)
     letters = "YXC" if colour else _guess_plane(core)
     if letters is None:
-        raise InputError(
-            f"The axes of an image with the shape {shape} cannot be guessed; {_state_axes(shape)}, "
-            "or choose one plane of a volume or a time series."
-        )
+        return None
     # Leading axes of length 1 mean nothing; they get the letters that are left.
     free = [letter for letter in "TCZ" if letter not in letters]
-    n_missing = len(shape) - len(letters)
-    if n_missing > len(free):
-        raise InputError(
-            f"The image has {len(shape)} axes (its shape is {shape}), where at most 5 are "
-            "known; remove axes of length 1."
-        )
-    return ImageAxes("".join(free[:n_missing]) + letters, shape, guessed=True, rgb=colour)
+    return "".join(free[: len(shape) - len(letters)]) + letters
 
 
 def _state_axes(shape: tuple[int, ...]) -> str:

@@ -11,6 +11,8 @@ from enum import Enum
 from itertools import permutations
 
 from napari_diffseg.errors import InputError
+from napari_diffseg.image.axes import guess_letters
+from napari_diffseg.image.units import parse_unit
 from napari_diffseg.widgets.image.voxel_size import VoxelSize, read_voxel_size
 
 _WORDS = {
@@ -29,7 +31,6 @@ _GUESSES = {
 """Number of axes without a name → what they may be, the likeliest first."""
 
 _MOST_COLORS = 4
-_MUCH_SMALLER = 3
 _MOST_CHOICES = 4
 
 _STATE_AXES = "state one letter of T, C, Z, Y, X for each, such as ZYX"
@@ -353,7 +354,14 @@ def _complete(letters: Sequence[str | None], used: set[str], facts: LayerFacts) 
     """Yield what the letters may be, the likeliest first; those that mean the same once."""
     known, shape = list(letters), facts.shape
     free = [axis for axis, one in enumerate(known) if one is None]
-    is_last = _ends_in_channels(free, used, facts)
+    # What files and arrays without names are taken for comes first here, too.
+    is_nameless = not used and len(free) == len(shape)
+    first = guess_letters(shape, rgb=False) if is_nameless else None
+    # But nobody counts channels in micrometres.
+    has_channels = first is not None and "C" in first and shape[first.index("C")] > 1
+    every = []
+    if first is not None and has_channels and parse_unit(facts.units[first.index("C")]) is None:
+        every.append(first)
     if {"Y", "X"}.isdisjoint(used) and free[-2:] == [len(known) - 2, len(known) - 1]:
         known[-2:] = "Y", "X"
         free = free[:-2]
@@ -364,29 +372,14 @@ def _complete(letters: Sequence[str | None], used: set[str], facts: LayerFacts) 
                 known[free.pop()] = letter
     left = [one for one in "TCZ" if one not in used]
     guesses = _GUESSES.get(len(free), ("",) if not free else ())
-    every = [*guesses, *("".join(p) for p in permutations(left, len(free)))]
-    seen = set()
-    if is_last:
-        seen.add("YXC")
-        yield "YXC"
-    for guess in every:
-        if not set(guess) <= set(left):
-            continue
-        for axis, letter in zip(free, guess, strict=True):
-            known[axis] = letter
+    for guess in (*guesses, *("".join(p) for p in permutations(left, len(free)))):
+        if set(guess) <= set(left):
+            for axis, letter in zip(free, guess, strict=True):
+                known[axis] = letter
+            every.append("".join(str(one) for one in known))
+    meanings: dict[str, str] = {}
+    for one in every:
         # An axis of one entry means nothing, whatever it is called.
-        meaning = "".join(str(one) if n > 1 else "-" for one, n in zip(known, shape, strict=True))
-        if meaning not in seen and len(seen) < _MOST_CHOICES:
-            seen.add(meaning)
-            yield "".join(str(one) for one in known)
-
-
-def _ends_in_channels(free: Sequence[int], used: set[str], facts: LayerFacts) -> bool:
-    """Whether the last of three axes without a name looks like colours or channels."""
-    shape = facts.shape
-    return (
-        len(free) == len(shape) == 3
-        and "C" not in used
-        and 1 < shape[-1] <= _MOST_COLORS
-        and shape[-1] * _MUCH_SMALLER <= min(shape[:-1])
-    )
+        meaning = "".join(letter if n > 1 else "-" for letter, n in zip(one, shape, strict=True))
+        meanings.setdefault(meaning, one)
+    yield from list(meanings.values())[:_MOST_CHOICES]
