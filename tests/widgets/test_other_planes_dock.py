@@ -196,7 +196,7 @@ def test_an_earlier_layer_that_a_person_edited_is_left(viewer, live, scribbles, 
     (first,) = results_in(viewer)
     stroke(viewer, scribbles, 5, 2, 9)
     wait_for(lambda: run.starts == 2 and is_at_rest(live))
-    first.data[0, 20:] = 9
+    first.data[0, 16:] = 9
     edited = first.data.copy()
     stroke(viewer, scribbles, 2, 3, 15)
     wait_for(lambda: run.starts == 3 and is_at_rest(live))

@@ -210,13 +210,7 @@ def class_names(text: str) -> dict[int, str]:
 
 
 def read_parameters(args: argparse.Namespace) -> SegmentationParams:
-    """Build the parameters: those of the preset, changed by what was given.
-
-    Raises
-    ------
-    ParameterError
-        A value is out of its bounds.
-    """
+    """Build the parameters: those of the preset, changed by what was given."""
     names = (spec.name for spec in SegmentationParams.specs())
     preset: Any = PRESETS[args.preset]
     params: SegmentationParams = preset(**_given(args, names))

@@ -35,23 +35,6 @@ def segment_planes(
     """Learn from some planes, label all of them, and write the labels as one volume.
 
     The first Ctrl-C ends the training and keeps what was learned; the next one cancels.
-
-    Parameters
-    ----------
-    args : Namespace
-        Of the command ``segment``.
-    subject : Subject
-        A volume.
-    painted : ImageFile or None
-        What was painted on it, ``z y x`` as the file lies.
-    params : SegmentationParams
-    options : RunOptions
-
-    Raises
-    ------
-    DiffSegError
-        As for `napari_diffseg.train` and `napari_diffseg.Model.apply`; or the scribbles have
-        another shape than the volume.
     """
     from napari_diffseg.core.references import train_steps
     from napari_diffseg.image.fill import fill_notes
@@ -114,20 +97,8 @@ def _apply(
 class _Planes:
     """The planes of a volume, within its region.
 
-    Attributes
-    ----------
-    stack : FrameStack
-        One frame a plane.
-    shape : tuple of int
-        Of the volume, ``(z, y, x)``.
-    region : ndarray of bool, (z, y, x), or None
-        Where labels are wanted; None where that is all of the box.
-    box : tuple of slice
-        The smallest box that holds all of it.
-    painted : ndarray of int, (z, y, x), or None
-        What was painted.
-    fill : float or None
-        Value of pixels that are no image.
+    `region` is ``z y x`` (None where all of the box is wanted), `box` the smallest that holds it;
+    `painted` is ``z y x``, too.
     """
 
     stack: FrameStack

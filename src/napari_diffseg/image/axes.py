@@ -28,16 +28,8 @@ _MUCH_SMALLER = 3
 class ImageAxes:
     """What each axis of an image means.
 
-    Attributes
-    ----------
-    axes : str
-        One letter of ``T C Z Y X`` for each axis of the array, in the array's order.
-    shape : tuple of int
-        Shape of the array.
-    guessed : bool
-        True where the axes were guessed from the shape, False where they were stated.
-    rgb : bool
-        True where the 3 or 4 channels are red, green, blue (and alpha).
+    One letter of ``T C Z Y X`` for each axis of the array, in its order. `guessed`: from the shape;
+    `rgb`: the 3 or 4 channels are red, green, blue (and alpha).
     """
 
     axes: str
@@ -96,34 +88,8 @@ def resolve_axes(
 ) -> ImageAxes:
     """Find out what each axis of an image means.
 
-    Parameters
-    ----------
-    shape : sequence of int
-        Shape of the array.
-    axes : str, optional
-        One letter for each axis, in any case and order: ``T C Z Y X``, or ``S``
-        (samples, as in TIFF), which counts as channels. 3 or 4 of them are RGB(A) where
-        they stand last or are called S. Guessed from the shape where None.
-    rgb : bool, optional
-        Whether the channels are red, green, blue (and alpha), where that is known.
-
-    Returns
-    -------
-    ImageAxes
-
-    Raises
-    ------
-    InputError
-        The image is empty, the axes do not fit it, it has several frames, or its axes
-        cannot be guessed.
-
-    Notes
-    -----
-    The guess: 2 axes are ``YX``; a last axis of 3 or 4 is RGB(A); leading axes of
-    length 1 mean nothing; of the 3 axes left, one that is much shorter than the
-    others and has at most 10 entries holds channels. Z and T are never guessed: a volume
-    is one because somebody said so. Stated ``C`` is never taken for RGB unless it is the
-    last axis and has 3 or 4 entries, as in a guess.
+    Stated letters in any case and order, ``S`` (samples, as in TIFF) counting as C; 3 or 4 channels
+    are RGB(A) where they stand last or are called S. Without, what `guess_letters` says.
     """
     if any(length != length for length in shape):  # NaN
         raise InputError(
@@ -158,28 +124,8 @@ def channels_first(
 ) -> NDArray[Any]:
     """Bring an image into the order ``c y x``, or ``c z y x``; alpha is dropped.
 
-    Parameters
-    ----------
-    array : array-like
-        Numpy, dask, zarr or whatever numpy can read and slice. It is not changed.
-        Of a lazy array only what is needed is loaded.
-    axes : ImageAxes
-        From `resolve_axes`.
-    window : tuple of slice, optional
-        What is wanted along each spatial axis; all where None.
-    channels : sequence of int, optional
-        The channels that are wanted, in this order; all where None.
-
-    Returns
-    -------
-    ndarray, (c, y, x) or (c, z, y, x)
-        In the native byte order; may be a view of `array`, so do not write to it.
-
-    Raises
-    ------
-    InputError
-        The shape is not the one that the axes were resolved for, or the values are
-        no real numbers.
+    Of a lazy array only the window and the channels that are wanted are read. May be a view of
+    `array`, so do not write to it.
     """
     source = array if hasattr(array, "shape") else np.asarray(array)
     if tuple(source.shape) != axes.shape:
@@ -291,7 +237,9 @@ def _guess(shape: tuple[int, ...], rgb: bool | None) -> ImageAxes:
 def guess_letters(shape: tuple[int, ...], rgb: bool | None = None) -> str | None:
     """Return what axes that nobody names are taken for, at every door; None where no guess is safe.
 
-    Too few letters where there are more leading axes of length 1 than letters are left.
+    2 axes are YX; a last axis of 3 or 4 is RGB(A); leading axes of length 1 mean nothing; of the 3
+    left one that is much shorter than the others, with 10 entries at most, holds channels. Z and T
+    are never guessed: a volume is one because somebody said so.
     """
     n_leading = 0
     while len(shape) - n_leading > 3 and shape[n_leading] == 1:

@@ -59,21 +59,7 @@ class Channel:
 def pick_channels(
     channels: Sequence[Channel] | None, n_channels: int, *, rgb: bool
 ) -> tuple[Channel, ...]:
-    """Check the channels that are wanted of an image; all of it where None.
-
-    Parameters
-    ----------
-    channels : sequence of Channel, or None
-    n_channels : int
-        How many the image has, alpha not counted.
-    rgb : bool
-        Whether they are red, green, blue: these stay together.
-
-    Raises
-    ------
-    InputError
-        None is wanted, one twice, one that the image does not have, or a part of a colour.
-    """
+    """Check the channels that are wanted of an image; all of it where None."""
     if channels is None:
         return tuple(Channel(index) for index in range(n_channels))
     picked = tuple(channels)
@@ -103,31 +89,7 @@ def pick_channels(
 def find_channels(
     known: Sequence[Channel], n_source: int, names: Sequence[str], where: str
 ) -> tuple[tuple[Channel, ...], str]:
-    """Find the channels that a model knows in an image: by their names, else by their places.
-
-    Parameters
-    ----------
-    known : sequence of Channel
-        Those of the model.
-    n_source : int
-        How many channels it was trained on, those that it leaves out too.
-    names : sequence of str
-        Of the image's channels; empty where one has none.
-    where : str
-        The image, for the sentence of an error.
-
-    Returns
-    -------
-    tuple of Channel
-        The same, each with its place in the image.
-    str
-        What a person should know of it; empty where nothing.
-
-    Raises
-    ------
-    InputError
-        A channel is missing.
-    """
+    """Find the channels that a model knows in an image: by their names, else by their places."""
     places = {_key(name): place for place, name in reversed([*enumerate(names)]) if name.strip()}
     if not any(_key(one.name) in places for one in known):
         return _by_place(known, n_source, names, where)

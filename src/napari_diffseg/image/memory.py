@@ -39,22 +39,8 @@ def estimate_memory(
 ) -> int:
     """Estimate the most memory that a run takes beyond the image.
 
-    Parameters
-    ----------
-    axes : ImageAxes
-        Of what is segmented.
-    dtype : dtype
-        Of its pixels.
-    params : SegmentationParams
-    n_channels : int
-        Channels that are looked at; all where 0.
-    is_held : bool
-        Whether the image is in memory already; if not, it is read for the run.
-
-    Returns
-    -------
-    int
-        Bytes.
+    In bytes. All channels count where `n_channels` is 0; an image that is not held is read for the
+    run.
     """
     space = Space(3) if axes.spatial == "ZYX" else PLANE
     n_colors = n_channels or axes.n_channels

@@ -23,12 +23,7 @@ ALIKE = 0.05
 class Space:
     """The space that an image lies in.
 
-    Attributes
-    ----------
-    n_axes : int
-        2 for planes ``y x``, 3 for volumes ``z y x``.
-    z_step : float
-        Distance of neighbouring planes in pixels; 1 where voxels are cubes.
+    2 axes for planes, 3 for volumes; `z_step` is the distance of planes in pixels, 1 for cubes.
     """
 
     n_axes: int = 2
@@ -71,18 +66,7 @@ PLANE = Space()
 def space_of(spatial: str, spacing: Sequence[float] | None) -> Space:
     """Return the space of an image.
 
-    Parameters
-    ----------
-    spatial : str
-        ``"YX"`` or ``"ZYX"``.
-    spacing : sequence of float, optional
-        Distances of neighbours along z, y and x, in any one unit; of a plane it does not
-        count. Voxels are taken for cubes where None.
-
-    Raises
-    ------
-    InputError
-        They are not three positive numbers.
+    `spacing` along z, y and x in any one unit does not count of a plane; cubes where None.
     """
     if spatial == "YX":
         return PLANE

@@ -19,13 +19,6 @@ class LazyFrame:
 
     Where a part of the frame costs as much to read as all of it, all of it is read, once,
     and kept as long as this object lives.
-
-    Parameters
-    ----------
-    stack : FrameStack
-        Where it is from.
-    index : int
-        Its number there.
     """
 
     __slots__ = ("_pixels", "_stack", "index")
@@ -70,15 +63,7 @@ class LazyFrame:
         return LazyFrame, (self._stack, self.index)
 
     def __getitem__(self, key: Any) -> Any:
-        """Read a part, as of a numpy array.
-
-        Raises
-        ------
-        InputError
-            The frame is damaged.
-        OutOfMemoryError
-            The part does not fit into memory.
-        """
+        """Read a part, as of a numpy array."""
         parts = _split(key, self.shape)
         if parts is None or self._pixels is not None or self._stack.reads_whole(self.index):
             return self._all()[key]

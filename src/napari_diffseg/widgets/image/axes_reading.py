@@ -58,24 +58,9 @@ class Extent(Enum):
 class LayerFacts:
     """What is known of the axes of an Image layer.
 
-    Attributes
-    ----------
-    name : str
-        Of the layer.
-    shape : tuple of int
-        At full resolution; the colours of an RGB layer are not counted.
-    labels : tuple of str
-        Its axis labels.
-    units : tuple of str
-        Unit of each axis.
-    scale : tuple of float
-        Step of each axis, in its unit.
-    n_colors : int
-        Length of the last axis of an RGB layer; 0 for another one.
-    noted : tuple of str
-        Names of the axes in the metadata that came with the file; empty where there are none.
-    n_layers : int
-        How many layers are taken together, each of them a channel.
+    `shape` is at full resolution, the colours of an RGB layer (`n_colors`) not counted; `noted` are
+    the names of axes that came with its file. `n_layers` are taken together, each of them a
+    channel.
     """
 
     name: str
@@ -92,13 +77,8 @@ class LayerFacts:
 class AxesEdit:
     """What a person says of the axes of a layer.
 
-    Attributes
-    ----------
-    letters : str or None
-        One letter for each axis of the layer; of an RGB layer, one with a C at its end says
-        that its channels are no colours. None where nothing was said.
-    z_step : float or None
-        Distance of neighbouring planes, in pixels; None for that of the layer.
+    One letter an axis; a C more at the end of an RGB layer says that its channels are no colours.
+    `z_step` in pixels. None where nothing was said.
     """
 
     letters: str | None = None
@@ -109,28 +89,9 @@ class AxesEdit:
 class AxesReading:
     """How the axes of a layer are read.
 
-    Attributes
-    ----------
-    letters : str
-        One letter of ``T C Z Y X`` for each axis of the layer; colours are not counted.
-    shape : tuple of int
-        Of the layer, as `letters`.
-    n_channels : int
-        All of them, alpha not counted.
-    rgb : bool
-        Whether the channels are red, green and blue.
-    has_alpha : bool
-        Whether the layer has an alpha channel, which is left out.
-    origin : Origin
-        What the letters were read from.
-    choices : tuple of str
-        Where they are a guess: what they may be, the guess first.
-    voxel : VoxelSize
-        How far apart neighbours are.
-    notes : tuple of str
-        What contradicts itself.
-    volume_notes : tuple of str
-        What a person should know before they take it as a volume.
+    One of ``T C Z Y X`` for each axis, colours not counted. Where that is a guess, `choices` are
+    what they may be, the guess first. `notes` say what contradicts itself, `volume_notes` what a
+    person should know before they take it as a volume.
     """
 
     letters: str
@@ -213,24 +174,9 @@ _NAMES = {"T": "T (time)", "C": "C (channels)", "Z": "Z (planes)", "Y": "Y", "X"
 def read_axes(facts: LayerFacts, edit: AxesEdit | None = None) -> AxesReading:
     """Read the axes of a layer.
 
-    Parameters
-    ----------
-    facts : LayerFacts
-        What is known of it.
-    edit : AxesEdit, optional
-        What a person says; it counts before everything else.
-
-    Raises
-    ------
-    InputError
-        What the person says cannot be, or there are too many axes to guess.
-
-    Notes
-    -----
-    Names are taken from the axis labels, then from what the file says, then from a unit of
-    time. Without a name the last axes are Y and X, which napari shows, and the ones
-    before them are guessed; where that could be otherwise, `AxesReading.choices` has more
-    than one entry.
+    What a person says counts first; then the axis labels, what the file says, a unit of time.
+    Without a name the last axes are Y and X, which napari shows, and the ones before them are
+    guessed.
     """
     edit = edit or AxesEdit()
     notes: list[str] = []

@@ -42,14 +42,8 @@ class IntensityRule(Enum):
 class ChannelEntry:
     """A channel that there is.
 
-    Attributes
-    ----------
-    name : str
-        The name of its layer or colour; empty for one along an axis.
-    title : str
-        What it is called where it has no name: ``"channel 1"``.
-    displayed : tuple of float
-        The contrast limits of its layer.
+    `name` is that of its layer or colour, empty for one along an axis; `displayed` its contrast
+    limits.
     """
 
     name: str
@@ -66,18 +60,7 @@ class ChannelEntry:
 class ChannelSetting:
     """What is wished of a channel.
 
-    Attributes
-    ----------
-    is_on : bool
-        Whether it is looked at.
-    name : str
-        What a person calls it, where it has no name of its own.
-    weight : float
-        How much it counts beside the others; 0 switches it off.
-    rule : IntensityRule
-        Where its intensities come from.
-    low, high : float or None
-        Intensities that were typed; measured where None.
+    A weight of 0 switches it off; `low` and `high` are intensities that were typed.
     """
 
     is_on: bool = True
@@ -102,15 +85,8 @@ class ChannelSetting:
 class ChannelSelection:
     """What a run is told.
 
-    Attributes
-    ----------
-    layers : tuple of Image
-        One layer that holds all channels, or the layers that are the channels.
-    channels : tuple of Channel or None
-        The channels that count; None for an RGB picture as it is.
-    rgb : bool
-        Whether the channels are red, green, blue. A picture of which a person has left out
-        a colour, or weighted one, is taken for channels.
+    `channels` is None for an RGB picture as it is; one of which a person has left out a colour, or
+    weighted one, is taken for channels.
     """
 
     layers: tuple[Image, ...]
@@ -124,15 +100,7 @@ def are_layers(first: Image, letters: str) -> bool:
 
 
 def list_channels(layers: Sequence[Image], letters: str) -> tuple[ChannelEntry, ...]:
-    """Return the channels that there are.
-
-    Parameters
-    ----------
-    layers : sequence of Image
-        One layer, or several that are a channel each.
-    letters : str
-        One letter for each axis of the layers.
-    """
+    """Return the channels that there are."""
     first = layers[0]
     limits = _limits(first)
     if first.rgb:
@@ -146,22 +114,7 @@ def list_channels(layers: Sequence[Image], letters: str) -> tuple[ChannelEntry, 
 def select_channels(
     layers: Sequence[Image], letters: str, settings: Sequence[ChannelSetting]
 ) -> ChannelSelection:
-    """Return what a run is told of its channels.
-
-    Parameters
-    ----------
-    layers : sequence of Image
-        As for `list_channels`.
-    letters : str
-        One letter for each axis of the layers.
-    settings : sequence of ChannelSetting
-        One for each channel.
-
-    Raises
-    ------
-    InputError
-        No channel is on, the intensities of one cannot be, or the layers do not fit together.
-    """
+    """Return what a run is told of its channels."""
     first = layers[0]
     if first.rgb and all(setting.is_plain for setting in settings):
         return ChannelSelection((first,), None, rgb=True)
@@ -183,13 +136,7 @@ def select_channels(
 
 
 def check_same_grid(layers: Sequence[Image]) -> None:
-    """Refuse layers of which the pixels do not belong together.
-
-    Raises
-    ------
-    InputError
-        Their shapes, places, units or axes differ, or one of several is a colour image.
-    """
+    """Refuse layers of which the pixels do not belong together."""
     first = layers[0]
     for layer in layers[1:]:
         reason = misfit(first, layer)

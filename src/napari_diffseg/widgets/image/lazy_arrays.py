@@ -56,15 +56,7 @@ class _Lazy:
 
 
 class LazyStack(_Lazy):
-    """Arrays of one shape, as one array with a further axis.
-
-    Parameters
-    ----------
-    arrays : sequence of array-like
-        Of one shape; their data types may differ, and each value keeps its number.
-    axis : int
-        Where the further axis stands.
-    """
+    """Arrays of one shape, as one array with a further axis."""
 
     def __init__(self, arrays: Sequence[Any], axis: int = 0) -> None:
         shapes = {tuple(int(n) for n in array.shape) for array in arrays}
@@ -96,12 +88,7 @@ class LazyStack(_Lazy):
 class LazyPart(_Lazy):
     """A part of an array.
 
-    Parameters
-    ----------
-    array : array-like
-        The whole.
-    index : int, slice, ..., or tuple of these
-        The part; axes of which it names one place are gone.
+    Axes of which `index` names one place are gone.
     """
 
     def __init__(self, array: Any, index: object) -> None:

@@ -15,12 +15,7 @@ from napari_diffseg.image.units import MICROMETRES, is_size, parse_unit
 class VoxelSize:
     """Distances of neighbours.
 
-    Attributes
-    ----------
-    sizes : tuple of float, or None
-        Along z, y and x, or y and x; None where they are not known.
-    unit : str
-        Their unit; empty where only their ratio is known.
+    Along (z,) y and x; None where not known. `unit` is empty where only their ratio is.
     """
 
     sizes: tuple[float, ...] | None = None
@@ -71,23 +66,8 @@ def read_voxel_size(
 ) -> tuple[VoxelSize, tuple[str, ...]]:
     """Find out how far apart neighbours are.
 
-    Parameters
-    ----------
-    letters : str
-        One letter for each axis of the layer, Y and X among them.
-    scale : sequence of float
-        Step of each axis.
-    units : sequence of str
-        Unit of each axis.
-    z_step : float, optional
-        What a person says: distance of neighbouring planes, in pixels.
-
-    Returns
-    -------
-    VoxelSize
-    tuple of str
-        What a person should know: of a stack whose planes are at an unknown distance, or at
-        one that cannot be.
+    `z_step` in pixels is what a person says. With what they should know of planes at an unknown
+    distance, or at one that cannot be.
     """
     spatial = "ZYX" if "Z" in letters else "YX"
     axes = [letters.index(one) for one in spatial]
