@@ -182,6 +182,8 @@ def open_layer(case: Case) -> Any:
             "units": ["µm" if letter in steps else "pixel" for letter in axes],
         }
     layer = viewer.add_image(case.pixels, rgb=case.rgb, **told)
+    if axes == "YXC" and not case.rgb:
+        viewer.dims.order = (2, 0, 1)  # else the view shows channels as if they were space
     reading = read_axes(facts_of(layer))
     entries = list_channels([layer], reading.letters)
     names = case.names or [""] * len(entries)
