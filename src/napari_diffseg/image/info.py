@@ -154,4 +154,4 @@ def placed_by(size: PixelSize | None) -> dict[str, Placed]:
 
 
 def _is_turned(axes: str) -> bool:
-    return axes.index("X") < axes.index("Y")
+    return "X" in axes and "Y" in axes[axes.index("X") :]

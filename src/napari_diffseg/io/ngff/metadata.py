@@ -113,7 +113,7 @@ def read_multiscale(
     n_axes = None if problem or axes is not None else len(letters)
     placed = _placed(dataset, image, n_axes, name) or []
     placement: dict[str, Placed] = {}
-    if len(placed) == len(set(letters)) == len(letters):
+    if len(placed) == len(units) == len(set(letters)) == len(letters):
         placement = {
             letter: Placed(*one, unit if isinstance(unit, str) else None)
             for letter, one, unit in zip(letters, placed, units, strict=True)
