@@ -22,13 +22,8 @@ FILE_LINES, CLASS_LINES, FUNCTION_LINES, ROOM_FILES = 400, 250, 40, 15
 
 LONG_FILES = {
     "core/features/extraction.py": 479,
-    "core/model/model.py": 442,
-    "core/reading.py": 477,
-    "core/result.py": 467,
 }
 LONG_CLASSES = {
-    "core/model/model.py:Model": 356,
-    "core/result.py:Segmentation": 328,
     "io/label_files/label_store.py:LabelStore": 283,
     "widgets/batch/section.py:ApplySection": 356,
     "widgets/objects/section.py:ObjectsSection": 278,
@@ -42,13 +37,7 @@ LONG_FUNCTIONS = {
     "cli/segment.py:add_to": 42,
     "cli/train.py:add_to": 59,
     "core/clusters/correction.py:learn": 42,
-    "core/model/card.py:model_card": 53,
-    "core/published/training.py:train": 52,
-    "core/reading.py:read_for_training": 59,
-    "core/reading.py:sample_windows": 41,
-    "core/references.py:train_steps": 48,
-    "core/region_run.py:_unsupervised": 57,
-    "core/result.py:follow_steps": 56,
+    "core/region_run.py:_unsupervised": 48,
     "widgets/segment/dock.py:__init__": 72,
     "widgets/segment/face.py:__init__": 43,
     "widgets/segment/face.py:_lay_out": 63,
@@ -62,7 +51,6 @@ CIRCLES = {
         f"{PACKAGE}.io.{name}"
         for name in ("ngff.images", "pictures", "sources", "tiff.frames", "vendor_images")
     ),
-    frozenset(f"{PACKAGE}.core.model.{name}" for name in ("check", "file", "model")),
 }
 
 

@@ -36,7 +36,7 @@ def segment_planes(
 
     The first Ctrl-C ends the training and keeps what was learned; the next one cancels.
     """
-    from napari_diffseg.core.references import train_steps
+    from napari_diffseg.core.learning import train_steps
     from napari_diffseg.image.fill import fill_notes
     from napari_diffseg.io.label_files.writing import write_labels
 

@@ -4,42 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from napari_diffseg.core.clusters.class_head import ClassHead
 from napari_diffseg.core.clusters.clustering import hierarchy_of, learn_clusters, start_head
-from napari_diffseg.core.clusters.correction import Painted
 from napari_diffseg.core.clusters.groundwork import Groundwork, cluster_steps
 from napari_diffseg.core.features.region_map import RegionMap
-from napari_diffseg.core.model.application import Labels
+from napari_diffseg.core.following import follow_steps
 from napari_diffseg.core.published.training import Command, Iteration, StopReason
-from napari_diffseg.core.result import Segmentation, goes_only_to_painted
-from napari_diffseg.core.run import PreviewPlane, Run
-from napari_diffseg.numeric.labels import Clusters, LabelNumbers
-
-Floats = NDArray[np.floating[Any]]
+from napari_diffseg.core.result import Segmentation
+from napari_diffseg.core.run_state import PreviewPlane, Run
+from napari_diffseg.image.arrays import Floats, Labels
+from napari_diffseg.numeric.labels import LabelNumbers
 
 
 def region_run(run: Run) -> Generator[Iteration, Command | None, Segmentation]:
     """Find clusters without scribbles; then, where something is painted, the classes."""
-    reading = run.reading
-    only_painted = bool(reading.classes) and goes_only_to_painted(run.params, reading.classes)
-    result = yield from _unsupervised(run, with_labels=not only_painted)
-    if not reading.classes:
-        return replace(result.with_n_labels(run.params.n_labels), seconds=run.seconds)
-    corrected = yield from result.follow_steps(reading.painted[0], options=run.options)
-    return replace(corrected, seconds=run.seconds)
+    classes, params, painted = run.reading.classes, run.params, run.reading.painted[0]
+    result = yield from _unsupervised(run, with_labels=not run.closed_set)
+    if not classes:
+        return replace(result.with_n_labels(params.n_labels), seconds=run.seconds)
+    with_labels = run.with_labels or not run.closed_set
+    steps = follow_steps(result, painted, options=run.options, with_labels=with_labels)
+    return replace((yield from steps), seconds=run.seconds)
 
 
 def _unsupervised(
     run: Run, *, with_labels: bool
 ) -> Generator[Iteration, Command | None, Segmentation]:
-    reading, params = run.reading, run.params
-    maps = [one for found in reading.maps for one in found]
+    params = run.params
+    maps = [one for found in run.reading.maps for one in found]
     numbers = LabelNumbers(params.n_clusters)
     head = start_head(maps, params.n_clusters)
     history: list[Iteration] = []
@@ -68,44 +64,21 @@ def _unsupervised(
     clusters = None
     if with_labels:
         known = answers[0] if grounds[0].is_known else None
-        clusters = yield from _labelled(run, grounds[0], head, facts, known)
+        clusters = yield from run.labelled(cluster_steps(grounds[0], head, params, known), facts)
     valid, present = run.plane.valid, None
     if clusters is not None:
         counted = clusters if valid is None else clusters[valid]
         present = np.bincount(counted.ravel(), minlength=head.n_classes) > 0
     hierarchy = hierarchy_of(maps, answers, present)
-    return Segmentation(
-        labels=np.zeros(run.plane.shape, np.uint8),
-        history=tuple(history),
-        params=params,
+    return run.result(
+        np.zeros(run.plane.shape, np.uint8),
+        run.model(head=head, hierarchy=hierarchy, numbers=np.arange(1, head.n_classes + 1)),
+        grounds,
+        history=history,
         stop_reason=stop_reason,
-        model=run.model(head=head, hierarchy=hierarchy, numbers=np.arange(1, head.n_classes + 1)),
-        axes=reading.axes,
-        notes=reading.notes,
-        seconds=run.seconds,
-        device=str(run.device),
-        threads=torch.get_num_threads(),
         clusters=clusters,
-        previewed=tuple(numbers.numbers.tolist()),
-        ground=grounds[0],
-        references=tuple(
-            Painted(*both) for both in zip(grounds[1:], reading.painted[1:], strict=True)
-        ),
+        previewed=numbers,
     )
-
-
-def _labelled(
-    run: Run, ground: Groundwork, head: ClassHead, last: Iteration, known: Floats | None
-) -> Generator[Iteration, Command | None, Clusters]:
-    """Find the cluster of every pixel; how much is done is told as facts of the last round."""
-    steps = cluster_steps(ground, head, run.params, known)
-    while True:
-        try:
-            share = next(steps)
-        except StopIteration as end:
-            clusters: Clusters = end.value
-            return clusters
-        yield replace(last, labelled=share, seconds=run.seconds)
 
 
 def _grounds(run: Run) -> list[Groundwork]:
