@@ -142,7 +142,7 @@ def save(path: Path, pixels: NDArray[Any], case: Case) -> Path:
     return path
 
 
-def by_shell(case: Case, folder: Path) -> Labels:
+def by_shell(case: Case, folder: Path, *more: str) -> Labels:
     image, told = save(folder / "in.tif", case.pixels, case), []
     if case.axes == "YXC" and not case.rgb:
         told += ["--axes", "YXC"]
@@ -155,7 +155,7 @@ def by_shell(case: Case, folder: Path) -> Labels:
     if case.fill != "auto":
         told += ["--fill", "none" if case.fill is None else str(case.fill)]
     out = folder / "out.ome.tif"
-    options = ["--device", "cpu", "--threads", "1", "--quiet"]
+    options = ["--device", "cpu", "--threads", "1", "--quiet", *more]
     assert main(["segment", str(image), "-o", str(out), *told, *options]) == 0
     return np.asarray(read_image(out).pixels)
 
@@ -197,6 +197,7 @@ def open_layer(case: Case) -> Any:
 def by_dock(case: Case) -> Labels:
     viewer, _, source = open_layer(case)
     from napari_diffseg.core.steps import result_of
+
     from napari_diffseg.widgets.region.grid import Grid
     from napari_diffseg.widgets.region.reading import describe_region
     from napari_diffseg.widgets.region.region import RegionKind, RegionWish
@@ -331,3 +332,44 @@ def test_train_is_the_same_in_library_and_shell(tmp_path: Path) -> None:
     told = ["--scribbles", str(tmp_path / "s.tif"), "--device", "cpu", "--threads", "1", "--quiet"]
     assert main(["train", str(image), "-o", str(out), *told]) == 0
     assert Model.load(out).checksum == model.checksum
+
+
+@pytest.mark.parametrize("region", [None, upper(VOLUME)], ids=["everywhere", "region"])
+@pytest.mark.parametrize("strokes", [None, painted(VOLUME)], ids=["by itself", "strokes outside"])
+def test_planes_of_a_volume_are_the_same_in_library_and_shell(
+    tmp_path: Path, region: NDArray[np.bool_] | None, strokes: NDArray[np.uint8] | None
+) -> None:
+    pixels = np.stack([scene(*PLANE, seed=z) for z in range(4)])
+    learned = [0, 2, 3] if strokes is None else [0, 1, 2, 3]
+    inside = np.ones(VOLUME, bool) if region is None else region
+    inside = inside if strokes is None else inside | (strokes > 0)
+    model = train(
+        [pixels[z] for z in learned],
+        scribbles=None if strokes is None else [strokes[z] for z in learned],
+        regions=[inside[z] for z in learned],
+        axes="YX",
+        options=CPU,
+    )
+    expected = np.stack(
+        [model.apply(pixels[z], axes="YX", region=inside[z], options=CPU) for z in range(4)]
+    )
+    if strokes is not None:
+        expected = np.where(strokes > 0, strokes, expected)
+        assert (expected[:, -4, 4:9] == 3).all()
+    case = Case("planes", pixels, "ZYX", region=region, strokes=strokes)
+    found = by_shell(case, tmp_path, "--planes")
+    np.testing.assert_array_equal(found, expected)
+    assert not found[~inside].any()
+
+
+@pytest.mark.parametrize("strokes", [None, painted(PLANE)], ids=["by itself", "strokes outside"])
+def test_a_region_means_the_same_to_a_run_and_to_its_model(
+    strokes: NDArray[np.uint8] | None,
+) -> None:
+    region, image = upper(PLANE), scene(*PLANE)
+    result = segment(image, axes="YX", region=region, scribbles=strokes, options=CPU)
+    inside = region if strokes is None else region | (strokes > 0)
+    applied = result.model.apply(image, axes="YX", region=inside, options=CPU)
+    if strokes is not None:
+        applied = np.where(strokes > 0, strokes, applied)
+    np.testing.assert_array_equal(applied, result.labels)

@@ -488,7 +488,7 @@ def test_a_frame_that_cannot_be_read_is_left_out_and_named(lazy_stack, viewer, w
     assert not layer.data[3].any()
     text = form.status.text().replace("\N{NO-BREAK SPACE}", " ")
     assert "4 of 5 frames done" in text
-    assert "Left out: Z 3." in text
+    assert "Left out: T 3." in text
     assert "the file ends too early" in text
     assert "left out" in form.plot.describe(3)
 

@@ -36,6 +36,8 @@ def segment_planes(
 
     The first Ctrl-C ends the training and keeps what was learned; the next one cancels.
     """
+    import numpy as np
+
     from napari_diffseg.core.learning import train_steps
     from napari_diffseg.image.fill import fill_notes
     from napari_diffseg.io.label_files.writing import write_labels
@@ -46,8 +48,9 @@ def segment_planes(
     learned = planes.to_learn_from()
     with first_interrupt_finishes() as interrupt:
         steps = train_steps(
-            [planes.read(z) for z in learned],
-            scribbles=[planes.strokes(z) for z in learned],
+            [np.asarray(planes.stack.frame(z)) for z in learned],
+            scribbles=None if planes.painted is None else [planes.painted[z] for z in learned],
+            regions=[planes.region_of(z) for z in learned],
             axes=planes.stack.frame_axes,
             rgb=subject.axes.rgb,
             channels=subject.channels,
@@ -87,48 +90,49 @@ def _apply(
     labels = np.zeros(planes.shape, model.label_dtype)
     # Without a terminal (None) there is no bar either: it would fill a log file.
     for z in tqdm(planes.wanted, unit="planes", disable=True if quiet else None, leave=False):
-        labels[z][planes.box[1:]] = model.apply(
-            planes.read(z), axes=planes.stack.frame_axes, rgb=model.facts.rgb, options=options
+        labels[z] = model.apply(
+            planes.stack.frame(z),
+            axes=planes.stack.frame_axes,
+            rgb=model.facts.rgb,
+            region=planes.region_of(z),
+            options=options,
         )
+    if planes.painted is not None:
+        # As in every result: a painted pixel keeps its class.
+        kept = planes.painted * np.isin(planes.painted, model.labels)
+        labels = np.where((kept > 0) & (labels > 0), kept, labels).astype(labels.dtype)
     return labels
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Planes:
-    """The planes of a volume, within its region.
-
-    `region` is ``z y x`` (None where all of the box is wanted), `box` the smallest that holds it;
-    `painted` is ``z y x``, too.
-    """
+    """The planes of a volume; `region` and `painted` are ``z y x``, None where there is none."""
 
     stack: FrameStack
     shape: tuple[int, ...]
     region: NDArray[np.bool_] | None
-    box: tuple[slice, ...]
     painted: NDArray[Any] | None
     fill: float | None = None
 
     @classmethod
     def open(cls, args: argparse.Namespace, subject: Subject, painted: ImageFile | None) -> _Planes:
+        from napari_diffseg.image.region import region_with_strokes
         from napari_diffseg.io.frames import open_frames
 
         stack = open_frames(args.image, subject.axes.axes, level=args.level, series=args.series)
-        shape, region = subject.axes.spatial_shape, subject.region
+        shape = subject.axes.spatial_shape
         strokes = None if painted is None else turned(painted.pixels, subject.axes.axes)
         if painted is not None and strokes is not None and strokes.shape != shape:
             raise InputError(
                 f"The scribbles {painted.path} have the shape {strokes.shape}, but the volume has "
                 f"{shape}; give scribbles of the same planes, height and width."
             )
-        box = tuple(slice(0, length) for length in shape) if region is None else _box(region)
-        cut = None if region is None or region[box].all() else region
-        return cls(stack, shape, cut, box, strokes)
+        return cls(stack, shape, region_with_strokes(subject.region, strokes, shape), strokes)
 
     @property
     def wanted(self) -> list[int]:
         """The planes that are to be labelled."""
-        held = range(self.box[0].start, self.box[0].stop)
-        return [z for z in held if self.region is None or self.region[z].any()]
+        return [z for z in range(self.shape[0]) if self.region is None or self.region[z].any()]
 
     def to_learn_from(self) -> list[int]:
         """Choose planes: those that are painted; else the first, the middle and the last.
@@ -139,28 +143,28 @@ class _Planes:
         if self.painted is None:
             ends = wanted[0], wanted[len(wanted) // 2], wanted[-1]
             return sorted({self._nearest_shown(end) for end in ends})
-        found = [z for z in wanted if self._shows(z, self.painted[z][self.box[1:]] > 0)]
+        found = [z for z in wanted if self._shows(z, self.painted[z] > 0)]
         if not found:
             raise InputError(
-                "Nothing is painted on the planes, or not within the region and where the image "
-                "is finite and no fill; paint some pixels."
+                "Nothing is painted on the planes, or not where the image is finite and no fill; "
+                "paint some pixels."
             )
         return found
 
     def _nearest_shown(self, end: int) -> int:
         nearest = sorted(self.wanted, key=lambda z: abs(z - end))
-        return next((z for z in nearest if self._shows(z)), end)
+        return next((z for z in nearest if self._shows(z, self.region_of(z))), end)
 
-    def _shows(self, z: int, painted: NDArray[np.bool_] | None = None) -> bool:
-        """Whether a pixel of a plane is finite and within the region; of those painted, if any."""
+    def _shows(self, z: int, where: NDArray[np.bool_] | None) -> bool:
+        """Whether a pixel of a plane counts; of some of them, if these are named."""
         from napari_diffseg.image.intensity import finite_mask
 
-        if painted is not None and not painted.any():
+        if where is not None and not where.any():
             return False
         counted = finite_mask(self._ordered(z), self.fill)
         if counted is None:
             return True
-        return bool((counted if painted is None else counted & painted).any())
+        return bool((counted if where is None else counted & where).any())
 
     def decided_fill(self, said: Fill) -> float | None:
         """Return the value that is fill in the planes, as some of them show that are spread."""
@@ -174,41 +178,9 @@ class _Planes:
         """Read a plane ``c y x``."""
         from napari_diffseg.image.axes import channels_first, resolve_axes
 
-        pixels = self.read(z)
-        return channels_first(pixels, resolve_axes(pixels.shape, self.stack.frame_axes))
-
-    def read(self, z: int) -> NDArray[Any]:
-        """Read a plane, as far as the box goes; what is outside the region is NaN."""
-        import numpy as np
-
-        axes = self.stack.frame_axes
-        _, rows, columns = self.box
-        where = {"Y": rows, "X": columns}
         frame = self.stack.frame(z)
-        pixels = np.asarray(frame[tuple(where.get(letter, slice(None)) for letter in axes)])
-        if self.region is None:
-            return pixels
-        pixels = pixels.astype(np.promote_types(pixels.dtype, np.float32))
-        outside = ~self.region[z, rows, columns]
-        if axes.index("X") < axes.index("Y"):
-            outside = outside.T
-        if "C" in axes:
-            outside = np.expand_dims(outside, axes.index("C"))
-        pixels[np.broadcast_to(outside, pixels.shape)] = np.nan
-        return pixels
+        return channels_first(frame, resolve_axes(frame.shape, self.stack.frame_axes))
 
-    def strokes(self, z: int) -> NDArray[Any] | None:
-        """Return what was painted on a plane, as far as the box goes."""
-        return None if self.painted is None else self.painted[z][self.box[1:]]
-
-
-def _box(region: NDArray[np.bool_]) -> tuple[slice, ...]:
-    """Return the smallest box that holds a region, which is not empty."""
-    import numpy as np
-
-    sides = []
-    for axis in range(region.ndim):
-        others = tuple(other for other in range(region.ndim) if other != axis)
-        held = np.flatnonzero(region.any(axis=others))
-        sides.append(slice(int(held[0]), int(held[-1]) + 1))
-    return tuple(sides)
+    def region_of(self, z: int) -> NDArray[np.bool_] | None:
+        """Return where a plane is segmented."""
+        return None if self.region is None else self.region[z]

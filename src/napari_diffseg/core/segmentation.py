@@ -91,10 +91,8 @@ def segment_steps(
     DiffSegError
         As for `segment`.
     """
-    how = ImageOptions(
-        axes=axes, rgb=rgb, spacing=spacing, channels=channels, region=region, fill=fill
-    )
-    images = [Reference(image, scribbles), *references]
+    how = ImageOptions(axes=axes, rgb=rgb, spacing=spacing, channels=channels, fill=fill)
+    images = [Reference(image, scribbles, region), *references]
     return (yield from run_steps(images, how, params, options, look_at=look_at))
 
 

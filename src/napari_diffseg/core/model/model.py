@@ -22,6 +22,7 @@ from napari_diffseg.core.published.clustering_net import FeatureClusteringNet
 from napari_diffseg.image.arrays import Integers
 from napari_diffseg.image.channels import Channel, find_channels
 from napari_diffseg.image.intensity import IntensityRange
+from napari_diffseg.image.region import region_with_strokes
 from napari_diffseg.image.space import PLANE, Space
 from napari_diffseg.image.windows import Window
 from napari_diffseg.numeric.hierarchy import ClusterHierarchy
@@ -160,6 +161,7 @@ class Model:
         *,
         axes: str | None = None,
         rgb: bool | None = None,
+        region: ArrayLike | None = None,
         params: ApplyParams | None = None,
         options: RunOptions | None = None,
     ) -> Labels:
@@ -177,6 +179,8 @@ class Model:
             One letter per array axis, e.g. ``"CYX"``; guessed where None, but Z is not.
         rgb : bool, optional
             Whether the channels are red, green, blue (and alpha), where that is known.
+        region : array_like of bool, (y, x) or (z, y, x), optional
+            Where labels are wanted; elsewhere they are 0.
         params : ApplyParams, optional
             Intensities of the frame itself, or steps of adaptation to it.
         options : RunOptions, optional
@@ -194,7 +198,8 @@ class Model:
         DeviceError, OutOfMemoryError, TrainingError
             The machine cannot do it.
         """
-        return self.apply_frame(image, axes=axes, rgb=rgb, params=params, options=options).labels
+        told: dict[str, Any] = {"axes": axes, "rgb": rgb, "region": region, "params": params}
+        return self.apply_frame(image, **told, options=options).labels
 
     def apply_frame(
         self,
@@ -202,13 +207,15 @@ class Model:
         *,
         axes: str | None = None,
         rgb: bool | None = None,
+        region: ArrayLike | None = None,
         params: ApplyParams | None = None,
         options: RunOptions | None = None,
     ) -> AppliedFrame:
         """Do what `apply` does; the labels come with their areas and how sure they are."""
         labels = np.zeros(axes_for(self, image, axes, rgb).spatial_shape, self.label_dtype)
+        told: dict[str, Any] = {"axes": axes, "rgb": rgb, "region": region, "params": params}
         tally = Tally()
-        for part in self.apply_windows(image, axes=axes, rgb=rgb, params=params, options=options):
+        for part in self.apply_windows(image, **told, options=options):
             labels[part.window] = part.labels
             tally.add(part)
         return AppliedFrame(labels, tally.sorted_areas, tally.confidence)
@@ -219,6 +226,7 @@ class Model:
         *,
         axes: str | None = None,
         rgb: bool | None = None,
+        region: ArrayLike | None = None,
         params: ApplyParams | None = None,
         options: RunOptions | None = None,
         windows: Iterable[Window] | None = None,
@@ -230,7 +238,7 @@ class Model:
 
         Parameters
         ----------
-        image, axes, rgb, params, options
+        image, axes, rgb, region, params, options
             As for `apply`.
         windows : iterable of tuple of slice, optional
             Which of `core.model.application.windows_of` are wanted, for several workers at
@@ -244,7 +252,8 @@ class Model:
         image = image if hasattr(image, "shape") else np.asarray(image)
         found = axes_for(self, image, axes, rgb)
         params, options = params or ApplyParams(), options or RunOptions()
-        yield from apply_windows(self, image, found, params, options, windows)
+        wanted = region_with_strokes(region, None, found.spatial_shape)
+        yield from apply_windows(self, image, found, params, options, windows, wanted)
 
     # --- files ------------------------------------------------------------------------
 

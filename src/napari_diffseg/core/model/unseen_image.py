@@ -23,6 +23,7 @@ from napari_diffseg.core.model.matching import matched
 from napari_diffseg.core.plane import Plane
 from napari_diffseg.core.published.adaptation import adapted_head, adapted_network
 from napari_diffseg.core.sampling import window_around
+from napari_diffseg.image.arrays import Mask
 from napari_diffseg.image.axes import ImageAxes, channels_first, resolve_axes
 from napari_diffseg.image.intensity import (
     check_known_range,
@@ -30,7 +31,7 @@ from napari_diffseg.image.intensity import (
     measure_range,
     stated_range,
 )
-from napari_diffseg.image.windows import Window, inside, size
+from napari_diffseg.image.windows import Window, inside, size, whole
 from napari_diffseg.params import ApplyParams, RunOptions
 
 if TYPE_CHECKING:
@@ -53,25 +54,34 @@ def apply_windows(
     params: ApplyParams,
     options: RunOptions,
     windows: Iterable[Window] | None,
+    region: Mask | None = None,
 ) -> Iterator[AppliedWindow]:
     """Label an image of known axes window by window; see `Model.apply_windows`."""
     with readable_torch_errors(), thread_limit(options.threads):
         device = choose_device(options.device)
-        model = _fitted(model, image, axes, params, device)
+        model = _fitted(model, image, axes, params, device, region)
         if model.network is not None and device.type != "cpu":
             model = replace(model, network=copy.deepcopy(model.network).to(device))
     for window in windows_of(axes.spatial_shape) if windows is None else windows:
         with readable_torch_errors(), thread_limit(options.threads):
             around = reading_window(window, axes.spatial_shape, model.space)
-            plane = _read(model, image, axes, around)
-            labelled = _label(model, plane, inside(window, around), device)
+            if region is not None and not region[window].any():
+                labelled = Labelled(np.zeros(size(window), model.label_dtype), 0.0)
+            else:
+                plane = _read(model, image, axes, around).within(region, around)
+                labelled = _label(model, plane, inside(window, around), device)
         values, counts = np.unique(labelled.labels, return_counts=True)
         areas = dict(zip(values.tolist(), counts.tolist(), strict=True))
         yield AppliedWindow(window, labelled.labels, areas, labelled.confidence)
 
 
 def _fitted(
-    model: Model, image: Any, axes: ImageAxes, params: ApplyParams, device: torch.device
+    model: Model,
+    image: Any,
+    axes: ImageAxes,
+    params: ApplyParams,
+    device: torch.device,
+    region: Mask | None,
 ) -> Model:
     """Return the model with the intensities of the frame, or adapted to it, as asked."""
     picked = [one.index for one in model.channels]
@@ -83,11 +93,13 @@ def _fitted(
         check_known_range(some, model.ranges, model.facts.dtype, model.fill)
     if params.intensities == "frame":
         raw = channels_first(image, axes, channels=picked)
-        valid = finite_mask(raw, model.fill)
+        finite = finite_mask(raw, model.fill)
+        valid = finite if region is None else region if finite is None else region & finite
         ranges = measure_range(raw, valid, model.params.intensity, rgb=axes.rgb)
         model = replace(model, ranges=stated_range(ranges, model.channels))
     if params.adapt_steps > 0:
-        model = _adapted(model, _read(model, image, axes), params.adapt_steps, device)
+        plane = _read(model, image, axes).within(region, whole(axes.spatial_shape))
+        model = _adapted(model, plane, params.adapt_steps, device)
     return model
 
 
