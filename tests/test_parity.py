@@ -196,7 +196,6 @@ def open_layer(case: Case) -> Any:
 
 def by_dock(case: Case) -> Labels:
     viewer, _, source = open_layer(case)
-    from napari_diffseg.core.steps import result_of
 
     from napari_diffseg.widgets.region.grid import Grid
     from napari_diffseg.widgets.region.reading import describe_region
@@ -211,7 +210,13 @@ def by_dock(case: Case) -> Labels:
         source = replace(source, region=describe_region(wish, grid, viewer))
     read_strokes = None if case.strokes is None else lambda: case.strokes
     params = SegmentationParams()
-    return result_of(segmentation_steps(source, params, CPU, read_strokes)).labels
+    steps = segmentation_steps(source, params, CPU, read_strokes)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            labels: Labels = end.value.labels
+            return labels
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from napari_diffseg.batch.objects import MeasureJob
+    from napari_diffseg.instances.params import ObjectParams
     from napari_diffseg.io.frames import FrameStack
 
 _SIZES = re.compile(r"([0-9.eE+,-]*[0-9.])\s*([^\s0-9]+)")
@@ -118,8 +120,8 @@ def _add_measure(commands: Commands) -> None:
 def _objects(args: argparse.Namespace) -> int:
     from napari_diffseg.batch.objects import ObjectsJob, open_label_frames
 
-    params = read_object_parameters(args)
     stack = open_label_frames(args.labels, args.axes, planes=args.planes)
+    params = _with_classes(args, stack)
     spacing, size = None, stack.pixel_size
     if stack.spatial == "ZYX":
         space = space_of(args.spacing, stack.spacing, stack.pixel_size)
@@ -141,6 +143,25 @@ def _objects(args: argparse.Namespace) -> int:
         where = f" in {len(counts)} frames" if len(counts) > 1 else ""
         say(f"{max(counts)} {noun}{where}: written to {args.output}")
     return 0
+
+
+def _with_classes(args: argparse.Namespace, stack: FrameStack) -> ObjectParams:
+    """Find out of which classes of all frames objects are made; says what is left out."""
+    from napari_diffseg.batch.objects import read_planes
+    from napari_diffseg.instances.finding import background_of, count_labels, with_classes
+
+    counts: Counter[int] = Counter()
+    for i in range(stack.n_frames):
+        counts.update(count_labels(read_planes(stack, i)))
+    counts = Counter(dict(sorted(counts.items())))
+    params = read_object_parameters(args)
+    told = with_classes(params, counts)
+    if told != params and not args.quiet:
+        say(
+            f"objects are made of {told.classes}; {background_of(counts)}, the largest class, is "
+            "taken for background (--classes takes others)."
+        )
+    return told
 
 
 def _measure(args: argparse.Namespace) -> int:

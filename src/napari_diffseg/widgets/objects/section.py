@@ -15,7 +15,7 @@ from psygnal import Signal
 from qtpy.QtCore import QTimer
 
 from napari_diffseg.errors import DiffSegError
-from napari_diffseg.instances.finding import areas_of
+from napari_diffseg.instances.finding import count_labels
 from napari_diffseg.instances.params import ObjectParams
 from napari_diffseg.widgets.objects.form import class_facts
 from napari_diffseg.widgets.objects.label_source import LabelSource
@@ -247,7 +247,7 @@ class ObjectsSection:
         checksum, before = zlib.crc32(labels), self._seen.get(frame)
         self._seen[frame] = checksum
         if checksum != before:
-            self._areas = areas_of(labels)
+            self._areas = count_labels(labels)
         return before is not None and checksum != before
 
     def _on_classes(self) -> None:
