@@ -20,7 +20,15 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 
-from napari_diffseg import Channel, Model, RunOptions, SegmentationParams, segment, train
+from napari_diffseg import (
+    Channel,
+    InputError,
+    Model,
+    RunOptions,
+    SegmentationParams,
+    segment,
+    train,
+)
 from napari_diffseg.cli import main
 from napari_diffseg.image.fill import Fill
 from napari_diffseg.io.reading import read_image
@@ -378,3 +386,24 @@ def test_a_region_means_the_same_to_a_run_and_to_its_model(
     if strokes is not None:
         applied = np.where(strokes > 0, strokes, applied)
     np.testing.assert_array_equal(applied, result.labels)
+
+
+@pytest.mark.parametrize("counts", [{0: 9, 1: 50, 2: 20}, {1: 50, 2: 20}, {1: 20, 3: 50}, {4: 9}])
+def test_the_dock_ticks_the_classes_that_the_others_take(counts: dict[int, int]) -> None:
+    pytest.importorskip("napari")
+    from napari_diffseg.instances.finding import with_classes
+    from napari_diffseg.instances.params import ObjectParams
+    from napari_diffseg.widgets.objects.form import class_facts
+
+    listed = class_facts(counts, {number: np.ones(4) for number in counts}, {})
+    ticked = tuple(one.number for one in listed if not one.is_background)
+    classes = tuple(number for number in counts if number > 0)
+    assert ticked == (with_classes(ObjectParams(), counts).class_numbers or classes)
+
+
+@pytest.mark.parametrize("name", ["cells.png", Path("cells.png")])
+def test_the_name_of_a_file_is_no_image(name: Any) -> None:
+    model = by_library(CASES[0]).model
+    for use in (segment, model.apply, lambda image: train([image])):
+        with pytest.raises(InputError, match=r"'cells.png' is the name of a file.* read the file"):
+            use(name)

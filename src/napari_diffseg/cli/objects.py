@@ -180,13 +180,27 @@ def _measure(args: argparse.Namespace) -> int:
         rows = summarize(table, job.objects.n_frames)
         write_csv(args.summary, rows, force=args.force)
     if not args.quiet:
-        for note in (*job.objects.notes, *(job.image.notes if job.image else ())):
+        notes = (*job.objects.notes, *(job.image.notes if job.image else ()), *_hint(args.objects))
+        for note in notes:
             say(note)
         if "um" not in next(name for name in table if name.startswith(("area", "volume"))):
             say("sizes are in pixels, for that of a pixel is not known; state it (--pixel-size).")
         n_rows = table["object"].size
         say(f"{n_rows} row{'' if n_rows == 1 else 's'}: written to {args.output}")
     return 0
+
+
+def _hint(path: Path) -> tuple[str, ...]:
+    """Say so where classes are measured as if they were objects."""
+    from napari_diffseg.io.label_files.provenance import read_provenance
+
+    written = read_provenance(path)
+    if not written or "objects" in written:
+        return ()
+    return (
+        f"{path.name} holds classes, each of which was measured as one object; make objects of "
+        "them first (napari-diffseg objects).",
+    )
 
 
 def _job(args: argparse.Namespace) -> MeasureJob:

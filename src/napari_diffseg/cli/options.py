@@ -217,6 +217,16 @@ def read_parameters(args: argparse.Namespace) -> SegmentationParams:
     return params
 
 
+def idle_notes(args: argparse.Namespace, params: SegmentationParams) -> tuple[str, ...]:
+    """Say which of the parameters that were given count with another design only."""
+    idle = [one for one in SegmentationParams.specs() if one.design not in ("", params.design)]
+    given = _given(args, (one.name for one in idle))
+    if not given:
+        return ()
+    names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+    return (f"Without --design {idle[0].design} this changes nothing: {names}.",)
+
+
 def read_apply_parameters(args: argparse.Namespace) -> ApplyParams:
     """Build the parameters of applying a model; raises as `read_parameters` does."""
     return ApplyParams.from_dict(_given(args, (spec.name for spec in ApplyParams.specs())))

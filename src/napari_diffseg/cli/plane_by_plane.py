@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from napari_diffseg.cli.options import idle_notes
 from napari_diffseg.cli.references import turned
 from napari_diffseg.cli.subject import Subject, provenance_of
 from napari_diffseg.cli.terminal import drain_training, first_interrupt_finishes, say
@@ -70,7 +71,11 @@ def segment_planes(
         force=args.force,
     )
     if not args.quiet:
-        notes = (*planes.stack.notes, *(painted.notes if painted else ()))
+        notes = (
+            *idle_notes(args, params),
+            *planes.stack.notes,
+            *(painted.notes if painted else ()),
+        )
         for note in (*notes, *fill_notes(planes.fill, args.fill)):
             say(note)
         shown = ", ".join(map(str, learned))

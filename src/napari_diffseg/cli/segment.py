@@ -17,6 +17,7 @@ from napari_diffseg.cli.options import (
     add_region,
     add_series,
     add_space,
+    idle_notes,
     read_options,
     read_parameters,
 )
@@ -103,7 +104,12 @@ def _segment(args: argparse.Namespace) -> int:
         result = _train(subject, painted, args, params, options, interrupt)
         _write(args, subject, painted, result)
     if not args.quiet:
-        for note in (*subject.file.notes, *(painted.notes if painted else ()), *result.notes):
+        for note in (
+            *idle_notes(args, params),
+            *subject.file.notes,
+            *(painted.notes if painted else ()),
+            *result.notes,
+        ):
             say(note)
         say(
             f"{result.n_labels} labels{_facts(result)}, {result.seconds:.1f} s: "

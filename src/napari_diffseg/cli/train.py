@@ -20,6 +20,7 @@ from napari_diffseg.cli.options import (
     add_space,
     class_names,
     frame_numbers,
+    idle_notes,
     read_options,
     read_parameters,
 )
@@ -129,7 +130,9 @@ def _train(args: argparse.Namespace) -> int:
     if not args.quiet:
         from napari_diffseg.image.fill import fill_notes
 
-        for note in dict.fromkeys((*found.notes, *fill_notes(model.fill, args.fill))):
+        for note in dict.fromkeys(
+            (*idle_notes(args, params), *found.notes, *fill_notes(model.fill, args.fill))
+        ):
             say(note)
         count = len(found.images)
         say(

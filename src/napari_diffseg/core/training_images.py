@@ -18,7 +18,13 @@ from napari_diffseg.core.published.sample import Sample
 from napari_diffseg.core.sampling import sample_places, training_windows
 from napari_diffseg.errors import InputError
 from napari_diffseg.image.arrays import Mask
-from napari_diffseg.image.axes import ImageAxes, channels_first, is_in_memory, resolve_axes
+from napari_diffseg.image.axes import (
+    ImageAxes,
+    channels_first,
+    is_in_memory,
+    resolve_axes,
+    shape_of,
+)
 from napari_diffseg.image.channels import Channel, pick_channels
 from napari_diffseg.image.fill import AUTO, Fill, decided_fill, fill_mask, fill_notes
 from napari_diffseg.image.intensity import (
@@ -144,7 +150,7 @@ def read_for_training(
 
 
 def _common_axes(references: Sequence[Reference], how: ImageOptions) -> list[ImageAxes]:
-    axes = [resolve_axes(np.shape(one.image), how.axes, rgb=how.rgb) for one in references]
+    axes = [resolve_axes(shape_of(one.image), how.axes, rgb=how.rgb) for one in references]
     first = axes[0]
     for number, other in enumerate(axes[1:], start=2):
         mine = (other.n_channels, other.rgb, other.spatial)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -81,6 +82,17 @@ class ImageAxes:
 
     def _length(self, letter: str) -> int:
         return self.shape[self.axes.index(letter)]
+
+
+def shape_of(image: Any) -> tuple[int, ...]:
+    """Return the shape of what was given as an image; refuses the name of a file."""
+    if isinstance(image, str | bytes | PathLike):
+        raise InputError(
+            f"{str(image)!r} is the name of a file, but the pixels of an image were expected; read "
+            "the file first, such as with skimage.io.imread or tifffile.imread, or use the command "
+            "napari-diffseg."
+        )
+    return tuple(np.shape(image))
 
 
 def resolve_axes(
