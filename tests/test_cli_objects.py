@@ -237,7 +237,8 @@ def test_background_is_left_out_unless_it_is_named(tmp_path, background, n_objec
     assert not found[blocks(background) == background].any()
     assert np.array_equal(found, objects(blocks(background)))
     assert ("1, the largest class, is taken for background" in said) == (background == 1)
-    run("objects", labels, "-o", out, "--classes", "1,2,3" if background else "2,3", "--force")
+    named = "1,2,3" if background else "2,3"
+    run("objects", labels, "-o", out, "--classes", named, "--split", 0, "--force")
     assert read_image(out).pixels.max() == n_objects + background
 
 

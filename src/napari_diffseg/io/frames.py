@@ -20,7 +20,7 @@ from napari_diffseg.errors import InputError
 from napari_diffseg.image.info import ImageInfo
 from napari_diffseg.io.frame_axes import frame_axes
 from napari_diffseg.io.kinds import DAMAGE, damaged, first_line, name_of, too_large
-from napari_diffseg.io.lazy_frame import LazyFrame, Region
+from napari_diffseg.io.lazy_frame import LazyFrame
 from napari_diffseg.io.sources import Source, open_source
 
 
@@ -113,7 +113,7 @@ class FrameStack(ImageInfo):
         spatial = tuple(self.file_axes.index(letter) for letter in self.spatial)
         return self._source(self.file_of(i)).reads_whole(spatial)
 
-    def read(self, i: int, region: Region) -> NDArray[Any]:
+    def read(self, i: int, region: tuple[slice, ...]) -> NDArray[Any]:
         """Read a part of a frame.
 
         `region` has a slice of step 1 for each of the `frame_axes`; so many axes has what is

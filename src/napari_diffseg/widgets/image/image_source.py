@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_diffseg.image.axes import ImageAxes, is_in_memory, resolve_axes
 from napari_diffseg.image.fill import AUTO, Fill
-from napari_diffseg.widgets.image.lazy_arrays import common_dtype, join_channels, part_of
+from napari_diffseg.image.lazy import common_dtype, join_channels, part_of
 from napari_diffseg.widgets.region.placement import Placement
 
 if TYPE_CHECKING:
