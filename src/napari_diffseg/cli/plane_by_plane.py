@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_diffseg.core.model.model import Model
+    from napari_diffseg.core.published.training import Command, Iteration
     from napari_diffseg.image.fill import Fill
     from napari_diffseg.io.frames import FrameStack
     from napari_diffseg.io.reading import ImageFile
@@ -37,9 +39,6 @@ def segment_planes(
 
     The first Ctrl-C ends the training and keeps what was learned; the next one cancels.
     """
-    import numpy as np
-
-    from napari_diffseg.core.learning import train_steps
     from napari_diffseg.image.fill import fill_notes
     from napari_diffseg.io.label_files.writing import write_labels
 
@@ -48,17 +47,7 @@ def segment_planes(
     planes = replace(planes, fill=planes.decided_fill(args.fill))
     learned = planes.to_learn_from()
     with first_interrupt_finishes() as interrupt:
-        steps = train_steps(
-            [np.asarray(planes.stack.frame(z)) for z in learned],
-            scribbles=None if planes.painted is None else [planes.painted[z] for z in learned],
-            regions=[planes.region_of(z) for z in learned],
-            axes=planes.stack.frame_axes,
-            rgb=subject.axes.rgb,
-            channels=subject.channels,
-            fill=planes.fill,
-            params=params,
-            options=options,
-        )
+        steps = planes.train_steps(learned, subject, params, options)
         model = drain_training(steps, interrupt, n_iterations=params.n_iterations, quiet=args.quiet)
     labels = _apply(planes, model, options, quiet=args.quiet)
     provenance = provenance_of(subject, painted, args) | {"planes_learned_from": learned}
@@ -133,6 +122,30 @@ class _Planes:
                 f"{shape}; give scribbles of the same planes, height and width."
             )
         return cls(stack, shape, region_with_strokes(subject.region, strokes, shape), strokes)
+
+    def train_steps(
+        self,
+        learned: Sequence[int],
+        subject: Subject,
+        params: SegmentationParams,
+        options: RunOptions,
+    ) -> Generator[Iteration, Command | None, Model]:
+        """Learn from some of the planes."""
+        import numpy as np
+
+        from napari_diffseg.core.learning import train_steps
+
+        return train_steps(
+            [np.asarray(self.stack.frame(z)) for z in learned],
+            scribbles=None if self.painted is None else [self.painted[z] for z in learned],
+            regions=[self.region_of(z) for z in learned],
+            axes=self.stack.frame_axes,
+            rgb=subject.axes.rgb,
+            channels=subject.channels,
+            fill=self.fill,
+            params=params,
+            options=options,
+        )
 
     @property
     def wanted(self) -> list[int]:

@@ -22,7 +22,6 @@ from napari_diffseg.core.published.clustering_net import FeatureClusteringNet
 from napari_diffseg.image.arrays import Integers
 from napari_diffseg.image.channels import Channel, find_channels
 from napari_diffseg.image.intensity import IntensityRange
-from napari_diffseg.image.region import region_with_strokes
 from napari_diffseg.image.space import PLANE, Space
 from napari_diffseg.image.windows import Window
 from napari_diffseg.numeric.hierarchy import ClusterHierarchy
@@ -51,8 +50,7 @@ class Model:
     classes : (ClassHead, tuple of int) or None
         With scribbles: the classifier of painted classes, and the label of each.
     fill : float or None
-        Value of pixels that are no image: as stated, or as found in the training images.
-        On other images exactly the pixels with this value in every channel are left out.
+        Value of pixels that are no image, as stated or found; left out of other images, too.
     channels : tuple of Channel
         Which channels of an image it looks at, in its order, and what it takes them for.
     n_source_channels : int
@@ -62,8 +60,7 @@ class Model:
     head : ClassHead or None
         Of the default: the classifier of clusters.
     network : FeatureClusteringNet or None
-        Of the published design: weights and batch-norm statistics, on the CPU, in evaluation
-        mode.
+        Of the published design: weights and statistics, on the CPU, in evaluation mode.
     """
 
     params: SegmentationParams
@@ -142,13 +139,8 @@ class Model:
         Parameters
         ----------
         names : sequence of str
-            What the channels of these images are called. The model finds its own by their names;
-            where none is among them, by their places.
-
-        Raises
-        ------
-        InputError
-            A channel that it was trained on is missing.
+            What their channels are called. The model finds its own by their names; where none is
+            among them, by their places. Where one is missing, an `InputError` says which.
         """
         found, _ = find_channels(self.channels, self.n_source_channels, names, "the image")
         return replace(self, channels=found, n_source_channels=len(names))
@@ -201,21 +193,12 @@ class Model:
         told: dict[str, Any] = {"axes": axes, "rgb": rgb, "region": region, "params": params}
         return self.apply_frame(image, **told, options=options).labels
 
-    def apply_frame(
-        self,
-        image: ArrayLike,
-        *,
-        axes: str | None = None,
-        rgb: bool | None = None,
-        region: ArrayLike | None = None,
-        params: ApplyParams | None = None,
-        options: RunOptions | None = None,
-    ) -> AppliedFrame:
+    def apply_frame(self, image: ArrayLike, **how: Any) -> AppliedFrame:
         """Do what `apply` does; the labels come with their areas and how sure they are."""
-        labels = np.zeros(axes_for(self, image, axes, rgb).spatial_shape, self.label_dtype)
-        told: dict[str, Any] = {"axes": axes, "rgb": rgb, "region": region, "params": params}
+        axes = axes_for(self, image, how.get("axes"), how.get("rgb"))
+        labels = np.zeros(axes.spatial_shape, self.label_dtype)
         tally = Tally()
-        for part in self.apply_windows(image, **told, options=options):
+        for part in self.apply_windows(image, **how):
             labels[part.window] = part.labels
             tally.add(part)
         return AppliedFrame(labels, tally.sorted_areas, tally.confidence)
@@ -252,8 +235,7 @@ class Model:
         image = image if hasattr(image, "shape") else np.asarray(image)
         found = axes_for(self, image, axes, rgb)
         params, options = params or ApplyParams(), options or RunOptions()
-        wanted = region_with_strokes(region, None, found.spatial_shape)
-        yield from apply_windows(self, image, found, params, options, windows, wanted)
+        yield from apply_windows(self, image, found, params, options, windows, region)
 
     # --- files ------------------------------------------------------------------------
 

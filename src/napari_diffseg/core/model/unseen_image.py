@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from napari_diffseg.core.device import choose_device, readable_torch_errors, thread_limit
 from napari_diffseg.core.model.application import (
@@ -31,6 +32,7 @@ from napari_diffseg.image.intensity import (
     measure_range,
     stated_range,
 )
+from napari_diffseg.image.region import region_with_strokes
 from napari_diffseg.image.windows import Window, inside, size, whole
 from napari_diffseg.params import ApplyParams, RunOptions
 
@@ -54,21 +56,22 @@ def apply_windows(
     params: ApplyParams,
     options: RunOptions,
     windows: Iterable[Window] | None,
-    region: Mask | None = None,
+    region: ArrayLike | None = None,
 ) -> Iterator[AppliedWindow]:
     """Label an image of known axes window by window; see `Model.apply_windows`."""
     with readable_torch_errors(), thread_limit(options.threads):
         device = choose_device(options.device)
-        model = _fitted(model, image, axes, params, device, region)
+        wanted = region_with_strokes(region, None, axes.spatial_shape)
+        model = _fitted(model, image, axes, params, device, wanted)
         if model.network is not None and device.type != "cpu":
             model = replace(model, network=copy.deepcopy(model.network).to(device))
     for window in windows_of(axes.spatial_shape) if windows is None else windows:
         with readable_torch_errors(), thread_limit(options.threads):
             around = reading_window(window, axes.spatial_shape, model.space)
-            if region is not None and not region[window].any():
+            if wanted is not None and not wanted[window].any():
                 labelled = Labelled(np.zeros(size(window), model.label_dtype), 0.0)
             else:
-                plane = _read(model, image, axes, around).within(region, around)
+                plane = _read(model, image, axes, around).within(wanted, around)
                 labelled = _label(model, plane, inside(window, around), device)
         values, counts = np.unique(labelled.labels, return_counts=True)
         areas = dict(zip(values.tolist(), counts.tolist(), strict=True))
