@@ -33,7 +33,6 @@ LONG_CLASSES = {
 LONG_FUNCTIONS = {
     "batch/run.py:apply_stack": 51,
     "cli/objects.py:_add_measure": 50,
-    "cli/plane_by_plane.py:segment_planes": 46,
     "cli/segment.py:add_to": 42,
     "cli/train.py:add_to": 59,
     "core/clusters/correction.py:learn": 42,

@@ -78,7 +78,7 @@ def _check_kind(model: Model, axes: ImageAxes, where: str) -> None:
     if axes.rgb != model.facts.rgb:
         kinds_of = {True: "colours (RGB)", False: "intensities"}
         raise InputError(
-            f"The channels of {where} are {kinds_of[axes.rgb]}, but the model was trained on "
-            f"{kinds_of[model.facts.rgb]}; give it an image of that kind, or say which axes it has "
-            "(such as YXC or CYX)."
+            f"{where} has channels that are {kinds_of[axes.rgb]}, but the model was trained on "
+            f"{kinds_of[model.facts.rgb]}; give it an image of that kind, or say which axes this "
+            "one has (such as YXC or CYX)."
         )
