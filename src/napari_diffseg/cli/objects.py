@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from napari_diffseg.cli.options import (
     add_axes,
+    add_command,
     add_force_and_quiet,
     add_object_parameters,
+    add_output,
     add_space,
     class_names,
     read_object_parameters,
@@ -39,40 +41,38 @@ def add_to(commands: Commands) -> None:
 
 
 def _add_objects(commands: Commands) -> None:
-    objects = commands.add_parser(
+    objects = add_command(
+        commands,
         "objects",
+        _objects,
         help="make objects of the classes of a label image: one number for each",
         description="Make objects of the classes of a label image: pieces are cleaned, cut where "
         "they touch, and numbered. Over time an object keeps its number as far as it overlaps "
         "itself from frame to frame. One frame is in memory at a time.",
-        allow_abbrev=False,
     )
     objects.add_argument(
         "labels", type=Path, metavar="LABELS", help="what 'segment' or 'apply' has written"
     )
-    objects.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="OBJECTS",
-        help="file for the objects: .ome.tif, .tif (both OME-TIFF), .ome.zarr or .png",
+    add_output(
+        objects,
+        "OBJECTS",
+        "file for the objects: .ome.tif, .tif (both OME-TIFF), .ome.zarr or .png",
     )
     add_axes(objects, "the labels", "TYX or ZYX")
     add_space(objects, "take each plane of a volume by itself")
     add_force_and_quiet(objects, "overwrite OBJECTS")
     add_object_parameters(objects)
-    objects.set_defaults(command=_objects)
 
 
 def _add_measure(commands: Commands) -> None:
-    measure = commands.add_parser(
+    measure = add_command(
+        commands,
         "measure",
+        _measure,
         help="measure objects: area, place, shape and brightness, as CSV",
         description="Measure objects: one row for each object of each frame, with the units in "
         "the names of the columns (µm where the size of a pixel is known, else pixels). One frame "
         "is in memory at a time.",
-        allow_abbrev=False,
     )
     measure.add_argument("objects", type=Path, metavar="OBJECTS", help="from 'objects'")
     measure.add_argument(
@@ -84,8 +84,10 @@ def _add_measure(commands: Commands) -> None:
         metavar="LABELS",
         help="what the objects were made from, for their class",
     )
-    measure.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="TABLE", help="CSV file for the table"
+    add_output(
+        measure,
+        "TABLE",
+        "CSV file for the table",
     )
     measure.add_argument(
         "--summary",
@@ -114,7 +116,6 @@ def _add_measure(commands: Commands) -> None:
     measure.add_argument("--image-axes", metavar="LETTERS", help="the same of IMAGE")
     measure.add_argument("--planes", action="store_true", help="measure each plane by itself")
     add_force_and_quiet(measure, "overwrite TABLE and FILE")
-    measure.set_defaults(command=_measure)
 
 
 def _objects(args: argparse.Namespace) -> int:
