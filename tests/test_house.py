@@ -32,8 +32,6 @@ LONG_CLASSES = {
 }
 LONG_FUNCTIONS = {
     "batch/run.py:apply_stack": 51,
-    "cli/objects.py:_add_measure": 50,
-    "cli/segment.py:add_to": 42,
     "cli/train.py:add_to": 59,
     "core/clusters/correction.py:learn": 42,
     "core/region_run.py:_unsupervised": 48,

@@ -95,6 +95,14 @@ def _add_measure(commands: Commands) -> None:
         metavar="FILE",
         help="CSV file for count, mean and total area of each class and frame",
     )
+    _add_sizes_and_names(measure)
+    add_axes(measure, "OBJECTS and LABELS", "TYX or ZYX")
+    measure.add_argument("--image-axes", metavar="LETTERS", help="the same of IMAGE")
+    measure.add_argument("--planes", action="store_true", help="measure each plane by itself")
+    add_force_and_quiet(measure, "overwrite TABLE and FILE")
+
+
+def _add_sizes_and_names(measure: argparse.ArgumentParser) -> None:
     measure.add_argument(
         "--pixel-size",
         type=pixel_size,
@@ -112,10 +120,6 @@ def _add_measure(commands: Commands) -> None:
         metavar="N=NAME,…",
         help="names of the classes, such as 1=background,2=nucleus (default: those of LABELS)",
     )
-    add_axes(measure, "OBJECTS and LABELS", "TYX or ZYX")
-    measure.add_argument("--image-axes", metavar="LETTERS", help="the same of IMAGE")
-    measure.add_argument("--planes", action="store_true", help="measure each plane by itself")
-    add_force_and_quiet(measure, "overwrite TABLE and FILE")
 
 
 def _objects(args: argparse.Namespace) -> int:
