@@ -248,6 +248,9 @@ class ObjectsSection:
         self._seen[frame] = checksum
         if checksum != before:
             self._areas = count_labels(labels)
+            if not self._classes.editable:
+                # Of a run under way, 0 is what has no label yet, and no background.
+                self._areas.pop(0, None)
         return before is not None and checksum != before
 
     def _on_classes(self) -> None:

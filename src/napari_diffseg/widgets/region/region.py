@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from skimage.draw import polygon
 
 from napari_diffseg.errors import InputError
+from napari_diffseg.image.region import box_of
 from napari_diffseg.widgets.region.grid import Box, Map, bounds_within
 
 if TYPE_CHECKING:
@@ -84,14 +85,10 @@ class Region(ABC):
 
     def _tighten(self, covered: NDArray[np.bool_], box: Box) -> Found:
         """Return what is covered within a box, with the smallest box around it."""
-        tight = []
-        for axis in range(covered.ndim):
-            rest = tuple(other for other in range(covered.ndim) if other != axis)
-            places = np.flatnonzero(covered.any(axis=rest))
-            if places.size == 0:
-                raise self._is_empty()
-            tight.append(slice(int(places[0]), int(places[-1]) + 1))
-        inside = covered[tuple(tight)]
+        tight = box_of(covered)
+        if tight is None:
+            raise self._is_empty()
+        inside = covered[tight]
         placed = tuple(
             slice(side.start + part.start, side.start + part.stop)
             for side, part in zip(box, tight, strict=True)
@@ -203,17 +200,13 @@ class LabelsRegion(Region):
 
     def _box_of(self, painted: NDArray[np.bool_]) -> Box:
         """Return a box of the image in which all that is painted lies."""
-        low, high = [], []
-        for axis in range(painted.ndim):
-            rest = tuple(other for other in range(painted.ndim) if other != axis)
-            places = np.flatnonzero(painted.any(axis=rest))
-            if places.size == 0:
-                raise InputError(
-                    f"Nothing is painted in {self.name}; paint where the image is to be "
-                    "segmented, or choose the whole image."
-                )
-            low.append(places[0] - 0.5)
-            high.append(places[-1] + 0.5)
+        around = box_of(painted)
+        if around is None:
+            raise InputError(
+                f"Nothing is painted in {self.name}; paint where the image is to be segmented, or "
+                "choose the whole image."
+            )
+        low, high = ([side.start - 0.5 for side in around], [side.stop - 0.5 for side in around])
         box = bounds_within(self.to_array, np.asarray(low), np.asarray(high), self.shape)
         if box is None:
             raise self._is_empty()
