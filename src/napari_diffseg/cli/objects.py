@@ -160,6 +160,13 @@ def _with_classes(args: argparse.Namespace, stack: FrameStack) -> ObjectParams:
         counts.update(count_labels(read_planes(stack, i)))
     counts = Counter(dict(sorted(counts.items())))
     params = read_object_parameters(args)
+    missing = [number for number in params.class_numbers if number not in counts]
+    if missing:
+        there = ", ".join(str(number) for number in counts if number) or "none"
+        raise InputError(
+            f"There is no class {missing[0]} among the labels (they have {there}) of "
+            f"{args.labels}; name classes that there are."
+        )
     told = with_classes(params, counts)
     if told != params and not args.quiet:
         say(

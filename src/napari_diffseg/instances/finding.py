@@ -154,18 +154,8 @@ def background_of(counts: Mapping[int, int]) -> int:
 
 
 def with_classes(params: ObjectParams, counts: Mapping[int, int]) -> ObjectParams:
-    """Return parameters that name the classes which objects of these labels are made of.
-
-    Raises `InputError` where a class is named that none of the labels has.
-    """
+    """Return parameters that name the classes which objects of these labels are made of."""
     classes = [number for number in counts if number > 0]
-    missing = [number for number in params.class_numbers if number not in classes]
-    if missing:
-        there = ", ".join(map(str, classes)) or "none"
-        raise InputError(
-            f"There is no class {missing[0]} among the labels (they have {there}); name classes "
-            "that there are."
-        )
     background = background_of(counts)
     if params.class_numbers or not background:
         return params

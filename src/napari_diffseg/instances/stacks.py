@@ -69,7 +69,7 @@ def objects(
     Raises
     ------
     InputError
-        The labels are no whole numbers, have other axes, or none is of a class that is named.
+        The labels are no whole numbers, or have other axes.
     ParameterError
         A parameter is out of its bounds.
     """

@@ -233,7 +233,7 @@ class ObjectsSection:
         self._form.classes.show_classes(class_facts(areas, colors, names), keep=keep)
 
     def _has_changed(self) -> bool:
-        """Look at the classes of the frame in view; return whether they were others before."""
+        """Look at the classes in view (0 is none yet in a run); say whether they were others."""
         try:
             source = self._describe(self._classes)
         except DiffSegError:
@@ -247,10 +247,7 @@ class ObjectsSection:
         checksum, before = zlib.crc32(labels), self._seen.get(frame)
         self._seen[frame] = checksum
         if checksum != before:
-            self._areas = count_labels(labels)
-            if not self._classes.editable:
-                # Of a run under way, 0 is what has no label yet, and no background.
-                self._areas.pop(0, None)
+            self._areas = count_labels(labels if self._classes.editable else labels[labels > 0])
         return before is not None and checksum != before
 
     def _on_classes(self) -> None:
