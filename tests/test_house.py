@@ -24,16 +24,12 @@ LONG_FILES = {
     "core/features/extraction.py": 479,
 }
 LONG_CLASSES = {
-    "io/label_files/label_store.py:LabelStore": 283,
-    "widgets/batch/section.py:ApplySection": 356,
     "widgets/objects/section.py:ObjectsSection": 278,
     "widgets/segment/dock.py:SegmentDock": 314,
     "widgets/segment/face.py:SegmentFace": 269,
 }
 LONG_FUNCTIONS = {
-    "batch/run.py:apply_stack": 51,
     "cli/train.py:add_to": 59,
-    "core/clusters/correction.py:learn": 42,
     "core/region_run.py:_unsupervised": 48,
     "widgets/segment/dock.py:__init__": 72,
     "widgets/segment/face.py:__init__": 43,
@@ -41,9 +37,6 @@ LONG_FUNCTIONS = {
 }
 FULL_ROOMS: dict[str, int] = {}
 CIRCLES = {
-    frozenset(
-        f"{PACKAGE}.io.label_files.{name}" for name in ("label_store", "layout", "writing", "zarr")
-    ),
     frozenset(
         f"{PACKAGE}.io.{name}"
         for name in ("ngff.images", "pictures", "sources", "tiff.frames", "vendor_images")

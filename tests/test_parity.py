@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -302,18 +301,19 @@ def apply_by_dock(model: Model, case: Case) -> Applied:
     from napari_diffseg.params import ApplyParams
 
     _, reading, source = open_layer(case)
+    from napari_diffseg.batch.engine import Agenda, apply_frames
     from napari_diffseg.widgets.batch.fit import find_fit
     from napari_diffseg.widgets.batch.frames import FrameSet
-    from napari_diffseg.widgets.batch.job import Agenda, ApplyJob, apply_steps
+    from napari_diffseg.widgets.batch.job import LayerJob
 
     names = case.names or ("",) * source.image_axes.n_channels
     frames = FrameSet((), replace(source, channels=None), reading.letters, names)
     fit = find_fit(model, frames)
     assert not fit.reason
-    job = ApplyJob(model, frames, ApplyParams(), CPU, fit.model)
-    for _ in apply_steps(job, Agenda(job), Lock()):
+    job = LayerJob(model, frames, ApplyParams(), CPU, fit.model)
+    for _ in apply_frames(job, Agenda(job)):
         pass
-    labels = np.asarray(job.output)
+    labels = np.asarray(job.sink.array)
     shares = zip(job.record.labels, job.record.shares[0], strict=True)
     areas = {label: round(float(share) * labels.size) for label, share in shares}
     return Applied(labels.reshape(source.spatial_shape), areas, float(job.record.confidence[0]))

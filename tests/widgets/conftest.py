@@ -53,6 +53,7 @@ class FakeModel:
         self.stands = threading.Event()
         self.go_on = threading.Event()
         self.refuses = ()
+        self.brightness = ""
         self.slowness = 0.0
 
     @property
@@ -89,6 +90,7 @@ class FakeModel:
                 areas=areas,
                 confidence=0.75,
                 n_labelled=part.size,
+                brightness=self.brightness,
             )
 
     def with_facts(self, **changes):

@@ -8,6 +8,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from napari_diffseg.batch.facts import brightness_notes
 from napari_diffseg.cli.options import idle_notes
 from napari_diffseg.cli.references import turned
 from napari_diffseg.cli.subject import Subject, provenance_of
@@ -77,20 +78,29 @@ def segment_planes(
 def _apply(
     planes: _Planes, model: Model, options: RunOptions, *, quiet: bool
 ) -> NDArray[np.unsignedinteger[Any]]:
-    """Label all planes ``z y x``."""
+    """Label all planes ``z y x``; raises `InputError` where one cannot be read."""
     import numpy as np
     from tqdm import tqdm
 
-    labels = np.zeros(planes.shape, model.label_dtype)
+    from napari_diffseg.batch.engine import Agenda, Application, apply_frames
+    from napari_diffseg.batch.facts import Record
+    from napari_diffseg.batch.sinks import ArraySink
+    from napari_diffseg.params import ApplyParams
+
+    labels, n = np.zeros(planes.shape, model.label_dtype), planes.shape[0]
+    sink, record = ArraySink(labels, n), Record(n, model.labels)
+    frames = replace(planes, rgb=model.facts.rgb)
+    job = Application(model, frames, sink, ApplyParams(), options, record)
     # Without a terminal (None) there is no bar either: it would fill a log file.
-    for z in tqdm(planes.wanted, unit="planes", disable=True if quiet else None, leave=False):
-        labels[z] = model.apply(
-            planes.stack.frame(z),
-            axes=planes.stack.frame_axes,
-            rgb=model.facts.rgb,
-            region=planes.region_of(z),
-            options=options,
-        )
+    is_off = True if quiet else None
+    with tqdm(total=len(planes.wanted), unit="planes", disable=is_off, leave=False) as bar:
+        for step in apply_frames(job, Agenda(job, planes.wanted)):
+            bar.update(step.done - bar.n)
+            for reason in record.failed.values():
+                raise InputError(reason)
+    unlike = [(frames.name(z), kind) for z, kind in sorted(record.brightness.items())]
+    for note in [] if quiet else brightness_notes(unlike, "segment them apart"):
+        say(note)
     if planes.painted is not None:
         # As in every result: a painted pixel keeps its class.
         kept = planes.painted * np.isin(planes.painted, model.labels)
@@ -107,6 +117,7 @@ class _Planes:
     region: NDArray[np.bool_] | None
     painted: NDArray[Any] | None
     fill: float | None = None
+    rgb: bool | None = None
 
     @classmethod
     def open(cls, args: argparse.Namespace, subject: Subject, painted: ImageFile | None) -> _Planes:
@@ -146,6 +157,19 @@ class _Planes:
             params=params,
             options=options,
         )
+
+    @property
+    def frame_axes(self) -> str:
+        """The axes of a plane."""
+        return self.stack.frame_axes
+
+    def read(self, z: int) -> Any:
+        """Return a plane, of which nothing has been read yet."""
+        return self.stack.frame(z)
+
+    def name(self, z: int) -> str:
+        """Return what a person calls a plane."""
+        return self.stack.name_of(z)
 
     @property
     def wanted(self) -> list[int]:

@@ -29,16 +29,8 @@ if TYPE_CHECKING:
 class FrameSet:
     """The frames of one Image layer, or of several that are its channels.
 
-    Attributes
-    ----------
-    layers : tuple of Image
-        The layers.
-    shown : ImageSource
-        The frame that was displayed when this was made.
-    letters : str
-        One letter for each axis of the layers.
-    channel_names : tuple of str
-        What the channels are called; empty texts where nobody says.
+    `shown` is the frame that was displayed when this was made; `letters` has one for each axis of
+    the layers; channels that nobody names are empty texts.
     """
 
     layers: tuple[Image, ...]
@@ -112,15 +104,7 @@ class FrameSet:
         )
 
     def seen_on(self, layer: Layer, dims: Dims) -> int | None:
-        """Return the frame that the sliders show; None where they stand outside.
-
-        Parameters
-        ----------
-        layer : Layer
-            A layer on the canvas of these frames.
-        dims : Dims
-            The sliders of the viewer.
-        """
+        """Return the frame that a viewer shows of a layer on the canvas, if it shows one."""
         point = np.round(layer.world_to_data(dims.point)).astype(int)
         position = [int(point[axis]) for axis in self.stack]
         if not all(0 <= p < n for p, n in zip(position, self.lengths, strict=True)):
@@ -128,17 +112,7 @@ class FrameSet:
         return self.number(position)
 
     def go_to(self, number: int, layer: Layer, viewer: napari.Viewer) -> None:
-        """Move the sliders to a frame.
-
-        Parameters
-        ----------
-        number : int
-            The frame.
-        layer : Layer
-            A layer on the canvas of these frames.
-        viewer : napari.Viewer
-            Whose sliders are moved.
-        """
+        """Move the sliders of a viewer to a frame of a layer on the canvas."""
         point = np.zeros(layer.ndim)
         point[list(self.stack)] = self.position(number)
         world = layer.data_to_world(point)
