@@ -65,6 +65,7 @@ def train(
     images: Sequence[ArrayLike],
     *,
     scribbles: Sequence[ArrayLike | None] | None = None,
+    regions: Sequence[ArrayLike | None] | None = None,
     axes: str | None = None,
     rgb: bool | None = None,
     spacing: Sequence[float] | None = None,
@@ -111,6 +112,7 @@ def train(
     steps = train_steps(
         images,
         scribbles=scribbles,
+        regions=regions,
         axes=axes,
         rgb=rgb,
         spacing=spacing,
