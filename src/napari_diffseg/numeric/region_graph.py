@@ -34,6 +34,7 @@ _STEP_STRENGTH = 3.3  # β: how fast the weight falls with the boundary's streng
 _PRIOR_STRENGTH = 3.0  # γ: how fast it falls with the difference of the priors
 _TRUST = 1e-3  # λ: weight of the prior of each pixel beside its neighbours
 _LEAST = 1e-5  # no region is quite cut off
+_AROUND = 0.006  # λ of what is around a region: some 30 pixels each way
 _PRECISION = 1e-4  # of the probabilities
 _MOST_STEPS = 300
 _TINY = np.float32(1e-30)
@@ -102,15 +103,13 @@ class RegionGraph:
         ndarray of float, (n, k)
             Probabilities; they add up to 1.
         """
-        n, n_classes = priors.shape
-        apart = np.abs(priors[self.first] - priors[self.second]).sum(axis=1) / 2
-        weight = self.border * np.exp(-_STEP_STRENGTH * self.strength - _PRIOR_STRENGTH * apart)
-        ends = (np.r_[self.first, self.second], np.r_[self.second, self.first])
-        links = coo_array((np.tile(weight + _LEAST, 2), ends), shape=(n, n)).tocsr()
+        n_classes = priors.shape[1]
         if smoothness == 0:
             return np.where(given[:, None] < 0, priors, np.eye(n_classes)[given])
+        apart = np.abs(priors[self.first] - priors[self.second]).sum(axis=1) / 2
+        weight = self.border * np.exp(-_STEP_STRENGTH * self.strength - _PRIOR_STRENGTH * apart)
         trust = _TRUST / smoothness * np.maximum(self.areas, 1)
-        system = (diags_array(links.sum(axis=1) + trust) - links).tocsr()
+        system = self._system(weight, trust)
         spread = np.eye(n_classes)[given]
         free = np.flatnonzero(given < 0)
         if free.size == 0:
@@ -121,6 +120,20 @@ class RegionGraph:
         # Solved to some digits: without those that would make a probability negative.
         spread[free] = _solve(rows[:, free], known, priors[free]).clip(0, 1)
         return spread
+
+    def around(self, values: Floats) -> Floats:
+        """Return values ``(n, d)`` as they are around each region: their mean, near ones more."""
+        trust = _AROUND * np.maximum(self.areas, 1)
+        known = trust[:, None] * values
+        found: Floats = _solve(self._system(self.border, trust), known, values)
+        return found
+
+    def _system(self, weight: Floats, trust: Floats) -> Any:
+        """Return the matrix of the sums above: of edges of a weight, and a trust of each region."""
+        n = len(self.areas)
+        ends = (np.r_[self.first, self.second], np.r_[self.second, self.first])
+        links = coo_array((np.tile(weight + _LEAST, 2), ends), shape=(n, n)).tocsr()
+        return (diags_array(links.sum(axis=1) + trust) - links).tocsr()
 
 
 def _summed(

@@ -8,6 +8,7 @@ from enum import Enum
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
+    QFileDialog,
     QFormLayout,
     QHBoxLayout,
     QLabel,
@@ -20,9 +21,8 @@ from qtpy.QtWidgets import (
 
 from napari_diffseg.params import ApplyParams
 from napari_diffseg.widgets.batch.area_plot import AreaPlot
-from napari_diffseg.widgets.ui.controls import MUTED, Sentence, narrow_combo
+from napari_diffseg.widgets.ui.controls import MUTED, RED, Sentence, narrow_combo
 
-_RED = "color: #e5605a;"
 _SPECS = {spec.name: spec for spec in ApplyParams.specs()}
 _INTENSITIES = {"trained": "as trained", "frame": "match each frame's own"}
 
@@ -79,12 +79,12 @@ class ApplyForm(QWidget):
     def say(self, text: str, *, wrong: bool = False) -> None:
         """Write the status line."""
         self.status.setText(text)
-        self.status.setStyleSheet(_RED if wrong else "")
+        self.status.setStyleSheet(RED if wrong else "")
 
     def show_reason(self, reason: str, *, wrong: bool) -> None:
         """Say why nothing can be applied; an empty text where something can."""
         self.reason.setText(reason)
-        self.reason.setStyleSheet(_RED if wrong else MUTED)
+        self.reason.setStyleSheet(RED if wrong else MUTED)
 
     def offer_models(self, titles: Mapping[str, str], chosen: str | None) -> None:
         """Offer models by key and title; the row is there where there is a choice."""
@@ -97,15 +97,7 @@ class ApplyForm(QWidget):
             widget.setVisible(len(titles) > 1)
 
     def offer_frames(self, n_frames: int, *, are_volumes: bool = False) -> None:
-        """Offer all frames where there are more than one.
-
-        Parameters
-        ----------
-        n_frames : int
-            How many there are.
-        are_volumes : bool
-            Whether each of them is a volume.
-        """
+        """Offer all frames, or volumes, where there are more than one."""
         noun = "volume" if are_volumes else "frame"
         titles = {Scope.FRAME: f"This {noun if n_frames > 1 or are_volumes else 'image'}"}
         if n_frames > 1:
@@ -185,3 +177,12 @@ class ApplyForm(QWidget):
         layout.addWidget(self.progress_bar)
         layout.addWidget(self.status)
         layout.addWidget(self.plot)
+
+
+def ask_for_folders(parent: QWidget) -> tuple[str, str] | None:
+    """Ask for the folder of images, then for that of the labels; None where a person cancels."""
+    inputs = QFileDialog.getExistingDirectory(parent, "Folder with the images to label")
+    if not inputs:
+        return None
+    output = QFileDialog.getExistingDirectory(parent, "Folder for the labels")
+    return (inputs, output) if output else None

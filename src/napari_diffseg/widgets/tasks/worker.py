@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari.qt.threading import create_worker
 
+from napari_diffseg.batch.engine import waits_for
 from napari_diffseg.errors import OutOfMemoryError, TrainingError
 from napari_diffseg.widgets.tasks.session import RunListener, StepsMaker
 
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 
 STATUS_INTERVAL = 0.1
 """At least so many seconds lie between two signals to the window."""
-
-POLL_S = 0.02
-"""What waits for its turn looks so often whether it is to stop, in seconds."""
 
 
 @dataclass(slots=True)
@@ -92,8 +90,10 @@ def _thinned(
             except StopIteration as end:
                 result: Segmentation = end.value
                 return result
-            is_new = facts.labels is not None
-            preview = facts.labels if is_new else preview
+            # A run over frames sends counts alone.
+            labels = getattr(facts, "labels", None)
+            is_new = labels is not None
+            preview = labels if is_new else preview
             is_awaited = preview is not None and control.previews_shown == control.previews_sent
             now = time.perf_counter()
             if now - last_sent >= STATUS_INTERVAL or (is_new and is_awaited):
@@ -101,7 +101,7 @@ def _thinned(
                 if is_awaited:
                     control.previews_sent += 1
                     facts, preview = replace(facts, labels=preview), None
-                else:
+                elif is_new:
                     facts = replace(facts, labels=None)
                 yield facts
             command = _finish_command() if control.finishing else None
@@ -114,7 +114,7 @@ def take_turn(turn: Lock | None, is_off: Callable[[], bool] = lambda: False) -> 
     if turn is None:
         yield True
         return
-    while not turn.acquire(timeout=POLL_S):
+    for _ in waits_for(turn):
         if is_off():
             yield False
             return
@@ -167,7 +167,7 @@ class ThreadedRun:
         try:
             self._listener.stepped(facts)
         finally:
-            if facts.labels is not None:
+            if getattr(facts, "labels", None) is not None:
                 self._control.previews_shown += 1
 
     def _on_returned(self, segmentation: Segmentation) -> None:
