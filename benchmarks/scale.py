@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from benchmarks.machine import peak_memory_mb, reset_peak_memory, write_results
 from napari_diffseg import RunOptions, segment, segment_steps
-from napari_diffseg.core.features.extraction import SCALES, shipped_network
-from napari_diffseg.core.features.network import N_CHANNELS
+from napari_diffseg.core.features.pyramid import SCALES
+from napari_diffseg.core.features.weights import shipped_network
 from napari_diffseg.sample_data.simulated import simulated_nuclei
 
 CPU = torch.device("cpu")
@@ -87,27 +87,23 @@ def seconds_of(work: Callable[[], object], repeats: int) -> float:
 
 
 def bare_convolutions(side: int) -> Callable[[], object]:
-    """Return the convolutions of the feature network alone, at all scales.
+    """Return the convolutions of the feature network alone, at all scales, as torch does them.
 
-    No batch norm, no ReLU, no halo, no copies: what is left is what any program pays.
+    No batch norm, no ReLU, no pooling, no halo, no copies: what is left is what any program pays.
     """
     network = shipped_network(CPU)
     calls: list[tuple[nn.Module, Tensor]] = []
-
-    def keep(layer: nn.Module, arriving: tuple[Tensor, ...]) -> None:
-        calls.append((layer, arriving[0]))
-
-    layers = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
-    hooks = [layer.register_forward_pre_hook(keep) for layer in layers]
-    with torch.no_grad():
-        for scale in SCALES:
-            image = torch.rand(1, N_CHANNELS, side // scale, side // scale)
-            network(image.contiguous(memory_format=torch.channels_last))
-    for hook in hooks:
-        hook.remove()
+    for scale in SCALES:
+        levels = [*enumerate(network.down), *zip(reversed(range(len(network.up))), network.up)]
+        for level, block in [*levels, (0, [network.head])]:
+            length = side // scale // 2**level
+            for layer in block:
+                if isinstance(layer, nn.Conv2d):
+                    values = torch.rand(1, layer.in_channels, length, length)
+                    calls.append((layer, values.contiguous(memory_format=torch.channels_last)))
 
     def work() -> None:
-        with torch.no_grad():
+        with torch.inference_mode():
             for layer, values in calls:
                 layer(values)
 

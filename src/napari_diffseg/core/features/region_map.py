@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_diffseg.core.clusters.class_head import ClassHead
-from napari_diffseg.core.features.extraction import Features
+from napari_diffseg.core.features.extraction import Features, Inputs
 from napari_diffseg.numeric.leaves import Leaves, find_leaves, leaf_means, sides_of
 from napari_diffseg.numeric.region_graph import RegionGraph
 
@@ -37,16 +37,14 @@ class RegionMap:
     rows: NDArray[np.float32]
 
     @classmethod
-    def of(
-        cls, stage: Features, inputs: NDArray[np.float32], valid: NDArray[np.bool_] | None
-    ) -> Self:
-        """Cut a part of an image by its inputs ``d + 1 (z) y x``; only valid pixels count."""
+    def of(cls, stage: Features, inputs: Inputs, valid: NDArray[np.bool_] | None) -> Self:
+        """Cut a part of an image by its inputs; only valid pixels count."""
         strength = stage.strength(inputs)
         leaves = find_leaves(strength, stage.space)
         counted = leaves.ravel() if valid is None else leaves[valid]
         areas = np.bincount(counted, minlength=int(leaves.max()) + 1).astype(np.float64)
         graph = RegionGraph.build(areas, sides_of(leaves, strength, stage.space))
-        return cls(leaves, graph, leaf_means(leaves, inputs[:-1], valid))
+        return cls(leaves, graph, leaf_means(leaves, inputs.rows, valid))
 
     def painted(self, classes: Integers, n_classes: int) -> Integers:
         """Count the pixels of each leaf on which each class is painted, ``(n, k)``.

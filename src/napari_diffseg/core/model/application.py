@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from napari_diffseg.core.clusters.class_head import ClassHead
 from napari_diffseg.core.clusters.correction import margins
-from napari_diffseg.core.features.extraction import GRID, halo
+from napari_diffseg.core.features.extraction import halo
+from napari_diffseg.core.features.pyramid import GRID
 from napari_diffseg.core.plane import Plane
 from napari_diffseg.core.published.inference import find_clusters
 from napari_diffseg.core.published.network import FeatureClusteringNet

@@ -23,7 +23,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from napari_diffseg.core.clusters.class_head import ClassHead
-from napari_diffseg.core.features.extraction import Features, features_digest
+from napari_diffseg.core.features.extraction import Features
+from napari_diffseg.core.features.weights import features_digest
 from napari_diffseg.core.published.network import FeatureClusteringNet
 from napari_diffseg.errors import DiffSegError, ModelFileError, OutputError
 from napari_diffseg.files import check_place, written_whole
