@@ -20,7 +20,7 @@ endif
 
 .PHONY: help setup packages demo test lint types pretrain bench bench-accuracy bench-families \
   bench-scribbles bench-objects bench-scale bench-live bench-apply bench-throughput \
-  bench-memory bench-faults bench-volumes bench-volume-scale clean
+  bench-memory bench-faults bench-volumes bench-volume-scale fuzz soak clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS=$$'\t' read -r name text; do \
@@ -87,6 +87,13 @@ bench-memory: $(STAMP) ## memory against the number of frames: ARGS='--frames 20
 
 bench-faults: $(STAMP) ## killed runs, killed workers, full disks (as root, Linux)
 	$(BIN)/python -m benchmarks.faults $(ARGS)
+	$(BIN)/python -m benchmarks.fault_commands
+
+fuzz: $(STAMP) ## inputs that make no sense, through every door: ARGS='--inputs 100000'
+	$(BIN)/python -m benchmarks.fuzz $(ARGS)
+
+soak: setup ## the window, used at random: ARGS='--minutes 60'
+	$(WITH_DISPLAY) $(BIN)/python -m benchmarks.soak $(ARGS)
 
 bench-volumes: $(STAMP) ## as a volume against plane by plane, forests, thresholds: DATA=DIR
 	$(BIN)/python -m benchmarks.volumes --data '$(DATA)' $(ARGS)

@@ -20,8 +20,7 @@ def test_a_plane_has_none() -> None:
     assert VOXEL.plane == PixelSize(0.5, 0.25, "µm")
 
 
-def test_turned_and_coarser() -> None:
-    assert VOXEL.turned == PixelSize(0.25, 0.5, "µm", 1.5)
+def test_coarser() -> None:
     assert VOXEL.times(y=2, x=2) == PixelSize(1, 0.5, "µm", 1.5)
     assert VOXEL.times(z=2).z == 3
     assert VOXEL.plane.times(z=2).z is None

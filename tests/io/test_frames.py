@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from napari_diffseg.errors import InputError, OutOfMemoryError
+from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.io.frames import open_frames, open_series
 from napari_diffseg.io.inputs import list_inputs
 from napari_diffseg.io.ngff import images as zarr_images
-from napari_diffseg.io.pixel_size import PixelSize
 from napari_diffseg.io.tiff.frames import TiffSource
 
 RANDOM = np.random.default_rng(0)

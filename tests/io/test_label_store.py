@@ -23,9 +23,9 @@ from ome_zarr_models.v05 import Image, ImageLabel
 from zarr.storage import _local
 
 from napari_diffseg.errors import InputError, OutputError
+from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.io.frames import open_frames
 from napari_diffseg.io.label_files.label_store import LabelStore
-from napari_diffseg.io.pixel_size import PixelSize
 
 LABELS = np.random.default_rng(0).integers(0, 5, (2, 2, 40, 30)).astype(np.uint8)  # T Z Y X
 LARGE = (np.add.outer(np.arange(2100), np.arange(1100)) // 100 % 7 + 1).astype(np.uint8)

@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 
 from napari_diffseg.errors import InputError
+from napari_diffseg.image.pixel_size import PixelSize
+from napari_diffseg.image.units import parse_unit
 from napari_diffseg.io.pixel_size import (
-    PixelSize,
     from_imagej,
     from_resolution,
-    parse_unit,
 )
 from napari_diffseg.io.tiff.ome_xml import read_ome_xml
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from napari_diffseg.errors import InputError, OutOfMemoryError
-from napari_diffseg.io.pixel_size import PixelSize
+from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.io.reading import read_class_numbers, read_image
 
 GRAY = np.random.default_rng(0).integers(0, 250, (32, 24), dtype=np.uint8)

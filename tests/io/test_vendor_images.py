@@ -10,10 +10,10 @@ import pytest
 import tifffile
 
 from napari_diffseg.errors import InputError
+from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.io import vendor_images
 from napari_diffseg.io.frames import open_frames
 from napari_diffseg.io.inputs import list_inputs
-from napari_diffseg.io.pixel_size import PixelSize
 from napari_diffseg.io.reading import read_image
 
 # What these packages warn of is no concern of ours.

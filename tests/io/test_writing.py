@@ -17,6 +17,7 @@ from PIL import Image
 
 from napari_diffseg import files
 from napari_diffseg.errors import InputError, OutputError
+from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.io.frames import open_frames
 from napari_diffseg.io.label_files import writing
 from napari_diffseg.io.label_files.writing import (
@@ -25,7 +26,6 @@ from napari_diffseg.io.label_files.writing import (
     write_label_stack,
     write_labels,
 )
-from napari_diffseg.io.pixel_size import PixelSize
 from napari_diffseg.io.reading import read_image
 
 LABELS = (np.arange(20 * 30) % 7).astype(np.uint8).reshape(20, 30)

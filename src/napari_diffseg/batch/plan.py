@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from napari_diffseg.image.info import Placed
 from napari_diffseg.image.pixel_size import PixelSize
-from napari_diffseg.io.facts import Placed
 from napari_diffseg.io.kinds import name_of
 
 ZARR = (".ome.zarr", ".zarr")

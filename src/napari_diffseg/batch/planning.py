@@ -24,7 +24,7 @@ from napari_diffseg.batch.plan import (
 )
 from napari_diffseg.errors import DiffSegError, InputError, OutputError
 from napari_diffseg.files import followed
-from napari_diffseg.io.facts import Placed
+from napari_diffseg.image.info import Placed
 from napari_diffseg.io.kinds import name_of
 from napari_diffseg.io.label_files.writing import check_holds_volume
 from napari_diffseg.params import ApplyParams

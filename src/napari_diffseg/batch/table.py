@@ -11,7 +11,8 @@ from pathlib import Path
 from napari_diffseg.batch.journal import FrameFacts
 from napari_diffseg.errors import OutputError
 from napari_diffseg.files import check_place, written_whole
-from napari_diffseg.image.pixel_size import MICROMETRES, PixelSize
+from napari_diffseg.image.pixel_size import PixelSize
+from napari_diffseg.image.units import MICROMETRES
 
 COLUMNS = ("file", "frame", "label", "name", "area_px", "area_um2", "confidence")
 """Name of the file; frame of it, from 0; label and name of the class; area in pixels and in

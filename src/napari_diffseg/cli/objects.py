@@ -18,8 +18,8 @@ from napari_diffseg.cli.options import (
 from napari_diffseg.cli.spacing import space_of
 from napari_diffseg.cli.terminal import Commands, say
 from napari_diffseg.errors import InputError, OutputError
-from napari_diffseg.image.pixel_size import PixelSize, is_size
-from napari_diffseg.io.pixel_size import parse_unit
+from napari_diffseg.image.pixel_size import PixelSize
+from napari_diffseg.image.units import is_size, parse_unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

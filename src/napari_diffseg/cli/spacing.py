@@ -6,8 +6,8 @@ import argparse
 import re
 from dataclasses import dataclass
 
-from napari_diffseg.image.pixel_size import PixelSize, is_size
-from napari_diffseg.io.pixel_size import parse_unit
+from napari_diffseg.image.pixel_size import PixelSize
+from napari_diffseg.image.units import is_size, parse_unit
 
 _LAST_AND_UNIT = re.compile(r"(.*?[0-9.]+(?:e[-+]?[0-9]+)?)\s*([^\s0-9]*)", re.IGNORECASE)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from napari_diffseg.image.axes import ImageAxes
     from napari_diffseg.image.channels import Channel
-    from napari_diffseg.io.facts import Placed
+    from napari_diffseg.image.info import Placed
     from napari_diffseg.io.reading import ImageFile
 
 

@@ -250,7 +250,12 @@ def _with_content(
 
 
 def _checked(region: ArrayLike, shape: tuple[int, ...]) -> Mask:
-    inside: Mask = np.asarray(region) != 0
+    mask = np.asarray(region)
+    if mask.dtype.kind not in "buif":
+        raise InputError(
+            f"The region holds {mask.dtype}, but numbers were expected: 0 outside, others inside."
+        )
+    inside: Mask = mask != 0
     if inside.shape != shape:
         raise InputError(
             f"The region has the shape {inside.shape}, but the image has {shape}; give a mask "

@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Self
 
 from napari_diffseg.errors import InputError
-
-MICROMETRES = {
-    "m": 1e6,
-    "cm": 1e4,
-    "mm": 1e3,
-    "µm": 1.0,
-    "nm": 1e-3,
-    "Å": 1e-4,
-    "pm": 1e-6,
-    "in": 25400.0,
-}
-"""Unit of length, as OME-XML spells it → micrometres."""
+from napari_diffseg.image.units import MICROMETRES, is_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +70,6 @@ class PixelSize:
         """The size of the same pixel in a single plane: without z."""
         return replace(self, z=None)
 
-    @property
-    def turned(self) -> Self:
-        """The size of the same pixel where y and x change places."""
-        return replace(self, y=self.x, x=self.y)
-
     def times(self, *, z: float = 1.0, y: float = 1.0, x: float = 1.0) -> Self:
         """Return the size of pixels that are so many times longer along each axis."""
         depth = None if self.z is None else self.z * z
@@ -97,6 +80,24 @@ class PixelSize:
         return " × ".join(f"{size:.6g}" for size in sizes) + f" {self.unit}"
 
 
-def is_size(value: float) -> bool:
-    """Whether a number can be a length."""
-    return math.isfinite(value) and value > 0
+Length = tuple[float | None, str | None]
+"""A number, and the unit of `PixelSize` that it is in; None for what is not known."""
+
+
+def in_one_unit(y: Length, x: Length, z: Length = (None, None)) -> PixelSize | None:
+    """Join sizes with their units; the unit of x is kept.
+
+    Returns None where y or x is not known; without z where that is not known.
+    """
+    width, unit = x
+    height = _converted(y, unit)
+    if width is None or unit is None or height is None:
+        return None
+    return PixelSize(height, width, unit, _converted(z, unit))
+
+
+def _converted(length: Length, unit: str | None) -> float | None:
+    value, own = length
+    if value is None or own is None or unit is None:
+        return None
+    return value if own == unit else value * MICROMETRES[own] / MICROMETRES[unit]

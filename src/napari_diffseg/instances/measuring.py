@@ -66,11 +66,12 @@ def measure_frame(
         Shapes differ.
     """
     scale = scale_of(objects.ndim, pixel_size)
+    objects, known_as = _packed(objects)
     images = [_checked(channel, objects) for channel in channels]
     names = unique_names(channel_names, len(images))
     table = _shape_columns(objects, scale)
     numbers = table.pop("object")
-    rows: Columns = {"frame": np.full(numbers.size, frame), "object": numbers}
+    rows: Columns = {"frame": np.full(numbers.size, frame), "object": known_as[numbers]}
     if labels is not None:
         found = classes_of(objects, _checked(labels, objects), numbers, classes)
         known = class_names or {}
@@ -82,6 +83,22 @@ def measure_frame(
         for name, image in zip(names, images, strict=True):
             rows |= groups.columns(image, name)
     return rows
+
+
+def _packed(
+    objects: NDArray[np.integer[Any]],
+) -> tuple[NDArray[np.integer[Any]], NDArray[np.integer[Any]]]:
+    """Return objects numbered up to no more than there are pixels, and what each was called.
+
+    What measures them takes memory for each number up to the largest, whatever is there.
+    """
+    largest = int(objects.max())
+    if int(objects.min()) >= 0 and largest <= objects.size:
+        return objects, np.arange(largest + 1)
+    numbers, packed = np.unique(np.maximum(objects, 0), return_inverse=True)
+    if numbers[0] > 0:
+        return packed.reshape(objects.shape) + 1, np.concatenate([[0], numbers])
+    return packed.reshape(objects.shape), numbers
 
 
 def unique_names(names: Sequence[str], n_channels: int) -> list[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from napari_diffseg.image.pixel_size import MICROMETRES, PixelSize
+from napari_diffseg.image.pixel_size import PixelSize
+from napari_diffseg.image.units import MICROMETRES
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,7 +162,7 @@ def measure(
     InputError
         Shapes or axes do not fit.
     """
-    numbers = np.asarray(objects)
+    numbers = _labels_of(objects)
     letters = frame_letters(numbers.ndim, axes)
     kinds = None if labels is None else _labels_of(labels)
     images = _channels(image, channel_axis)
@@ -211,7 +211,13 @@ def frame_letters(n_axes: int, axes: str | None) -> str:
 
 
 def _labels_of(result: HasLabels | ArrayLike) -> NDArray[Any]:
-    return np.asarray(getattr(result, "labels", result))
+    labels = np.asarray(getattr(result, "labels", result))
+    if labels.dtype.kind not in "bui" or labels.size == 0:
+        raise InputError(
+            f"The labels have the shape {labels.shape} and the type {labels.dtype}, but whole "
+            "numbers were expected, one for each pixel; give labels, or objects made of them."
+        )
+    return labels.astype(np.uint8) if labels.dtype.kind == "b" else labels
 
 
 def _spacing_of(result: object) -> tuple[float, float, float] | None:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from napari_diffseg.errors import InputError
 from napari_diffseg.image.axes import resolve_axes
-from napari_diffseg.io.facts import ImageFacts
+from napari_diffseg.image.info import ImageInfo
 
 
 def frame_axes(
-    path: Path, facts: ImageFacts, stated: str | None, n_channels: int | None
+    path: Path, facts: ImageInfo, stated: str | None, n_channels: int | None
 ) -> tuple[str, tuple[str, ...]]:
     """Find out what the axes of a file are.
 
@@ -18,7 +18,7 @@ def frame_axes(
     ----------
     path : Path
         Of the file, for what is said.
-    facts : ImageFacts
+    facts : ImageInfo
         What the file says.
     stated : str or None
         What a person says; this holds.
@@ -60,9 +60,7 @@ def frame_axes(
         raise InputError(f"{path}: {error}") from error
 
 
-def _guess_of_three(
-    path: Path, facts: ImageFacts, n_channels: int | None
-) -> tuple[str, str | None]:
+def _guess_of_three(path: Path, facts: ImageInfo, n_channels: int | None) -> tuple[str, str | None]:
     """Guess the three axes of a file: channels, or frames; with what a person should know."""
     try:
         guess = resolve_axes(facts.shape, rgb=facts.rgb)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.io.facts import ImageFacts
+from napari_diffseg.image.info import ImageInfo
 from napari_diffseg.io.frame_axes import frame_axes
 from napari_diffseg.io.kinds import DAMAGE, damaged, first_line, name_of, too_large
 from napari_diffseg.io.lazy_frame import LazyFrame, Region
@@ -25,7 +25,7 @@ from napari_diffseg.io.sources import Source, open_source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FrameStack(ImageFacts):
+class FrameStack(ImageInfo):
     """The frames of one file, or of several files that follow each other in time.
 
     Its `axes` and `shape` are those of the whole: of several files they begin with T.
@@ -320,7 +320,7 @@ def _joined(first: FrameStack, files: tuple[Path, ...]) -> FrameStack:
 
 
 def _other_shape(
-    path: Path, facts: ImageFacts, shape: tuple[int, ...], dtype: np.dtype[Any]
+    path: Path, facts: ImageInfo, shape: tuple[int, ...], dtype: np.dtype[Any]
 ) -> InputError:
     return InputError(
         f"{path} has the shape {facts.shape} and the type {facts.dtype}, but the frames of this "

@@ -15,7 +15,8 @@ from PIL import Image
 from PIL import ImageFile as PillowFile
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.io.facts import ALPHA_DROPPED, ImageFacts, check_level, check_series
+from napari_diffseg.image.info import ImageInfo, placed_by
+from napari_diffseg.io.facts import ALPHA_DROPPED, check_level, check_series
 from napari_diffseg.io.kinds import DAMAGE, damaged
 from napari_diffseg.io.pixel_size import from_resolution
 from napari_diffseg.io.sources import Index
@@ -115,12 +116,12 @@ def _plain(image: Image.Image, numbers: bool) -> Image.Image:
 
 def _facts(
     image: Image.Image, shape: tuple[int, ...], dtype: np.dtype[Any], notes: tuple[str, ...]
-) -> ImageFacts:
+) -> ImageInfo:
     rgb = len(shape) == 3
     per_x, per_y = image.info.get("dpi", (0, 0))
     size = from_resolution(float(per_y), float(per_x), "in")
     native = dtype.newbyteorder("=")
-    return ImageFacts("YXC" if rgb else "YX", shape, native, rgb, size, notes=notes)
+    return ImageInfo("YXC" if rgb else "YX", shape, native, rgb, placed_by(size), notes=notes)
 
 
 def _notes(image: Image.Image) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""How large a pixel or voxel is, and how image files say it.
+"""How image files say how large a pixel or voxel is.
 
 OME-XML, ImageJ, TIFF tags and PNG each have a way of their own. What screens and
 printers need (72 dpi and its like) stands in the same places, put there by programs
@@ -10,56 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from napari_diffseg.image.pixel_size import MICROMETRES, PixelSize, is_size
-from napari_diffseg.io import steps
-
-__all__ = [
-    "Length",
-    "PixelSize",
-    "from_aperio",
-    "from_imagej",
-    "from_resolution",
-    "in_one_unit",
-    "parse_unit",
-]
-
-Length = tuple[float | None, str | None]
-"""A number, and the unit of `PixelSize` that it is in; None for what is not known."""
-
-_SPELLINGS = {
-    "meter": "m",
-    "metre": "m",
-    "centimeter": "cm",
-    "centimetre": "cm",
-    "millimeter": "mm",
-    "millimetre": "mm",
-    "um": "µm",
-    "μm": "µm",  # the Greek letter; the key to the table above has the micro sign
-    "\\u00b5m": "µm",  # ImageJ writes the escape itself, in six letters
-    "micron": "µm",
-    "microns": "µm",
-    "micrometer": "µm",
-    "micrometre": "µm",
-    "nanometer": "nm",
-    "nanometre": "nm",
-    "å": "Å",
-    "\u212b": "Å",  # the Ångström sign
-    "angstrom": "Å",
-    "picometer": "pm",
-    "picometre": "pm",
-    "inch": "in",
-}
+from napari_diffseg.image.pixel_size import PixelSize, in_one_unit
+from napari_diffseg.image.units import MICROMETRES, is_size, parse_unit, positive
 
 _PRINT_DPI = (72, 90, 96, 100, 120, 144, 150, 180, 200, 220, 240, 300, 350, 400, 600, 1200)
 """Resolutions that programs write by default or for a printer, in pixels per inch."""
-
-
-def parse_unit(text: object) -> str | None:
-    """Return the unit of length as OME-XML spells it, or None where `text` names none."""
-    if not isinstance(text, str):
-        return None
-    word = text.strip().strip("\0")
-    return word if word in MICROMETRES else _SPELLINGS.get(word.lower())
 
 
 def from_resolution(per_y: float, per_x: float, unit: str) -> PixelSize | None:
@@ -97,7 +52,7 @@ def from_imagej(metadata: Mapping[str, Any], per_y: float, per_x: float) -> Pixe
         (1 / per if is_size(per) else None, parse_unit(metadata.get(key, unit)))
         for per, key in ((per_y, "yunit"), (per_x, "unit"))
     )
-    spacing = steps.positive(metadata.get("spacing"))
+    spacing = positive(metadata.get("spacing"))
     return in_one_unit(y, x, (spacing, parse_unit(metadata.get("zunit", unit))))
 
 
@@ -109,27 +64,8 @@ def from_aperio(text: str) -> PixelSize | None:
     if not text.startswith("Aperio "):
         return None
     said = dict(part.partition("=")[::2] for part in text.split("|"))
-    size = steps.positive({key.strip(): value for key, value in said.items()}.get("MPP"))
+    size = positive({key.strip(): value for key, value in said.items()}.get("MPP"))
     return None if size is None else PixelSize(size, size, "µm")
-
-
-def in_one_unit(y: Length, x: Length, z: Length = (None, None)) -> PixelSize | None:
-    """Join sizes with their units; the unit of x is kept.
-
-    Returns None where y or x is not known; without z where that is not known.
-    """
-    width, unit = x
-    height = _converted(y, unit)
-    if width is None or unit is None or height is None:
-        return None
-    return PixelSize(height, width, unit, _converted(z, unit))
-
-
-def _converted(length: Length, unit: str | None) -> float | None:
-    value, own = length
-    if value is None or own is None or unit is None:
-        return None
-    return value if own == unit else value * MICROMETRES[own] / MICROMETRES[unit]
 
 
 def _is_for_print(per_unit: float, length: float) -> bool:

@@ -14,16 +14,15 @@ from typing import Any
 import numpy as np
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.io.facts import ImageFacts
+from napari_diffseg.image.info import ImageInfo
 from napari_diffseg.io.kinds import is_zarr, kind_of, too_large
-from napari_diffseg.io.pixel_size import PixelSize
 from napari_diffseg.io.sources import new_source
 
-__all__ = ["ImageFile", "PixelSize", "read_class_numbers", "read_image"]
+__all__ = ["ImageFile", "read_class_numbers", "read_image"]
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
-class ImageFile(ImageFacts):
+class ImageFile(ImageInfo):
     """An image and what its file says of it.
 
     Attributes

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.io.facts import ImageFacts
+from napari_diffseg.image.info import ImageInfo
 from napari_diffseg.io.kinds import ZARR_FILES, is_zarr, kind_of, too_large
 
 Index = tuple[int | slice, ...]
@@ -22,7 +22,7 @@ _OPEN_FILES = 16
 class Source(Protocol):
     """A file that pixels are read from."""
 
-    facts: ImageFacts
+    facts: ImageInfo
 
     def reads_whole(self, spatial: tuple[int, ...]) -> bool:
         """Whether a part of a frame costs as much as all of it, for its spatial axes."""

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.image.pixel_size import PixelSize
-from napari_diffseg.io import steps
-from napari_diffseg.io.facts import ImageFacts, check_level, check_series
+from napari_diffseg.image.info import ImageInfo, Placed
+from napari_diffseg.image.units import positive
+from napari_diffseg.io.facts import check_level, check_series
 from napari_diffseg.io.kinds import DAMAGE, damaged
 from napari_diffseg.io.sources import Index
 from napari_diffseg.io.tiff.ome_xml import known_names
@@ -85,7 +85,7 @@ class VendorSource:
             raise damaged(self._path, error) from error
 
 
-def _opened(path: Path, kind: str, level: int, series: int) -> tuple[Any, ImageFacts]:
+def _opened(path: Path, kind: str, level: int, series: int) -> tuple[Any, ImageInfo]:
     """Return the pixels, as a dask array, and what is known of them."""
     from bioio import BioImage
 
@@ -108,18 +108,14 @@ def _opened(path: Path, kind: str, level: int, series: int) -> tuple[Any, ImageF
             f"{path} has colours in each of {image.dims.C} channels, and only one of the two can "
             "be the channels; save one of these as a file of its own."
         )
-    size = _pixel_size(image.physical_pixel_sizes)
-    between = image.time_interval
     names = [str(name) for name in image.channel_names or ()]
     placeholders = all(name.startswith("Channel:") for name in names)
-    return data, ImageFacts(
+    return data, ImageInfo(
         axes=None if problem else axes.replace("S", "C"),
         shape=data.shape,
         dtype=np.dtype(data.dtype).newbyteorder("="),
         rgb="S" in axes,
-        pixel_size=size,
-        spacing=None if size is None else size.spacing,
-        t_step=None if between is None else steps.positive(between.total_seconds()),
+        placement=_placement(image),
         channel_names=() if placeholders or "C" not in axes else known_names(names),
         n_levels=n_levels,
         notes=notes,
@@ -136,7 +132,10 @@ def _colours(pixels: NDArray[Any], kind: str) -> Any:
     return dask.array.from_array(colours, chunks=-1)  # type: ignore[no-untyped-call]
 
 
-def _pixel_size(sizes: Any) -> PixelSize | None:
-    """Return the size of a voxel in µm, of which what is not known is None or 0."""
-    z, y, x = (steps.positive(size) for size in (sizes.Z, sizes.Y, sizes.X))
-    return None if y is None or x is None else PixelSize(y, x, "µm", z)
+def _placement(image: Any) -> dict[str, Placed]:
+    """Return where the pixels lie, of which what is not known is None or 0."""
+    sizes, between = image.physical_pixel_sizes, image.time_interval
+    lengths = {letter: positive(getattr(sizes, letter)) for letter in "ZYX"}
+    placement = {one: Placed(step, 0.0, "µm") for one, step in lengths.items() if step is not None}
+    interval = None if between is None else positive(between.total_seconds())
+    return placement if interval is None else placement | {"T": Placed(interval, 0.0, "s")}

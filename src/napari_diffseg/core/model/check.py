@@ -25,7 +25,10 @@ def check_model(model: Model) -> None:
     if (model.stage is None) != (model.params.design == "published"):
         raise ValueError("first stage")
     indices = [one.index for one in model.channels]
-    if len(set(indices)) != len(model.ranges.low) or max(indices) >= model.n_source_channels:
+    if (
+        not len(set(indices)) == len(indices) == len(model.ranges.low)
+        or max(indices) >= model.n_source_channels
+    ):
         raise ValueError("channels")
     _check_hierarchy(model.hierarchy)
     _check_labels(model.numbers)

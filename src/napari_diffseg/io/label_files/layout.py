@@ -17,8 +17,8 @@ import numpy as np
 
 from napari_diffseg.errors import InputError, OutputError
 from napari_diffseg.files import cannot_write
+from napari_diffseg.image.info import Placed
 from napari_diffseg.image.pixel_size import PixelSize
-from napari_diffseg.io.facts import Placed
 from napari_diffseg.io.label_files.writing import PROVENANCE_KEY
 from napari_diffseg.io.ngff.labels import VERSION, image_label, multiscales
 from napari_diffseg.io.ngff.pyramid import Level, levels_of

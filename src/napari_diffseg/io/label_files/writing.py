@@ -19,9 +19,9 @@ from PIL import Image, PngImagePlugin
 
 from napari_diffseg.errors import InputError, OutputError
 from napari_diffseg.files import check_place, written_whole
-from napari_diffseg.io.facts import Placed
+from napari_diffseg.image.info import Placed
+from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.io.kinds import is_zarr
-from napari_diffseg.io.pixel_size import PixelSize
 
 ZARR = (".ome.zarr", ".zarr")
 SUFFIXES = (".ome.tif", ".ome.tiff", ".tif", ".tiff", *ZARR, ".png")

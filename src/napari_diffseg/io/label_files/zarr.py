@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_diffseg.files import cannot_write, followed
+from napari_diffseg.image.info import Placed
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.image.windows import tiles, whole
-from napari_diffseg.io.facts import Placed
 from napari_diffseg.io.label_files.label_store import LabelStore
 from napari_diffseg.io.label_files.writing import check_replaceable
 from napari_diffseg.io.ngff.pyramid import CHUNKS

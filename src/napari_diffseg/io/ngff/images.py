@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.io.facts import ImageFacts, check_level, check_series, check_shape_of_level
+from napari_diffseg.image.info import ImageInfo
+from napari_diffseg.io.facts import check_level, check_series, check_shape_of_level
 from napari_diffseg.io.kinds import DAMAGE, damaged
 from napari_diffseg.io.ngff.metadata import images_of, ome_attributes, read_multiscale
 from napari_diffseg.io.ngff.plates import what_is_in
@@ -101,7 +102,7 @@ class _Blocks:
 
 def open_zarr_image(
     path: Path, level: int = 0, series: int = 0, axes: str | None = None
-) -> tuple[zarr.Array[Any], ImageFacts]:
+) -> tuple[zarr.Array[Any], ImageInfo]:
     """Open an image of a folder at one of its resolutions, and say what is known of it.
 
     Parameters
@@ -142,14 +143,11 @@ def open_zarr_image(
     if level > 0 and found.axes is not None:
         full = _member(group, read_multiscale(attributes, str(path), 0, number).array, path)
         check_shape_of_level(array.shape, full.shape, found.axes, level, str(path))
-    return array, ImageFacts(
+    return array, ImageInfo(
         axes=found.axes,
         shape=array.shape,
         dtype=_dtype(array),
         rgb=None,
-        pixel_size=found.pixel_size,
-        spacing=found.spacing,
-        t_step=found.t_step,
         channel_names=found.channel_names,
         n_levels=found.n_levels,
         placement=found.placement,
@@ -194,7 +192,7 @@ def _member(group: zarr.Group, name: str, path: Path) -> zarr.Array[Any]:
     return array
 
 
-def _plain_facts(array: zarr.Array[Any]) -> ImageFacts:
+def _plain_facts(array: zarr.Array[Any]) -> ImageInfo:
     """Return what a plain array says: the names of its axes, if they are such as we know."""
     names = getattr(array.metadata, "dimension_names", None)
     if names is None:
@@ -204,7 +202,7 @@ def _plain_facts(array: zarr.Array[Any]) -> ImageFacts:
         letters = "".join(name.upper() for name in names)
         known = set(letters) <= set("TCZYX") and len(set(letters)) == len(letters) == array.ndim
         axes = letters if known and {"Y", "X"} <= set(letters) else None
-    return ImageFacts(axes, array.shape, _dtype(array), None)
+    return ImageInfo(axes, array.shape, _dtype(array), None)
 
 
 def _dtype(array: zarr.Array[Any]) -> np.dtype[Any]:

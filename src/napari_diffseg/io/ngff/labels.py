@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.image.pixel_size import MICROMETRES, PixelSize
-from napari_diffseg.io import steps
-from napari_diffseg.io.facts import Placed
-from napari_diffseg.io.pixel_size import parse_unit
+from napari_diffseg.image.info import Placed
+from napari_diffseg.image.pixel_size import PixelSize
+from napari_diffseg.image.units import MICROMETRES, parse_unit, seconds
 
 VERSION = "0.5"
 """Version of the metadata that is written."""
@@ -102,7 +101,7 @@ def _place(
         return placed or Placed(1.0, 0.0, None)
     start = 0.0
     if placed is not None and letter == "T":
-        start = placed.start * (steps.seconds(1, placed.unit) or 0.0)
+        start = placed.start * (seconds(1, placed.unit) or 0.0)
     elif placed is not None and known and unit:
         start = placed.start * (1.0 if known == unit else MICROMETRES[known] / MICROMETRES[unit])
     if placed is not None and placed.step < 0:

@@ -11,10 +11,8 @@ from math import isfinite
 from typing import Any, NamedTuple
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.image.pixel_size import PixelSize
-from napari_diffseg.io import steps
-from napari_diffseg.io.facts import Placed, Spacing, check_level
-from napari_diffseg.io.pixel_size import in_one_unit, parse_unit
+from napari_diffseg.image.info import Placed
+from napari_diffseg.io.facts import check_level
 from napari_diffseg.io.tiff.ome_xml import known_names
 
 _WORDS = {"time": "T", "t": "T", "channel": "C", "c": "C", "z": "Z", "y": "Y", "x": "X"}
@@ -30,12 +28,6 @@ class Multiscale(NamedTuple):
         Path of the array within the group.
     axes : str or None
         One letter of T C Z Y X for each axis; None where they are others.
-    pixel_size : PixelSize or None
-        None where the axes have no unit.
-    spacing : tuple of 3 floats, or None
-        Distances of voxels along z, y and x, also where they have no unit.
-    t_step : float or None
-        Seconds from frame to frame.
     channel_names : tuple of str
         Empty where there are none.
     n_levels : int
@@ -48,9 +40,6 @@ class Multiscale(NamedTuple):
 
     array: str
     axes: str | None
-    pixel_size: PixelSize | None
-    spacing: Spacing | None
-    t_step: float | None
     channel_names: tuple[str, ...]
     n_levels: int
     placement: Mapping[str, Placed]
@@ -124,7 +113,7 @@ def read_multiscale(
     n_axes = None if problem or axes is not None else len(letters)
     placed = _placed(dataset, image, n_axes, name) or []
     placement: dict[str, Placed] = {}
-    if len(placed) == len(set(letters)) == len(letters):
+    if len(placed) == len(units) == len(set(letters)) == len(letters):
         placement = {
             letter: Placed(*one, unit if isinstance(unit, str) else None)
             for letter, one, unit in zip(letters, placed, units, strict=True)
@@ -132,7 +121,6 @@ def read_multiscale(
     return Multiscale(
         dataset["path"],
         None if problem else letters,
-        *_sizes(placement),
         _labels(attributes),
         len(found),
         placement,
@@ -254,23 +242,6 @@ def _read_transformations(
 def _number(value: object) -> float | None:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if is_number and isfinite(value) else None  # type: ignore[arg-type]
-
-
-def _sizes(
-    placement: Mapping[str, Placed],
-) -> tuple[PixelSize | None, Spacing | None, float | None]:
-    """Return pixel size, distances of voxels whatever their unit, and seconds between frames."""
-    nowhere = Placed(0.0, 0.0, None)
-    z, y, x = (placement.get(letter, nowhere) for letter in "ZYX")
-    lengths = [(abs(one.step) or None, parse_unit(one.unit)) for one in (z, y, x)]
-    size = in_one_unit(lengths[1], lengths[2], lengths[0])
-    spacing = None if size is None else size.spacing
-    if {"Z", "Y", "X"} <= set(placement) and z.unit == y.unit == x.unit:
-        steps_zyx = (abs(z.step), abs(y.step), abs(x.step))
-        # Ones without a unit are what programs write that know nothing of it.
-        spacing = None if size is None and steps_zyx == (1, 1, 1) else steps_zyx
-    t = placement.get("T", nowhere)
-    return size, spacing, steps.seconds(abs(t.step), t.unit)
 
 
 def _labels(attributes: Mapping[str, Any]) -> tuple[str, ...]:

@@ -8,15 +8,10 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-from napari_diffseg.image.pixel_size import PixelSize, is_size
-from napari_diffseg.io import steps
-from napari_diffseg.io.facts import (
-    ImageFacts,
-    Spacing,
-    check_level,
-    check_series,
-    check_shape_of_level,
-)
+from napari_diffseg.image.info import ImageInfo, Placed, placed_by
+from napari_diffseg.image.pixel_size import PixelSize
+from napari_diffseg.image.units import is_size, positive, seconds
+from napari_diffseg.io.facts import check_level, check_series, check_shape_of_level
 from napari_diffseg.io.kinds import DAMAGE
 from napari_diffseg.io.pixel_size import from_aperio, from_imagej, from_resolution
 from napari_diffseg.io.tiff.colors import Colors, colors_of
@@ -41,13 +36,13 @@ class TiffImage:
         Its planes, as they are stored.
     colors : Colors
         What the numbers stand for.
-    facts : ImageFacts
+    facts : ImageInfo
         Of the image as it is read.
     """
 
     level: tifffile.TiffPageSeries
     colors: Colors
-    facts: ImageFacts
+    facts: ImageInfo
 
     @property
     def data_offset(self) -> int | None:
@@ -123,30 +118,19 @@ def _set_of(ome: OmeFacts, path: Path) -> tuple[str, ...]:
 
 def _facts(
     tif: tifffile.TiffFile, present: Present, colors: Colors, ome: OmeFacts, path: Path
-) -> ImageFacts:
+) -> ImageInfo:
     series = present.series
     axes, problem = _axes(series, colors, path)
-    size = _pixel_size(tif, series, ome)
-    spacing = None if size is None else size.spacing
-    if spacing is None and size is None and tif.imagej_metadata:
-        spacing = _spacing_without_unit(tif, series)
-    t_step = ome.t_step
-    if not tif.ome_metadata and tif.imagej_metadata:
-        t_step = steps.from_imagej(tif.imagej_metadata)
-    if np.any(np.diff(present.kept.get("T", [])) > 1):
-        t_step = None
     names = ome.channel_names
     if names and "C" in present.kept:
         names = tuple(names[c] for c in present.kept["C"] if c < len(names))
-    return ImageFacts(
+    return ImageInfo(
         axes=axes,
         shape=_shape(series, colors),
         dtype=colors.dtype,
         # Of samples that are no colours, and whose axes nobody knows, nothing is said.
         rgb=colors.rgb if axes is not None or colors.rgb else None,
-        pixel_size=size,
-        spacing=spacing,
-        t_step=t_step,
+        placement=_placement(tif, present, ome),
         channel_names=() if colors.rgb else names,
         n_levels=len(series.levels),
         problem=problem,
@@ -171,29 +155,19 @@ def _shape(stored: tifffile.TiffPageSeries, colors: Colors) -> tuple[int, ...]:
 
 
 def _at_level(
-    series: tifffile.TiffPageSeries, colors: Colors, facts: ImageFacts, level: int, name: str
+    series: tifffile.TiffPageSeries, colors: Colors, facts: ImageInfo, level: int, name: str
 ) -> TiffImage:
     """Return an image at a smaller resolution."""
     found = series.levels[level]
     check_shape_of_level(tuple(found.shape), tuple(series.shape), series.axes, level, name)
-    factor = _factors(series, found)
-    size, spacing = facts.pixel_size, facts.spacing
-    if size is not None:
-        size = size.times(**factor)
-    if spacing is not None:
-        z, y, x = (length * factor[a] for length, a in zip(spacing, "zyx", strict=True))
-        spacing = (z, y, x)
-    facts = replace(facts, shape=_shape(found, colors), pixel_size=size, spacing=spacing)
-    return TiffImage(found, colors, facts)
+    shape, factors = _shape(found, colors), _factors(series, found)
+    return TiffImage(found, colors, facts.coarser(shape, factors))
 
 
 def _factors(series: tifffile.TiffPageSeries, level: tifffile.TiffPageSeries) -> dict[str, float]:
     """Return how many times longer a pixel of a level is than one of level 0, along each axis."""
-    factor = dict.fromkeys("zyx", 1.0)
-    for letter, full, own in zip(series.axes.lower(), series.shape, level.shape, strict=True):
-        if letter in factor:
-            factor[letter] = _whole_factor(full, own)
-    return factor
+    sides = zip(series.axes, series.shape, level.shape, strict=True)
+    return {letter: _whole_factor(full, own) for letter, full, own in sides if letter in "ZYX"}
 
 
 def _whole_factor(full: int, own: int) -> float:
@@ -202,19 +176,20 @@ def _whole_factor(full: int, own: int) -> float:
     return float(nearest) if own in (full // nearest, -(-full // nearest)) else full / own
 
 
-def _spacing_without_unit(
-    tif: tifffile.TiffFile, series: tifffile.TiffPageSeries
-) -> Spacing | None:
-    """Return how far voxels are apart in a file of ImageJ that counts in pixels."""
-    spacing = steps.positive((tif.imagej_metadata or {}).get("spacing"))
-    if spacing is None:
-        return None
-    per_y, per_x = _resolution(series)
-    return (
-        spacing,
-        1 / per_y if is_size(per_y) else 1.0,
-        1 / per_x if is_size(per_x) else 1.0,
-    )
+def _placement(tif: tifffile.TiffFile, present: Present, ome: OmeFacts) -> dict[str, Placed]:
+    """Return where the pixels lie; ImageJ's z also where it counts in pixels."""
+    said, size = tif.imagej_metadata or {}, _pixel_size(tif, present.series, ome)
+    placement, spacing = placed_by(size), positive(said.get("spacing"))
+    if size is None and spacing is not None:
+        per = _resolution(present.series)
+        y, x = (1 / one if is_size(one) else 1.0 for one in per)
+        placement = {"Z": Placed(spacing), "Y": Placed(y), "X": Placed(x)}
+    t_step = ome.t_step
+    if not tif.ome_metadata and said:
+        t_step = seconds(said.get("finterval"), said.get("tunit", "s"))
+    if t_step is not None and not np.any(np.diff(present.kept.get("T", [])) > 1):
+        placement["T"] = Placed(t_step, 0.0, "s")
+    return placement
 
 
 def _axes(series: tifffile.TiffPageSeries, colors: Colors, path: Path) -> tuple[str | None, str]:

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
-from napari_diffseg.image.pixel_size import PixelSize
-from napari_diffseg.io import steps
-from napari_diffseg.io.pixel_size import in_one_unit, parse_unit
+from napari_diffseg.image.pixel_size import PixelSize, in_one_unit
+from napari_diffseg.image.units import parse_unit, positive, seconds
 
 
 class OmeFacts(NamedTuple):
@@ -62,7 +61,7 @@ def read_ome_xml(xml: str | None, image: int = 0) -> OmeFacts:
     pixels = found[image]
     z, y, x = (
         (
-            steps.positive(pixels.get(f"PhysicalSize{axis}")),
+            positive(pixels.get(f"PhysicalSize{axis}")),
             parse_unit(pixels.get(f"PhysicalSize{axis}Unit", "µm")),
         )
         for axis in "ZYX"
@@ -74,7 +73,7 @@ def read_ome_xml(xml: str | None, image: int = 0) -> OmeFacts:
     files = dict.fromkeys(one.get("FileName", "") for one in others)
     return OmeFacts(
         pixel_size=in_one_unit(y, x, z),
-        t_step=steps.seconds(pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s")),
+        t_step=seconds(pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s")),
         channel_names=known_names([one.get("Name", "") for one in pixels.findall("{*}Channel")]),
         files=tuple(name for name in files if name),
     )

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from napari_diffseg.image.pixel_size import MICROMETRES, PixelSize, is_size
-from napari_diffseg.io.pixel_size import parse_unit
+from napari_diffseg.image.pixel_size import PixelSize
+from napari_diffseg.image.units import MICROMETRES, is_size, parse_unit
 
 FARTHEST = 100.0
 """Planes that are said to be farther apart than so many pixels, or nearer, are not believed."""

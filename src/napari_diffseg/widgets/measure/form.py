@@ -14,7 +14,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.image.pixel_size import MICROMETRES, PixelSize
+from napari_diffseg.image.pixel_size import PixelSize
+from napari_diffseg.image.units import MICROMETRES
 from napari_diffseg.widgets.batch.form import Sentence
 from napari_diffseg.widgets.measure.table import MeasureTable
 from napari_diffseg.widgets.ui.controls import AMBER, MUTED, RED

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_diffseg.image.pixel_size import MICROMETRES
-from napari_diffseg.io.pixel_size import parse_unit
+from napari_diffseg.image.units import MICROMETRES, parse_unit
 
 if TYPE_CHECKING:
     from napari_diffseg.widgets.region.placement import Placement

@@ -1,0 +1,294 @@
+"""The window, used at random for as long as wanted: presses, strokes, layers, undo, Stop.
+
+In a real napari window (under Xvfb where there is no display) buttons, boxes, sliders and choices
+of the dock are used as they come, strokes are painted and taken back, layers are added, renamed,
+moved, changed and removed, and the dock is closed and opened. What counts:
+
+* exceptions in any thread, errors that are no sentences, messages of Qt;
+* memory and threads in each tenth of the time: they must not grow;
+* the longest block of the window's thread, by the wall and in processor time of its own::
+
+    python -m benchmarks.soak --minutes 60
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import statistics
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import napari  # noqa: TID251
+import numpy as np
+from napari.utils.notifications import notification_manager  # noqa: TID251
+from qtpy.QtCore import QtMsgType, qInstallMessageHandler  # noqa: TID251
+from qtpy.QtWidgets import (  # noqa: TID251
+    QAbstractButton,
+    QAbstractSlider,
+    QComboBox,
+    QFileDialog,
+    QLineEdit,
+    QSpinBox,
+    QWidget,
+)
+
+from benchmarks.live import Heart, pause, stroke
+from benchmarks.machine import resident_memory_mb, write_results
+
+SIDE = 128
+TEXTS = ("", "1", "0.5", "TYX", "ZYX", "YX", "CYX", "x", "nuclei", "1,2", "-3", "1e9")
+N_SPANS = 10
+
+
+class Faults:
+    """What went wrong, by where, with what was done just before."""
+
+    def __init__(self) -> None:
+        self.found: Counter[str] = Counter()
+        self.told: list[str] = []
+        self.last: list[str] = []
+
+    def hear(self) -> None:
+        """Listen to exceptions of all threads, napari's errors and Qt's messages."""
+        sys.excepthook = lambda kind, error, trace: self.exception(error)
+        threading.excepthook = lambda args: self.exception(args.exc_value)
+        notification_manager.notification_ready.connect(self._napari)
+        qInstallMessageHandler(self._qt)
+
+    def exception(self, error: BaseException | None) -> None:
+        trace = traceback.extract_tb(error.__traceback__ if error else None)
+        at = trace[-1] if trace else None
+        where = f"{Path(at.filename).name}:{at.lineno}" if at else "?"
+        text = "".join(traceback.format_exception(error))
+        self.add(f"{type(error).__name__}: {error} ({where})", text)
+
+    def add(self, what: str, text: str = "") -> None:
+        if not self.found[what]:
+            self.told.append(f"after {', '.join(self.last[-6:])}:\n{text or what}")
+            print(self.told[-1], flush=True)
+        self.found[what] += 1
+
+    def _napari(self, notification: Any) -> None:
+        error = getattr(notification, "exception", None)
+        if error is not None:
+            self.exception(error)
+
+    def _qt(self, kind: QtMsgType, _context: Any, message: str) -> None:
+        if kind in (QtMsgType.QtCriticalMsg, QtMsgType.QtFatalMsg):
+            self.add(f"Qt: {message}")
+
+
+class Monkey:
+    """Does one thing after another in a viewer."""
+
+    def __init__(self, viewer: napari.Viewer, rng: np.random.Generator, folder: Path) -> None:
+        self.viewer, self.rng, self.folder = viewer, rng, folder
+        self.window: Any = None
+        self.open_dock()
+        self.acts: list[tuple[Callable[[], None], int]] = [
+            (self.press, 30),
+            (self.slide, 12),
+            (self.choose, 8),
+            (self.write, 4),
+            (self.paint, 24),
+            (self.undo, 8),
+            (self.segment, 14),
+            (self.add, 4),
+            (self.change, 4),
+            (self.rename, 2),
+            (self.move, 2),
+            (self.remove, 4),
+            (self.scroll, 6),
+            (self.reopen, 1),
+        ]
+
+    def act(self) -> str:
+        """Do something; returns its name."""
+        acts, weights = zip(*self.acts, strict=True)
+        chosen = acts[self.rng.choice(len(acts), p=np.array(weights) / sum(weights))]
+        chosen()
+        return str(chosen.__name__)
+
+    def open_dock(self) -> None:
+        self.window, self.dock = self.viewer.window.add_plugin_dock_widget(
+            "napari-diffseg", "Segment"
+        )
+
+    def reopen(self) -> None:
+        self.viewer.window.remove_dock_widget(self.window)
+        pause(0.3)
+        gc.collect()
+        self.open_dock()
+
+    def widgets(self, kind: type[QWidget]) -> list[Any]:
+        return [one for one in self.dock.findChildren(kind) if one.isEnabled()]
+
+    def one_of(self, found: list[Any]) -> Any:
+        return found[int(self.rng.integers(len(found)))] if found else None
+
+    def press(self) -> None:
+        button = self.one_of(self.widgets(QAbstractButton))
+        if button is not None:
+            button.click()
+
+    def segment(self) -> None:
+        self.dock.segment_button.click()
+
+    def slide(self) -> None:
+        found = self.widgets(QAbstractSlider) + self.widgets(QSpinBox)
+        slider = self.one_of(found)
+        if slider is not None:
+            # Neither the longest training nor the largest network: the soak is of the window.
+            high = min(slider.maximum(), slider.minimum() + 20)
+            slider.setValue(int(self.rng.integers(slider.minimum(), high + 1)))
+
+    def choose(self) -> None:
+        box = self.one_of([one for one in self.widgets(QComboBox) if one.count()])
+        if box is not None:
+            box.setCurrentIndex(int(self.rng.integers(box.count())))
+
+    def write(self) -> None:
+        line = self.one_of(self.widgets(QLineEdit))
+        if line is not None:
+            line.setText(str(self.rng.choice(TEXTS)))
+            line.editingFinished.emit()
+
+    def layers(self, kind: str) -> list[Any]:
+        return [one for one in self.viewer.layers if type(one).__name__ == kind]
+
+    def paint(self) -> None:
+        layer = self.one_of([one for one in self.layers("Labels") if one.data.ndim == 2])
+        if layer is not None and layer.visible and not getattr(layer, "multiscale", False):
+            stroke(layer, int(self.rng.integers(0, 4)), self.rng)
+
+    def undo(self) -> None:
+        layer = self.one_of(self.layers("Labels"))
+        if layer is not None:
+            (layer.undo if self.rng.random() < 0.7 else layer.redo)()
+
+    def add(self) -> None:
+        if len(self.viewer.layers) > 8:
+            return
+        shape = [(SIDE, SIDE), (SIDE, SIDE + 40, 3), (3, SIDE, SIDE), (2, 8, 64, 64)]
+        chosen = shape[int(self.rng.integers(len(shape)))]
+        pixels = self.rng.integers(0, 255, chosen).astype(np.uint8)
+        pixels[..., : chosen[1] // 2, :40] //= 4
+        self.viewer.add_image(pixels, rgb=chosen[-1] == 3)
+
+    def change(self) -> None:
+        image = self.one_of(self.layers("Image"))
+        if image is not None:
+            image.data = np.asarray(image.data)[..., ::-1, :].copy()
+
+    def rename(self) -> None:
+        layer = self.one_of(list(self.viewer.layers))
+        if layer is not None:
+            layer.name = f"{layer.name[:6]} {int(self.rng.integers(100))}"
+
+    def move(self) -> None:
+        n_layers = len(self.viewer.layers)
+        if n_layers > 1:
+            self.viewer.layers.move(*map(int, self.rng.integers(0, n_layers, 2)))
+
+    def remove(self) -> None:
+        layer = self.one_of(list(self.viewer.layers))
+        if layer is not None and len(self.viewer.layers) > 2:
+            self.viewer.layers.remove(layer)
+
+    def scroll(self) -> None:
+        axis = int(self.rng.integers(self.viewer.dims.ndim))
+        steps = self.viewer.dims.nsteps[axis]
+        if axis < self.viewer.dims.ndim - 2:
+            self.viewer.dims.set_current_step(axis, int(self.rng.integers(steps)))
+        elif self.rng.random() < 0.1 and self.viewer.dims.ndim > 2:
+            self.viewer.dims.ndisplay = 5 - self.viewer.dims.ndisplay
+
+
+def dialogs(folder: Path, rng: np.random.Generator) -> list[Any]:
+    """Answer what asks for a file: with one, or with Cancel."""
+
+    def file(*_: Any, **__: Any) -> tuple[str, str]:
+        name = folder / f"{int(rng.integers(1 << 30))}.safetensors"
+        return (str(name), "") if rng.random() < 0.5 else ("", "")
+
+    def nothing(*_: Any, **__: Any) -> str:
+        return ""
+
+    return [
+        mock.patch.object(QFileDialog, "getOpenFileName", file),
+        mock.patch.object(QFileDialog, "getSaveFileName", file),
+        mock.patch.object(QFileDialog, "getExistingDirectory", nothing),
+    ]
+
+
+def run(minutes: float, seed: int, faults: Faults) -> list[dict[str, Any]]:
+    """Return a row for each tenth of the time."""
+    rng = np.random.default_rng(seed)
+    viewer = napari.Viewer(show_welcome_screen=False)
+    faults.hear()
+    viewer.open_sample("napari-diffseg", "immunohistochemistry")
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        asked = dialogs(Path(name), rng)
+        for one in asked:
+            one.start()
+        monkey, heart = Monkey(viewer, rng, Path(name)), Heart()
+        begun, number = time.monotonic(), 0
+        for span in range(N_SPANS):
+            done, blocked, own = Counter[str](), [0.0], [0.0]
+            while time.monotonic() - begun < 60 * minutes * (span + 1) / N_SPANS:
+                heart.reset()
+                faults.last.append("")
+                try:
+                    faults.last[-1] = monkey.act()
+                except Exception as error:  # noqa: BLE001  (what is looked for)
+                    faults.exception(error)
+                number += 1
+                done[faults.last[-1]] += 1
+                pause(float(rng.exponential(0.15)))
+                blocked.append(heart.longest)
+                own.append(heart.longest_cpu)
+            gc.collect()
+            rows.append(
+                {
+                    "minutes": round((time.monotonic() - begun) / 60, 1),
+                    "things done": sum(done.values()),
+                    "memory MB": round(resident_memory_mb()),
+                    "threads": threading.active_count(),
+                    "longest block s": round(max(blocked), 3),
+                    "of its own s": round(max(own), 3),
+                    "95 % of own s": round(statistics.quantiles(own, n=20)[-1], 3),
+                }
+            )
+            print(rows[-1], flush=True)
+        for one in asked:
+            one.stop()
+    viewer.close()
+    return rows
+
+
+def main() -> None:
+    """Read the command line, use the window, keep the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    faults = Faults()
+    rows = run(args.minutes, args.seed, faults)
+    found = [{"fault": what, "times": times} for what, times in faults.found.items()]
+    write_results("soak", {"over time": rows, "faults": found or [{"fault": "none", "times": 0}]})
+    if found:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""What is known of an image beside its pixels: one description, whichever door it comes in by.
+
+Readers of files and layers of a viewer fill it in. What follows from it (the size of a pixel, the
+distance of planes) is worked out here alone, and it goes with the image to the last file that
+is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from napari_diffseg.errors import InputError
+from napari_diffseg.image.pixel_size import Length, PixelSize, in_one_unit
+from napari_diffseg.image.units import is_size, parse_unit, seconds
+
+Spacing = tuple[float, float, float]
+"""Distances of neighbouring voxels along z, y and x, in one unit, whatever it is."""
+
+
+class Placed(NamedTuple):
+    """Where the pixels lie along an axis.
+
+    Attributes
+    ----------
+    step : float
+        From one to the next; negative where they run against the axis.
+    start : float
+        Of the first.
+    unit : str or None
+        Name of the unit of both, as whoever said it spells it.
+    """
+
+    step: float
+    start: float = 0.0
+    unit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInfo:
+    """What is known of an image.
+
+    Attributes
+    ----------
+    axes : str or None
+        One letter of T C Z Y X per array axis; None where nobody says.
+    shape : tuple of int
+        Shape of the array.
+    dtype : dtype
+        Type of the pixels, in the native byte order.
+    rgb : bool or None
+        Whether the channels are colours; None where nobody says.
+    placement : mapping of str to Placed
+        Where the pixels lie along an axis; only those of which it is known. Resolutions for
+        screen or print are none.
+    channel_names : tuple of str
+        One a channel, ``""`` where it has none; empty where no channel has one.
+    n_levels : int
+        How many resolutions of the image there are.
+    notes : tuple of str
+        Sentences that the person should read, e.g. that other images were left out.
+    problem : str
+        Why the axes are not known, where more can be said than that nobody names them; it is
+        an error unless a person states them.
+    """
+
+    axes: str | None
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    rgb: bool | None = None
+    placement: Mapping[str, Placed] = field(default_factory=dict)
+    channel_names: tuple[str, ...] = ()
+    n_levels: int = 1
+    notes: tuple[str, ...] = ()
+    problem: str = ""
+
+    @property
+    def pixel_size(self) -> PixelSize | None:
+        """Of a pixel, and how far planes are apart, in the unit of x; None without lengths."""
+        return in_one_unit(*(self._known_step(letter) for letter in "YXZ"))
+
+    @property
+    def spacing(self) -> Spacing | None:
+        """Distances of voxels along z, y and x, also where they have no unit."""
+        placed = [self.placement.get(letter) for letter in "ZYX"]
+        known = [one for one in placed if one is not None and is_size(abs(one.step))]
+        size = self.pixel_size
+        if len(known) < 3 or len({one.unit for one in known}) > 1:
+            return None if size is None else size.spacing
+        z, y, x = (abs(one.step) for one in known)
+        # Ones without a unit are what programs write that know nothing of it.
+        return None if size is None and z == y == x == 1 else (z, y, x)
+
+    @property
+    def t_step(self) -> float | None:
+        """Seconds from frame to frame; None where not known."""
+        placed = self.placement.get("T")
+        return None if placed is None else seconds(abs(placed.step), placed.unit)
+
+    def along(self, axes: str) -> Self:
+        """Return the same for other axes, with Y and X among them.
+
+        Where a person calls y what the file calls x, the two lengths change places. What has
+        no planes has no distance of planes.
+        """
+        placement = dict(self.placement)
+        if _is_turned(axes) != _is_turned(self.axes or "YX"):
+            turned = {"Y": "X", "X": "Y"}
+            placement = {turned.get(letter, letter): one for letter, one in placement.items()}
+        if "Z" not in axes:
+            placement.pop("Z", None)
+        return replace(self, axes=axes, placement=placement, problem="")
+
+    def stated(self, axes: str | None) -> Self:
+        """Return the same with the axes that a person states; unchanged where None.
+
+        Raises
+        ------
+        InputError
+            None are stated, and those of the file cannot be used.
+        """
+        if axes is None:
+            if self.problem:
+                raise InputError(self.problem)
+            return self
+        letters = axes.strip().upper()
+        # Axes without these are refused where they are read.
+        known = self.along(letters) if {"Y", "X"} <= set(letters) else self
+        # Whether channels are colours is known of the file's own axes only.
+        return replace(known, axes=letters, rgb=None, problem="")
+
+    def coarser(self, shape: tuple[int, ...], factors: Mapping[str, float]) -> Self:
+        """Return the same at a resolution whose pixels are so many times longer along an axis."""
+        placement = {
+            letter: one._replace(step=one.step * factors.get(letter, 1.0))
+            for letter, one in self.placement.items()
+        }
+        return replace(self, shape=shape, placement=placement)
+
+    def _known_step(self, letter: str) -> Length:
+        placed = self.placement.get(letter, Placed(0.0))
+        return abs(placed.step) or None, parse_unit(placed.unit)
+
+
+def placed_by(size: PixelSize | None) -> dict[str, Placed]:
+    """Return where the pixels lie of which the size is all that is known."""
+    if size is None:
+        return {}
+    steps = {"Z": size.z, "Y": size.y, "X": size.x}
+    return {one: Placed(step, 0.0, size.unit) for one, step in steps.items() if step is not None}
+
+
+def _is_turned(axes: str) -> bool:
+    return "X" in axes and "Y" in axes[axes.index("X") :]

@@ -1,0 +1,96 @@
+"""Units of length and time as files and people spell them: the one table of each."""
+
+from __future__ import annotations
+
+import math
+
+MICROMETRES = {
+    "m": 1e6,
+    "cm": 1e4,
+    "mm": 1e3,
+    "µm": 1.0,
+    "nm": 1e-3,
+    "Å": 1e-4,
+    "pm": 1e-6,
+    "in": 25400.0,
+}
+"""Unit of length, as OME-XML spells it → micrometres."""
+
+_SPELLINGS = {
+    "meter": "m",
+    "metre": "m",
+    "centimeter": "cm",
+    "centimetre": "cm",
+    "millimeter": "mm",
+    "millimetre": "mm",
+    "um": "µm",
+    "μm": "µm",  # the Greek letter; the key to the table above has the micro sign
+    "\\u00b5m": "µm",  # ImageJ writes the escape itself, in six letters
+    "micron": "µm",
+    "microns": "µm",
+    "micrometer": "µm",
+    "micrometre": "µm",
+    "nanometer": "nm",
+    "nanometre": "nm",
+    "å": "Å",
+    "\u212b": "Å",  # the Ångström sign
+    "angstrom": "Å",
+    "picometer": "pm",
+    "picometre": "pm",
+    "inch": "in",
+}
+
+_SECONDS = {
+    "day": 86400.0,
+    "d": 86400.0,
+    "hour": 3600.0,
+    "h": 3600.0,
+    "minute": 60.0,
+    "min": 60.0,
+    "second": 1.0,
+    "s": 1.0,
+    "sec": 1.0,
+    "millisecond": 1e-3,
+    "ms": 1e-3,
+    "microsecond": 1e-6,
+    "µs": 1e-6,
+    "us": 1e-6,
+    "nanosecond": 1e-9,
+    "ns": 1e-9,
+}
+
+
+def parse_unit(text: object) -> str | None:
+    """Return the unit of length as OME-XML spells it, or None where `text` names none."""
+    if not isinstance(text, str):
+        return None
+    word = text.strip().strip("\0")
+    return word if word in MICROMETRES else _SPELLINGS.get(word.lower())
+
+
+def is_time(unit: object) -> bool:
+    """Whether a word is a unit of time."""
+    return isinstance(unit, str) and unit.strip().lower() in _SECONDS
+
+
+def seconds(value: object, unit: object) -> float | None:
+    """Return a time in seconds; None where it is no positive number or has no known unit."""
+    number = positive(value)
+    length = _SECONDS.get(unit.strip().lower()) if isinstance(unit, str) else None
+    return None if number is None or length is None else number * length
+
+
+def positive(value: object) -> float | None:
+    """Return a positive number, or the one that a text holds; None for everything else."""
+    if not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if is_size(number) else None
+
+
+def is_size(value: float) -> bool:
+    """Whether a number can be a length."""
+    return math.isfinite(value) and value > 0

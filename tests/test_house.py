@@ -1,0 +1,185 @@
+"""The measures of the house: how long a file and a class may be, how full a room, no circles.
+
+What was too large when a limit was set stands in a table with its size of then: it may shrink
+and leave the table, and nothing joins it.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import napari_diffseg
+
+ROOT = Path(napari_diffseg.__file__).parent
+PACKAGE = ROOT.name
+FILES = sorted(ROOT.rglob("*.py"))
+
+FILE_LINES, CLASS_LINES, FUNCTION_LINES, ROOM_FILES = 400, 250, 40, 15
+
+LONG_FILES = {
+    "core/features/extraction.py": 479,
+    "core/model/model.py": 442,
+    "core/reading.py": 477,
+    "core/result.py": 467,
+}
+LONG_CLASSES = {
+    "core/model/model.py:Model": 356,
+    "core/result.py:Segmentation": 328,
+    "io/label_files/label_store.py:LabelStore": 283,
+    "widgets/batch/section.py:ApplySection": 356,
+    "widgets/objects/section.py:ObjectsSection": 278,
+    "widgets/segment/dock.py:SegmentDock": 314,
+    "widgets/segment/face.py:SegmentFace": 269,
+}
+LONG_FUNCTIONS = {
+    "batch/run.py:apply_stack": 51,
+    "cli/objects.py:_add_measure": 50,
+    "cli/plane_by_plane.py:segment_planes": 46,
+    "cli/segment.py:add_to": 42,
+    "cli/train.py:add_to": 59,
+    "core/clusters/correction.py:learn": 42,
+    "core/model/card.py:model_card": 53,
+    "core/published/training.py:train": 52,
+    "core/reading.py:read_for_training": 59,
+    "core/reading.py:sample_windows": 41,
+    "core/references.py:train_steps": 48,
+    "core/region_run.py:_unsupervised": 57,
+    "core/result.py:follow_steps": 56,
+    "widgets/segment/dock.py:__init__": 72,
+    "widgets/segment/face.py:__init__": 43,
+    "widgets/segment/face.py:_lay_out": 63,
+}
+FULL_ROOMS: dict[str, int] = {}
+CIRCLES = {
+    frozenset(
+        f"{PACKAGE}.io.label_files.{name}" for name in ("label_store", "layout", "writing", "zarr")
+    ),
+    frozenset(
+        f"{PACKAGE}.io.{name}"
+        for name in ("ngff.images", "pictures", "sources", "tiff.frames", "vendor_images")
+    ),
+    frozenset(f"{PACKAGE}.core.model.{name}" for name in ("check", "file", "model")),
+}
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(path): ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
+
+
+def here(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def run_at_some_time(node: ast.AST) -> Iterator[ast.AST]:
+    """Walk all that can ever run: bodies of functions too, nothing for type checkers alone."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING"):
+            continue
+        yield child
+        yield from run_at_some_time(child)
+
+
+def imports_of(tree: ast.AST) -> set[str]:
+    """Modules of this package that a module imports, at its head or within a function."""
+    found = set()
+    for node in run_at_some_time(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                found.add(whole if whole in MODULES else str(node.module))
+    return found & MODULES.keys() - {PACKAGE}
+
+
+def circles(graph: dict[str, set[str]]) -> set[frozenset[str]]:
+    """Groups of modules each of which is reached from each other one."""
+
+    def reached(start: str) -> set[str]:
+        seen: set[str] = set()
+        ahead = list(graph[start])
+        while ahead:
+            one = ahead.pop()
+            if one not in seen:
+                seen.add(one)
+                ahead += graph[one]
+        return seen
+
+    reach = {name: reached(name) for name in graph}
+    return {
+        frozenset(other for other in reach[name] if name in reach[other])
+        for name in graph
+        if name in reach[name]
+    }
+
+
+def lines_of(path: Path) -> int:
+    return len(path.read_text(encoding="utf-8").splitlines())
+
+
+def length(node: ast.ClassDef | ast.FunctionDef, *, with_docstring: bool) -> int:
+    text = node.body[0]
+    is_docstring = isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
+    lines = (node.end_lineno or 0) - node.lineno + 1
+    if with_docstring or not is_docstring:
+        return lines
+    return lines - ((text.end_lineno or 0) - text.lineno + 1)
+
+
+def sizes() -> Iterator[tuple[str, int, int, dict[str, int]]]:
+    """Yield what is measured, its size, the limit, and the table of what may exceed it."""
+    for path in FILES:
+        yield here(path), lines_of(path), FILE_LINES, LONG_FILES
+        for node in ast.walk(MODULES[module_name(path)]):
+            if isinstance(node, ast.ClassDef):
+                size = length(node, with_docstring=True)
+                yield f"{here(path)}:{node.name}", size, CLASS_LINES, LONG_CLASSES
+            if isinstance(node, ast.FunctionDef):
+                size = length(node, with_docstring=False)
+                yield f"{here(path)}:{node.name}", size, FUNCTION_LINES, LONG_FUNCTIONS
+    for room in sorted({path.parent for path in FILES}):
+        yield here(room), len(list(room.glob("*.py"))), ROOM_FILES, FULL_ROOMS
+
+
+SIZES = list(sizes())
+
+
+def test_nothing_is_too_large_to_be_read_in_one_go() -> None:
+    too_large = [
+        f"{name} has {size}, where {table.get(name, limit)} is the most"
+        for name, size, limit, table in SIZES
+        if size > table.get(name, limit)
+    ]
+    assert not too_large, "divide it by subject"
+
+
+def test_what_fits_leaves_the_tables() -> None:
+    for table in (LONG_FILES, LONG_CLASSES, LONG_FUNCTIONS, FULL_ROOMS):
+        standing = {name for name, size, limit, known in SIZES if known is table and size > limit}
+        assert set(table) == standing
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    found = circles({name: imports_of(tree) for name, tree in MODULES.items()})
+    assert not [sorted(one) for one in found if not any(one <= known for known in CIRCLES)]
+    assert {known for known in CIRCLES if not any(one <= known for one in found)} == set()
+
+
+@pytest.mark.parametrize(
+    ("graph", "found"),
+    [
+        ({"a": {"b"}, "b": set()}, []),
+        ({"a": {"b"}, "b": {"a"}}, [{"a", "b"}]),
+        ({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}, [{"a", "b", "c"}]),
+    ],
+)
+def test_the_search_for_circles(graph: dict[str, set[str]], found: list[set[str]]) -> None:
+    assert circles(graph) == {frozenset(one) for one in found}
