@@ -94,8 +94,8 @@ def bare_convolutions(side: int) -> Callable[[], object]:
     network = shipped_network(CPU)
     calls: list[tuple[nn.Module, Tensor]] = []
     for scale in SCALES:
-        levels = [*enumerate(network.down), *zip(reversed(range(len(network.up))), network.up)]
-        for level, block in [*levels, (0, [network.head])]:
+        levels = [*enumerate(network.down), *enumerate(reversed(network.up)), (0, [network.head])]
+        for level, block in levels:
             length = side // scale // 2**level
             for layer in block:
                 if isinstance(layer, nn.Conv2d):

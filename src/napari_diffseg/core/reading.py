@@ -10,8 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from napari_diffseg.core.features.extraction import Features
-from napari_diffseg.core.features.region_map import RegionMap
 from napari_diffseg.core.model.application import reading_window
 from napari_diffseg.core.plane import Plane
 from napari_diffseg.core.published.losses import IGNORED
@@ -73,8 +71,8 @@ class Reading:
         One an image; of those that nothing is painted on, empty ones.
     sample : Sample or None
         On the device; None for the default.
-    maps : tuple of tuple of RegionMap
-        For the default, one for each part of each image that is learned from.
+    places : tuple of tuple of Window
+        For the default, the parts of each image that are learned from.
     channels : tuple of Channel
         Those that are looked at.
     fill : float or None
@@ -89,7 +87,7 @@ class Reading:
     ranges: IntensityRange
     painted: tuple[Scribbles, ...]
     sample: Sample | None
-    maps: tuple[tuple[RegionMap, ...], ...]
+    places: tuple[tuple[Window, ...], ...]
     channels: tuple[Channel, ...]
     fill: float | None
     notes: tuple[str, ...]
@@ -174,7 +172,7 @@ def read_for_training(
     )
     planes = [Plane(*both, None, space=space) for both in zip(pixels, valids, strict=True)]
     sample = None
-    maps: tuple[tuple[RegionMap, ...], ...] = ()
+    places: tuple[tuple[Window, ...], ...] = ()
     if params.design == "published":
         told = painted if classes_of(painted) else None
         windows = _windows(planes, told, params)
@@ -182,7 +180,9 @@ def read_for_training(
         if told is not None:
             sample = replace(sample, painted=_painted_windows(told, windows).to(device))
     else:
-        planes, maps = _measured(planes, rgb, [one.weight for one in channels], space, device)
+        places = tuple(tuple(sample_places(one.pixels, one.valid, len(planes))) for one in planes)
+        for index, both in enumerate(zip(planes, places, strict=True)):
+            _check_enough(*both, index, len(planes))
     return Reading(
         first,
         str(raws[0].dtype),
@@ -190,37 +190,11 @@ def read_for_training(
         ranges,
         painted,
         sample,
-        maps,
+        places,
         channels,
         fill,
         (*_notes(first, door), *_left_out(seen, door.fill, fill)),
     )
-
-
-def _measured(
-    planes: Sequence[Plane],
-    rgb: bool,
-    weights: Sequence[float],
-    space: Space,
-    device: torch.device,
-) -> tuple[list[Plane], tuple[tuple[RegionMap, ...], ...]]:
-    """Measure the features on parts of all images, and cut these into leaves."""
-    places = [sample_places(one.pixels, one.valid, len(planes)) for one in planes]
-    for index, (plane, found) in enumerate(zip(planes, places, strict=True)):
-        _check_enough(plane, found, index, len(planes))
-    parts = [(plane, place) for plane, found in zip(planes, places, strict=True) for place in found]
-    valids = [None if plane.valid is None else plane.valid[place] for plane, place in parts]
-    pixels = [plane.pixels[:, *place] for plane, place in parts]
-    stage, inputs = Features.measure(
-        list(zip(pixels, valids, strict=True)),
-        rgb=rgb,
-        weights=weights,
-        space=space,
-        device=device,
-    )
-    cut = iter([RegionMap.of(stage, *both) for both in zip(inputs, valids, strict=True)])
-    maps = tuple(tuple(next(cut) for _ in found) for found in places)
-    return [replace(plane, stage=stage) for plane in planes], maps
 
 
 def _check_enough(plane: Plane, windows: Sequence[Window], index: int, n_images: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,14 +14,20 @@ from napari_diffseg.core.clusters.class_head import ClassHead
 from napari_diffseg.core.clusters.clustering import hierarchy_of, learn_clusters, start_head
 from napari_diffseg.core.clusters.correction import Painted
 from napari_diffseg.core.clusters.groundwork import Groundwork, cluster_steps
+from napari_diffseg.core.features.extraction import Features
 from napari_diffseg.core.features.region_map import RegionMap
 from napari_diffseg.core.model.application import Labels
+from napari_diffseg.core.plane import Plane
 from napari_diffseg.core.published.training import Command, Iteration, StopReason
 from napari_diffseg.core.result import Segmentation, goes_only_to_painted
 from napari_diffseg.core.run import PreviewPlane, Run
+from napari_diffseg.image.windows import Window, whole
 from napari_diffseg.numeric.labels import Clusters, LabelNumbers
 
 Floats = NDArray[np.floating[Any]]
+Samples = Sequence[tuple[Plane, Window]]
+
+_FIRST_LOOK_SIDE = 192
 
 
 def region_run(run: Run) -> Generator[Iteration, Command | None, Segmentation]:
@@ -38,8 +44,11 @@ def region_run(run: Run) -> Generator[Iteration, Command | None, Segmentation]:
 def _unsupervised(
     run: Run, *, with_labels: bool
 ) -> Generator[Iteration, Command | None, Segmentation]:
+    if run.options.previews:
+        yield _first_look(run)
+    run, maps_of = _measured(run)
     reading, params = run.reading, run.params
-    maps = [one for found in reading.maps for one in found]
+    maps = [one for found in maps_of for one in found]
     numbers = LabelNumbers(params.n_clusters)
     head = start_head(maps, params.n_clusters)
     history: list[Iteration] = []
@@ -64,7 +73,7 @@ def _unsupervised(
         if command is Command.FINISH:
             stop_reason = StopReason.FINISHED
             break
-    grounds = _grounds(run)
+    grounds = _grounds(run, maps_of)
     clusters = None
     if with_labels:
         known = answers[0] if grounds[0].is_known else None
@@ -94,6 +103,55 @@ def _unsupervised(
     )
 
 
+def _stage_of(run: Run, samples: Samples) -> tuple[Features, list[RegionMap]]:
+    """Measure the features on parts of images, and cut these into leaves."""
+    pixels = [plane.pixels[:, *place] for plane, place in samples]
+    valids = [None if plane.valid is None else plane.valid[place] for plane, place in samples]
+    stage, inputs = Features.measure(
+        list(zip(pixels, valids, strict=True)),
+        rgb=run.reading.axes.rgb,
+        weights=[one.weight for one in run.reading.channels],
+        space=run.plane.space,
+        device=run.device,
+    )
+    return stage, [RegionMap.of(stage, *both) for both in zip(inputs, valids, strict=True)]
+
+
+def _measured(run: Run) -> tuple[Run, list[list[RegionMap]]]:
+    """Return the run with the features of its images, and the leaves of what is learned from."""
+    reading = run.reading
+    samples = [
+        (plane, place)
+        for plane, places in zip(reading.planes, reading.places, strict=True)
+        for place in places
+    ]
+    stage, found = _stage_of(run, samples)
+    cut = iter(found)
+    planes = tuple(replace(plane, stage=stage) for plane in reading.planes)
+    maps = [[next(cut) for _ in places] for places in reading.places]
+    return replace(run, reading=replace(reading, planes=planes)), maps
+
+
+def _first_look(run: Run) -> Iteration:
+    """Segment every n-th pixel by itself, so that there is something to see at once."""
+    source = PreviewPlane.of(run, _FIRST_LOOK_SIDE)
+    _, (regions,) = _stage_of(run, [(source.small, whole(source.small.shape))])
+    head = start_head([regions], run.params.n_clusters)
+    answers = regions.spread(head, run.params.continuity_weight)
+    numbers = LabelNumbers(run.params.n_clusters)
+    labels = _numbered(run, [regions], [answers], numbers, answers, regions, source.small.valid)
+    return Iteration(
+        index=0,
+        n_iterations=run.params.n_iterations,
+        loss=0.0,
+        similarity=0.0,
+        continuity=0.0,
+        n_clusters=head.n_classes,
+        seconds=run.seconds,
+        labels=source.enlarged(labels[source.area]),
+    )
+
+
 def _labelled(
     run: Run, ground: Groundwork, head: ClassHead, last: Iteration, known: Floats | None
 ) -> Generator[Iteration, Command | None, Clusters]:
@@ -108,10 +166,10 @@ def _labelled(
         yield replace(last, labelled=share, seconds=run.seconds)
 
 
-def _grounds(run: Run) -> list[Groundwork]:
+def _grounds(run: Run, maps: Sequence[Sequence[RegionMap]]) -> list[Groundwork]:
     """Return the images as labelling uses them; what was learned from is not cut again."""
     grounds = []
-    for plane, found in zip(run.reading.planes, run.reading.maps, strict=True):
+    for plane, found in zip(run.reading.planes, maps, strict=True):
         is_whole = len(found) == 1 and found[0].leaves.shape == plane.shape
         grounds.append(Groundwork(plane, run.device, found[0] if is_whole else None))
     return grounds

@@ -11,7 +11,7 @@ from napari_diffseg.image.windows import Shape
 _BLOCK = {2: (512, 512), 3: (64, 128, 128)}
 _WINDOW = {2: (1024, 1024), 3: (32, 256, 256)}
 _SAMPLE = {2: (256, 256), 3: (16, 64, 64)}
-_SPREAD = {2: (64, 64), 3: (8, 32, 32)}
+_SPREAD = {2: (128, 128), 3: (8, 32, 32)}
 _LEAST_PLANES = 16  # of a block
 _PATCH_DEPTH = 0.125  # of a patch: training on more voxels costs much and adds little
 _LEAST_DEPTH = 3

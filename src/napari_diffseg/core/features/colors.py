@@ -66,11 +66,11 @@ def measure_colors(colors: Floats, weights: Sequence[float], n_axes: int) -> dic
     The keys are those attributes of `core.features.extraction.Features`.
     """
     means = colors.mean(axis=1, dtype=np.float64)
-    scaled = (colors - means[:, None]) * np.array(weights)[:, None]
-    spread = float(np.sqrt((scaled**2).mean(axis=1).sum())) or 1.0
-    scaled /= spread
-    axes = components(scaled @ scaled.T / scaled.shape[1])[0][:, :n_axes]
-    low, high = np.percentile(axes[:, 0] @ scaled, _LEVELS)
+    scaled = (colors - means.astype(np.float32)[:, None]) * np.array(weights, np.float32)[:, None]
+    covariance = (scaled @ scaled.T).astype(np.float64) / scaled.shape[1]
+    spread = float(np.sqrt(np.trace(covariance))) or 1.0
+    axes = components(covariance)[0][:, :n_axes]
+    low, high = np.percentile(axes[:, 0].astype(np.float32) @ scaled, _LEVELS) / spread
     return {
         "means": tuple(means.tolist()),
         "axes": axes.astype(np.float32),

@@ -40,7 +40,7 @@ from napari_diffseg.core.features.pyramid import (
 )
 from napari_diffseg.image.intensity import Pixels
 from napari_diffseg.image.space import PLANE, Space
-from napari_diffseg.image.windows import Shape, Window, grow, inside, size, whole
+from napari_diffseg.image.windows import Shape, Window, grow, inside, whole
 from napari_diffseg.numeric.leaves import color_slope
 
 Floats = NDArray[np.float32]

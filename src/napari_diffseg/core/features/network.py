@@ -32,6 +32,12 @@ class Block(nn.Sequential):
             nn.ReLU(True),
         )
 
+    def after_first(self, x: Tensor) -> Tensor:
+        """Apply all but the first convolution."""
+        for layer in list(self)[1:]:
+            x = layer(x)
+        return x
+
 
 class FeatureNet(nn.Module):
     """Three channels in, ``b 3 y x``; features ``b 32 y x`` and edge logits ``b 1 y x`` out."""
@@ -55,10 +61,8 @@ class FeatureNet(nn.Module):
             x = block(functional.avg_pool2d(x, 2) if level else x)
             kept.append(x)
         kept.pop()
-        for first, *rest in self.up:
-            x = _joined(first, x, kept.pop())
-            for layer in rest:
-                x = layer(x)
+        for block in self.up:
+            x = block.after_first(_joined(block[0], x, kept.pop()))
         # Pixel by pixel: a product of rows, which torch does faster than a 1×1 convolution.
         rows = functional.linear(x.movedim(1, -1), self.head.weight.flatten(1), self.head.bias)
         head = rows.movedim(-1, 1)
