@@ -180,9 +180,7 @@ def read_for_training(
         if told is not None:
             sample = replace(sample, painted=_painted_windows(told, windows).to(device))
     else:
-        places = tuple(tuple(sample_places(one.pixels, one.valid, len(planes))) for one in planes)
-        for index, both in enumerate(zip(planes, places, strict=True)):
-            _check_enough(*both, index, len(planes))
+        places = _places(planes)
     return Reading(
         first,
         str(raws[0].dtype),
@@ -195,6 +193,14 @@ def read_for_training(
         fill,
         (*_notes(first, door), *_left_out(seen, door.fill, fill)),
     )
+
+
+def _places(planes: Sequence[Plane]) -> tuple[tuple[Window, ...], ...]:
+    """Choose the parts of all images that the default learns from."""
+    places = tuple(tuple(sample_places(one.pixels, one.valid, len(planes))) for one in planes)
+    for index, both in enumerate(zip(planes, places, strict=True)):
+        _check_enough(*both, index, len(planes))
+    return places
 
 
 def _check_enough(plane: Plane, windows: Sequence[Window], index: int, n_images: int) -> None:

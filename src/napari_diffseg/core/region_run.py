@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -41,18 +41,61 @@ def region_run(run: Run) -> Generator[Iteration, Command | None, Segmentation]:
     return replace(corrected, seconds=run.seconds)
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class _Found:
+    """The classifier of clusters, its answers on the leaves of each map, and how it was learned."""
+
+    head: ClassHead
+    answers: list[Floats]
+    history: tuple[Iteration, ...]
+    stop_reason: StopReason
+
+
 def _unsupervised(
     run: Run, *, with_labels: bool
 ) -> Generator[Iteration, Command | None, Segmentation]:
     if run.options.previews:
         yield _first_look(run)
     run, maps_of = _measured(run)
-    reading, params = run.reading, run.params
     maps = [one for found in maps_of for one in found]
-    numbers = LabelNumbers(params.n_clusters)
-    head = start_head(maps, params.n_clusters)
+    numbers = LabelNumbers(run.params.n_clusters)
+    found = yield from _learned(run, maps, numbers)
+    head, grounds, valid = found.head, _grounds(run, maps_of), run.plane.valid
+    clusters = present = None
+    if with_labels:
+        known = found.answers[0] if grounds[0].is_known else None
+        clusters = yield from _labelled(run, grounds[0], head, found.history[-1], known)
+        counted = clusters if valid is None else clusters[valid]
+        present = np.bincount(counted.ravel(), minlength=head.n_classes) > 0
+    hierarchy = hierarchy_of(maps, found.answers, present)
+    return Segmentation(
+        labels=np.zeros(run.plane.shape, np.uint8),
+        history=found.history,
+        params=run.params,
+        stop_reason=found.stop_reason,
+        model=run.model(head=head, hierarchy=hierarchy, numbers=np.arange(1, head.n_classes + 1)),
+        axes=run.reading.axes,
+        notes=run.reading.notes,
+        seconds=run.seconds,
+        device=str(run.device),
+        threads=torch.get_num_threads(),
+        clusters=clusters,
+        previewed=tuple(numbers.numbers.tolist()),
+        ground=grounds[0],
+        references=tuple(
+            Painted(*both) for both in zip(grounds[1:], run.reading.painted[1:], strict=True)
+        ),
+    )
+
+
+def _learned(
+    run: Run, maps: list[RegionMap], numbers: LabelNumbers
+) -> Generator[Iteration, Command | None, _Found]:
+    """Find the clusters, round by round."""
+    params = run.params
     history: list[Iteration] = []
     stop_reason = StopReason.ITERATIONS
+    head = start_head(maps, params.n_clusters)
     rounds = learn_clusters(maps, head, params.continuity_weight, params.n_iterations - 1)
     preview = _previews(run, maps, numbers) if run.options.previews else None
     for index, (head, answers) in enumerate(rounds, start=1):
@@ -66,41 +109,11 @@ def _unsupervised(
             seconds=run.seconds,
         )
         history.append(facts)
-        labels = None
-        if preview is not None:
-            labels = preview(head, answers)
-        command = yield facts if labels is None else replace(facts, labels=labels)
-        if command is Command.FINISH:
+        labels = None if preview is None else preview(head, answers)
+        if (yield replace(facts, labels=labels)) is Command.FINISH:
             stop_reason = StopReason.FINISHED
             break
-    grounds = _grounds(run, maps_of)
-    clusters = None
-    if with_labels:
-        known = answers[0] if grounds[0].is_known else None
-        clusters = yield from _labelled(run, grounds[0], head, facts, known)
-    valid, present = run.plane.valid, None
-    if clusters is not None:
-        counted = clusters if valid is None else clusters[valid]
-        present = np.bincount(counted.ravel(), minlength=head.n_classes) > 0
-    hierarchy = hierarchy_of(maps, answers, present)
-    return Segmentation(
-        labels=np.zeros(run.plane.shape, np.uint8),
-        history=tuple(history),
-        params=params,
-        stop_reason=stop_reason,
-        model=run.model(head=head, hierarchy=hierarchy, numbers=np.arange(1, head.n_classes + 1)),
-        axes=reading.axes,
-        notes=reading.notes,
-        seconds=run.seconds,
-        device=str(run.device),
-        threads=torch.get_num_threads(),
-        clusters=clusters,
-        previewed=tuple(numbers.numbers.tolist()),
-        ground=grounds[0],
-        references=tuple(
-            Painted(*both) for both in zip(grounds[1:], reading.painted[1:], strict=True)
-        ),
-    )
+    return _Found(head, answers, tuple(history), stop_reason)
 
 
 def _stage_of(run: Run, samples: Samples) -> tuple[Features, list[RegionMap]]:

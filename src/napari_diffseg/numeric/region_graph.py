@@ -165,8 +165,8 @@ def _solve_by_steps(system: Any, known: Floats, start: Floats) -> Floats:
         before, slope = slope, _squares(rest)
         way *= slope / np.maximum(before, _TINY)
         way += rest
-    found *= unit
-    return found
+    probabilities: Floats = found * unit
+    return probabilities
 
 
 def _squares(columns: Floats) -> Floats:

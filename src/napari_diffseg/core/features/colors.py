@@ -6,6 +6,7 @@ Arrays lie ``c y x`` or ``c z y x``.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,11 +61,18 @@ def _some(channels: Floats, valid: Mask | None, n: int) -> Floats:
     return flat[:, chosen]
 
 
-def measure_colors(colors: Floats, weights: Sequence[float], n_axes: int) -> dict[str, object]:
-    """Measure colours ``(c, n)``: mean, spread, principal components and range of the first.
+def measure_colors(
+    images: Sequence[Floats], valids: Sequence[Mask | None], weights: Sequence[float], n_axes: int
+) -> dict[str, Any]:
+    """Measure the colours of some images: mean, spread, components and range of the first.
 
     The keys are those attributes of `core.features.extraction.Features`.
     """
+    counted = [
+        one.reshape(len(one), -1) if valid is None else one[:, valid]
+        for one, valid in zip(images, valids, strict=True)
+    ]
+    colors = np.concatenate(counted, axis=1)
     means = colors.mean(axis=1, dtype=np.float64)
     scaled = (colors - means.astype(np.float32)[:, None]) * np.array(weights, np.float32)[:, None]
     covariance = (scaled @ scaled.T).astype(np.float64) / scaled.shape[1]

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -138,14 +138,7 @@ class Features:
         colors = [
             colors_of(pixels[:, *whole(pixels.shape[1:])], rgb, gammas) for pixels, _ in samples
         ]
-        counted = [
-            one.reshape(len(one), -1) if valid is None else one[:, valid]
-            for one, valid in zip(colors, valids, strict=True)
-        ]
         nothing = np.zeros(0, np.float32)
-        told: dict[str, Any] = measure_colors(
-            np.concatenate(counted, axis=1), weights, min(len(colors[0]), N_CHANNELS)
-        )
         stage = cls(
             rgb=rgb,
             weights=tuple(weights),
@@ -155,16 +148,14 @@ class Features:
             slope=1.0,
             edge=1.0,
             space=space,
-            **told,
+            **measure_colors(colors, valids, weights, N_CHANNELS),
         )
         seen = [list(see(stage._components(one), whole(one.shape[1:]), device)) for one in colors]
         n_pixels = sum(one[0].size for one in colors)
-        stage = stage._with_projection(
-            _some_of(seen, valids, max(int((n_pixels / _MOST_MEASURED) ** 0.5), 1))
-        )
-        inputs = [
-            stage._inputs(*stage._join(tiles, one)) for tiles, one in zip(seen, colors, strict=True)
-        ]
+        step = max(int((n_pixels / _MOST_MEASURED) ** 0.5), 1)
+        stage = stage._with_projection(_some_of(seen, valids, step))
+        joined = [stage._join(*both) for both in zip(seen, colors, strict=True)]
+        inputs = [stage._inputs(*both) for both in joined]
         slope = _mean([one.slope for one in inputs], valids)
         edge = _mean([one.edges for one in inputs], valids)
         return replace(stage, slope=slope, edge=edge), inputs

@@ -6,6 +6,8 @@ its weights, the same for every image; what an image adds is learned on top.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -32,12 +34,6 @@ class Block(nn.Sequential):
             nn.ReLU(True),
         )
 
-    def after_first(self, x: Tensor) -> Tensor:
-        """Apply all but the first convolution."""
-        for layer in list(self)[1:]:
-            x = layer(x)
-        return x
-
 
 class FeatureNet(nn.Module):
     """Three channels in, ``b 3 y x``; features ``b 32 y x`` and edge logits ``b 1 y x`` out."""
@@ -62,14 +58,17 @@ class FeatureNet(nn.Module):
             kept.append(x)
         kept.pop()
         for block in self.up:
-            x = block.after_first(_joined(block[0], x, kept.pop()))
+            first, *rest = block.children()
+            x = _joined(first, x, kept.pop())
+            for layer in rest:
+                x = layer(x)
         # Pixel by pixel: a product of rows, which torch does faster than a 1×1 convolution.
         rows = functional.linear(x.movedim(1, -1), self.head.weight.flatten(1), self.head.bias)
         head = rows.movedim(-1, 1)
         return head[:, :N_FEATURES], head[:, N_FEATURES:]
 
 
-def _joined(conv: nn.Conv2d, coarse: Tensor, fine: Tensor) -> Tensor:
+def _joined(conv: Any, coarse: Tensor, fine: Tensor) -> Tensor:
     """Convolve a coarse map, enlarged, beside a fine one; both never lie side by side in memory."""
     n = coarse.shape[1]
     found = functional.conv2d(fine, conv.weight[:, n:], conv.bias, padding=1)
