@@ -30,18 +30,7 @@ _BAND_PIXELS = 1 << 16
 
 
 def color_slope(colors: Floats, space: Space) -> Floats:
-    """Return the length of the gradient of smoothed colours, per pixel.
-
-    Parameters
-    ----------
-    colors : ndarray, (c, y, x) or (c, z, y, x)
-    space : Space
-        Across planes too far apart there is no slope.
-
-    Returns
-    -------
-    ndarray of float32, (y, x) or (z, y, x)
-    """
+    """Return the length of the gradient of smoothed colours ``c (z) y x``, per pixel."""
     sigma = space.along(BLUR)
     smooth = gaussian_filter(colors, sigma, axes=tuple(range(1, colors.ndim)), truncate=3.0)
     squared = np.zeros(colors.shape[1:], np.float32)
@@ -54,20 +43,7 @@ def color_slope(colors: Floats, space: Space) -> Floats:
 
 
 def find_leaves(strength: Floats, space: Space) -> Leaves:
-    """Cut an image into leaves.
-
-    Parameters
-    ----------
-    strength : ndarray of float32, (y, x) or (z, y, x)
-        How strong the boundary at each pixel is.
-    space : Space
-        Where planes are too far apart, each leaf lies within one plane.
-
-    Returns
-    -------
-    ndarray of int32
-        Leaves, each connected, from 0 without gaps.
-    """
+    """Cut an image by the strength of its boundaries into leaves, from 0 without gaps."""
     # Strength and place in one number: of equally weak ones the first of the image is the least,
     # so that plains have one end. The bits of numbers below 0 are turned, to rise as they do.
     bits = (strength + np.float32(0)).view(np.int32)

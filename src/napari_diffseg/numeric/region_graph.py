@@ -64,16 +64,7 @@ class RegionGraph:
 
     @classmethod
     def build(cls, areas: Floats, sides: Iterable[Side]) -> Self:
-        """Build the graph.
-
-        Parameters
-        ----------
-        areas : ndarray, (n,)
-            Pixels of each region.
-        sides : iterable of (before, after, step, length)
-            Of pairs of neighbouring pixels, each pair once: the regions of both, the
-            strength of the boundary between them, and its length; window by window.
-        """
+        """Build the graph of regions with these areas from the sides of their pixels, each once."""
         n = len(areas)
         nothing = (np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0), np.zeros(0))
         met: list[tuple[Integers, Integers, Floats, Floats]] = [nothing]
@@ -89,14 +80,8 @@ class RegionGraph:
     def spread(self, priors: Floats, given: Integers, smoothness: float = 1.0) -> Floats:
         """Return the probability of each class in each region, ``(n, k)``; they add up to 1.
 
-        Parameters
-        ----------
-        priors : ndarray, (n, k)
-            Probability of each class in each region.
-        given : ndarray of int, (n,)
-            Class index of regions that are painted; −1 for the others.
-        smoothness : float
-            How much neighbours count beside the priors.
+        The priors are such probabilities; given is the class of painted regions, −1 of the others;
+        smoothness is how much neighbours count beside the priors.
         """
         fixed, free = np.flatnonzero(given >= 0), np.flatnonzero(given < 0)
         spread = np.array(priors, float)

@@ -47,14 +47,7 @@ class RegionMap:
         return cls(leaves, graph, leaf_means(leaves, inputs.rows, valid))
 
     def painted(self, classes: Integers, n_classes: int) -> Integers:
-        """Count the pixels of each leaf on which each class is painted, ``(n, k)``.
-
-        Parameters
-        ----------
-        classes : ndarray of int, (y, x) or (z, y, x)
-            Index of the class; −1 where nothing is painted.
-        n_classes : int
-        """
+        """Count the pixels of each leaf on which each class is painted, ``(n, k)``; −1 is none."""
         where = classes >= 0
         pairs = self.leaves[where].astype(np.int64) * n_classes + classes[where]
         n_leaves = len(self.rows)
@@ -79,14 +72,6 @@ class RegionMap:
 
         The classifier's answers, spread over the leaves but not across boundaries
         (`images.region_graph`).
-
-        Parameters
-        ----------
-        head : ClassHead
-        smoothness : float
-            How much neighbours count beside the classifier (μ).
-        given : ndarray of int, (n,), optional
-            Class index of painted leaves; −1 for the others.
         """
         nothing = np.full(len(self.rows), -1)
         return self.graph.spread(

@@ -153,21 +153,7 @@ def label_by_network(
 ) -> Labelled:
     """Label an area of an image by the clusters of a network of the published design.
 
-    Parameters
-    ----------
-    network : FeatureClusteringNet
-        On the device.
-    plane : Plane
-        The area and what is around it.
-    area : tuple of slice
-        Of the image.
-    device : torch.device
-    hierarchy : ClusterHierarchy
-        Which clusters join.
-    numbers : ndarray of unsigned int, (q,)
-        Label of each cluster.
-    params : SegmentationParams
-        Number of labels, smallest region.
+    The plane holds the area and what is around it; the numbers ``(q,)`` are the clusters' labels.
     """
     clusters, margin = find_clusters(network, plane, device, area)
     merged = look_up(hierarchy.at_most(params.n_labels).astype(np.int16), clusters)
@@ -185,20 +171,8 @@ def label_by_regions(
 ) -> Labelled:
     """Label an area of an image by a classifier of its leaves, of clusters or of classes.
 
-    Parameters
-    ----------
-    plane : Plane
-        The area and what it depends on.
-    area : tuple of slice
-        Of the image.
-    device : torch.device
-    head : ClassHead
-    standing : ndarray of int, (k,)
-        Which class stands for each class.
-    numbers : ndarray of unsigned int, (k,)
-        Label of each class.
-    params : SegmentationParams
-        Weight of continuity, smallest region.
+    The plane holds the area and what it depends on. For each class: which one stands for it, and
+    its label, both ``(k,)``.
     """
     near = grow(area, spread_margin(len(area)), plane.shape)
     regions = plane.regions(near, device)
