@@ -28,6 +28,7 @@ Floats = NDArray[np.floating[Any]]
 Samples = Sequence[tuple[Plane, Window]]
 
 _FIRST_LOOK_SIDE = 192
+_LEAST_LOOKED_AT = 1000  # pixels
 
 
 def region_run(run: Run) -> Generator[Iteration, Command | None, Segmentation]:
@@ -54,8 +55,9 @@ class _Found:
 def _unsupervised(
     run: Run, *, with_labels: bool
 ) -> Generator[Iteration, Command | None, Segmentation]:
-    if run.options.previews:
-        yield _first_look(run)
+    look = _first_look(run) if run.options.previews else None
+    if look is not None:
+        yield look
     run, maps_of = _measured(run)
     maps = [one for found in maps_of for one in found]
     numbers = LabelNumbers(run.params.n_clusters)
@@ -145,14 +147,20 @@ def _measured(run: Run) -> tuple[Run, list[list[RegionMap]]]:
     return replace(run, reading=replace(reading, planes=planes)), maps
 
 
-def _first_look(run: Run) -> Iteration:
-    """Segment every n-th pixel by itself, so that there is something to see at once."""
+def _first_look(run: Run) -> Iteration | None:
+    """Segment every n-th pixel by itself, so that there is something to see at once.
+
+    None where these are all pixels, or too few.
+    """
     source = PreviewPlane.of(run, _FIRST_LOOK_SIDE)
+    seen = source.small.valid
+    if source.step == 1 or (seen is not None and np.count_nonzero(seen) < _LEAST_LOOKED_AT):
+        return None
     _, (regions,) = _stage_of(run, [(source.small, whole(source.small.shape))])
     head = start_head([regions], run.params.n_clusters)
     answers = regions.spread(head, run.params.continuity_weight)
     numbers = LabelNumbers(run.params.n_clusters)
-    labels = _numbered(run, [regions], [answers], numbers, answers, regions, source.small.valid)
+    labels = _numbered(run, [regions], [answers], numbers, answers, regions, seen)
     return Iteration(
         index=0,
         n_iterations=run.params.n_iterations,
