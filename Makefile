@@ -18,7 +18,7 @@ ifeq ($(shell uname -s)$(DISPLAY),Linux)
 WITH_DISPLAY := xvfb-run -a -s "-screen 0 1400x1000x24"
 endif
 
-.PHONY: help setup packages demo test lint types pretrain bench bench-accuracy bench-families \
+.PHONY: help setup packages demo test lint types docs pretrain bench bench-accuracy bench-families \
   bench-scribbles bench-objects bench-scale bench-live bench-apply bench-throughput \
   bench-memory bench-faults bench-volumes bench-volume-scale fuzz soak clean
 
@@ -47,6 +47,9 @@ lint: $(STAMP) ## ruff: rules, floors and format
 
 types: $(STAMP) ## mypy, strict, on everything but the widgets
 	$(BIN)/mypy
+
+docs: $(STAMP) ## the documentation as a site in site/; fails on a link that leads nowhere
+	$(BIN)/mkdocs build --strict
 
 # Where the trained weights go; those that are shipped stay until somebody puts these there.
 WEIGHTS ?= features.safetensors
@@ -102,5 +105,5 @@ bench-volume-scale: $(STAMP) ## time and memory of a large volume and of a zarr,
 	$(BIN)/python -m benchmarks.volume_scale $(ARGS)
 
 clean: ## remove .venv, caches and demo-output/
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist demo-output
+	rm -rf .venv site .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist demo-output
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

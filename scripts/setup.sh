@@ -93,7 +93,7 @@ environment() {
   [[ -t 1 ]] || pip+=(-qq)
   # pip reads dependency groups from 25.1 on; the one that comes with Python may be older.
   "${pip[@]}" install -c constraints.txt --upgrade pip
-  "${pip[@]}" install -c constraints.txt -e '.[all]' --group test --group lint --group bench
+  "${pip[@]}" install -c constraints.txt -e '.[all]' --group test --group lint --group bench --group docs
   touch "$STAMP"
 }
 

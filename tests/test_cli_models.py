@@ -246,7 +246,7 @@ def test_a_model_is_not_overwritten_without_force(
 def test_the_first_ctrl_c_keeps_what_was_learned(
     movie: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from napari_diffseg.core import references
+    from napari_diffseg.core import learning as references
 
     steps_of, heard = references.train_steps, []
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +34,7 @@ def test_links_within_the_repository_lead_somewhere(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_files_that_are_named_exist(page):
     for name in re.findall(
-        r"`((?:core|images|io|metrics|widgets|tests|benchmarks)/[\w/]+\.py)`",
+        r"`((?:core|image|numeric|batch|cli|instances|io|metrics|widgets|tests|benchmarks)/[\w/]+\.py)`",
         page.read_text(encoding="utf-8"),
     ):
         assert (ROOT / name).exists() or (ROOT / "src/napari_diffseg" / name).exists(), name
@@ -70,6 +72,22 @@ def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
         exec(compile(example, "README.md", "exec"), names)
     assert names["result"].labels.shape == (512, 512)
     assert (tmp_path / "cell.safetensors").exists()
+
+
+def test_the_python_of_the_page_on_tissue_runs():
+    page = (ROOT / "docs" / "tissue.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict = {}
+    exec(compile(example, "tissue.md", "exec"), names)
+    assert sum(names["shares"].values()) == pytest.approx(1)
+    assert 0.2 < names["of_tissue"] < 0.8
+
+
+def test_the_site_builds_and_every_link_leads_somewhere(tmp_path):
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert built.returncode == 0, built.stderr
+    assert "napari_diffseg.segment" in (tmp_path / "reference" / "index.html").read_text()
 
 
 @pytest.mark.parametrize("page", ["z-stack.md", "several-channels.md"])

@@ -20,14 +20,8 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 FILE_LINES, CLASS_LINES, FUNCTION_LINES, ROOM_FILES = 400, 250, 40, 15
 
-LONG_FILES = {
-    "core/model/model.py": 442,
-    "core/reading.py": 477,
-    "core/result.py": 467,
-}
+LONG_FILES = {}
 LONG_CLASSES = {
-    "core/model/model.py:Model": 356,
-    "core/result.py:Segmentation": 328,
     "io/label_files/label_store.py:LabelStore": 283,
     "widgets/batch/section.py:ApplySection": 356,
     "widgets/objects/section.py:ObjectsSection": 278,
@@ -41,12 +35,6 @@ LONG_FUNCTIONS = {
     "cli/segment.py:add_to": 42,
     "cli/train.py:add_to": 59,
     "core/clusters/correction.py:learn": 42,
-    "core/model/card.py:model_card": 53,
-    "core/published/training.py:train": 52,
-    "core/reading.py:read_for_training": 59,
-    "core/reading.py:sample_windows": 41,
-    "core/references.py:train_steps": 48,
-    "core/result.py:follow_steps": 56,
     "widgets/segment/dock.py:__init__": 72,
     "widgets/segment/face.py:__init__": 43,
     "widgets/segment/face.py:_lay_out": 63,
@@ -60,7 +48,6 @@ CIRCLES = {
         f"{PACKAGE}.io.{name}"
         for name in ("ngff.images", "pictures", "sources", "tiff.frames", "vendor_images")
     ),
-    frozenset(f"{PACKAGE}.core.model.{name}" for name in ("check", "file", "model")),
 }
 
 

@@ -13,9 +13,9 @@ from napari_diffseg._version import __version__
 
 _HOMES = {
     "segment": "core.segmentation",
-    "train": "core.references",
-    "train_steps": "core.references",
-    "Reference": "core.reading",
+    "train": "core.learning",
+    "train_steps": "core.learning",
+    "Reference": "core.training_images",
     "Channel": "image.channels",
     "segment_steps": "core.segmentation",
     "objects": "instances.stacks",
@@ -43,12 +43,12 @@ _HOMES = {
 __all__ = ["__version__", *_HOMES]
 
 if TYPE_CHECKING:
+    from napari_diffseg.core.learning import train, train_steps
     from napari_diffseg.core.model.model import Model
     from napari_diffseg.core.published.training import Command, Iteration, StopReason
-    from napari_diffseg.core.reading import Reference
-    from napari_diffseg.core.references import train, train_steps
     from napari_diffseg.core.result import Segmentation
     from napari_diffseg.core.segmentation import segment, segment_steps
+    from napari_diffseg.core.training_images import Reference
     from napari_diffseg.errors import (
         ClusterError,
         DeviceError,

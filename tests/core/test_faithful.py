@@ -15,11 +15,11 @@ import torch
 from skimage.data import astronaut
 from skimage.segmentation import slic
 
+from napari_diffseg.core.published.clustering_net import build_network
 from napari_diffseg.core.published.inference import calibrate
 from napari_diffseg.core.published.losses import IGNORED
-from napari_diffseg.core.published.network import build_network
+from napari_diffseg.core.published.sample import Sample
 from napari_diffseg.core.published.training import StopReason, train
-from napari_diffseg.core.sampling import Sample
 from napari_diffseg.core.segmentation import segment
 from napari_diffseg.params import RunOptions, SegmentationParams
 

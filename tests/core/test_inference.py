@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from napari_diffseg.core.plane import Plane
+from napari_diffseg.core.published.clustering_net import FeatureClusteringNet
 from napari_diffseg.core.published.inference import calibrate, find_clusters, response_map
-from napari_diffseg.core.published.network import FeatureClusteringNet
 from napari_diffseg.image import pieces
 
 

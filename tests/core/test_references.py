@@ -13,7 +13,7 @@ from napari_diffseg import (
     train,
     train_steps,
 )
-from napari_diffseg.core.steps import result_of
+from napari_diffseg.core.generators import result_of
 
 PUBLISHED = SegmentationParams.paper(n_iterations=6, n_features=10, n_clusters=10)
 

@@ -11,7 +11,6 @@ import pytest
 
 from napari_diffseg import InputError, ParameterError, SegmentationParams, segment
 from napari_diffseg.core.clusters.groundwork import Groundwork
-from napari_diffseg.core.unpainted import without_scribbles
 
 
 def with_params(base, **changes):
@@ -124,7 +123,7 @@ def test_of_one_class_alone_a_note_says_what_to_do(base, scene, options):
     assert any("Only one class is painted" in note for note in one.notes)
     two = one.correct(scene.strokes, options=options)
     assert not any("Only one class" in note for note in two.notes)
-    assert not any("Only one class" in note for note in without_scribbles(one).notes)
+    assert not any("Only one class" in note for note in one.without_scribbles().notes)
 
 
 def test_everything_painted_is_the_result(base, scene, options):

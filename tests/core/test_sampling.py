@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from napari_diffseg.core.sampling import _MOST_PIXELS, Sample, sample_patches, training_windows
+from napari_diffseg.core.published.sample import Sample, sample_patches
+from napari_diffseg.core.sampling import _MOST_PIXELS, training_windows
 from napari_diffseg.params import SegmentationParams
 
 PARAMS = SegmentationParams(patch_size=8, n_patches=64)

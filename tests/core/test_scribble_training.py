@@ -19,9 +19,9 @@ from napari_diffseg import (
     segment_steps,
 )
 from napari_diffseg.core import region_run
-from napari_diffseg.core.published import run as network_run
+from napari_diffseg.core.published import network_run
 from napari_diffseg.core.published.losses import IGNORED
-from napari_diffseg.core.sampling import Sample
+from napari_diffseg.core.published.sample import Sample
 
 PAPER = SegmentationParams.paper(n_iterations=5, n_features=12, n_clusters=12)
 

@@ -9,7 +9,7 @@ import pytest
 
 from napari_diffseg import SegmentationParams, segment
 from napari_diffseg.core.clusters.groundwork import Groundwork
-from napari_diffseg.core.uncertainty import most_uncertain_region
+from napari_diffseg.core.doubt import most_uncertain_region
 from napari_diffseg.errors import TrainingError
 
 RUNS = {

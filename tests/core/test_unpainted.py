@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from napari_diffseg.core.segmentation import segment
-from napari_diffseg.core.unpainted import without_scribbles
 from napari_diffseg.params import RunOptions, SegmentationParams
 
 PARAMS = SegmentationParams(n_labels=3)
@@ -29,7 +28,7 @@ def strokes(shape):
 def test_a_correction_is_taken_back(image):
     before = segment(image, params=PARAMS, options=RunOptions(threads=1))
     corrected = before.correct(strokes(image.shape))
-    after = without_scribbles(corrected)
+    after = corrected.without_scribbles()
     np.testing.assert_array_equal(after.labels, before.labels)
     assert after.scribbles is None
     assert after.painted_classes == ()
@@ -42,7 +41,7 @@ def test_a_run_that_had_scribbles_from_the_start(image):
     options = RunOptions(threads=1)
     painted = segment(image, scribbles=strokes(image.shape), params=PARAMS, options=options)
     plain = segment(image, params=PARAMS, options=options)
-    after = without_scribbles(painted)
+    after = painted.without_scribbles()
     np.testing.assert_array_equal(after.labels, plain.labels)
     again = after.correct(strokes(image.shape))
     np.testing.assert_array_equal(again.labels, painted.labels)
@@ -50,4 +49,4 @@ def test_a_run_that_had_scribbles_from_the_start(image):
 
 def test_without_scribbles_it_is_the_same(image):
     plain = segment(image, params=PARAMS, options=RunOptions(threads=1))
-    assert without_scribbles(plain) is plain
+    assert plain.without_scribbles() is plain

@@ -20,7 +20,7 @@ from napari_diffseg import (
     train,
 )
 from napari_diffseg.core import blocks
-from napari_diffseg.core.published.network import build_network, kernel_depths
+from napari_diffseg.core.published.clustering_net import build_network, kernel_depths
 from napari_diffseg.core.segmentation import segment_steps
 from napari_diffseg.image import pieces
 from napari_diffseg.image.axes import resolve_axes

@@ -53,7 +53,7 @@ def segment_planes(
         As for `napari_diffseg.train` and `napari_diffseg.Model.apply`; or the scribbles have
         another shape than the volume.
     """
-    from napari_diffseg.core.references import train_steps
+    from napari_diffseg.core.learning import train_steps
     from napari_diffseg.image.fill import fill_notes
     from napari_diffseg.io.label_files.writing import write_labels
 

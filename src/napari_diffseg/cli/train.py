@@ -147,7 +147,7 @@ def _learn(
     options: RunOptions,
     interrupt: Interrupt,
 ) -> Model:
-    from napari_diffseg.core.references import train_steps
+    from napari_diffseg.core.learning import train_steps
 
     steps = train_steps(
         found.images,

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_diffseg.core.reading import Reference
 from napari_diffseg.core.sampling import window_around
+from napari_diffseg.core.training_images import Reference
+from napari_diffseg.image.arrays import Integers, Mask
 from napari_diffseg.image.axes import ImageAxes, channels_first, is_in_memory, resolve_axes
 from napari_diffseg.image.fill import AUTO, Fill, decided_fill
 from napari_diffseg.image.intensity import finite_mask
@@ -30,9 +31,6 @@ pixels of 16 bits."""
 _BLOCK = {2: (512, 512), 3: (64, 128, 128)}
 _LOOKED_AT = 16
 _KEPT = 8
-
-Integers = NDArray[np.integer[Any]]
-Mask = NDArray[np.bool_]
 
 
 def is_read_in_blocks(image: ArrayLike) -> bool:
@@ -48,31 +46,13 @@ def is_read_in_blocks(image: ArrayLike) -> bool:
 def blocks_of(
     image: Any, axes: ImageAxes, scribbles: ArrayLike | None = None, fill: Fill = AUTO
 ) -> tuple[list[Reference], Fill]:
-    """Return some blocks of an image to learn from.
+    """Return some blocks of an image to learn from, with its axes, and the value of fill.
 
-    Parameters
-    ----------
-    image : array-like
-        Whatever can be sliced.
-    axes : ImageAxes
-        Its axes; those of the blocks are the same.
-    scribbles : array_like of int, optional
-        What is painted on it; the blocks are taken around the strokes then.
-    fill : float, "auto" or None
-        Value of pixels that are no image; looked for in all blocks.
+    Where it is painted on, the blocks are taken around the strokes. The one with most in it
+    comes first: in which the intensities vary most, or where most is painted. Fill is looked
+    for in all blocks; where none is found it is what was said.
 
-    Returns
-    -------
-    blocks : list of Reference
-        The block with most in it first: in which the intensities vary most, or where most is
-        painted.
-    fill : float, "auto" or None
-        The value that was found; else what was said.
-
-    Raises
-    ------
-    InputError
-        The scribbles cannot be used.
+    Raises InputError where the scribbles cannot be used.
     """
     painted = None
     if scribbles is not None:

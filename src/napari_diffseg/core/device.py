@@ -20,17 +20,9 @@ def available_devices() -> tuple[str, ...]:
 
 
 def choose_device(name: str) -> torch.device:
-    """Turn a device name into a device.
+    """Turn ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:N"`` or ``"mps"`` into a device.
 
-    Parameters
-    ----------
-    name : str
-        ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:N"`` or ``"mps"``.
-
-    Raises
-    ------
-    DeviceError
-        There is no such device on this machine.
+    Raises DeviceError where there is no such device on this machine.
     """
     devices = available_devices()
     if name == "auto":

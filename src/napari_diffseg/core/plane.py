@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_diffseg.core.features.extraction import Features
 from napari_diffseg.core.features.region_map import RegionMap
+from napari_diffseg.image.arrays import Mask
 from napari_diffseg.image.axes import ImageAxes, channels_first
 from napari_diffseg.image.intensity import (
     IntensityRange,
@@ -22,24 +23,14 @@ from napari_diffseg.image.intensity import (
 from napari_diffseg.image.space import PLANE, Space
 from napari_diffseg.image.windows import Shape, Window
 
-Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
-
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Plane:
     """One plane or volume, ready for the network.
 
-    Attributes
-    ----------
-    pixels : ndarray of float32, (c, y, x) or (c, z, y, x), or ScaledPixels
-        0 … 1 between the measured intensities.
-    valid : ndarray of bool, (y, x) or (z, y, x), or None
-        Where every channel is finite, there is no fill, and a person wants labels; None where
-        that is everywhere.
-    stage : Features or None
-        First stage of the default; None where the network sees the intensities.
-    space : Space
+    Its pixels, ``c (z) y x``, are 0 … 1 between the measured intensities; valid, ``(z) y x``, are
+    those where every channel is finite, there is no fill, and a person wants labels (None: all).
+    The stage is the first of the default; None where the network sees the intensities.
     """
 
     pixels: Pixels
@@ -78,7 +69,7 @@ class Plane:
         """Whether no pixel of a window counts, so that nothing need be computed there."""
         return self.valid is not None and not self.valid[window].any()
 
-    def inputs(self, window: Window) -> Floats:
+    def inputs(self, window: Window) -> NDArray[np.float32]:
         """Return what the published network sees of a window, ``c (z) y x``."""
         return self.pixels[:, *window]
 

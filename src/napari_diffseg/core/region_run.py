@@ -4,28 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from napari_diffseg.core.clusters.class_head import ClassHead
 from napari_diffseg.core.clusters.clustering import hierarchy_of, learn_clusters, start_head
-from napari_diffseg.core.clusters.correction import Painted
 from napari_diffseg.core.clusters.groundwork import Groundwork, cluster_steps
 from napari_diffseg.core.features.extraction import Features
 from napari_diffseg.core.features.region_map import RegionMap
-from napari_diffseg.core.model.application import Labels
+from napari_diffseg.core.following import follow_steps
 from napari_diffseg.core.plane import Plane
 from napari_diffseg.core.published.training import Command, Iteration, StopReason
-from napari_diffseg.core.result import Segmentation, goes_only_to_painted
-from napari_diffseg.core.run import PreviewPlane, Run
+from napari_diffseg.core.result import Segmentation
+from napari_diffseg.core.run_state import PreviewPlane, Run
+from napari_diffseg.image.arrays import Floats, Labels
 from napari_diffseg.image.windows import Window, whole
-from napari_diffseg.numeric.labels import Clusters, LabelNumbers
-
-Floats = NDArray[np.floating[Any]]
-Samples = Sequence[tuple[Plane, Window]]
+from napari_diffseg.numeric.labels import LabelNumbers
 
 _FIRST_LOOK_SIDE = 192
 _LEAST_LOOKED_AT = 1000  # pixels
@@ -33,13 +28,13 @@ _LEAST_LOOKED_AT = 1000  # pixels
 
 def region_run(run: Run) -> Generator[Iteration, Command | None, Segmentation]:
     """Find clusters without scribbles; then, where something is painted, the classes."""
-    reading = run.reading
-    only_painted = bool(reading.classes) and goes_only_to_painted(run.params, reading.classes)
-    result = yield from _unsupervised(run, with_labels=not only_painted)
-    if not reading.classes:
-        return replace(result.with_n_labels(run.params.n_labels), seconds=run.seconds)
-    corrected = yield from result.follow_steps(reading.painted[0], options=run.options)
-    return replace(corrected, seconds=run.seconds)
+    classes, params, painted = run.reading.classes, run.params, run.reading.painted[0]
+    result = yield from _unsupervised(run, with_labels=not run.closed_set)
+    if not classes:
+        return replace(result.with_n_labels(params.n_labels), seconds=run.seconds)
+    with_labels = run.with_labels or not run.closed_set
+    steps = follow_steps(result, painted, options=run.options, with_labels=with_labels)
+    return replace((yield from steps), seconds=run.seconds)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -66,27 +61,19 @@ def _unsupervised(
     clusters = present = None
     if with_labels:
         known = found.answers[0] if grounds[0].is_known else None
-        clusters = yield from _labelled(run, grounds[0], head, found.history[-1], known)
+        shares = cluster_steps(grounds[0], head, run.params, known)
+        clusters = yield from run.labelled(shares, found.history[-1])
         counted = clusters if valid is None else clusters[valid]
         present = np.bincount(counted.ravel(), minlength=head.n_classes) > 0
     hierarchy = hierarchy_of(maps, found.answers, present)
-    return Segmentation(
-        labels=np.zeros(run.plane.shape, np.uint8),
+    return run.result(
+        np.zeros(run.plane.shape, np.uint8),
+        run.model(head=head, hierarchy=hierarchy, numbers=np.arange(1, head.n_classes + 1)),
+        grounds,
         history=found.history,
-        params=run.params,
         stop_reason=found.stop_reason,
-        model=run.model(head=head, hierarchy=hierarchy, numbers=np.arange(1, head.n_classes + 1)),
-        axes=run.reading.axes,
-        notes=run.reading.notes,
-        seconds=run.seconds,
-        device=str(run.device),
-        threads=torch.get_num_threads(),
         clusters=clusters,
-        previewed=tuple(numbers.numbers.tolist()),
-        ground=grounds[0],
-        references=tuple(
-            Painted(*both) for both in zip(grounds[1:], run.reading.painted[1:], strict=True)
-        ),
+        previewed=numbers,
     )
 
 
@@ -118,7 +105,9 @@ def _learned(
     return _Found(head, answers, tuple(history), stop_reason)
 
 
-def _stage_of(run: Run, samples: Samples) -> tuple[Features, list[RegionMap]]:
+def _stage_of(
+    run: Run, samples: Sequence[tuple[Plane, Window]]
+) -> tuple[Features, list[RegionMap]]:
     """Measure the features on parts of images, and cut these into leaves."""
     pixels = [plane.pixels[:, *place] for plane, place in samples]
     valids = [None if plane.valid is None else plane.valid[place] for plane, place in samples]
@@ -171,20 +160,6 @@ def _first_look(run: Run) -> Iteration | None:
         seconds=run.seconds,
         labels=source.enlarged(labels[source.area]),
     )
-
-
-def _labelled(
-    run: Run, ground: Groundwork, head: ClassHead, last: Iteration, known: Floats | None
-) -> Generator[Iteration, Command | None, Clusters]:
-    """Find the cluster of every pixel; how much is done is told as facts of the last round."""
-    steps = cluster_steps(ground, head, run.params, known)
-    while True:
-        try:
-            share = next(steps)
-        except StopIteration as end:
-            clusters: Clusters = end.value
-            return clusters
-        yield replace(last, labelled=share, seconds=run.seconds)
 
 
 def _grounds(run: Run, maps: Sequence[Sequence[RegionMap]]) -> list[Groundwork]:

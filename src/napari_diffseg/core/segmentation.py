@@ -1,10 +1,10 @@
-"""The whole of one run: image in, labels out.
+"""Segmentation of one image: the whole of a run.
 
 Stage by stage (axes, units)::
 
     image as given    any axes, any dtype
     pixels            c (z) y x, float32, 0 … 1 between the measured intensities
-    clusters          (z) y x, 0 … q−1: see `core.region_run` and `core.network_run`
+    clusters          (z) y x, 0 … q−1: see `core.region_run` and `core.published.network_run`
     labels            (z) y x, 1 … K by falling area, 0 where the image is fill or not finite
 """
 
@@ -12,109 +12,41 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Sequence
+from typing import Any
 
 from numpy.typing import ArrayLike
 
 from napari_diffseg.core.device import choose_device, readable_torch_errors, thread_limit
-from napari_diffseg.core.published.run import network_run
+from napari_diffseg.core.generators import result_of, with_arguments_of
+from napari_diffseg.core.published.network_run import network_run
 from napari_diffseg.core.published.training import Command, Iteration
-from napari_diffseg.core.reading import Door, Reference, read_for_training
 from napari_diffseg.core.region_run import region_run
-from napari_diffseg.core.result import Segmentation, goes_only_to_painted
-from napari_diffseg.core.run import Run
-from napari_diffseg.core.steps import result_of
+from napari_diffseg.core.result import Segmentation
+from napari_diffseg.core.run_state import Run
+from napari_diffseg.core.training_images import ImageOptions, Reference, read_for_training
 from napari_diffseg.image.channels import Channel
 from napari_diffseg.image.fill import AUTO, Fill
 from napari_diffseg.params import RunOptions, SegmentationParams
 
 
-def segment(
-    image: ArrayLike,
+def run_steps(
+    images: Sequence[Reference],
+    how: ImageOptions,
+    params: SegmentationParams | None,
+    options: RunOptions | None,
     *,
-    scribbles: ArrayLike | None = None,
-    references: Sequence[Reference] = (),
-    axes: str | None = None,
-    rgb: bool | None = None,
-    spacing: Sequence[float] | None = None,
-    channels: Sequence[Channel] | None = None,
-    region: ArrayLike | None = None,
-    fill: Fill = AUTO,
-    params: SegmentationParams | None = None,
-    options: RunOptions | None = None,
-) -> Segmentation:
-    """Segment one image without training data (Kim et al. 2020, Algorithm 1).
-
-    Parameters
-    ----------
-    image : array_like
-        One plane: grayscale, RGB, RGBA (alpha is dropped) or with channels on any
-        axis; any real dtype; numpy, dask, zarr. Or one volume, whose axes must be stated.
-        Pixels that are NaN or infinite, or masked, are left out and get label 0.
-    scribbles : array_like of int, (y, x) or (z, y, x), optional
-        What a person painted: 0 = unpainted; class *k* comes out as label *k*, and a painted
-        pixel keeps its class. On a volume, on any of its planes.
-    references : sequence of Reference, optional
-        More images of the same kind to learn from, with or without scribbles of the same
-        classes: network and classes are learned from all of them together (Sec. III-D).
-        The labels are those of `image`.
-    axes : str, optional
-        One letter per array axis, e.g. ``"YX"``, ``"YXC"``, ``"CYX"``, ``"ZYX"``; guessed
-        where None, and the guess is in the result's notes. With Z the image is segmented as
-        a volume: by convolutions, statistics and regions in three dimensions.
-    rgb : bool, optional
-        Whether the channels are red, green, blue (and alpha); where None, 3 or 4
-        channels on the last axis are.
-    spacing : sequence of float, (z, y, x), optional
-        Distances of neighbouring voxels of a volume, in any one unit; taken for equal where
-        None, which is in the notes then.
-    channels : sequence of Channel, optional
-        The channels to look at, with their weights and intensities; all where None.
-    region : array_like of bool, (y, x) or (z, y, x), optional
-        Where labels are wanted; elsewhere they are 0, and nothing is learned from but what
-        is painted there, which keeps its class.
-    fill : float, "auto" or None
-        Value of the pixels that are no image, in every channel: what stitching, rotating and
-        padding put around it. They get label 0, and nothing is learned from them. By default
-        it is recognized (the rule stands in `images.fill`) and said in the result's notes;
-        with None every pixel is image.
-    params : SegmentationParams, optional
-        The default preset where None.
-    options : RunOptions, optional
-        Device, threads.
-
-    Returns
-    -------
-    Segmentation
-
-    Raises
-    ------
-    InputError
-        The image, its axes or the scribbles cannot be used; nothing was run.
-    DeviceError, OutOfMemoryError, TrainingError
-        The machine cannot do it.
-
-    Examples
-    --------
-    >>> from skimage.data import immunohistochemistry
-    >>> result = segment(immunohistochemistry())
-    >>> result.labels.shape
-    (512, 512)
-    """
-    return result_of(
-        segment_steps(
-            image,
-            scribbles=scribbles,
-            references=references,
-            axes=axes,
-            rgb=rgb,
-            spacing=spacing,
-            channels=channels,
-            region=region,
-            fill=fill,
-            params=params,
-            options=options,
-        )
-    )
+    look_at: int | None = None,
+    with_labels: bool = True,
+) -> Generator[Iteration, Command | None, Segmentation]:
+    """Read the images, learn from them, and label the first; see `Run`."""
+    start = time.perf_counter()
+    params, options = params or SegmentationParams(), options or RunOptions()
+    with readable_torch_errors(), thread_limit(options.threads):
+        device = choose_device(options.device)
+        reading = read_for_training(images, how, params, device)
+        run = Run(reading, params, options, device, start, look_at, with_labels)
+        in_design = network_run if params.design == "published" else region_run
+        return (yield from in_design(run))
 
 
 def segment_steps(
@@ -159,20 +91,71 @@ def segment_steps(
     DiffSegError
         As for `segment`.
     """
-    start = time.perf_counter()
-    params = params or SegmentationParams()
-    options = options or RunOptions()
+    how = ImageOptions(
+        axes=axes, rgb=rgb, spacing=spacing, channels=channels, region=region, fill=fill
+    )
     images = [Reference(image, scribbles), *references]
-    with readable_torch_errors(), thread_limit(options.threads):
-        device = choose_device(options.device)
-        door = Door(
-            axes=axes, rgb=rgb, spacing=spacing, channels=channels, region=region, fill=fill
-        )
-        reading = read_for_training(images, door, params, device)
-        classes = reading.classes
-        if classes:
-            goes_only_to_painted(params, classes)
-        run = Run(reading, params, options, device, start, look_at)
-        if params.design == "published":
-            return (yield from network_run(run))
-        return (yield from region_run(run))
+    return (yield from run_steps(images, how, params, options, look_at=look_at))
+
+
+@with_arguments_of(segment_steps, without="look_at")
+def segment(*args: Any, **kwargs: Any) -> Segmentation:
+    """Segment one image without training data (Kim et al. 2020, Algorithm 1).
+
+    Parameters
+    ----------
+    image : array_like
+        One plane: grayscale, RGB, RGBA (alpha is dropped) or with channels on any
+        axis; any real dtype; numpy, dask, zarr. Or one volume, whose axes must be stated.
+        Pixels that are NaN or infinite, or masked, are left out and get label 0.
+    scribbles : array_like of int, (y, x) or (z, y, x), optional
+        What a person painted: 0 = unpainted; class *k* comes out as label *k*, and a painted
+        pixel keeps its class. On a volume, on any of its planes.
+    references : sequence of Reference, optional
+        More images of the same kind to learn from, with or without scribbles of the same
+        classes: network and classes are learned from all of them together (Sec. III-D).
+        The labels are those of `image`.
+    axes : str, optional
+        One letter per array axis, e.g. ``"YX"``, ``"YXC"``, ``"CYX"``, ``"ZYX"``; guessed
+        where None, and the guess is in the result's notes. With Z the image is segmented as
+        a volume: by convolutions, statistics and regions in three dimensions.
+    rgb : bool, optional
+        Whether the channels are red, green, blue (and alpha); where None, 3 or 4
+        channels on the last axis are.
+    spacing : sequence of float, (z, y, x), optional
+        Distances of neighbouring voxels of a volume, in any one unit; taken for equal where
+        None, which is in the notes then.
+    channels : sequence of Channel, optional
+        The channels to look at, with their weights and intensities; all where None.
+    region : array_like of bool, (y, x) or (z, y, x), optional
+        Where labels are wanted; elsewhere they are 0, and nothing is learned from but what
+        is painted there, which keeps its class.
+    fill : float, "auto" or None
+        Value of the pixels that are no image, in every channel: what stitching, rotating and
+        padding put around it. They get label 0, and nothing is learned from them. By default
+        it is recognized (the rule stands in `image.fill`) and said in the result's notes;
+        with None every pixel is image.
+    params : SegmentationParams, optional
+        The default preset where None.
+    options : RunOptions, optional
+        Device, threads.
+
+    Returns
+    -------
+    Segmentation
+
+    Raises
+    ------
+    InputError
+        The image, its axes or the scribbles cannot be used; nothing was run.
+    DeviceError, OutOfMemoryError, TrainingError
+        The machine cannot do it.
+
+    Examples
+    --------
+    >>> from skimage.data import immunohistochemistry
+    >>> result = segment(immunohistochemistry())
+    >>> result.labels.shape
+    (512, 512)
+    """
+    return result_of(segment_steps(*args, **kwargs))

@@ -21,12 +21,10 @@ from napari_diffseg.sample_data.strokes import strokes_on_plane, strokes_on_stac
 LayerData = tuple[NDArray[Any], dict[str, Any], str]
 """Data, keyword arguments of the layer, and the layer's type."""
 
-_CELL_PIXEL_SIZE = 0.107
-"""In µm, as scikit-image documents it."""
+_CELL_PIXEL_SIZE = 0.107  # µm, as scikit-image documents it
 _CELLS3D_VOXEL_SIZE = (0.29, 0.26, 0.26)
 """In µm along z, y, x, as scikit-image documents it."""
-_NUCLEI_CLASSES = {1: "background", 2: "nucleus"}
-"""What the strokes on simulated nuclei mean."""
+_NUCLEI_CLASSES = {1: "background", 2: "nucleus"}  # what the strokes on simulated nuclei mean
 
 
 def immunohistochemistry() -> list[LayerData]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-Floats = NDArray[np.float64]
+from napari_diffseg.image.arrays import Floats
 
 _TAIL_SHARE = 0.2
 _TAIL_WIDTH = 2.5
@@ -22,15 +22,7 @@ _TAIL_WIDTH = 2.5
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """How photons become counts.
-
-    Attributes
-    ----------
-    gain : float
-        Counts per photon.
-    offset, read_noise : float
-        Mean and standard deviation of the counts without any light.
-    """
+    """How photons become counts: per photon, and without any light (mean and deviation)."""
 
     gain: float = 6.0
     offset: float = 100.0
@@ -46,40 +38,23 @@ class Camera:
 
 
 def grain(shape: tuple[int, ...], size: Sequence[float], random: np.random.Generator) -> Floats:
-    """Return random texture with mean 0 and deviation about 1.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Of the texture.
-    size : sequence of float
-        About how large a grain is along each axis.
-    random : Generator
-        Where the texture comes from.
-    """
+    """Return random texture with mean 0 and deviation about 1, of grains about this large."""
     noise = ndimage.gaussian_filter(random.standard_normal(shape), size, mode="wrap")
     # White noise blurred by a Gaussian has a variance of 1 / (2 √π σ) along each axis.
     texture: Floats = noise * math.sqrt(math.prod(2 * math.sqrt(math.pi) * s for s in size))
     return texture
 
 
-def slope(shape: tuple[int, int], random: np.random.Generator) -> Floats:
-    """Return light ``(y, x)`` that rises evenly from 0 to 1 in some direction."""
+def slope(shape: Sequence[int], random: np.random.Generator, width: float = math.sqrt(8)) -> Floats:
+    """Return light ``(y, x)`` that rises evenly from 0 to 1 in some direction; flatter if wide."""
     y, x = (np.linspace(-1, 1, length) for length in shape)
     angle = random.uniform(0, 2 * np.pi)
-    return 0.5 + (math.sin(angle) * y[:, None] + math.cos(angle) * x) / math.sqrt(8)
+    rising: Floats = 0.5 + (math.sin(angle) * y[:, None] + math.cos(angle) * x) / width
+    return rising
 
 
 def blur(light: Floats, sigma: Sequence[float]) -> Floats:
-    """Blur by a point spread function: a Gaussian, and wide tails with a fifth of the light.
-
-    Parameters
-    ----------
-    light : ndarray
-        What a perfect microscope would see.
-    sigma : sequence of float
-        Deviation of the Gaussian along each axis.
-    """
+    """Blur by a point spread function: a Gaussian, and wide tails with a fifth of the light."""
     peak = ndimage.gaussian_filter(light, sigma, mode="nearest")
     tails = ndimage.gaussian_filter(light, [_TAIL_WIDTH * s for s in sigma], mode="nearest")
     blurred: Floats = (1 - _TAIL_SHARE) * peak + _TAIL_SHARE * tails

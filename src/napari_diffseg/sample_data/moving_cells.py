@@ -10,46 +10,29 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from napari_diffseg.sample_data.microscope import Floats
-from napari_diffseg.sample_data.places import scattered_places
+from napari_diffseg.image.arrays import Floats
+from napari_diffseg.sample_data.outlines import scattered_places
 
 RADIUS = 9.0
 """Of a grown nucleus, in pixels."""
 STRETCH = 3.2
 """No nucleus is longer than this many radii."""
 
-_CYCLE = 40
-"""Frames from one division to the next, about."""
-_PERSISTENCE = 0.8
-"""Part of its velocity that a cell keeps from one frame to the next."""
+_CYCLE = 40  # frames from one division to the next, about
+_PERSISTENCE = 0.8  # part of its velocity that a cell keeps from one frame to the next
 _PUSH = 0.35
 """Part of the room missing between two cells by which they are pushed apart in one frame."""
-_GROWTH = 12
-"""Frames until a daughter is as large as its mother was."""
+_GROWTH = 12  # frames until a daughter is as large as its mother was
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Cell:
     """A nucleus in one frame.
 
-    Attributes
-    ----------
-    track : int
-        Number of the nucleus for as long as it does not divide, from 1.
-    parent : int
-        Track of its mother; 0 where that is not known.
-    place, velocity : ndarray, (y, x)
-        Centre, and how far it goes in a frame.
-    angle : float
-        Direction of its long axis.
-    stretch : float
-        Long axis over short axis, while it does not divide.
-    brightness : float
-        Its own, against a typical one.
-    age : int
-        Frames since it was born.
-    divides_at : int
-        Age at which two daughters stand in its place.
+    It keeps its track, from 1, for as long as it does not divide, and knows that of its mother
+    (0 where that is not known). `angle` is the direction of its long axis, `stretch` long over
+    short axis while it does not divide, `brightness` its own, against a typical one; it is `age`
+    frames old, and at the age `divides_at` two daughters stand in its place.
     """
 
     track: int
@@ -78,31 +61,16 @@ class Cell:
 def wandering_cells(
     n_frames: int, shape: tuple[int, int], n_cells: int, random: np.random.Generator
 ) -> list[list[Cell]]:
-    """Let cells live for some frames.
+    """Let cells live for some frames; returns the cells of each, by track.
 
-    Parameters
-    ----------
-    n_frames : int
-        How long.
-    shape : tuple of int, (y, x)
-        The field that their centres do not leave.
-    n_cells : int
-        How many there are in the first frame.
-    random : Generator
-        Where their ways come from.
-
-    Returns
-    -------
-    list of list of Cell
-        The cells of each frame, by track.
-
-    Raises
-    ------
-    InputError
-        There is no room for so many cells.
+    Their centres do not leave the field, ``(y, x)``. Raises InputError where there is no room
+    for so many.
     """
     places = scattered_places(shape, n_cells, 2.6 * RADIUS, random)
-    cells = [_first_cell(track, place, random) for track, place in enumerate(places, start=1)]
+    cells = []
+    for track, place in enumerate(places, start=1):
+        age, angle = int(random.integers(_GROWTH, _CYCLE - 2)), random.uniform(0, np.pi)
+        cells.append(_cell(track, 0, place, angle, age, random))
     n_tracks = n_cells
     frames = [cells]
     for _ in range(n_frames - 1):
@@ -116,11 +84,6 @@ def wandering_cells(
         cells = _apart(older, shape)
         frames.append(cells)
     return frames
-
-
-def _first_cell(track: int, place: Floats, random: np.random.Generator) -> Cell:
-    age = int(random.integers(_GROWTH, _CYCLE - 2))
-    return _cell(track, 0, place, random.uniform(0, np.pi), age, random)
 
 
 def _cell(

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_diffseg.errors import InputError
-from napari_diffseg.sample_data.microscope import Camera, Floats, blur, grain, slope
-from napari_diffseg.sample_data.places import scattered_places
+from napari_diffseg.image.arrays import Floats
+from napari_diffseg.sample_data.microscope import Camera, blur, grain, slope
+from napari_diffseg.sample_data.outlines import check_size, scattered_places, turned
 
 PIXEL_SIZE = 0.325
 """Side of a pixel in µm, as with a 20× objective and 6.5 µm camera pixels."""
@@ -34,16 +34,12 @@ REGIONS = {
 }
 """What the numbers of the ground truth mean."""
 
-_RADIUS = (20.0, 26.0)
-"""Of a cell that nothing presses against."""
+_RADIUS = (20.0, 26.0)  # of a cell that nothing presses against
 _NUCLEUS_RADIUS = (7.5, 9.5)
-_MEMBRANE_WIDTH = 2.0
-"""On the side of each cell: where two cells touch, it is twice as wide."""
-_BLEED = 0.04
-"""Part of the light of each stain that is seen in the next channel."""
+_MEMBRANE_WIDTH = 2.0  # on the side of each cell: where two cells touch, it is twice as wide
+_BLEED = 0.04  # part of the light of each stain that is seen in the next channel
 
-_PHOTONS = (120.0, 26.0, 200.0)
-"""Photons that a pixel gives where a channel's stain is typical."""
+_PHOTONS = (120.0, 26.0, 200.0)  # photons that a pixel gives where a channel's stain is typical
 _BACKGROUNDS = (14.0, 9.0, 20.0)
 _PSF_SIGMAS = (0.9, 1.1, 1.3)
 _CAMERAS = (
@@ -55,16 +51,10 @@ _CAMERAS = (
 
 @dataclass(frozen=True, eq=False, slots=True)
 class StainedCells:
-    """An image with three channels, and what is in it.
+    """An image with three channels, ``(c, y, x)``, and what is in it, ``(y, x)``.
 
-    Attributes
-    ----------
-    image : ndarray of uint16, (c, y, x)
-        Camera counts of `CHANNELS`.
-    cells : ndarray of uint16, (y, x)
-        Number of each cell, from 1; 0 for the background.
-    regions : ndarray of uint8, (y, x)
-        One of `REGIONS` at each pixel.
+    Channels are `CHANNELS`; cells are numbered from 1, 0 is background; each pixel of the
+    regions is one of `REGIONS`.
     """
 
     image: NDArray[np.uint16]
@@ -77,24 +67,11 @@ def simulated_cells(
 ) -> StainedCells:
     """Simulate three channels of the same cells, with their ground truth.
 
-    Parameters
-    ----------
-    shape : tuple of int, (y, x)
-        Size of the image in pixels, which are `PIXEL_SIZE` µm wide.
-    n_cells : int
-        Number of cells; some are cut by the image's border, many touch.
-    seed : int
-        The same seed gives the same image.
-
-    Raises
-    ------
-    InputError
-        The cells do not fit into the image, or a number is out of bounds.
+    Pixels are `PIXEL_SIZE` µm wide; some cells are cut by the image's border, many touch. The
+    same seed gives the same image. Raises InputError where the cells do not fit, or a number is
+    out of bounds.
     """
-    if len(shape) != 2 or min(shape) < 1:
-        raise InputError(f"The shape is {shape}, but must be two sizes (y, x) of 1 or more.")
-    if not 0 <= n_cells <= 1000:
-        raise InputError(f"n_cells is {n_cells}, but must be 0 to 1000.")
+    check_size(shape, "yx", n_cells, "n_cells", 1000)
     random = np.random.default_rng(seed)
     # Closer than two free cells could be.
     places = scattered_places(shape, n_cells, 1.5 * _RADIUS[0], random)
@@ -127,9 +104,10 @@ def _regions(
     for number, (row, column) in enumerate(places, start=1):
         radius, angle = random.uniform(*_NUCLEUS_RADIUS), random.uniform(0, np.pi)
         stretch = np.sqrt(random.uniform(1.0, 1.5))
-        along = (np.cos(angle) * (x - column) + np.sin(angle) * (y - row)) / stretch
-        across = (np.cos(angle) * (y - row) - np.sin(angle) * (x - column)) * stretch
-        regions[(np.hypot(along, across) < radius) & (cells == number)] = NUCLEUS
+        along, across = turned(angle, y - row, x - column)
+        regions[(np.hypot(along / stretch, across * stretch) < radius) & (cells == number)] = (
+            NUCLEUS
+        )
     regions[(_depth(cells) <= _MEMBRANE_WIDTH) & (cells > 0)] = MEMBRANE
     return regions
 

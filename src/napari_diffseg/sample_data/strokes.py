@@ -8,33 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-_LONGEST = 26
-"""Pixels that a stroke is long at most."""
-_MARGINS = (2, 1)
-"""People keep so far from an edge, in pixels, where there is room for it ..."""
-_ROOM = 0.1
-"""... in this part of a region at least."""
+from napari_diffseg.image.arrays import Mask
+
+_LONGEST = 26  # pixels that a stroke is long at most
+_MARGINS = (2, 1)  # people keep so far from an edge, in pixels, where there is room for it
+_ROOM = 0.1  # in this part of a region at least
 _DIRECTIONS = 24
 
 
 def strokes_on_plane(
     classes: NDArray[np.integer], n_strokes: int, random: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Paint a few strokes on every class of a plane.
+    """Paint a few strokes on every class (from 1 to 255) of a plane ``(y, x)``.
 
-    Parameters
-    ----------
-    classes : ndarray, (y, x)
-        Class of each pixel, from 1 to 255; 0 where nothing is to be painted.
-    n_strokes : int
-        How many on each class.
-    random : Generator
-        Where they start, and where they lead.
-
-    Returns
-    -------
-    ndarray of uint8, (y, x)
-        0 = unpainted. A painted pixel has the class of the ground truth.
+    Returns 0 where nothing is painted; a painted pixel has the class of the ground truth.
     """
     painted = np.zeros(classes.shape, np.uint8)
     for number in np.unique(classes[classes > 0]):
@@ -51,23 +38,9 @@ def strokes_on_plane(
 def strokes_on_stack(
     classes: NDArray[np.integer], planes: Iterable[int], n_strokes: int, seed: int
 ) -> NDArray[np.uint8]:
-    """Paint a few strokes on every class of some planes of a stack.
+    """Paint a few strokes on every class of some planes of a stack ``(n, y, x)``.
 
-    Parameters
-    ----------
-    classes : ndarray, (n, y, x)
-        As for `strokes_on_plane`, on each plane or frame.
-    planes : iterable of int
-        Those that are painted on.
-    n_strokes : int
-        How many on each class of each of them.
-    seed : int
-        The same seed gives the same strokes.
-
-    Returns
-    -------
-    ndarray of uint8, (n, y, x)
-        0 = unpainted.
+    The same seed gives the same strokes.
     """
     painted = np.zeros(classes.shape, np.uint8)
     for plane in planes:
@@ -76,17 +49,17 @@ def strokes_on_stack(
     return painted
 
 
-def _off_the_edges(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _off_the_edges(region: Mask) -> Mask:
     """Return a region without its edges, or with them where it is too thin."""
     for margin in _MARGINS:
         # Beyond the image there is no edge that one would have to keep away from.
-        inner: NDArray[np.bool_] = ndimage.binary_erosion(region, iterations=margin, border_value=1)
+        inner: Mask = ndimage.binary_erosion(region, iterations=margin, border_value=1)
         if inner.sum() >= _ROOM * region.sum():
             return inner
     return region
 
 
-def _path(free: NDArray[np.bool_], random: np.random.Generator) -> NDArray[np.intp]:
+def _path(free: Mask, random: np.random.Generator) -> NDArray[np.intp]:
     """Return a straight path ``(pixel, yx)`` in the region: the longest of several."""
     places = np.argwhere(free)
     start = places[random.integers(len(places))]

@@ -17,35 +17,28 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_diffseg.errors import InputError
-from napari_diffseg.sample_data.microscope import Camera, Floats, blur, grain, slope
+from napari_diffseg.image.arrays import Floats
+from napari_diffseg.sample_data.microscope import Camera, blur, grain, slope
 from napari_diffseg.sample_data.moving_cells import RADIUS, STRETCH, Cell, wandering_cells
+from napari_diffseg.sample_data.outlines import check_size, turned, wavy
 
 PIXEL_SIZE = 0.65
 """Side of a pixel in µm, as with a 10× objective and 6.5 µm camera pixels."""
 FRAME_MINUTES = 30.0
 """Time from one frame to the next."""
 
-_PHOTONS = 55.0
-"""Photons that a pixel of a typical nucleus gives in the first frame."""
+_PHOTONS = 55.0  # photons that a pixel of a typical nucleus gives in the first frame
 _BACKGROUND = 14.0
-_BLEACHING = 40.0
-"""Frames until the stain is 1/e times as bright as in the first one."""
+_BLEACHING = 40.0  # frames until the stain is 1/e times as bright as in the first one
 _PSF_SIGMA = 1.0
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class TimeLapse:
-    """A movie, and what is in it.
+    """A movie ``(t, y, x)``, and what is in it.
 
-    Attributes
-    ----------
-    image : ndarray of uint16, (t, y, x)
-        Camera counts.
-    tracks : ndarray of uint16, (t, y, x)
-        A nucleus keeps its number, from 1, until it divides; 0 for the background.
-    parents : dict of int to int
-        The track of the mother of each daughter.
+    A nucleus keeps its track, from 1, until it divides; 0 is background. Parents are the tracks
+    of the mother of each daughter.
     """
 
     image: NDArray[np.uint16]
@@ -56,26 +49,13 @@ class TimeLapse:
 def simulated_time_lapse(
     shape: tuple[int, int, int] = (24, 192, 192), n_cells: int = 18, seed: int = 0
 ) -> TimeLapse:
-    """Simulate a movie of fluorescent nuclei, with its ground truth.
+    """Simulate a movie ``(t, y, x)`` of fluorescent nuclei, with its ground truth.
 
-    Parameters
-    ----------
-    shape : tuple of int, (t, y, x)
-        Number of frames, `FRAME_MINUTES` apart, and their size in pixels of `PIXEL_SIZE` µm.
-    n_cells : int
-        Number of nuclei in the first frame; some of them divide later.
-    seed : int
-        The same seed gives the same movie.
-
-    Raises
-    ------
-    InputError
-        The cells do not fit into the field, or a number is out of bounds.
+    Frames are `FRAME_MINUTES` apart, pixels `PIXEL_SIZE` µm wide; `n_cells` nuclei are in the
+    first frame, and some divide later. The same seed gives the same movie. Raises InputError
+    where the cells do not fit, or a number is out of bounds.
     """
-    if len(shape) != 3 or min(shape) < 1:
-        raise InputError(f"The shape is {shape}, but must be three sizes (t, y, x) of 1 or more.")
-    if not 0 <= n_cells <= 1000:
-        raise InputError(f"n_cells is {n_cells}, but must be 0 to 1000.")
+    check_size(shape, "tyx", n_cells, "n_cells", 1000)
     random = np.random.default_rng(seed)
     field = (shape[1], shape[2])
     frames = wandering_cells(shape[0], field, n_cells, random)
@@ -123,14 +103,10 @@ def _nucleus(cell: Cell, y: Floats, x: Floats, seed: int) -> tuple[Floats, Float
     waves, phases = random.normal(0, 0.03, 3), random.uniform(0, 2 * np.pi, 3)
     grains, shifts = random.normal(0, 0.45, (6, 2)), random.uniform(0, 2 * np.pi, 6)
     length, width, brightness = cell.shape()
-    along = np.cos(cell.angle) * x + np.sin(cell.angle) * y
-    across = np.cos(cell.angle) * y - np.sin(cell.angle) * x
-    bearing = np.arctan2(across / width, along / length)
-    border = np.ones_like(bearing)
-    for order, (wave, phase) in enumerate(zip(waves, phases, strict=True), start=2):
-        border += wave * np.cos(order * bearing + phase)
+    along, across = turned(cell.angle, y, x)
+    border = wavy(np.arctan2(across / width, along / length), waves, phases)
     level = np.hypot(along / length, across / width) / border
-    texture = np.zeros_like(bearing)
+    texture = np.zeros_like(level)
     for (kx, ky), shift in zip(grains, shifts, strict=True):
         texture += np.cos(kx * along + ky * across + shift)
     dye = brightness * (1 + 0.11 * texture).clip(min=0.3) * (1.15 - 0.4 * level**2)

@@ -17,12 +17,12 @@ import torch
 from numpy.typing import NDArray
 
 from napari_diffseg.core.clusters.class_head import ClassHead
-from napari_diffseg.core.clusters.correction import margins
+from napari_diffseg.core.doubt import joined_margins
 from napari_diffseg.core.features.extraction import halo
 from napari_diffseg.core.features.pyramid import GRID
 from napari_diffseg.core.plane import Plane
+from napari_diffseg.core.published.clustering_net import FeatureClusteringNet
 from napari_diffseg.core.published.inference import find_clusters
-from napari_diffseg.core.published.network import FeatureClusteringNet
 from napari_diffseg.image.pieces import spread_margin, window_shape
 from napari_diffseg.image.space import Space
 from napari_diffseg.image.windows import Window, grow, inside, tiles, whole
@@ -181,9 +181,7 @@ def label_by_regions(
     valid = None if plane.valid is None else plane.valid[near]
     tidied = merge_small_regions(clusters, params.min_region_size, valid)
     here = inside(area, near)
-    together = np.zeros_like(answers)
-    np.add.at(together.T, standing, answers.T)
-    sure = margins(together).astype(np.float32)[regions.leaves[here]]
+    sure = joined_margins(answers, standing).astype(np.float32)[regions.leaves[here]]
     counted = sure if valid is None else sure[valid[here]]
     confidence = float(counted.mean(dtype=np.float64)) if counted.size else 0.0
     return _finished(standing.astype(np.int16)[tidied[here]], numbers, plane, area, 0, confidence)

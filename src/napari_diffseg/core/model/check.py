@@ -6,15 +6,19 @@ written makes sense. Labelling relies on what is checked here.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from napari_diffseg.core.clusters.class_head import ClassHead
 from napari_diffseg.core.features.extraction import Features
 from napari_diffseg.core.features.network import N_CHANNELS, N_FEATURES
 from napari_diffseg.core.features.pyramid import SCALES
-from napari_diffseg.core.model.model import Model
 from napari_diffseg.image.intensity import IntensityRange
 from napari_diffseg.numeric.hierarchy import ClusterHierarchy
+
+if TYPE_CHECKING:
+    from napari_diffseg.core.model.model import Model
 
 _LARGEST_LABEL = 2**32 - 1
 

@@ -25,7 +25,9 @@ from safetensors.numpy import load, save
 from napari_diffseg.core.clusters.class_head import ClassHead
 from napari_diffseg.core.features.extraction import Features
 from napari_diffseg.core.features.weights import features_digest
-from napari_diffseg.core.published.network import FeatureClusteringNet
+from napari_diffseg.core.model.check import check_model
+from napari_diffseg.core.model.model_facts import Color, ModelFacts
+from napari_diffseg.core.published.clustering_net import FeatureClusteringNet
 from napari_diffseg.errors import DiffSegError, ModelFileError, OutputError
 from napari_diffseg.files import check_place, written_whole
 from napari_diffseg.image.channels import Channel
@@ -36,7 +38,7 @@ from napari_diffseg.numeric.hierarchy import ClusterHierarchy
 from napari_diffseg.params import SegmentationParams
 
 if TYPE_CHECKING:
-    from napari_diffseg.core.model.model import Model, ModelFacts
+    from napari_diffseg.core.model.model import Model
 
 SUFFIX = ".safetensors"
 """Ending of a model file."""
@@ -83,7 +85,7 @@ def _check_ending(path: Path) -> None:
         raise OutputError(f"{path} has another ending than {SUFFIX}; name the model so.")
 
 
-def load_model(path: str | PathLike[str]) -> Model:
+def load_model(path: str | PathLike[str], kind: type[Model]) -> Model:
     """Read a model; see `Model.load`."""
     path = Path(path)
     try:
@@ -96,7 +98,7 @@ def load_model(path: str | PathLike[str]) -> Model:
         raise ModelFileError(f"{path} does not exist; check the name of the model.") from error
     except OSError as error:
         raise ModelFileError(f"{path} cannot be read: {error.strerror or error}.") from error
-    return model_from_bytes(data, str(path))
+    return model_from_bytes(data, str(path), kind)
 
 
 def checksum_of(model: Model) -> str:
@@ -116,19 +118,10 @@ def model_to_bytes(model: Model) -> bytes:
     return _sorted_header(save(arrays, metadata))
 
 
-def model_from_bytes(data: bytes, name: str) -> Model:
-    """Build a model from the bytes of its file.
+def model_from_bytes(data: bytes, name: str, kind: type[Model]) -> Model:
+    """Build a model from the bytes of its file; see `Model.from_bytes`.
 
-    Parameters
-    ----------
-    data : bytes
-    name : str
-        How errors call it.
-
-    Raises
-    ------
-    ModelFileError
-        They are no model, or not all of one, or were altered.
+    The class comes with the call, so that this file need not know the model's, which knows it.
     """
     metadata = _metadata(data, name)
     try:
@@ -141,7 +134,7 @@ def model_from_bytes(data: bytes, name: str) -> Model:
             )
         science = json.loads(model)
         _check_features(science, int(metadata[_FORMAT]), name)
-        return _build(arrays, science, json.loads(facts))
+        return _build(kind, arrays, science, json.loads(facts))
     except ModelFileError:
         raise
     except (*_NONSENSE, RuntimeError, DiffSegError) as error:
@@ -244,20 +237,23 @@ def _facts(facts: ModelFacts) -> dict[str, Any]:
     }
 
 
-def _build(arrays: Arrays, model: Mapping[str, Any], facts: Mapping[str, Any]) -> Model:
-    from napari_diffseg.core.model.check import check_model
-    from napari_diffseg.core.model.model import Model, ModelFacts
+def _build(
+    kind: type[Model], arrays: Arrays, model: Mapping[str, Any], facts: Mapping[str, Any]
+) -> Model:
 
-    params = _params(model["params"])
+    # Parameters of formats 1 and 2 that are gone told nothing of this design.
+    kept = {name: value for name, value in model["params"].items() if name not in _GONE}
+    params = SegmentationParams.from_dict(kept)
     ranges = IntensityRange(*(tuple(map(float, model["ranges"][end])) for end in ("low", "high")))
     space = _space(model)
     stage = None if model["stage"] is None else _read_stage(arrays, model["stage"], space)
     numbers, merges = arrays["numbers"], arrays["merges"]
     if numbers.shape != (params.n_clusters,):
         raise ValueError("numbers of labels")
-    size = facts["pixel_size"]
-    clusters = None if stage is None else _head(arrays, "clusters", model["clusters_loss"])
-    built = Model(
+    head = None
+    if stage is not None:
+        head = ClassHead(arrays["clusters.weights"], float(model["clusters_loss"]))
+    built = kind(
         params=params,
         ranges=ranges,
         stage=stage,
@@ -265,54 +261,37 @@ def _build(arrays: Arrays, model: Mapping[str, Any], facts: Mapping[str, Any]) -
             params.n_clusters, merges, arrays.get("costs", np.zeros(len(merges)))
         ),
         numbers=numbers,
-        facts=ModelFacts(
-            axes=str(facts["axes"]),
-            rgb=bool(model["rgb"]),
-            dtype=str(facts["dtype"]),
-            pixel_size=None if size is None else PixelSize(**size),
-            class_names={int(k): str(v) for k, v in facts["class_names"].items()},
-            class_colors={int(k): _color(v) for k, v in facts["class_colors"].items()},
-            provenance=dict(facts["provenance"]),
-        ),
+        facts=_read_facts(facts, rgb=bool(model["rgb"])),
         channels=_channels(model, len(ranges.low)),
         n_source_channels=int(model.get("n_source_channels", len(ranges.low))),
         space=space,
-        head=clusters,
+        head=head,
         network=_network(arrays, params, len(ranges.low), space) if stage is None else None,
-        classes=_classes(arrays, model, clusters),
+        classes=_classes(arrays, model, head),
         fill=None if model.get("fill") is None else float(model["fill"]),
     )
     check_model(built)
     return built
 
 
-def _params(said: Mapping[str, Any]) -> SegmentationParams:
-    """Return the parameters; those of formats 1 and 2 that are gone told nothing of this design."""
-    return SegmentationParams.from_dict(
-        {name: value for name, value in said.items() if name not in _GONE}
+def _read_facts(said: Mapping[str, Any], *, rgb: bool) -> ModelFacts:
+    size = said["pixel_size"]
+    return ModelFacts(
+        axes=str(said["axes"]),
+        rgb=rgb,
+        dtype=str(said["dtype"]),
+        pixel_size=None if size is None else PixelSize(**size),
+        class_names={int(k): str(v) for k, v in said["class_names"].items()},
+        class_colors={int(k): _color(v) for k, v in said["class_colors"].items()},
+        provenance=dict(said["provenance"]),
     )
 
 
 def _read_stage(arrays: Arrays, said: Mapping[str, Any], space: Space) -> Features:
-    return Features(
-        rgb=bool(said["rgb"]),
-        means=tuple(map(float, said["means"])),
-        weights=tuple(map(float, said["weights"])),
-        gammas=tuple(map(float, said["gammas"])),
-        axes=arrays[_STAGE + "axes"],
-        low=float(said["low"]),
-        high=float(said["high"]),
-        spread=float(said["spread"]),
-        centres=arrays[_STAGE + "centres"],
-        projection=arrays[_STAGE + "projection"],
-        slope=float(said["slope"]),
-        edge=float(said["edge"]),
-        space=space,
-    )
-
-
-def _head(arrays: Arrays, name: str, loss: float, clusters: ClassHead | None = None) -> ClassHead:
-    return ClassHead(arrays[f"{name}.weights"], float(loss), clusters)
+    values: dict[str, Any] = {name: arrays[_STAGE + name] for name in _STAGE_ARRAYS}
+    values |= {name: tuple(map(float, said[name])) for name in ("means", "weights", "gammas")}
+    values |= {name: float(said[name]) for name in ("low", "high", "spread", "slope", "edge")}
+    return Features(rgb=bool(said["rgb"]), space=space, **values)
 
 
 def _space(model: Mapping[str, Any]) -> Space:
@@ -336,11 +315,7 @@ def _network(
 ) -> FeatureClusteringNet:
     with torch.random.fork_rng(devices=()):  # torch fills new layers from the caller's numbers
         network = FeatureClusteringNet(
-            n_inputs,
-            params.n_features,
-            params.n_clusters,
-            params.n_blocks,
-            space,
+            n_inputs, params.n_features, params.n_clusters, params.n_blocks, space
         )
     weights = {
         name.removeprefix(_NETWORK): torch.from_numpy(np.array(value))
@@ -357,13 +332,13 @@ def _classes(
     if model["classes"] is None:
         return None
     numbers = tuple(int(number) for number in model["classes"])
-    head = _head(arrays, "head", model["head_loss"], clusters)
+    head = ClassHead(arrays["head.weights"], float(model["head_loss"]), clusters)
     if head.n_classes != len(numbers):
         raise ValueError("classes")
     return head, numbers
 
 
-def _color(values: Any) -> tuple[float, float, float, float]:
+def _color(values: Any) -> Color:
     red, green, blue, alpha = (float(value) for value in values)
     return red, green, blue, alpha
 

@@ -2,85 +2,31 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
 from typing import Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 
 from napari_diffseg.core.clusters.class_head import ClassHead
-from napari_diffseg.core.device import choose_device, readable_torch_errors, thread_limit
 from napari_diffseg.core.features.extraction import Features
-from napari_diffseg.core.model.application import (
-    AppliedFrame,
-    AppliedWindow,
-    Labelled,
-    Labels,
-    Tally,
-    label_by_network,
-    label_by_regions,
-    reading_window,
-    windows_of,
-)
-from napari_diffseg.core.plane import Plane
-from napari_diffseg.core.published.network import FeatureClusteringNet
-from napari_diffseg.core.sampling import window_around
-from napari_diffseg.errors import InputError
-from napari_diffseg.image.axes import ImageAxes, channels_first, resolve_axes
+from napari_diffseg.core.model import file
+from napari_diffseg.core.model.application import AppliedFrame, AppliedWindow, Labels, Tally
+from napari_diffseg.core.model.model_card import model_card
+from napari_diffseg.core.model.model_facts import ModelFacts
+from napari_diffseg.core.model.unseen_image import apply_windows, axes_for
+from napari_diffseg.core.published.clustering_net import FeatureClusteringNet
+from napari_diffseg.image.arrays import Integers
 from napari_diffseg.image.channels import Channel
-from napari_diffseg.image.intensity import (
-    IntensityRange,
-    check_known_range,
-    finite_mask,
-    measure_range,
-    stated_range,
-)
-from napari_diffseg.image.pixel_size import PixelSize
+from napari_diffseg.image.intensity import IntensityRange
 from napari_diffseg.image.space import PLANE, Space
-from napari_diffseg.image.windows import Window, inside, size
+from napari_diffseg.image.windows import Window
 from napari_diffseg.numeric.hierarchy import ClusterHierarchy
 from napari_diffseg.numeric.labels import smallest_unsigned_dtype
 from napari_diffseg.params import ApplyParams, RunOptions, SegmentationParams
-
-_LOOKED_AT = {2: (1024, 1024), 3: (8, 256, 256)}  # pixels that tell whether values are known
-
-Color = tuple[float, float, float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFacts:
-    """What a person should know of a model; none of it changes a label.
-
-    Attributes
-    ----------
-    axes : str
-        Axes of the image that it was trained on, e.g. ``"YX"``, ``"YXC"``, ``"ZYX"``.
-    rgb : bool
-        Whether the channels are red, green, blue.
-    dtype : str
-        Data type of that image.
-    pixel_size : PixelSize or None
-        Size of its pixels, where that is known.
-    class_names : mapping of int to str
-        Name of labels that have one.
-    class_colors : mapping of int to (float, float, float, float)
-        Red, green, blue, alpha, 0 … 1, of labels that have a colour.
-    provenance : mapping
-        How it came about, in values that JSON can hold.
-    """
-
-    axes: str
-    rgb: bool
-    dtype: str
-    pixel_size: PixelSize | None = None
-    class_names: Mapping[int, str] = field(default_factory=dict)
-    class_colors: Mapping[int, Color] = field(default_factory=dict)
-    provenance: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +69,7 @@ class Model:
     ranges: IntensityRange
     stage: Features | None
     hierarchy: ClusterHierarchy
-    numbers: NDArray[np.integer]
+    numbers: Integers
     facts: ModelFacts
     channels: tuple[Channel, ...]
     n_source_channels: int
@@ -183,9 +129,7 @@ class Model:
     @cached_property
     def checksum(self) -> str:
         """SHA-256 of all that makes the labels, as 64 hexadecimal digits."""
-        from napari_diffseg.core.model.file import checksum_of
-
-        return checksum_of(self)
+        return file.checksum_of(self)
 
     def with_facts(self, **changes: Any) -> Self:
         """Return the same model with other facts, such as ``class_names={1: "nucleus"}``."""
@@ -245,9 +189,7 @@ class Model:
         options: RunOptions | None = None,
     ) -> AppliedFrame:
         """Do what `apply` does; the labels come with their areas and how sure they are."""
-        image_axes = resolve_axes(np.shape(image), axes, rgb=rgb)
-        self._check_kind(image_axes)
-        labels = np.zeros(image_axes.spatial_shape, self.label_dtype)
+        labels = np.zeros(axes_for(self, image, axes, rgb).spatial_shape, self.label_dtype)
         tally = Tally()
         for part in self.apply_windows(image, axes=axes, rgb=rgb, params=params, options=options):
             labels[part.window] = part.labels
@@ -274,31 +216,18 @@ class Model:
         image, axes, rgb, params, options
             As for `apply`.
         windows : iterable of tuple of slice, optional
-            Which of `core.application.windows_of` are wanted, for several workers at one image;
-            all where None.
+            Which of `core.model.application.windows_of` are wanted, for several workers at
+            one image; all where None.
 
         Yields
         ------
         AppliedWindow
-            Windows of `images.pieces.window_shape`, row by row.
+            Windows of `image.pieces.window_shape`, row by row.
         """
-        params, options = params or ApplyParams(), options or RunOptions()
         image = image if hasattr(image, "shape") else np.asarray(image)
-        image_axes = resolve_axes(image.shape, axes, rgb=rgb)
-        self._check_kind(image_axes)
-        with readable_torch_errors(), thread_limit(options.threads):
-            device = choose_device(options.device)
-            model = self._fitted(image, image_axes, params, device)
-            if model.network is not None and device.type != "cpu":
-                model = replace(model, network=copy.deepcopy(model.network).to(device))
-        for window in windows_of(image_axes.spatial_shape) if windows is None else windows:
-            with readable_torch_errors(), thread_limit(options.threads):
-                around = reading_window(window, image_axes.spatial_shape, self.space)
-                plane = model._read(image, image_axes, around)
-                labelled = model._label(plane, inside(window, around), device)
-            values, counts = np.unique(labelled.labels, return_counts=True)
-            areas = dict(zip(values.tolist(), counts.tolist(), strict=True))
-            yield AppliedWindow(window, labelled.labels, areas, labelled.confidence)
+        found = axes_for(self, image, axes, rgb)
+        params, options = params or ApplyParams(), options or RunOptions()
+        yield from apply_windows(self, image, found, params, options, windows)
 
     # --- files ------------------------------------------------------------------------
 
@@ -317,9 +246,7 @@ class Model:
         OutputError
             It cannot be written there, or a file is there already.
         """
-        from napari_diffseg.core.model.file import save_model
-
-        save_model(self, path, force=force)
+        file.save_model(self, path, force=force)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Model:
@@ -331,112 +258,17 @@ class Model:
             The file is missing, no model of this program, truncated, altered, or of a
             newer version.
         """
-        from napari_diffseg.core.model.file import load_model
-
-        return load_model(path)
+        return file.load_model(path, cls)
 
     def to_bytes(self) -> bytes:
         """Return what `save` would write."""
-        from napari_diffseg.core.model.file import model_to_bytes
-
-        return model_to_bytes(self)
+        return file.model_to_bytes(self)
 
     @classmethod
     def from_bytes(cls, data: bytes, name: str = "The model") -> Model:
         """Build from what `to_bytes` returned; raises `ModelFileError` as `load` does."""
-        from napari_diffseg.core.model.file import model_from_bytes
-
-        return model_from_bytes(data, name)
+        return file.model_from_bytes(data, name, cls)
 
     def card(self) -> str:
         """Return a model card in Markdown: what it was trained on, and how to use it."""
-        from napari_diffseg.core.model.card import model_card
-
         return model_card(self)
-
-    # --- pieces of the above -----------------------------------------------------------
-
-    def _check_kind(self, axes: ImageAxes) -> None:
-        if axes.spatial != self.spatial:
-            theirs, mine = (
-                ("a volume", "planes") if axes.spatial == "ZYX" else ("a plane", "volumes")
-            )
-            raise InputError(
-                f"The image is {theirs} ({axes.describe()}), but the model was trained on {mine}; "
-                f"apply it to {mine}, or train one on images of this kind."
-            )
-        missing = [one for one in self.channels if one.index >= axes.n_channels]
-        if missing and self.n_source_channels > 1:
-            raise InputError(
-                f"The image has {axes.n_channels} channel(s), but the model was trained on "
-                f"{self.n_source_channels} and looks at {missing[0].title}; give it an image with "
-                "the same channels."
-            )
-        if axes.n_channels != self.n_source_channels:
-            raise InputError(
-                f"The image has {axes.n_channels} channel(s), but the model was trained "
-                f"on {self.n_source_channels}; give it an image with the same channels."
-            )
-        if axes.rgb != self.facts.rgb:
-            mine, theirs = ("colours", "intensities") if axes.rgb else ("intensities", "colours")
-            raise InputError(
-                f"The channels of the image are {mine}, but the model was trained on {theirs}; "
-                "give it an image of the same kind, or state its axes (such as YXC or CYX)."
-            )
-
-    def _fitted(
-        self, image: Any, axes: ImageAxes, params: ApplyParams, device: torch.device
-    ) -> Model:
-        """Return the model with the intensities of the frame, or adapted to it, as asked."""
-        model = self
-        if params.intensities == "trained":
-            shape = axes.spatial_shape
-            size = tuple(map(min, shape, _LOOKED_AT[self.n_spatial]))
-            middle = window_around([length // 2 for length in shape], size, shape)
-            some = channels_first(image, axes, middle, self._picked)
-            check_known_range(some, self.ranges, self.facts.dtype, self.fill)
-        if params.intensities == "frame":
-            raw = channels_first(image, axes, channels=self._picked)
-            valid = finite_mask(raw, self.fill)
-            ranges = measure_range(raw, valid, self.params.intensity, rgb=axes.rgb)
-            model = replace(model, ranges=stated_range(ranges, self.channels))
-        if params.adapt_steps > 0:
-            model = model._adapted(model._read(image, axes), params.adapt_steps, device)
-        return model
-
-    def _adapted(self, plane: Plane, n_steps: int, device: torch.device) -> Model:
-        from napari_diffseg.core.published.adaptation import adapted_head, adapted_network
-
-        if self.network is not None:
-            network = adapted_network(self.network, plane, self.params, n_steps, device)
-            return replace(self, network=network)
-        if self.classes is not None:
-            head, numbers = self.classes
-            adapted = adapted_head(head, plane, self.params, n_steps, device)
-            return replace(self, classes=(adapted, numbers))
-        return replace(self, head=adapted_head(self.clusters, plane, self.params, n_steps, device))
-
-    @property
-    def _picked(self) -> list[int]:
-        return [one.index for one in self.channels]
-
-    def _read(self, image: Any, axes: ImageAxes, window: Window | None = None) -> Plane:
-        return Plane.read(
-            image, axes, self.ranges, self.stage, self.space, self._picked, window, self.fill
-        )
-
-    def _label(self, plane: Plane, area: Window, device: torch.device) -> Labelled:
-        dtype = self.label_dtype
-        if self.network is not None:
-            numbers = self.numbers.astype(dtype)
-            return label_by_network(
-                self.network, plane, area, device, self.hierarchy, numbers, self.params
-            )
-        if plane.is_blank(area):
-            return Labelled(np.zeros(size(area), dtype), 0.0)
-        if self.classes is not None:
-            head, painted = self.classes
-            standing, numbers = np.arange(head.n_classes), np.array(painted, dtype)
-        else:
-            head, standing, numbers = self.clusters, self.standing, self.numbers.astype(dtype)
-        return label_by_regions(plane, area, device, head, standing, numbers, self.params)

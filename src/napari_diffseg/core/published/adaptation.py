@@ -14,13 +14,13 @@ import torch
 
 from napari_diffseg.core.clusters.class_head import ClassHead
 from napari_diffseg.core.clusters.clustering import learn_clusters
+from napari_diffseg.core.generators import result_of
 from napari_diffseg.core.plane import Plane
+from napari_diffseg.core.published.clustering_net import FeatureClusteringNet
 from napari_diffseg.core.published.inference import calibrate
-from napari_diffseg.core.published.network import FeatureClusteringNet
+from napari_diffseg.core.published.sample import Sample
 from napari_diffseg.core.published.training import train
-from napari_diffseg.core.reading import sample_windows
 from napari_diffseg.core.sampling import sample_places, training_windows
-from napari_diffseg.core.steps import result_of
 from napari_diffseg.errors import InputError
 from napari_diffseg.params import SegmentationParams
 
@@ -32,22 +32,7 @@ def adapted_head(
 ) -> ClassHead:
     """Return a classifier that was fitted to its own answers on a plane, some times.
 
-    Parameters
-    ----------
-    head : ClassHead
-        Of clusters or of classes; it stays as it is.
-    plane : Plane
-        The frame, with the model's first stage.
-    params : SegmentationParams
-        Those of the model.
-    n_steps : int
-    device : torch.device
-        Where features are computed.
-
-    Raises
-    ------
-    InputError
-        Too few pixels of the plane are finite.
+    Raises InputError where too few pixels of the plane are finite.
     """
     _check_finite(plane)
     maps = [plane.regions(window, device) for window in sample_places(plane.pixels, plane.valid)]
@@ -63,33 +48,14 @@ def adapted_network(
     n_steps: int,
     device: torch.device,
 ) -> FeatureClusteringNet:
-    """Return a copy of a network of the published design, trained a little on a plane.
+    """Return a copy of a network on the CPU, trained a little on a plane, with its statistics.
 
-    Parameters
-    ----------
-    network : FeatureClusteringNet
-        On the CPU; it stays as it is.
-    plane : Plane
-    params : SegmentationParams
-        Those of the model.
-    n_steps : int
-    device : torch.device
-        Where it is trained.
-
-    Returns
-    -------
-    FeatureClusteringNet
-        On the CPU, its statistics those of the plane.
-
-    Raises
-    ------
-    InputError
-        Too few pixels of the plane are finite.
+    Raises InputError where too few pixels of the plane are finite.
     """
     _check_finite(plane)
     adapted = copy.deepcopy(network).to(device)
     windows = training_windows(plane.pixels, plane.valid, params.patch_size, space=plane.space)
-    sample = sample_windows([plane], [windows], params, rgb=False, device=device)
+    sample = Sample.of([plane], [windows], params, rgb=False, device=device)
     # As many labels as come: a frame may show less than the training images did.
     brief = replace(params, n_iterations=n_steps, min_labels=1)
     generator = torch.Generator().manual_seed(params.seed)

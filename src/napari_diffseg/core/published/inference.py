@@ -8,57 +8,32 @@ network's radius and on nothing else: not on the tile, nor on the frame.
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from napari_diffseg.core.published.network import FeatureClusteringNet
-from napari_diffseg.core.steps import result_of
+from napari_diffseg.core.generators import result_of
+from napari_diffseg.core.plane import Plane
+from napari_diffseg.core.published.clustering_net import FeatureClusteringNet
+from napari_diffseg.image.arrays import Integers
 from napari_diffseg.image.pieces import block_shape
 from napari_diffseg.image.space import Space
 from napari_diffseg.image.windows import Shape, Window, inside, size, tiles, whole
-
-Clusters = NDArray[np.integer[Any]]
 
 LEAST_READ = 64
 """Pixels along y and x that are read at the least: of a narrower strip torch computes the
 convolutions in another order, and the last digits of the response would tell of the tile."""
 
 
-class InputSource(Protocol):
-    """Where inference reads what the network sees."""
-
-    @property
-    def shape(self) -> Shape:
-        """Length of each spatial axis, in pixels."""
-
-    def inputs(self, window: Window) -> NDArray[np.float32]:
-        """Return the inputs of a window, ``d y x``."""
-
-
 @torch.no_grad()
 def calibrate(network: FeatureClusteringNet, inputs: Tensor, valid: Tensor | None = None) -> Tensor:
     """Set every batch norm's stored statistics to those of the inputs' valid pixels.
 
-    Where all pixels are valid, evaluation mode on these inputs then gives what training
-    mode gives.
-
-    Parameters
-    ----------
-    network : FeatureClusteringNet
-        Left in evaluation mode; its weights stay as they are.
-    inputs : Tensor, b d y x
-        Those of the image, or of windows that stand for it.
-    valid : Tensor, b y x, optional
-        Pixels that count; all where None.
-
-    Returns
-    -------
-    Tensor, b y x
-        Clusters of the inputs.
+    Where all pixels (``b y x``) are valid, evaluation mode on these inputs (``b d y x``) then
+    gives what training mode gives. Returns the clusters of the inputs, ``b y x``; the network
+    is left in evaluation mode.
     """
 
     def measure(layer: nn.Module, arriving: tuple[Tensor, ...]) -> None:
@@ -86,29 +61,12 @@ _MARGIN_STEP = 8  # pixels; how sure a whole image is can be told from a few of 
 
 
 def cluster_steps(
-    network: FeatureClusteringNet, source: InputSource, device: torch.device, area: Window
-) -> Generator[float, None, tuple[Clusters, float]]:
+    network: FeatureClusteringNet, source: Plane, device: torch.device, area: Window
+) -> Generator[float, None, tuple[Integers, float]]:
     """Run the network over an area of an image, block by block.
 
-    Parameters
-    ----------
-    network : FeatureClusteringNet
-        With its statistics set; on the device.
-    source : InputSource
-    device : torch.device
-    area : tuple of slice
-
-    Yields
-    ------
-    float
-        Share of the area that is done, between two blocks.
-
-    Returns
-    -------
-    clusters : ndarray of int16, (y, x) or (z, y, x)
-        Of the area, 0 … q−1.
-    margin : float
-        Mean difference between the two highest softmax responses, 0 … 1.
+    Yields the share of the area that is done, between two blocks; returns the clusters of the
+    area, int16, and the mean difference between the two highest softmax responses, 0 … 1.
     """
     clusters = np.empty(size(area), np.int16)
     margins: list[NDArray[np.float32]] = []
@@ -125,8 +83,8 @@ def cluster_steps(
 
 
 def find_clusters(
-    network: FeatureClusteringNet, source: InputSource, device: torch.device, area: Window
-) -> tuple[Clusters, float]:
+    network: FeatureClusteringNet, source: Plane, device: torch.device, area: Window
+) -> tuple[Integers, float]:
     """Do what `cluster_steps` does, at once."""
     return result_of(cluster_steps(network, source, device, area))
 
@@ -134,30 +92,15 @@ def find_clusters(
 @torch.no_grad()
 def response_map(
     network: FeatureClusteringNet,
-    source: InputSource,
+    source: Plane,
     window: Window,
     device: torch.device,
     tile: int = 0,
 ) -> Tensor:
-    """Compute the response map of one window of an image, tile by tile.
+    """Compute the response map ``q (z) y x`` of one window of an image, tile by tile.
 
-    Parameters
-    ----------
-    network : FeatureClusteringNet
-        With its statistics set; on the device. Left in evaluation mode.
-    source : InputSource
-        Gives the inputs.
-    window : tuple of slice
-        Within the image.
-    device : torch.device
-    tile : int
-        Side of the square tiles of a plane, in pixels, without their halo; 0 for what suits
-        the device.
-
-    Returns
-    -------
-    Tensor, q y x or q z y x
-        On the device. The same whatever the window and the tile; of volumes up to rounding.
+    Of a plane tiles have this side, without their halo; 0 for what suits the device. The
+    response is the same whatever the window and the tile; of volumes up to rounding.
     """
     network.eval()
     halo = network.radius
@@ -173,20 +116,13 @@ def response_map(
 
 
 def reach(window: Window, halo: Shape, within: Window) -> Window:
-    """Return a window with its halo, at least `LEAST_READ` wide, as far as another one goes."""
-    if len(window) == 3:
-        return tuple(
-            slice(max(side.start - more, limits.start), min(side.stop + more, limits.stop))
-            for side, more, limits in zip(window, halo, within, strict=True)
-        )
-    return tuple(
-        _reach(side, more, limits) for side, more, limits in zip(window, halo, within, strict=True)
-    )
-
-
-def _reach(side: slice, halo: int, limits: slice) -> slice:
-    start = max(min(side.start - halo, side.stop + halo - LEAST_READ), limits.start)
-    return slice(start, min(max(side.stop + halo, start + LEAST_READ), limits.stop))
+    """Return a window with its halo, of a plane at least `LEAST_READ` wide, within another one."""
+    least = 0 if len(window) == 3 else LEAST_READ
+    sides = []
+    for side, more, limits in zip(window, halo, within, strict=True):
+        start = max(min(side.start - more, side.stop + more - least), limits.start)
+        sides.append(slice(start, min(max(side.stop + more, start + least), limits.stop)))
+    return tuple(sides)
 
 
 def _tile_shape(device: torch.device, space: Space) -> int | Shape:

@@ -21,15 +21,8 @@ def similarity_loss(response: Tensor, clusters: Tensor, valid: Tensor | None = N
     """Cross-entropy of the response map against the clusters (Sec. III-A, L_sim).
 
     The paper's formula sums over the pixels and shows no softmax; this follows the
-    published program: softmax cross-entropy, mean over the pixels.
-
-    Parameters
-    ----------
-    response : Tensor, b q y x
-    clusters : Tensor, b y x
-        Fixed target: the own argmax, or its refinement; carries no gradient.
-    valid : Tensor, b y x, optional
-        Pixels that count; all where None.
+    published program: softmax cross-entropy, mean over the pixels. The clusters are a fixed
+    target: the own argmax, or its refinement; they carry no gradient.
     """
     if valid is None:
         return functional.cross_entropy(response, clusters)
@@ -39,13 +32,8 @@ def similarity_loss(response: Tensor, clusters: Tensor, valid: Tensor | None = N
 def scribble_loss(response: Tensor, classes: Tensor) -> Tensor:
     """Cross-entropy of the response map against the painted classes (Sec. III-C, L_scr).
 
-    Mean over the painted pixels, as in the published program; 0 where there are none.
-
-    Parameters
-    ----------
-    response : Tensor, b q y x
-    classes : Tensor, b y x
-        Index of the class that is painted, which is its cluster; `IGNORED` elsewhere.
+    Mean over the painted pixels, as in the published program; 0 where there are none. The
+    index of a painted class is its cluster; it is `IGNORED` elsewhere.
     """
     return _mean_where_counted(response, classes)
 
@@ -62,15 +50,7 @@ def continuity_loss(response: Tensor, valid: Tensor | None = None, space: Space 
     As in the published program each axis gives the mean over pixel pairs *and*
     channels, and the means are added. An axis of one pixel adds nothing. In volumes there
     is a third axis, whose differences count less the farther the planes are apart: it is
-    the slope that is to be small.
-
-    Parameters
-    ----------
-    response : Tensor, b q y x
-    valid : Tensor, b y x, optional
-        A pair counts where both its pixels are valid.
-    space : Space
-        How far planes are apart.
+    the slope that is to be small. A pair counts where both its pixels are valid.
     """
     total = response.new_zeros(())
     for axis, distance in enumerate(space.steps, start=2):

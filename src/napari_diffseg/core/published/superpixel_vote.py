@@ -12,21 +12,10 @@ from torch import Tensor
 def majority_vote(
     clusters: Tensor, superpixels: Tensor, n_superpixels: int, n_clusters: int
 ) -> Tensor:
-    """Give every pixel the most frequent cluster of its superpixel.
+    """Give every pixel ``(b, y, x)`` the most frequent cluster of its superpixel.
 
-    Parameters
-    ----------
-    clusters, superpixels : Tensor, b y x, integer
-        Superpixels count from 0; −1 is a pixel without a vote, which keeps its cluster.
-    n_superpixels : int
-        Number of superpixels in the image (K).
-    n_clusters : int
-        Number of clusters (q).
-
-    Returns
-    -------
-    Tensor, b y x
-        On a tie the smallest cluster index wins, as in the published program.
+    Superpixels count from 0; −1 is a pixel without a vote, which keeps its cluster. On a tie
+    the smallest cluster index wins, as in the published program.
     """
     # Those without a vote count for one more superpixel, which is then left out.
     voters = torch.where(superpixels < 0, n_superpixels, superpixels)

@@ -8,26 +8,22 @@ stochastic gradient descent; again. After each step the loop yields its facts, h
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from napari_diffseg.core.published.clustering_net import FeatureClusteringNet
 from napari_diffseg.core.published.losses import (
     continuity_loss,
     scribble_loss,
     similarity_loss,
 )
-from napari_diffseg.core.published.network import FeatureClusteringNet
+from napari_diffseg.core.published.sample import Sample, sample_patches
 from napari_diffseg.core.published.superpixel_vote import majority_vote
-from napari_diffseg.core.sampling import Sample, sample_patches
+from napari_diffseg.image.arrays import Labels
 from napari_diffseg.params import SegmentationParams
-
-Labels = NDArray[np.unsignedinteger]
-
 
 _BATCHES_COUNTED = 8
 
@@ -101,50 +97,49 @@ def train(
     preview_interval: float = 0.5,
     start: float | None = None,
 ) -> Generator[Iteration, Command | None, TrainingResult]:
-    """Train the network on one image, in place.
+    """Train the network on a sample, in place; random patches come from the generator.
 
-    Parameters
-    ----------
-    network : FeatureClusteringNet
-        Trained in place.
-    sample : Sample
-        What training sees of the image, on the network's device.
-    params : SegmentationParams
-        Gives μ, T, the optimiser's settings, the patches and the floor on labels.
-    generator : torch.Generator
-        Source of the random patches; on the CPU.
-    preview : callable, optional
-        Makes labels ``(y, x)`` from the network as it is, whose statistics are those of
-        the iteration's batch; must not change its weights.
-    preview_interval : float
-        Seconds from the end of one preview to the start of the next, at the least:
-        slow previews are made more rarely, so that they take no more than a third of
-        the time. The first is made after the first iteration.
-    start : float, optional
-        `time.perf_counter` at the start of the run; now, where None.
+    A preview makes labels ``(y, x)`` from the network as it is, whose statistics are those of
+    the iteration's batch. The first is made after the first iteration; from the end of one to
+    the start of the next ``preview_interval`` seconds pass at least, and with slow ones as many
+    that they take no more than a third of the time.
 
-    Yields
-    ------
-    Iteration
-        Facts of each iteration. Send `Command.FINISH` to end after it.
-
-    Returns
-    -------
-    TrainingResult
-
-    Notes
-    -----
-    As in the published program the run ends after the step of the iteration whose
-    forward pass had no more than `min_labels` clusters.
+    As in the published program the run ends after the step of the iteration whose forward pass
+    had no more than `min_labels` clusters.
     """
     start = time.perf_counter() if start is None else start
-    velocities = [torch.zeros_like(weight) for weight in network.parameters()]
     history: list[Iteration] = []
     next_preview = float("-inf")
     network.train()
     # Of a batch of patches one that shows a plain background says little: all batches of
     # the last iterations count.
     memory = 1 if params.patch_size == 0 else _BATCHES_COUNTED
+    for facts in _iterations(network, sample, params, generator, memory, start):
+        history.append(facts)
+        labels, now = None, time.perf_counter()
+        if preview is not None and now >= next_preview:
+            labels = preview()
+            network.train()
+            done = time.perf_counter()
+            next_preview = done + max(preview_interval, 2 * (done - now))
+        command = yield facts if labels is None else replace(facts, labels=labels)
+        if command is Command.FINISH:
+            return TrainingResult(tuple(history), StopReason.FINISHED)
+        if facts.index >= memory and facts.n_clusters <= params.min_labels:
+            return TrainingResult(tuple(history), StopReason.MIN_LABELS)
+    return TrainingResult(tuple(history), StopReason.ITERATIONS)
+
+
+def _iterations(
+    network: FeatureClusteringNet,
+    sample: Sample,
+    params: SegmentationParams,
+    generator: torch.Generator,
+    memory: int,
+    start: float,
+) -> Iterator[Iteration]:
+    """Take step after step; clusters count that were in use in one of the last ``memory``."""
+    velocities = [torch.zeros_like(weight) for weight in network.parameters()]
     last_used = torch.full((params.n_clusters,), -memory, device=sample.inputs.device)
     for index in range(1, params.n_iterations + 1):
         batch = sample_patches(sample, params, generator, network.space)
@@ -155,8 +150,7 @@ def train(
         # The one round trip from the device: all facts at once.
         facts_now = torch.stack([*losses, n_used]).tolist()
         loss, similarity, continuity, scribble, n_clusters = facts_now
-        now = time.perf_counter()
-        facts = Iteration(
+        yield Iteration(
             index=index,
             n_iterations=params.n_iterations,
             loss=loss,
@@ -164,21 +158,8 @@ def train(
             continuity=continuity,
             scribble=scribble,
             n_clusters=int(n_clusters),
-            seconds=now - start,
+            seconds=time.perf_counter() - start,
         )
-        history.append(facts)
-        labels = None
-        if preview is not None and now >= next_preview:
-            labels = preview()
-            network.train()
-            done = time.perf_counter()
-            next_preview = done + max(preview_interval, 2 * (done - now))
-        command = yield facts if labels is None else replace(facts, labels=labels)
-        if command is Command.FINISH:
-            return TrainingResult(tuple(history), StopReason.FINISHED)
-        if index >= memory and facts.n_clusters <= params.min_labels:
-            return TrainingResult(tuple(history), StopReason.MIN_LABELS)
-    return TrainingResult(tuple(history), StopReason.ITERATIONS)
 
 
 def _gradient(

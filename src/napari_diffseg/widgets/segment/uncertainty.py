@@ -111,7 +111,7 @@ class UncertaintyView:
 def _measure(
     segmentation: Segmentation, is_going: bool
 ) -> tuple[NDArray[np.float32], Region | None]:
-    from napari_diffseg.core.uncertainty import most_uncertain_region
+    from napari_diffseg.core.doubt import most_uncertain_region
 
     uncertainty = segmentation.uncertainty
     if not is_going:

@@ -80,8 +80,8 @@ def segmentation_steps(
     read_others : callable, optional
         Returns other planes to learn from, and what is painted on each.
     """
-    from napari_diffseg.core.reading import Reference
     from napari_diffseg.core.segmentation import segment_steps
+    from napari_diffseg.core.training_images import Reference
 
     others = read_others() if read_others is not None else []
     strokes = read_strokes() if read_strokes is not None else None
@@ -149,10 +149,9 @@ def correction_steps(
 
 
 def _unpainted_steps(segmentation: Segmentation) -> Steps:
-    from napari_diffseg.core.unpainted import without_scribbles
 
     yield from ()
-    return without_scribbles(segmentation)
+    return segmentation.without_scribbles()
 
 
 def steps_maker(

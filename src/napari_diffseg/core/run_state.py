@@ -3,46 +3,48 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from napari_diffseg.core.model.application import Labels
-from napari_diffseg.core.model.model import Model, ModelFacts
+from napari_diffseg.core.clusters.correction import Painted
+from napari_diffseg.core.clusters.groundwork import Groundwork
+from napari_diffseg.core.following import closed_set
+from napari_diffseg.core.model.model import Model
+from napari_diffseg.core.model.model_facts import ModelFacts
 from napari_diffseg.core.plane import Plane
-from napari_diffseg.core.reading import Reading
+from napari_diffseg.core.published.training import Command, Iteration, StopReason
+from napari_diffseg.core.result import Segmentation
+from napari_diffseg.core.training_images import TrainingImages
+from napari_diffseg.image.arrays import Integers, Labels
 from napari_diffseg.image.windows import Window, grow, inside
+from napari_diffseg.numeric.labels import LabelNumbers
 from napari_diffseg.params import RunOptions, SegmentationParams
 
 _PREVIEW_SIDE = 512
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Run:
     """One run.
 
-    Attributes
-    ----------
-    reading : Reading
-        The images.
-    params : SegmentationParams
-    options : RunOptions
-    device : torch.device
-    start : float
-        `time.perf_counter` at its start.
-    look_at : int or None
-        The plane of a volume that a person looks at.
+    It started at ``start`` (`time.perf_counter`); of a volume a person looks at the plane
+    ``look_at``. Where the model alone is wanted (not ``with_labels``), labels that it does not
+    depend on are not made.
     """
 
-    reading: Reading
+    reading: TrainingImages
     params: SegmentationParams
     options: RunOptions
     device: torch.device
     start: float
-    look_at: int | None
+    look_at: int | None = None
+    with_labels: bool = True
 
     @property
     def plane(self) -> Plane:
@@ -53,6 +55,24 @@ class Run:
     def seconds(self) -> float:
         """Time since its start."""
         return time.perf_counter() - self.start
+
+    @property
+    def closed_set(self) -> bool:
+        """Whether every pixel goes to a painted class."""
+        classes = self.reading.classes
+        return bool(classes) and closed_set(self.params, classes)
+
+    def labelled(
+        self, shares: Generator[float, None, Found], last: Iteration
+    ) -> Generator[Iteration, Command | None, Found]:
+        """Tell how much of the image is labelled as facts of the last iteration."""
+        while True:
+            try:
+                share = next(shares)
+            except StopIteration as end:
+                found: Found = end.value
+                return found
+            yield replace(last, labelled=share, seconds=self.seconds)
 
     def model(self, **learned: Any) -> Model:
         """Return a model of what was learned."""
@@ -70,23 +90,43 @@ class Run:
             **learned,
         )
 
+    def result(
+        self,
+        labels: Labels,
+        model: Model,
+        grounds: Sequence[Groundwork],
+        *,
+        history: Sequence[Iteration],
+        stop_reason: StopReason,
+        clusters: Integers | None,
+        previewed: LabelNumbers,
+    ) -> Segmentation:
+        """Return the result, before anything painted is followed."""
+        others = zip(grounds[1:], self.reading.painted[1:], strict=True)
+        return Segmentation(
+            labels=labels,
+            history=tuple(history),
+            params=self.params,
+            stop_reason=stop_reason,
+            model=model,
+            axes=self.reading.axes,
+            notes=self.reading.notes,
+            seconds=self.seconds,
+            device=str(self.device),
+            threads=torch.get_num_threads(),
+            clusters=clusters,
+            previewed=tuple(previewed.numbers.tolist()),
+            ground=grounds[0],
+            references=tuple(Painted(*both) for both in others),
+        )
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class PreviewPlane:
     """What previews are made of: every n-th pixel; of a volume the plane that is looked at.
 
-    Attributes
-    ----------
-    whole : Plane
-        The image.
-    small : Plane
-        Its pixels that are looked at.
-    step : int
-        n.
-    shown : tuple of slice
-        Of a volume where the plane lies; else nothing.
-    area : tuple of slice
-        Of the small one, what is shown.
+    ``shown`` is where that plane lies in the whole image (nothing for a plane), ``area`` what
+    is shown of the small one.
     """
 
     whole: Plane
@@ -118,7 +158,7 @@ class PreviewPlane:
         found = found.repeat(self.step, axis=-1)[..., :width]
         if not self.shown:
             return found
-        placed: NDArray[Any] = np.zeros(self.whole.shape, found.dtype)
+        placed: Labels = np.zeros(self.whole.shape, found.dtype)
         placed[self.shown] = found
         return placed
 

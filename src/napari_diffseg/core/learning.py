@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from napari_diffseg.core.blocks import blocks_of, is_read_in_blocks
+from napari_diffseg.core.generators import result_of, with_arguments_of
 from napari_diffseg.core.model.model import Model
 from napari_diffseg.core.published.training import Command, Iteration
-from napari_diffseg.core.reading import Reference
-from napari_diffseg.core.segmentation import segment_steps
-from napari_diffseg.core.steps import result_of
+from napari_diffseg.core.segmentation import run_steps
+from napari_diffseg.core.training_images import ImageOptions, Reference
 from napari_diffseg.errors import InputError
 from napari_diffseg.image.axes import resolve_axes
 from napari_diffseg.image.channels import Channel
@@ -20,7 +21,7 @@ from napari_diffseg.image.fill import AUTO, Fill
 from napari_diffseg.params import RunOptions, SegmentationParams
 
 
-def train(
+def train_steps(
     images: Sequence[ArrayLike],
     *,
     scribbles: Sequence[ArrayLike | None] | None = None,
@@ -31,7 +32,36 @@ def train(
     fill: Fill = AUTO,
     params: SegmentationParams | None = None,
     options: RunOptions | None = None,
-) -> Model:
+) -> Generator[Iteration, Command | None, Model]:
+    """Do what `train` does, step by step; see `napari_diffseg.segment_steps`.
+
+    Yields
+    ------
+    Iteration
+        Facts of each iteration.
+
+    Returns
+    -------
+    Model
+    """
+    painted = _strokes_of_each(images, scribbles, axes)
+    references = []
+    for image, strokes in zip(images, painted, strict=True):
+        if not is_read_in_blocks(image):
+            references.append(Reference(image, strokes))
+            continue
+        known = resolve_axes(np.shape(image), axes, rgb=rgb)
+        blocks, fill = blocks_of(image, known, strokes, fill)
+        references += blocks
+        # A block has another shape, from which something else could be guessed.
+        axes, rgb = known.axes, known.rgb
+    how = ImageOptions(axes=axes, rgb=rgb, spacing=spacing, channels=channels, fill=fill)
+    steps = run_steps(references, how, params, options, with_labels=False)
+    return (yield from steps).model
+
+
+@with_arguments_of(train_steps)
+def train(*args: Any, **kwargs: Any) -> Model:
     """Train a model on one or several reference images, frames or planes.
 
     Parameters
@@ -65,77 +95,23 @@ def train(
     >>> model.apply(cell()).shape
     (660, 550)
     """
-    return result_of(
-        train_steps(
-            images,
-            scribbles=scribbles,
-            axes=axes,
-            rgb=rgb,
-            spacing=spacing,
-            channels=channels,
-            fill=fill,
-            params=params,
-            options=options,
-        )
-    )
+    return result_of(train_steps(*args, **kwargs))
 
 
-def train_steps(
-    images: Sequence[ArrayLike],
-    *,
-    scribbles: Sequence[ArrayLike | None] | None = None,
-    axes: str | None = None,
-    rgb: bool | None = None,
-    spacing: Sequence[float] | None = None,
-    channels: Sequence[Channel] | None = None,
-    fill: Fill = AUTO,
-    params: SegmentationParams | None = None,
-    options: RunOptions | None = None,
-) -> Generator[Iteration, Command | None, Model]:
-    """Do what `train` does, step by step; see `napari_diffseg.segment_steps`.
-
-    Yields
-    ------
-    Iteration
-        Facts of each iteration.
-
-    Returns
-    -------
-    Model
-    """
+def _strokes_of_each(
+    images: Sequence[ArrayLike], scribbles: Sequence[ArrayLike | None] | None, axes: str | None
+) -> list[ArrayLike | None]:
+    """Return what is painted on each image, once it is clear that there are as many of both."""
     # An array of planes is a list of them, but one that has the axes of an image is one image.
     n_axes = len(axes or ("YXC" if getattr(images, "shape", ())[2:] in ((3,), (4,)) else "YX"))
     if getattr(images, "ndim", n_axes + 1) <= n_axes:
         raise InputError("One image was given where a list is expected; write train([image]).")
     if len(images) == 0:
         raise InputError("There is no image to learn from; give one at least.")
-    painted = [None] * len(images) if scribbles is None else list(scribbles)
+    painted: list[ArrayLike | None] = [None] * len(images) if scribbles is None else list(scribbles)
     if len(painted) != len(images):
         raise InputError(
             f"There are {len(images)} images, but {len(painted)} scribbles; give one for each "
             "image, and None for an image that nothing is painted on."
         )
-    references = []
-    for image, strokes in zip(images, painted, strict=True):
-        if not is_read_in_blocks(image):
-            references.append(Reference(image, strokes))
-            continue
-        known = resolve_axes(np.shape(image), axes, rgb=rgb)
-        blocks, fill = blocks_of(image, known, strokes, fill)
-        references += blocks
-        # A block has another shape, from which something else could be guessed.
-        axes, rgb = known.axes, known.rgb
-    first, *others = references
-    result = yield from segment_steps(
-        first.image,
-        scribbles=first.scribbles,
-        references=others,
-        axes=axes,
-        rgb=rgb,
-        spacing=spacing,
-        channels=channels,
-        fill=fill,
-        params=params,
-        options=options,
-    )
-    return result.model
+    return painted

@@ -10,11 +10,21 @@ from napari_diffseg.params import SegmentationParams
 if TYPE_CHECKING:
     from napari_diffseg.core.model.model import Model
 
+_USE = """## Use
+
+```python
+from napari_diffseg import Model
+labels = Model.load("model.safetensors").apply(image)
+```
+
+```sh
+napari-diffseg apply model.safetensors images/ -o labels/
+```
+"""
+
 
 def model_card(model: Model) -> str:
     """Return a model card in Markdown; see `Model.card`."""
-    facts = model.facts
-    channels = "colours (RGB)" if facts.rgb else f"{model.n_channels} channel(s)"
     lines = [
         "# Model for napari-diffseg",
         "",
@@ -22,16 +32,7 @@ def model_card(model: Model) -> str:
         "",
         "## Images",
         "",
-        f"- Axes `{facts.axes}`, {channels}, `{facts.dtype}`",
-        f"- {_space(model)}",
-        f"- Pixel size: {facts.pixel_size or 'not known'}",
-        *(
-            f"- {_channel(channel)}: intensities {low:g} to {high:g} became 0 to 1"
-            for channel, low, high in zip(
-                model.channels, model.ranges.low, model.ranges.high, strict=True
-            )
-        ),
-        *([] if model.fill is None else [f"- The value {model.fill:g} is fill and gets label 0"]),
+        *_images(model),
         "",
         "Images with other channels are refused; with another magnification, staining or",
         "exposure look at the result before you trust it.",
@@ -52,19 +53,24 @@ def model_card(model: Model) -> str:
         f"- learned weights: {_n_weights(model)}",
         f"- checksum: `{model.checksum}`",
         "",
-        "## Use",
-        "",
-        "```python",
-        "from napari_diffseg import Model",
-        'labels = Model.load("model.safetensors").apply(image)',
-        "```",
-        "",
-        "```sh",
-        "napari-diffseg apply model.safetensors images/ -o labels/",
-        "```",
-        "",
+        _USE,
     ]
     return "\n".join(lines)
+
+
+def _images(model: Model) -> list[str]:
+    facts, ranges = model.facts, model.ranges
+    channels = "colours (RGB)" if facts.rgb else f"{model.n_channels} channel(s)"
+    lines = [
+        f"- Axes `{facts.axes}`, {channels}, `{facts.dtype}`",
+        f"- {_space(model)}",
+        f"- Pixel size: {facts.pixel_size or 'not known'}",
+    ]
+    for channel, low, high in zip(model.channels, ranges.low, ranges.high, strict=True):
+        lines.append(f"- {_channel(channel)}: intensities {low:g} to {high:g} became 0 to 1")
+    if model.fill is not None:
+        lines.append(f"- The value {model.fill:g} is fill and gets label 0")
+    return lines
 
 
 def _n_weights(model: Model) -> int:

@@ -46,23 +46,9 @@ def kernel_depths(n_blocks: int, space: Space) -> tuple[int, ...]:
 class FeatureClusteringNet(nn.Module):
     """Differentiable feature clustering network.
 
-    Parameters
-    ----------
-    n_inputs : int
-        Channels of the image (c).
-    n_features : int
-        Channels of the feature map (p).
-    n_clusters : int
-        Channels of the response map (q).
-    n_blocks : int
-        Convolution blocks (M).
-    space : Space
-        Planes or volumes.
-
-    Notes
-    -----
-    Every batch norm has momentum 1: after a pass in training mode its stored
-    statistics are those of that very batch. `core.inference.calibrate` relies on it.
+    From c channels of the image by M blocks to p features and q clusters. Every batch norm has
+    momentum 1: after a pass in training mode its stored statistics are those of that very
+    batch. `core.published.inference.calibrate` relies on it.
     """
 
     def __init__(
@@ -116,25 +102,12 @@ def build_network(
 ) -> FeatureClusteringNet:
     """Build the network with Xavier-uniform weights and zero biases (Sec. III-C).
 
-    Parameters
-    ----------
-    n_inputs : int
-        Channels of what it sees.
-    params : SegmentationParams
-        Gives p, q, M and the design.
-    generator : torch.Generator
-        Source of the random weights, on the CPU, so that a seed gives the same
-        start on every device.
-    space : Space
+    They come from a generator on the CPU, so that a seed gives the same start on every device.
     """
     # torch fills new layers from its global random numbers; those are the caller's.
     with torch.random.fork_rng(devices=()):
         network = FeatureClusteringNet(
-            n_inputs,
-            params.n_features,
-            params.n_clusters,
-            params.n_blocks,
-            space,
+            n_inputs, params.n_features, params.n_clusters, params.n_blocks, space
         )
     for layer in network.modules():
         if isinstance(layer, (nn.Conv2d, nn.Conv3d)):

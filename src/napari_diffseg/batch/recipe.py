@@ -1,0 +1,213 @@
+"""The same run again: a run on files, as lines of Python and as a command of the shell."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from napari_diffseg.errors import InputError
+from napari_diffseg.image.channels import Channel
+from napari_diffseg.image.fill import AUTO, Fill, fill_in_words
+from napari_diffseg.instances.params import ObjectParams
+from napari_diffseg.parameters import SelfDescribing
+from napari_diffseg.params import ApplyParams, SegmentationParams
+
+Index = tuple[int | slice, ...]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Recipe:
+    """What a run was told, with every array as the file that holds it.
+
+    Attributes
+    ----------
+    image : Path
+    index : tuple of int and slice
+        Which part of the file's array was segmented, an entry for each axis; empty for all of it.
+    axes : str or None
+        Of that part; None where the file says it.
+    level, series : int
+        Which resolution and which image of the file.
+    rgb : bool or None
+    spacing : 3 floats, or None
+        Of a volume, along z, y and x.
+    channels : tuple of Channel, or None
+    fill : float, "auto" or None
+    scribbles, region : Path or None
+        Files of class numbers and of a mask, of the height and width (and depth) of the part.
+    model : Path or None
+        Where a model was applied, in place of a run of its own.
+    params : SegmentationParams
+    apply_params : ApplyParams
+    objects : ObjectParams or None
+        Where objects were made of the labels.
+    """
+
+    image: Path
+    index: Index = ()
+    axes: str | None = None
+    level: int = 0
+    series: int = 0
+    rgb: bool | None = None
+    spacing: tuple[float, float, float] | None = None
+    channels: tuple[Channel, ...] | None = None
+    fill: Fill = AUTO
+    scribbles: Path | None = None
+    region: Path | None = None
+    model: Path | None = None
+    params: SegmentationParams = field(default_factory=SegmentationParams)
+    apply_params: ApplyParams = field(default_factory=ApplyParams)
+    objects: ObjectParams | None = None
+
+    def python(self) -> str:
+        """Return lines that leave the labels in ``labels``, and objects in ``found``."""
+        return "\n".join(_python(self)) + "\n"
+
+    def shell(self, output: str = "labels.ome.tif") -> str:
+        """Return a command that writes the labels, and one more for objects.
+
+        Raises
+        ------
+        InputError
+            The run was on a part of a file, which the shell cannot name.
+        """
+        if any(entry != slice(None) for entry in self.index):
+            raise InputError(
+                f"A part of {self.image} was segmented, which the shell cannot name; copy the run "
+                "as Python, or save the plane as a file of its own."
+            )
+        commands = [_shell_labels(self, output)]
+        if self.objects is not None:
+            words = ["objects", output, "-o", f"objects-{output}", *_options(self.objects)]
+            commands.append(shlex.join(["napari-diffseg", *words]))
+        return "\n".join(commands) + "\n"
+
+
+def _changed(params: SelfDescribing) -> dict[str, Any]:
+    """Return the parameters that are not those of the default."""
+    values = params.to_dict()
+    return {one.name: values[one.name] for one in params.specs() if values[one.name] != one.default}
+
+
+def _call(name: str, words: dict[str, str], *first: str) -> str:
+    return f"{name}({', '.join([*first, *(f'{key}={value}' for key, value in words.items())])})"
+
+
+def _made(params: SelfDescribing) -> str:
+    changed = {name: repr(value) for name, value in _changed(params).items()}
+    return _call(type(params).__name__, changed)
+
+
+def _python(told: Recipe) -> Iterator[str]:
+    names = ["Model"] if told.model else ["segment"]
+    words: dict[str, str] = {}
+    if told.axes is not None:
+        words["axes"] = repr(told.axes)
+    if told.rgb is not None:
+        words["rgb"] = repr(told.rgb)
+    if told.spacing is not None and not told.model:
+        words["spacing"] = repr(tuple(told.spacing))
+    if told.model:
+        words |= _params_words(told.apply_params, names)
+    else:
+        words |= _segment_words(told, names)
+    names += ["ObjectParams", "objects"] if told.objects else []
+    yield f"from napari_diffseg import {', '.join(sorted(names))}"
+    readers = ["read_class_numbers"] if told.scribbles or told.region else []
+    yield f"from napari_diffseg.io.reading import {', '.join([*readers, 'read_image'])}"
+    yield ""
+    where = {"level": told.level, "series": told.series}
+    chosen = "".join(f", {name}={number}" for name, number in where.items() if number)
+    yield f"image = read_image({str(told.image)!r}{chosen}).pixels{_part(told.index)}"
+    if told.model:
+        yield f"model = Model.load({str(told.model)!r})"
+        yield f"labels = {_call('model.apply', {'image': 'image'} | words)}".replace(
+            "image=", "", 1
+        )
+    else:
+        yield f"result = {_call('segment', words, 'image')}"
+        yield "labels = result.labels"
+    if told.objects:
+        of = "labels" if told.model else "result"
+        yield f"found = objects({of}, params={_made(told.objects)})"
+
+
+def _part(index: Index) -> str:
+    if all(entry == slice(None) for entry in index):
+        return ""
+    return f"[{', '.join(map(_entry, index))}]"
+
+
+def _entry(entry: int | slice) -> str:
+    if isinstance(entry, int):
+        return str(entry)
+    start, stop = ("" if end is None else str(end) for end in (entry.start, entry.stop))
+    return f"{start}:{stop}"
+
+
+def _segment_words(told: Recipe, names: list[str]) -> dict[str, str]:
+    words: dict[str, str] = {}
+    if told.scribbles is not None:
+        words["scribbles"] = f"read_class_numbers({str(told.scribbles)!r}).pixels"
+    if told.channels is not None:
+        names.append("Channel")
+        words["channels"] = f"[{', '.join(map(repr, told.channels))}]"
+    if told.region is not None:
+        words["region"] = f"read_class_numbers({str(told.region)!r}).pixels"
+    if told.fill != AUTO:
+        words["fill"] = repr(told.fill)
+    return words | _params_words(told.params, names)
+
+
+def _params_words(params: SelfDescribing, names: list[str]) -> dict[str, str]:
+    if not _changed(params):
+        return {}
+    names.append(type(params).__name__)
+    return {"params": _made(params)}
+
+
+def _shell_labels(told: Recipe, output: str) -> str:
+    words = ["napari-diffseg"]
+    if told.model:
+        words += ["apply", str(told.model), str(told.image), "-o", output]
+        words += _options(told.apply_params)
+    else:
+        words += ["segment", str(told.image), "-o", output, *_segment_options(told)]
+    if told.axes is not None:
+        words += ["--axes", told.axes]
+    for name, number in (("--level", told.level), ("--series", told.series)):
+        words += [name, str(number)] if number else []
+    return shlex.join(words)
+
+
+def _segment_options(told: Recipe) -> list[str]:
+    words: list[str] = []
+    if told.spacing is not None:
+        words += ["--spacing", ",".join(map(repr, told.spacing))]
+    if told.channels is not None:
+        words += ["--channels", ",".join(str(one.index + 1) for one in told.channels)]
+        for one in told.channels:
+            if one.weight != 1:
+                words += ["--channel-weight", f"{one.index + 1}={one.weight!r}"]
+            if one.low is not None and one.high is not None:
+                words += ["--channel-range", f"{one.index + 1}={one.low!r}:{one.high!r}"]
+    for name, file in (("--scribbles", told.scribbles), ("--region", told.region)):
+        words += [name, str(file)] if file is not None else []
+    if told.fill != AUTO:
+        words += ["--fill", fill_in_words(told.fill)]
+    return words + _options(told.params)
+
+
+def _options(params: SelfDescribing) -> list[str]:
+    """Return the options of the shell for what is not as in the default."""
+    words: list[str] = []
+    for name, value in _changed(params).items():
+        option = f"--{name.replace('_', '-')}"
+        if isinstance(value, bool):
+            words.append(option if value else option.replace("--", "--no-", 1))
+        else:
+            words += [option, str(value)]
+    return words

@@ -1,0 +1,328 @@
+"""The images of a run, read once at the door: all of one scale, and what is learned from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from napari_diffseg.core.model.application import reading_window
+from napari_diffseg.core.plane import Plane
+from napari_diffseg.core.published.sample import Sample
+from napari_diffseg.core.sampling import sample_places, training_windows
+from napari_diffseg.errors import InputError
+from napari_diffseg.image.arrays import Mask
+from napari_diffseg.image.axes import ImageAxes, channels_first, is_in_memory, resolve_axes
+from napari_diffseg.image.channels import Channel, pick_channels
+from napari_diffseg.image.fill import AUTO, Fill, decided_fill, fill_mask, fill_notes
+from napari_diffseg.image.intensity import (
+    IntensityRange,
+    ScaledPixels,
+    finite_mask,
+    measure_range,
+    stated_range,
+)
+from napari_diffseg.image.scribbles import Scribbles, classes_of, read_scribbles
+from napari_diffseg.image.space import Space, space_of
+from napari_diffseg.image.windows import Window, whole
+from napari_diffseg.params import SegmentationParams
+
+_MOST_POOLED = 1 << 21  # pixels of each of several images that its intensities are told by
+
+Raw = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Reference:
+    """One more image to learn from (Kim et al. 2020, Sec. III-D).
+
+    Attributes
+    ----------
+    image : array_like
+        One plane or volume with the axes and the channels of the first image.
+    scribbles : array_like of int, (y, x) or (z, y, x), or None
+        What is painted on it, with the same numbers for the same classes.
+    """
+
+    image: ArrayLike
+    scribbles: ArrayLike | None = None
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class ImageOptions:
+    """How images are to be read: what `napari_diffseg.segment` is told of them."""
+
+    axes: str | None = None
+    rgb: bool | None = None
+    spacing: Sequence[float] | None = None
+    channels: Sequence[Channel] | None = None
+    region: ArrayLike | None = None
+    fill: Fill = AUTO
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class TrainingImages:
+    """What was read of the images of a run; the first is the one to label.
+
+    Axes and data type are its own; intensities, channels and fill are common to all. ``sample``
+    is what the published design trains on, ``places`` are the parts of each image that the default
+    learns from.
+    """
+
+    axes: ImageAxes
+    dtype: str
+    planes: tuple[Plane, ...]
+    ranges: IntensityRange
+    painted: tuple[Scribbles, ...]
+    sample: Sample | None
+    places: tuple[tuple[Window, ...], ...]
+    channels: tuple[Channel, ...]
+    fill: float | None
+    notes: tuple[str, ...]
+
+    @property
+    def classes(self) -> tuple[int, ...]:
+        """The classes that are painted on any of the images, ascending."""
+        return classes_of(self.painted)
+
+
+def read_for_training(
+    references: Sequence[Reference],
+    how: ImageOptions,
+    params: SegmentationParams,
+    device: torch.device,
+) -> TrainingImages:
+    """Read images, measure their intensities, and cut out what training sees of them.
+
+    Raises InputError where the images or scribbles cannot be used, or not together.
+    """
+    axes = _common_axes(references, how)
+    first = axes[0]
+    space = space_of(first.spatial, how.spacing)
+    channels = pick_channels(how.channels, first.n_channels, rgb=first.rgb)
+    region = _wanted_region(how.region, first.spatial_shape, references[0].scribbles)
+    around = _surroundings(region, first.spatial_shape, space)
+    raws = _read(references, axes, [one.index for one in channels], around)
+    seen = raws[0][:, *around]
+    fill = decided_fill(how.fill, [seen, *raws[1:]])
+    references, raws = _with_content(references, raws, fill)
+    masks = [finite_mask(raw, fill) for raw in raws]
+    valids = [_within(region, masks[0]), *masks[1:]]
+    measured = measure_range(*_pooled(raws, valids), params.intensity, rgb=first.rgb)
+    ranges = stated_range(measured, channels)
+    pixels = [ScaledPixels.measure(*both, ranges) for both in zip(raws, masks, strict=True)]
+    planes = [Plane(*both, None, space=space) for both in zip(pixels, valids, strict=True)]
+    painted = tuple(
+        _read_strokes(one.scribbles, plane) for one, plane in zip(references, planes, strict=True)
+    )
+    sample = None
+    places: tuple[tuple[Window, ...], ...] = ()
+    if params.design == "published":
+        sample = _sample(planes, painted, params, rgb=first.rgb, device=device)
+    else:
+        places = tuple(tuple(sample_places(one.pixels, one.valid, len(planes))) for one in planes)
+        _check_enough(planes, places)
+    notes = (*_notes(first, how), *_left_out(seen, how.fill, fill))
+    dtype = str(raws[0].dtype)
+    return TrainingImages(
+        first, dtype, tuple(planes), ranges, painted, sample, places, channels, fill, notes
+    )
+
+
+# --- pixels ---------------------------------------------------------------------------------
+
+
+def _common_axes(references: Sequence[Reference], how: ImageOptions) -> list[ImageAxes]:
+    axes = [resolve_axes(np.shape(one.image), how.axes, rgb=how.rgb) for one in references]
+    first = axes[0]
+    for number, other in enumerate(axes[1:], start=2):
+        mine = (other.n_channels, other.rgb, other.spatial)
+        if mine != (first.n_channels, first.rgb, first.spatial):
+            raise InputError(
+                f"Image {number} has {other.describe()}, but the first has {first.describe()}; "
+                "reference images must have the same channels and axes."
+            )
+    return axes
+
+
+def _wanted_region(
+    region: ArrayLike | None, shape: tuple[int, ...], scribbles: ArrayLike | None
+) -> Mask | None:
+    """Return the region and what is painted outside of it: a stroke counts wherever it lies."""
+    if region is None:
+        return None
+    mask = np.asarray(region)
+    if mask.dtype.kind not in "buif":
+        raise InputError(
+            f"The region holds {mask.dtype}, but numbers were expected: 0 outside, others inside."
+        )
+    inside: Mask = mask != 0
+    if inside.shape != shape:
+        raise InputError(
+            f"The region has the shape {inside.shape}, but the image has {shape}; give a mask "
+            "of the image's shape."
+        )
+    if scribbles is None or np.shape(scribbles) != shape:
+        return inside  # of scribbles that cannot be, something is said later
+    painted = np.asarray(scribbles)
+    return inside | (painted > 0) if painted.dtype.kind in "buif" else inside
+
+
+def _surroundings(region: Mask | None, shape: tuple[int, ...], space: Space) -> Window:
+    """Return the window that holds the region and all that its labels depend on."""
+    if region is None or not region.any():
+        return whole(shape)
+    sides = []
+    for axis in range(region.ndim):
+        others = tuple(one for one in range(region.ndim) if one != axis)
+        (met,) = np.nonzero(region.any(axis=others))
+        sides.append(slice(int(met[0]), int(met[-1]) + 1))
+    return reading_window(tuple(sides), shape, space)
+
+
+def _read(
+    references: Sequence[Reference], axes: Sequence[ImageAxes], channels: list[int], around: Window
+) -> list[Raw]:
+    """Read images; of the first, where it is not in memory, no more than the surroundings.
+
+    The rest of it is 0 and takes no memory until somebody looks at it, which nobody does.
+    """
+    image, of_first = references[0].image, axes[0]
+    if is_in_memory(image) or around == whole(of_first.spatial_shape):
+        pixels = channels_first(image, of_first, channels=channels)
+    else:
+        part = channels_first(image, of_first, around, channels)
+        pixels = np.zeros((len(part), *of_first.spatial_shape), part.dtype)
+        pixels[:, *around] = part
+    others = zip(references[1:], axes[1:], strict=True)
+    return [pixels, *(channels_first(one.image, a, channels=channels) for one, a in others)]
+
+
+def _with_content(
+    references: Sequence[Reference], raws: Sequence[Raw], fill: float | None
+) -> tuple[list[Reference], list[Raw]]:
+    """Leave out further images that are nothing but fill, such as the blank ends of a stack."""
+
+    def is_blank(raw: Raw) -> bool:
+        filled = fill_mask(raw, fill)
+        return filled is not None and bool(filled.all())
+
+    kept = [
+        (one, raw)
+        for number, (one, raw) in enumerate(zip(references, raws, strict=True))
+        if number == 0 or one.scribbles is not None or not is_blank(raw)
+    ]
+    return [one for one, _ in kept], [raw for _, raw in kept]
+
+
+def _within(region: Mask | None, finite: Mask | None) -> Mask | None:
+    """Return the pixels that are finite, no fill and within the region; None where all are."""
+    if region is None:
+        return finite
+    wanted = region if finite is None else region & finite
+    if not wanted.any():
+        raise InputError(
+            "No pixel of the image lies within the region; draw it over the image, or segment "
+            "the whole image."
+        )
+    return None if wanted.all() else wanted
+
+
+def _pooled(raws: Sequence[Raw], masks: Sequence[Mask | None]) -> tuple[Raw, Mask | None]:
+    """Return pixels of all images as one image; of several large ones every n-th."""
+    if len(raws) == 1:
+        return raws[0], masks[0]
+    values, counted = [], []
+    for raw, valid in zip(raws, masks, strict=True):
+        # An odd step visits every column of an image whose width is a power of 2.
+        step = max(-(-raw[0].size // _MOST_POOLED), 1) | 1 if raw[0].size > _MOST_POOLED else 1
+        values.append(raw.reshape(len(raw), 1, -1)[..., ::step])
+        mask = np.ones(raw[0].size, np.bool_) if valid is None else valid.ravel()
+        counted.append(mask[None, ::step])
+    known = np.concatenate(counted, axis=1)
+    return np.concatenate(values, axis=2), None if known.all() else known
+
+
+def _read_strokes(scribbles: ArrayLike | None, plane: Plane) -> Scribbles:
+    if scribbles is None:
+        return Scribbles.empty(plane.shape)
+    return read_scribbles(scribbles, plane.shape, plane.valid)
+
+
+# --- what is learned from -------------------------------------------------------------------
+
+
+def _sample(
+    planes: Sequence[Plane],
+    painted: Sequence[Scribbles],
+    params: SegmentationParams,
+    *,
+    rgb: bool,
+    device: torch.device,
+) -> Sample:
+    """Choose what training sees of each image; all windows are of one size."""
+    strokes = painted if classes_of(painted) else None
+    shapes = [plane.shape for plane in planes]
+    if params.patch_size == 0 and len(set(shapes)) > 1:
+        sizes = ", ".join(sorted({" × ".join(map(str, shape)) for shape in shapes}))
+        raise InputError(
+            f"The images are of several sizes ({sizes}), but where the patch size is 0 they are "
+            "trained on whole and must have one; crop them, or set a patch size."
+        )
+    smallest = tuple(min(lengths) for lengths in zip(*shapes, strict=True))
+    windows = [
+        training_windows(
+            plane.pixels,
+            plane.valid,
+            params.patch_size,
+            None if strokes is None else one.painted > 0,
+            space=plane.space,
+            n_images=len(planes),
+            largest=smallest if len(set(shapes)) > 1 else None,
+        )
+        for plane, one in zip(planes, painted, strict=True)
+    ]
+    _check_enough(planes, windows)
+    return Sample.of(planes, windows, params, rgb=rgb, device=device, painted=strokes)
+
+
+def _check_enough(planes: Sequence[Plane], windows: Sequence[Sequence[Window]]) -> None:
+    for number, (plane, places) in enumerate(zip(planes, windows, strict=True), start=1):
+        if plane.valid is not None and not any(plane.valid[one].any() for one in places):
+            which = "the image" if len(planes) == 1 else f"image {number}"
+            raise InputError(
+                f"Only {int(plane.valid.sum())} pixels of {which} are finite, no fill and wanted, "
+                "too few to learn from; crop the image to where they lie, or choose another."
+            )
+
+
+# --- what a person should know --------------------------------------------------------------
+
+
+def _notes(axes: ImageAxes, how: ImageOptions) -> tuple[str, ...]:
+    """Say how the image to label was read."""
+    notes = []
+    if axes.guessed:
+        notes.append(f"The axes were guessed as {axes.axes}: {axes.describe()}.")
+    if axes.spatial == "ZYX" and how.spacing is None:
+        notes.append("How far the planes are apart is not known; voxels were taken for cubes.")
+    if axes.has_alpha:
+        notes.append("The alpha channel was dropped.")
+        notes.append("If the fourth channel is no alpha, state the axes, such as CYX.")
+    return tuple(notes)
+
+
+def _left_out(seen: Raw, said: Fill, fill: float | None) -> tuple[str, ...]:
+    """Say which pixels are no image."""
+    notes = []
+    finite = finite_mask(seen)
+    if finite is not None:
+        n_left_out = int(np.count_nonzero(~finite))
+        notes.append(f"{n_left_out} pixels are NaN or infinite and have label 0.")
+    filled = fill_mask(seen, fill)
+    n_filled = 0 if filled is None else int(np.count_nonzero(filled))
+    return (*notes, *fill_notes(fill, said, n_filled))
