@@ -237,7 +237,7 @@ def test_a_model_is_not_overwritten_without_force(
     output = tmp_path / "m.safetensors"
     output.write_bytes(b"precious")
     assert run_command("train", movie, "-o", output, *SMALL) == 1
-    assert "exists already" in error_line(capsys)
+    assert "exists already; choose another name, or overwrite it (--force)." in error_line(capsys)
     assert output.read_bytes() == b"precious"
     assert run_command("train", movie, "-o", output, "--force", *SMALL) == 0
     assert Model.load(output).labels
@@ -246,9 +246,9 @@ def test_a_model_is_not_overwritten_without_force(
 def test_the_first_ctrl_c_keeps_what_was_learned(
     movie: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from napari_diffseg.core import learning as references
+    from napari_diffseg.core import learning
 
-    steps_of, heard = references.train_steps, []
+    steps_of, heard = learning.train_steps, []
 
     def pressed(*args: Any, **kwargs: Any) -> Any:
         inner, command = steps_of(*args, **kwargs), None
@@ -262,7 +262,7 @@ def test_the_first_ctrl_c_keeps_what_was_learned(
             command = yield step
             heard.append(command)
 
-    monkeypatch.setattr(references, "train_steps", pressed)
+    monkeypatch.setattr(learning, "train_steps", pressed)
     output = tmp_path / "m.safetensors"
     assert run_command("train", movie, "-o", output, *SMALL) == 0
     assert Command.FINISH in heard

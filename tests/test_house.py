@@ -22,28 +22,21 @@ FILE_LINES, CLASS_LINES, FUNCTION_LINES, ROOM_FILES = 400, 250, 40, 15
 
 LONG_FILES = {}
 LONG_CLASSES = {
-    "io/label_files/label_store.py:LabelStore": 283,
-    "widgets/batch/section.py:ApplySection": 356,
     "widgets/objects/section.py:ObjectsSection": 278,
     "widgets/segment/dock.py:SegmentDock": 314,
     "widgets/segment/face.py:SegmentFace": 269,
 }
 LONG_FUNCTIONS = {
-    "batch/run.py:apply_stack": 51,
     "cli/objects.py:_add_measure": 50,
     "cli/plane_by_plane.py:segment_planes": 46,
     "cli/segment.py:add_to": 42,
     "cli/train.py:add_to": 59,
-    "core/clusters/correction.py:learn": 42,
     "widgets/segment/dock.py:__init__": 72,
     "widgets/segment/face.py:__init__": 43,
     "widgets/segment/face.py:_lay_out": 63,
 }
 FULL_ROOMS: dict[str, int] = {}
 CIRCLES = {
-    frozenset(
-        f"{PACKAGE}.io.label_files.{name}" for name in ("label_store", "layout", "writing", "zarr")
-    ),
     frozenset(
         f"{PACKAGE}.io.{name}"
         for name in ("ngff.images", "pictures", "sources", "tiff.frames", "vendor_images")

@@ -7,9 +7,28 @@ none of these may be one.
 
 from __future__ import annotations
 
+from enum import Enum
+
+
+class Remedy(Enum):
+    """A way out of an error that a door may have; each adds to the sentence what it is there."""
+
+    OVERWRITE = "overwrite"
+    RESUME = "resume"
+
 
 class DiffSegError(Exception):
-    """Anything that this package raises on purpose; the message is one sentence."""
+    """Anything that this package raises on purpose; the message is one sentence.
+
+    Attributes
+    ----------
+    remedies : tuple of Remedy
+        Ways out, for which a door may have a switch or a button.
+    """
+
+    def __init__(self, message: str = "", *remedies: Remedy) -> None:
+        super().__init__(message)
+        self.remedies = remedies
 
 
 class InputError(DiffSegError):

@@ -1,9 +1,10 @@
-"""Files that are written whole or not at all."""
+"""Files and folders that are written whole or not at all."""
 
 from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,30 +12,25 @@ from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from typing import BinaryIO
 
-from napari_diffseg.errors import OutputError
+from napari_diffseg.errors import OutputError, Remedy
+
+ZARR_FILES = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
+"""Files at the top of a zarr group or array; .zattrs stands with one of the others."""
+
+
+def is_zarr(path: Path) -> bool:
+    """Whether a folder holds a zarr group or array."""
+    return any((path / name).is_file() for name in ZARR_FILES)
 
 
 def check_place(path: Path, *, force: bool = False) -> None:
-    """Find out whether a file can be written.
-
-    Parameters
-    ----------
-    path : Path
-        Where it is to stand.
-    force : bool
-        Whether a file that is there may be replaced.
-
-    Raises
-    ------
-    OutputError
-        The folder is missing or cannot be written to, or there is a file or folder already.
-    """
+    """Refuse a file that cannot be written; one that is there is replaced with `force` only."""
     if path.is_dir():
         raise OutputError(f"{path} is a folder; name a file to write to.")
     if not path.parent.is_dir():
         raise OutputError(f"The folder {path.parent} does not exist; create it first.")
     if path.exists() and not force:
-        raise OutputError(f"{path} exists already; choose another name, or overwrite it (--force).")
+        raise exists_already(path)
     try:
         # A try tells more than permission bits, which mean little on network drives.
         with tempfile.TemporaryFile(dir=path.parent):
@@ -44,6 +40,23 @@ def check_place(path: Path, *, force: bool = False) -> None:
             f"The folder {path.parent} cannot be written to ({error.strerror or error}); "
             "choose another."
         ) from error
+
+
+def check_replaceable(path: Path, *, force: bool) -> None:
+    """Refuse to put something in the place of a folder that is there, but of a zarr with `force`.
+
+    Who knows what is in a folder that is no zarr.
+    """
+    if not is_zarr(path):
+        met = "is a folder, but no zarr" if path.is_dir() else "is no zarr, whatever its name says"
+        raise OutputError(f"{path} {met}; it is not overwritten: choose another name.")
+    if not force:
+        raise exists_already(path)
+
+
+def exists_already(path: Path) -> OutputError:
+    """Say that something stands where a result is to go, and may be replaced."""
+    return OutputError(f"{path} exists already; choose another name.", Remedy.OVERWRITE)
 
 
 def followed(path: Path) -> Path:
@@ -59,35 +72,64 @@ def cannot_write(path: Path, error: OSError) -> OutputError:
 
 
 @contextmanager
+def made_aside(path: Path) -> Iterator[Path]:
+    """Give a name beside a place; what is made there is moved to the place, or vanishes.
+
+    Raises `OutputError` where that cannot be written.
+    """
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        yield part
+        part.replace(path)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    finally:
+        remove_tree(part)
+
+
+@contextmanager
 def written_whole(path: Path, *, force: bool = False) -> Iterator[BinaryIO]:
     """Open a file to write to; it gets its name once all is written, and else vanishes.
 
-    A symbolic link stays one: what it leads to is written.
-
-    Parameters
-    ----------
-    path : Path
-        Where it is to stand.
-    force : bool
-        Whether a file that is there may be replaced.
-
-    Raises
-    ------
-    OutputError
-        As for `check_place`; or the disk is full.
+    A symbolic link stays one: what it leads to is written. Raises as `check_place`, and where
+    the disk is full.
     """
     path = followed(path)
     check_place(path, force=force)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
+    with made_aside(path) as part:
         with part.open("x+b") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         # Again, because another program may have put a file there in the meantime.
         check_place(path, force=force)
-        part.replace(path)
-    except OSError as error:
-        raise cannot_write(path, error) from error
-    finally:
-        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def placed_whole(path: Path, *, force: bool) -> Iterator[Path]:
+    """Give the name of a folder to fill; it gets its own name once it is, and else vanishes.
+
+    A zarr that stands there is gone only once the new one has its place.
+    """
+    path, old = followed(path), None
+    try:
+        with made_aside(path) as part:
+            yield part
+            # Only now, because another program may have put something there in the meantime.
+            if path.exists():
+                check_replaceable(path, force=force)
+                old = path.rename(path.with_name(f".{path.name}.{secrets.token_hex(4)}.old"))
+    except OutputError:
+        if old is not None:
+            old.rename(path)
+        raise
+    if old is not None:
+        remove_tree(old)
+
+
+def remove_tree(path: Path) -> None:
+    """Delete a file, or a folder with all that is in it, as far as that can be done."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

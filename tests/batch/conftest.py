@@ -11,7 +11,8 @@ import pytest
 import tifffile
 
 from napari_diffseg import Model, RunOptions, SegmentationParams, train
-from napari_diffseg.batch.run import StackProgress, StackReport, apply_stack
+from napari_diffseg.batch.facts import Progress
+from napari_diffseg.batch.run import StackReport, apply_stack
 from napari_diffseg.image.pixel_size import PixelSize
 
 N_FRAMES, SIDE = 6, 64
@@ -31,7 +32,7 @@ def make_movie(n: int = N_FRAMES, side: int = SIDE) -> np.ndarray:
     return np.stack(frames).clip(0, 255).astype(np.uint8)
 
 
-def result_of(steps: Generator[StackProgress, None, StackReport]) -> StackReport:
+def result_of(steps: Generator[Progress, None, StackReport]) -> StackReport:
     while True:
         try:
             next(steps)

@@ -14,6 +14,7 @@ from PIL import Image
 
 from napari_diffseg import ApplyParams, Model, RunOptions
 from napari_diffseg.batch import journal
+from napari_diffseg.batch.facts import brightness_notes
 from napari_diffseg.batch.run import apply_stack
 from napari_diffseg.errors import InputError, OutOfMemoryError, OutputError
 from napari_diffseg.io.frames import open_frames
@@ -161,9 +162,9 @@ def test_progress_counts_frames_and_has_their_facts(
     assert steps[0].frame is None
     assert [step.name for step in steps[1:]] == [f"frame {t} of movie.ome.tif" for t in range(6)]
     for step in steps[1:]:
-        assert sum(step.areas.values()) == 64 * 64
-        assert 0 < step.confidence <= 1
-        assert step.failed is None
+        assert sum(step.facts.areas.values()) == 64 * 64
+        assert 0 < step.facts.confidence <= 1
+        assert step.facts.failed is None
     assert [step.seconds for step in steps] == sorted(step.seconds for step in steps)
 
 
@@ -181,6 +182,27 @@ def test_the_table_has_the_area_of_each_label(
         assert float(row["area_um2"]) == pytest.approx(area * 0.25)
         assert row["name"] == {"1": "ground", "2": "disc"}[row["label"]]
         assert 0 < float(row["confidence"]) <= 1
+
+
+def test_frames_far_darker_than_those_of_the_training_are_named(
+    model: Model, frames: np.ndarray, tmp_path: Path
+) -> None:
+    odd = frames.copy()
+    odd[1], odd[4] = frames[1] // 10 + 40, frames[4] // 10 + 40
+    tifffile.imwrite(tmp_path / "odd.ome.tif", odd, ome=True, metadata={"axes": "TYX"})
+    steps = apply_stack(model, tmp_path / "odd.ome.tif", tmp_path / "out.ome.zarr", workers=1)
+    seen = [step.facts.brightness for step in (next(steps) for _ in range(4)) if step.facts]
+    assert seen == ["", "darker", ""]
+    steps.close()
+    report = apply(model, tmp_path / "odd.ome.tif", tmp_path / "out.ome.zarr", resume=True)
+    assert report.unlike == tuple((f"frame {t} of odd.ome.tif", "darker") for t in (1, 4))
+    [note] = brightness_notes(report.unlike, "do this")
+    assert note.startswith("frame 1 of odd.ome.tif and 1 more are far darker than the images")
+    assert note.endswith("look at the labels, or do this.")
+    # Whoever has each frame scaled by itself has answered this.
+    params = ApplyParams(intensities="frame")
+    again = apply(model, tmp_path / "odd.ome.tif", tmp_path / "own.ome.zarr", params=params)
+    assert again.unlike == ()
 
 
 def test_a_table_that_is_there_is_not_overwritten(
@@ -439,7 +461,7 @@ def test_an_earlier_run_is_neither_finished_nor_thrown_away_unasked(
     steps = apply_stack(model, movie, output, workers=1)
     next(steps), next(steps)
     steps.close()
-    with pytest.raises(OutputError, match=r"finish it \(--resume\), or begin\s+anew \(--force\)"):
+    with pytest.raises(OutputError, match="was not finished; choose another name"):
         apply(model, movie, output)
     fresh = apply_stack(model, movie, output, workers=1, force=True)
     assert next(fresh).done == 0
@@ -536,7 +558,7 @@ def test_two_runs_for_one_output_do_not_meet(model: Model, movie: Path, tmp_path
     assert labels_in(output).all()
 
 
-def test_a_journal_that_another_run_removes_at_this_moment_is_one_sentence(
+def test_a_journal_that_another_run_removes_at_this_moment_is_made_again(
     model: Model, movie: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_folders = journal._make_folders
@@ -547,8 +569,8 @@ def test_a_journal_that_another_run_removes_at_this_moment_is_one_sentence(
         return made
 
     monkeypatch.setattr(journal, "_make_folders", removed)
-    with pytest.raises(OutputError, match="cannot be written"):
-        apply(model, movie, tmp_path / "out.ome.zarr")
+    assert apply(model, movie, tmp_path / "out.ome.zarr").done == N_FRAMES
+    assert leftovers(tmp_path) == []
 
 
 def test_a_damaged_note_means_that_the_frame_is_not_done(

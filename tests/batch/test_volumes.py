@@ -15,7 +15,7 @@ import zarr
 
 from napari_diffseg import ApplyParams, Channel, Model, SegmentationParams, train
 from napari_diffseg.batch import outputs
-from napari_diffseg.batch.journal import FrameFacts
+from napari_diffseg.batch.facts import FrameFacts
 from napari_diffseg.batch.planning import make_plan
 from napari_diffseg.batch.run import apply_stack
 from napari_diffseg.core.model.application import windows_of
@@ -163,8 +163,8 @@ def test_progress_counts_windows_and_frames(model: Model, movie: Path, tmp_path:
     between = [None] * (n - 1)
     assert [step.frame for step in steps] == [None, *between, 0, *between, 1]
     assert steps[1].name == "frame 0 of movie.zarr"
-    assert steps[1].areas == {}
-    assert sum(steps[n].areas.values()) == np.prod(SHAPE)
+    assert steps[1].facts is None
+    assert sum(steps[n].facts.areas.values()) == np.prod(SHAPE)
 
 
 def test_the_table_is_of_volumes(
@@ -303,7 +303,7 @@ def test_a_volume_that_failed_gets_another_try_as_a_whole(
             with pytest.raises(KeyboardInterrupt):
                 list(steps)
     else:
-        assert [step.failed for step in islice(steps, 6)] == [None] * 6
+        assert not any(step.facts and step.facts.failed for step in islice(steps, 6))
     steps.close()
     (movie / "c/1/8/0/0").write_bytes(before)
     report = apply(model, movie, output, resume=True)

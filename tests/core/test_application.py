@@ -10,6 +10,7 @@ from scipy.ndimage import gaussian_filter
 
 from napari_diffseg import ApplyParams, InputError, SegmentationParams, segment
 from napari_diffseg.core.features.pyramid import GRID, HALO
+from napari_diffseg.core.model.adaptation import adapted
 from napari_diffseg.core.model.application import reading_window
 from napari_diffseg.image import pieces
 from napari_diffseg.image.space import PLANE
@@ -137,18 +138,17 @@ def test_on_the_training_image_its_own_intensities_are_those_of_the_training(mod
 def test_adapting_keeps_the_numbers_and_leaves_the_model_as_it_was(model, scene, options):
     before = model.to_bytes()
     expected = model.apply(scene.image, axes="YX", options=options)
-    adapted = ApplyParams(adapt_steps=3)
-    labels = model.apply(scene.image, axes="YX", params=adapted, options=options)
-    again = model.apply(scene.image, axes="YX", params=adapted, options=options)
+    steps = ApplyParams(adapt_steps=3)
+    labels = model.apply(scene.image, axes="YX", params=steps, options=options)
+    again = model.apply(scene.image, axes="YX", params=steps, options=options)
     np.testing.assert_array_equal(labels, again)
     assert model.to_bytes() == before
     if model.stage is not None:
         assert (labels == expected).mean() > 0.9
 
 
-def test_adapting_does_train(base, scene):
-    steps = ApplyParams(adapt_steps=3)
-    fitted = base.model._fitted(scene.image, base.axes, steps, torch.device("cpu"))
+def test_adapting_does_train(base):
+    fitted = adapted(base.model, base.ground.plane, 3, torch.device("cpu"))
     assert not np.array_equal(base.model.head.weights, fitted.head.weights)
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_diffseg.core.clusters.class_head import DECAY, Examples
 from napari_diffseg.core.clusters.correction import (
     CLAIM,
     N_ROUNDS,
     Clusters,
     Painted,
+    _fit,
     empty_labels,
     learn,
     tidy,
@@ -110,6 +112,56 @@ def test_a_painted_area_says_what_a_stroke_says(ground, scene, learned):
     labels = labels_of(image, learned([image]))
     assert (labels[scene.things == 0] == 3).mean() > 0.95
     assert (labels[scene.things == 1] == 8).mean() > 0.95
+
+
+# --- what is around -------------------------------------------------------------------
+
+
+def sides_of(scene):
+    """One class on the left, another on the right: kinds that do not differ by themselves."""
+    painted = np.zeros(scene.image.shape, np.uint8)
+    painted[4::12] = painted[5::12] = painted[6::12] = np.where(np.arange(128) < 64, 1, 4)
+    return scribbles_of(painted)
+
+
+def test_a_wide_classifier_speaks_where_much_is_painted_and_not_explained(
+    ground, scribbles, scene, learned
+):
+    assert learned([Painted(ground, scribbles)]).head.wide is None
+    assert learned([Painted(ground, scribbles_of(scene.wanted))]).head.wide is None
+    head = learned([Painted(ground, sides_of(scene))]).head
+    assert 0 < head.share <= 0.5
+    (window,) = ground.windows
+    regions = ground.regions(window)
+    near, wide = head.of_rows(regions.rows), head.wide.of_rows(regions.wide_rows)
+    mixed = (1 - head.share) * near + head.share * wide
+    np.testing.assert_allclose(regions.answers(head), mixed)
+
+
+def test_clusters_that_nobody_painted_do_not_count_as_painted(base, ground, scene, learned):
+    head = learned([Painted(ground, stroke_of(scene))], clusters_at(base)).head
+    assert head.n_classes > 1
+    assert head.wide is None
+
+
+def test_kinds_that_differ_in_their_surroundings_are_told_apart(ground, base):
+    (window,) = ground.windows
+    regions = ground.regions(window)
+    rng = np.random.default_rng(0)
+    n = len(regions.rows)
+    side = regions.wide_rows[:, regions.rows.shape[1] :]
+    kind = (side[:, 0] > np.median(side[:, 0])).astype(int)
+    counts = np.zeros((n, 2))
+    told = rng.choice(n, n // 2, replace=False)
+    counts[told, kind[told]] = 20
+    painted = Examples.painted(regions.wide_rows[told], counts[told], 0.5)
+    head = _fit(painted, [], None, DECAY, base.model.head, 0.5)
+    right = [
+        (found.argmax(axis=1) == kind).mean()
+        for found in (head.of_rows(regions.rows), head.wide.of_rows(regions.wide_rows))
+    ]
+    assert right[1] > right[0]
+    assert right[1] > 0.9
 
 
 # --- clusters that no scribble claims ------------------------------------------------

@@ -165,7 +165,7 @@ def test_an_altered_number_of_labels_is_refused(file):
 
 
 def test_a_file_of_a_newer_version_is_refused(file):
-    rewrite(file, lambda metadata: metadata.update({"napari-diffseg": "4"}))
+    rewrite(file, lambda metadata: metadata.update({"napari-diffseg": "5"}))
     with pytest.raises(ModelFileError, match="newer version"):
         Model.load(file)
 
@@ -208,6 +208,32 @@ def test_a_model_of_the_published_design_of_an_earlier_version_still_applies(sce
     )
 
 
+def test_a_wide_classifier_is_kept_and_files_of_before_have_none(base, scene, options):
+    left = np.arange(scene.image.shape[1]) < 64  # sides that do not differ by themselves
+    sides = np.where(np.arange(96)[:, None] % 12 < 3, np.where(left, 1, 4), 0)
+    model = base.correct(sides, options=options).model
+    head, _ = model.classes
+    assert head.share > 0
+    apply = {"axes": "YX", "options": options}
+    loaded = Model.from_bytes(model.to_bytes())
+    np.testing.assert_array_equal(
+        loaded.apply(scene.image, **apply), model.apply(scene.image, **apply)
+    )
+    np.testing.assert_array_equal(loaded.classes[0].wide.weights, head.wide.weights)
+    assert loaded.checksum == model.checksum
+    arrays = {name: a for name, a in model_file._arrays(model).items() if name != "wide.weights"}
+    science = json.loads(model_file._json(model_file._science(model)))
+    del science["wide_loss"], science["wide_share"]
+    texts = json.dumps(science), model_file._json(model_file._facts(model.facts))
+    digest = model_file._digest(arrays, *texts)
+    metadata = {"napari-diffseg": "3", "model": texts[0], "facts": texts[1], "sha256": digest}
+    old = Model.from_bytes(save(arrays, metadata))
+    assert old.classes[0].wide is None
+    assert old.classes[0].share == 0
+    np.testing.assert_array_equal(old.classes[0].weights, head.weights)
+    assert set(np.unique(old.apply(scene.image, **apply))) <= {1, 4}
+
+
 # --- the card --------------------------------------------------------------------------
 
 
@@ -229,6 +255,7 @@ NONSENSE = {
     "one label twice": lambda arrays, model: model.update(classes=[4, 4, 7]),
     "clusters without a label": lambda arrays, model: arrays["numbers"].fill(0),
     "clusters that are not there": lambda arrays, model: arrays["merges"].fill(999),
+    "a share of nothing": lambda arrays, model: model.update(wide_share=0.2),
     "an endless weight": lambda arrays, model: arrays["head.weights"].fill(np.inf),
     "clusters of another model": lambda arrays, model: arrays["clusters.weights"].resize((3, 3)),
     "components of other features": lambda arrays, model: arrays["stage.centres"].resize(7),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,9 @@ from napari_diffseg import (
     train,
     train_steps,
 )
+from napari_diffseg.core import following
 from napari_diffseg.core.generators import result_of
+from napari_diffseg.core.published import network_run
 
 PUBLISHED = SegmentationParams.paper(n_iterations=6, n_features=10, n_clusters=10)
 
@@ -27,6 +31,26 @@ def dark(scene):
 def test_one_image_gives_the_model_of_its_segmentation(base, scene, quick, options):
     model = train([scene.image], axes="YX", params=quick, options=options)
     assert model.checksum == base.model.checksum
+
+
+@pytest.mark.parametrize("design", ["pretrained", "published"])
+def test_a_model_of_painted_classes_is_learned_without_labelling(
+    scene, quick, options, monkeypatch, design
+):
+    params = quick if design == "pretrained" else replace(PUBLISHED, only_painted="yes")
+    expected = segment(
+        scene.image, scribbles=scene.strokes, axes="YX", params=params, options=options
+    )
+
+    def refuse(*args, **keywords):
+        raise AssertionError("an image was labelled that nobody sees")
+
+    monkeypatch.setattr(following, "_labelled", refuse)
+    monkeypatch.setattr(network_run, "cluster_steps", refuse)
+    model = train(
+        [scene.image], scribbles=[scene.strokes], axes="YX", params=params, options=options
+    )
+    assert model.checksum == expected.model.checksum
 
 
 def test_a_model_of_two_images_knows_both(scene, dark, quick, options):

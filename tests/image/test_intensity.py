@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from napari_diffseg.errors import InputError
+from napari_diffseg.image.channels import Channel
 from napari_diffseg.image.intensity import (
     IntensityRange,
     ScaledPixels,
+    brightness_beside,
     finite_mask,
     measure_range,
 )
@@ -229,3 +231,25 @@ def test_a_window_is_scaled_like_the_whole(masked):
     assert np.isfinite(whole).all()
     for place in (np.s_[:, 3:12, 5:40], np.s_[1:, ::4, 1::3], np.s_[2:3, 29:, :1]):
         np.testing.assert_array_equal(scaled[place], whole[place])
+
+
+@pytest.mark.parametrize(
+    ("factor", "expected"),
+    [(1, ""), (0.5, ""), (2, ""), (0.2, "darker"), (5, "brighter"), (0, "darker")],
+)
+def test_an_image_far_from_the_known_range_is_told(factor, expected):
+    ramp = np.linspace(0, 1000, 64 * 64, dtype=np.float32).reshape(1, 64, 64)
+    known = IntensityRange((0.0,), (1000.0,))
+    assert brightness_beside(ramp * factor, known, [Channel(0)]) == expected
+    # A range that a person has stated says nothing of the images of the training.
+    assert brightness_beside(ramp * factor, known, [Channel(0, high=1000.0)]) == ""
+
+
+def test_pixels_that_do_not_count_do_not_make_an_image_dark():
+    pixels = np.full((1, 64, 64), 5.0, np.float32)
+    pixels[0, :2] = 900
+    pixels[0, 2:] = 0
+    known = IntensityRange((0.0,), (1000.0,))
+    pixels[0, 2:32], pixels[0, 32:] = np.nan, 0
+    assert brightness_beside(pixels, known, [Channel(0)], fill=0) == ""
+    assert brightness_beside(np.full_like(pixels, np.nan), known, [Channel(0)]) == ""

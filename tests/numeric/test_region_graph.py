@@ -198,3 +198,21 @@ def test_no_smoothness_leaves_the_priors():
     priors, given = np.random.default_rng(0).dirichlet(np.ones(2), 3), np.array([-1, 1, -1])
     spread = chain([1, 1]).spread(priors, given, smoothness=0)
     np.testing.assert_array_equal(spread, [priors[0], [0, 1], priors[2]])
+
+
+# --- what is around -------------------------------------------------------------------
+
+
+def test_what_is_around_is_a_mean_to_which_near_regions_add_more():
+    values = np.zeros((9, 2))
+    values[4] = 1
+    around = chain([1] * 8).around(values)
+    np.testing.assert_allclose(around.sum(axis=0), 1, rtol=1e-3)  # of regions of one size
+    assert (np.diff(around[:5, 0]) > 0).all()
+    assert (np.diff(around[4:, 1]) < 0).all()
+    np.testing.assert_allclose(chain([1] * 8).around(np.full((9, 1), 7.0)), 7, rtol=1e-3)
+
+
+def test_what_is_around_does_not_stop_at_boundaries():
+    values = np.arange(5.0)[:, None]
+    np.testing.assert_array_equal(chain([9] * 4).around(values), chain([0] * 4).around(values))

@@ -53,6 +53,7 @@ class FakeModel:
         self.stands = threading.Event()
         self.go_on = threading.Event()
         self.refuses = ()
+        self.brightness = ""
         self.slowness = 0.0
 
     @property
@@ -88,6 +89,8 @@ class FakeModel:
                 labels=part,
                 areas=areas,
                 confidence=0.75,
+                n_labelled=part.size,
+                brightness=self.brightness,
             )
 
     def with_facts(self, **changes):

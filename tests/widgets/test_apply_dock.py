@@ -14,9 +14,9 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QPoint, Qt, QTimer
 from qtpy.QtWidgets import QApplication, QFileDialog
 
+from napari_diffseg.batch import sinks
 from napari_diffseg.params import ApplyParams
 from napari_diffseg.widgets.batch import apply_words
-from napari_diffseg.widgets.batch import output as apply_output
 from napari_diffseg.widgets.batch.form import Scope
 
 pytestmark = pytest.mark.gui
@@ -197,7 +197,7 @@ def test_a_single_image(viewer, image, dock, model, wait_for):
 
 
 def test_what_does_not_fit_in_memory_goes_to_disk(ready, viewer, stack, monkeypatch, wait_for):
-    monkeypatch.setattr(apply_output, "MOST_IN_MEMORY", 100)
+    monkeypatch.setattr(sinks, "MOST_IN_MEMORY", 100)
     ready.apply_form.apply_button.click()
     wait_for(lambda: is_at_rest(ready))
     (layer,) = labels_in(viewer)
@@ -491,6 +491,15 @@ def test_a_frame_that_cannot_be_read_is_left_out_and_named(lazy_stack, viewer, w
     assert "Left out: Z 3." in text
     assert "the file ends too early" in text
     assert "left out" in form.plot.describe(3)
+
+
+def test_frames_far_brighter_than_those_of_the_training_are_named(ready, model, wait_for):
+    model.brightness = "brighter"
+    ready.apply_form.apply_button.click()
+    wait_for(lambda: is_at_rest(ready))
+    text = ready.apply_form.status.text().replace("\N{NO-BREAK SPACE}", " ")
+    assert "T 0 and 4 more are far brighter than the images that the model was trained on" in text
+    assert "Intensities: match each frame's own" in text
 
 
 def test_where_no_frame_can_be_labelled_things_are_as_before(ready, viewer, model, told, wait_for):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_diffseg.batch.facts import FrameFacts, Record
 from napari_diffseg.widgets.batch.area_plot import AreaPlot
-from napari_diffseg.widgets.batch.record import ApplyRecord
 
 pytestmark = pytest.mark.gui
 
@@ -14,9 +14,9 @@ COLORS = {1: np.array([1.0, 0, 0, 1]), 2: np.array([0, 1.0, 0, 1])}
 
 
 def record_of(n, *, step=1):
-    record = ApplyRecord(n, (1, 2))
+    record = Record(n, (1, 2))
     for number in range(0, n, step):
-        record.add(number, {0: 50, 1: 40, 2: 10}, 0.9)
+        record.add(number, FrameFacts({0: 50, 1: 40, 2: 10}, 0.9))
     return record
 
 
@@ -46,8 +46,8 @@ def test_each_class_is_drawn_in_its_colour(plot, n):
 
 @pytest.mark.parametrize("n", [3, 5000])
 def test_frames_that_are_not_done_leave_gaps(plot, n):
-    whole, few = record_of(n), ApplyRecord(n, (1, 2))
-    few.add(n // 2, {1: 40, 2: 60}, 0.9)
+    whole, few = record_of(n), Record(n, (1, 2))
+    few.add(n // 2, FrameFacts({1: 40, 2: 60}, 0.9))
     plot.show_record(whole, COLORS, {}, str)
     n_whole = drawn(plot, (255, 0, 0))
     plot.show_record(few, COLORS, {}, str)
@@ -57,7 +57,7 @@ def test_frames_that_are_not_done_leave_gaps(plot, n):
 def test_nothing_is_known_yet(plot):
     assert drawn(plot, (255, 0, 0)) == 0
     assert plot.frame_at(100) is None
-    plot.show_record(ApplyRecord(4, (1, 2)), COLORS, {}, str)
+    plot.show_record(Record(4, (1, 2)), COLORS, {}, str)
     assert drawn(plot, (255, 0, 0)) == 0
 
 
@@ -71,7 +71,7 @@ def test_places_and_frames_agree(plot, n):
 
 def test_what_is_under_the_pointer_is_said(plot):
     record = record_of(4, step=2)
-    record.fail(1, "It is damaged.")
+    record.add(1, FrameFacts(failed="It is damaged."))
     record.keep(3)
     plot.show_record(record, COLORS, {1: "nuclei"}, "T {}".format)
     assert plot.describe(0) == "T 0 · confidence 90%\nnuclei: 40.0%\n2: 10.0%"

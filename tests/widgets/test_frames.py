@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
+from napari_diffseg.batch.sinks import make_labels
 from napari_diffseg.widgets.batch.frames import FrameSet
-from napari_diffseg.widgets.batch.output import make_output
 from napari_diffseg.widgets.image.axes_reading import AxesEdit, Extent, read_axes
 from napari_diffseg.widgets.image.layer_facts import facts_of
 from napari_diffseg.widgets.image.sources import describe_source
@@ -139,9 +139,9 @@ def test_pixels_have_a_size_where_the_layer_says_so(model, units, text):
 
 
 def test_the_folder_of_a_large_output_goes_with_it(monkeypatch, tmp_path):
-    monkeypatch.setattr("napari_diffseg.widgets.batch.output.MOST_IN_MEMORY", 10)
+    monkeypatch.setattr("napari_diffseg.batch.sinks.MOST_IN_MEMORY", 10)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    output = make_output((3, 1500, 40), (1, 2), np.dtype(np.uint8))
+    output = make_labels((3, 1500, 40), (1, 2), np.dtype(np.uint8))
     assert output.chunks == (1, 1024, 40)
     output[1, 1000:1100] = 7
     assert output[:].sum() == 7 * 100 * 40

@@ -11,6 +11,7 @@ from napari_diffseg.image.axes import resolve_axes
 
 if TYPE_CHECKING:
     from napari_diffseg.core.model.model import Model
+    from napari_diffseg.image.info import Spacing
     from napari_diffseg.io.frames import FrameStack
 
 _ALIKE = 0.05  # distances of planes that differ by a smaller share are the same
@@ -19,20 +20,7 @@ _ALIKE = 0.05  # distances of planes that differ by a smaller share are the same
 def check_fits(model: Model, stack: FrameStack, file: Path, *, is_stated: bool) -> None:
     """Refuse frames with other channels, and planes where the model is of volumes.
 
-    Parameters
-    ----------
-    model : Model
-    stack : FrameStack
-        Opened for volumes where the model is of these.
-    file : Path
-        How the error calls it.
-    is_stated : bool
-        Whether its axes were stated by a person.
-
-    Raises
-    ------
-    InputError
-        The model cannot be applied to these frames.
+    `file` is how the error calls it; `is_stated`: whether a person has said what its axes are.
     """
     # Whether channels are colours is known of the file's own axes only.
     rgb = None if is_stated else stack.rgb
@@ -52,16 +40,7 @@ def check_fits(model: Model, stack: FrameStack, file: Path, *, is_stated: bool) 
 
 def differences_from(model: Model, stack: FrameStack) -> list[str]:
     """Say what of the frames is not as in the training images, though they can be labelled."""
-    notes = []
-    if stack.spatial == "ZYX" and stack.spacing is not None:
-        z, y, x = stack.spacing
-        z_step = z / ((y + x) / 2)
-        if not math.isclose(z_step, model.z_step, rel_tol=_ALIKE):
-            notes.append(
-                f"The planes of {stack.path.name} are {z_step:.3g} pixels apart, but those that "
-                f"the model was trained on {model.z_step:.3g}; look at the result before you "
-                "trust it."
-            )
+    notes = depth_notes(model, stack.path.name, stack.spacing)
     for channel in model.channels:
         if channel.index >= len(stack.channel_names) or not channel.name:
             continue
@@ -72,6 +51,20 @@ def differences_from(model: Model, stack: FrameStack) -> list[str]:
                 f"was trained on {channel.name} there; channels are taken by their place."
             )
     return notes
+
+
+def depth_notes(model: Model, name: str, spacing: Spacing | None) -> list[str]:
+    """Say that the planes of a volume lie otherwise than those of the training volumes."""
+    if model.n_spatial == 2 or spacing is None:
+        return []
+    z, y, x = spacing
+    z_step = z / ((y + x) / 2)
+    if math.isclose(z_step, model.z_step, rel_tol=_ALIKE):
+        return []
+    return [
+        f"The planes of {name} are {z_step:.3g} pixels apart, but those that the model was trained "
+        f"on {model.z_step:.3g}; look at the result before you trust it."
+    ]
 
 
 def _channels(n: int, rgb: bool) -> str:

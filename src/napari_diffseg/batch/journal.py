@@ -21,74 +21,31 @@ from __future__ import annotations
 
 import json
 import secrets
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-from napari_diffseg.batch.lock import is_locked, locked
+from filelock import FileLock, Timeout
+
+from napari_diffseg.batch.facts import FrameFacts
 from napari_diffseg.batch.plan import Plan, Target, differences
-from napari_diffseg.errors import OutputError
-from napari_diffseg.io.kinds import is_zarr
+from napari_diffseg.errors import OutputError, Remedy
+from napari_diffseg.files import (
+    cannot_write,
+    check_replaceable,
+    exists_already,
+    made_aside,
+    remove_tree,
+)
 
 _PLAN, _LOCK = "plan.json", "lock"
 
 
-@dataclass(frozen=True, slots=True)
-class FrameFacts:
-    """What is known of a frame, or a window of one, that was labelled.
-
-    Attributes
-    ----------
-    areas : dict of int to int
-        Label → pixels; 0 where the image is fill or not finite.
-    confidence : float
-        Mean margin between the two best answers, 0 … 1.
-    failed : str or None
-        Why there are no labels.
-    """
-
-    areas: dict[int, int] = field(default_factory=dict)
-    confidence: float = 0.0
-    failed: str | None = None
-
-    @property
-    def n_labelled(self) -> int:
-        """How many pixels have a label; only of these the confidence is the mean."""
-        return sum(self.areas.values()) - self.areas.get(0, 0)
-
-    @classmethod
-    def joined(cls, parts: Sequence[Self]) -> Self:
-        """Return what is known of a frame by all of its windows, in their order."""
-        if len(parts) == 1:
-            return parts[0]
-        failed = next((part.failed for part in parts if part.failed is not None), None)
-        if failed is not None:
-            return cls(failed=failed)
-        areas: dict[int, int] = {}
-        for part in parts:
-            for label, area in part.areas.items():
-                areas[label] = areas.get(label, 0) + area
-        margin = sum(part.confidence * part.n_labelled for part in parts)
-        n_labelled = sum(part.n_labelled for part in parts)
-        return cls(dict(sorted(areas.items())), margin / max(n_labelled, 1))
-
-
 @dataclass(frozen=True, eq=False, slots=True)
 class Journal:
-    """The folder of a run.
-
-    Attributes
-    ----------
-    folder : Path
-        Beside the output.
-    work : Path
-        The folder of the token within.
-    force : bool
-        Whether outputs that are there may be replaced.
-    """
+    """The folder of a run, the folder of the token within, and whether outputs may be replaced."""
 
     folder: Path
     work: Path
@@ -122,8 +79,8 @@ class Journal:
         for path in (self.work / "done").glob("[0-9]*.json"):
             values = _read_json(path)
             if values is not None:
-                areas = {int(label): area for label, area in values["areas"].items()}
-                found[int(path.stem)] = FrameFacts(areas, values["confidence"], values["failed"])
+                areas = {int(label): area for label, area in values.pop("areas").items()}
+                found[int(path.stem)] = FrameFacts(areas, **values)
         return found
 
     def forget(self, index: int) -> None:
@@ -147,40 +104,27 @@ class Journal:
 
 
 def write_done(work: Path, index: int, facts: FrameFacts) -> None:
-    """Say that a unit of work is done; raises OutputError where the disk is full."""
-    values = {"areas": facts.areas, "confidence": facts.confidence, "failed": facts.failed}
-    write_json(_done_file(work, index), values)
+    """Say that a unit of work is done; `work` is the folder of the token."""
+    _write_json(_done_file(work, index), asdict(facts))
 
 
 def unfinished(plan: Plan) -> bool:
-    """Whether an earlier run was cut short here."""
+    """Whether an earlier run for this output was cut short."""
     return _read_json(plan.journal / _PLAN) is not None
 
 
 @contextmanager
 def open_journal(plan: Plan, *, resume: bool, force: bool) -> Iterator[Journal]:
-    """Begin the journal of a plan, or go on with the one that is there.
+    """Begin a journal, or go on with that of an earlier run, and hold its lock.
 
-    Parameters
-    ----------
-    plan : Plan
-    resume : bool
-        Go on where an earlier run of the same plan stopped, if there is one.
-    force : bool
-        Begin anew where an earlier run stopped; outputs that are there may be replaced.
-
-    Raises
-    ------
-    OutputError
-        An earlier run stopped here, and neither was said; it was of another plan; another
-        run works here at this moment; an output is there already; or nothing can be
-        written here.
+    Raises `OutputError` where an earlier run was cut short and is not asked for (`force` throws it
+    away), was of another plan, or works at this moment; or where an output is there already.
     """
     stored = _read_json(plan.journal / _PLAN)
     if stored is None or not resume:
         _check_free(plan, stored is not None, force)
     made = _make_folders(plan)
-    with _emptied(plan, made), locked(plan.journal / _LOCK, plan.output):
+    with _emptied(plan, made), _locked(plan):
         # Again: another run may have been at its end before.
         stored = _read_json(plan.journal / _PLAN) if resume else None
         yield _begun(plan, force) if stored is None else _resumed(plan, stored)
@@ -189,8 +133,31 @@ def open_journal(plan: Plan, *, resume: bool, force: bool) -> Iterator[Journal]:
 def sweep(plan: Plan) -> None:
     """Remove what a run has left that was killed after its output was whole."""
     if plan.journal.is_dir():
-        with _emptied(plan, made=False), locked(plan.journal / _LOCK, plan.output):
+        with _emptied(plan, made=False), _locked(plan):
             Journal(plan.journal, plan.journal, force=False).remove()
+
+
+def _lock_of(plan: Plan) -> FileLock:
+    # A run that is closed may be so by another thread than its own.
+    return FileLock(plan.journal / _LOCK, timeout=0, thread_local=False)
+
+
+@contextmanager
+def _locked(plan: Plan) -> Iterator[None]:
+    """Hold the lock of a plan; the system gives it back when a run is killed."""
+    lock = _lock_of(plan)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise OutputError(
+            f"Another run is writing {plan.output} at this moment; wait for its end, or stop it."
+        ) from error
+    except OSError as error:
+        raise cannot_write(plan.journal / _LOCK, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager
@@ -199,12 +166,13 @@ def _emptied(plan: Plan, made: bool) -> Iterator[None]:
     try:
         yield
     finally:
-        lock = plan.journal / _LOCK
         # Another run may begin here or come to its end at this moment: then it is not empty, or
         # gone already.
         with suppress(OSError):
-            if [entry.name for entry in plan.journal.iterdir()] == [_LOCK] and not is_locked(lock):
-                lock.unlink(missing_ok=True)
+            if [entry.name for entry in plan.journal.iterdir()] == [_LOCK]:
+                with _lock_of(plan):
+                    pass
+                (plan.journal / _LOCK).unlink(missing_ok=True)
                 plan.journal.rmdir()
                 if made and not any(plan.output.iterdir()):
                     plan.output.rmdir()
@@ -213,25 +181,16 @@ def _emptied(plan: Plan, made: bool) -> Iterator[None]:
 def _check_free(plan: Plan, is_unfinished: bool, force: bool) -> None:
     if is_unfinished and not force:
         raise OutputError(
-            f"An earlier run for {plan.output} was not finished; finish it (--resume), or begin "
-            "anew (--force)."
+            f"An earlier run for {plan.output} was not finished; choose another name, or finish "
+            "it.",
+            Remedy.RESUME,
+            Remedy.OVERWRITE,
         )
     for target in plan.targets:
-        if target.output.exists():
-            if force:
-                check_replaceable(target.output)
-                continue
-            raise OutputError(
-                f"{target.output} exists already; choose another name, or overwrite it (--force)."
-            )
-
-
-def check_replaceable(output: Path) -> None:
-    """Refuse to replace a folder that is no OME-Zarr: who knows what is in it."""
-    if output.is_dir() and not is_zarr(output):
-        raise OutputError(
-            f"{output} is a folder, but no zarr; it is not overwritten: choose another name."
-        )
+        if target.output.is_dir():
+            check_replaceable(target.output, force=force)
+        elif target.output.exists() and not force:
+            raise exists_already(target.output)
 
 
 def _make_folders(plan: Plan) -> bool:
@@ -260,7 +219,7 @@ def _begun(plan: Plan, force: bool) -> Journal:
             (journal.work / name).mkdir(parents=True)
     except OSError as error:
         raise cannot_write(journal.work, error) from error
-    write_json(plan.journal / _PLAN, {**plan.facts, "token": token, "force": force})
+    _write_json(plan.journal / _PLAN, {**plan.facts, "token": token, "force": force})
     return journal
 
 
@@ -269,7 +228,8 @@ def _resumed(plan: Plan, stored: dict[str, Any]) -> Journal:
     if others:
         raise OutputError(
             f"The earlier run for {plan.output} cannot be finished, because {' and '.join(others)} "
-            "differ(s) from what it was begun with; give the same, or begin anew (--force)."
+            "differ(s) from what it was begun with; give the same, or choose another name.",
+            Remedy.OVERWRITE,
         )
     return Journal(plan.journal, plan.journal / stored["token"], stored["force"])
 
@@ -281,16 +241,9 @@ def _done_file(work: Path, index: int) -> Path:
     return work / "done" / f"{index:06d}.json"
 
 
-def write_json(path: Path, values: dict[str, Any]) -> None:
-    """Write a small file whole or not at all; raises OutputError where it cannot be written."""
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
+def _write_json(path: Path, values: dict[str, Any]) -> None:
+    with made_aside(path) as part:
         part.write_text(json.dumps(values), encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise cannot_write(path, error) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:
@@ -300,20 +253,3 @@ def _read_json(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return values
-
-
-def remove_tree(path: Path) -> None:
-    """Delete a file, or a folder with all that is in it."""
-    if path.is_dir() and not path.is_symlink():
-        # What a worker elsewhere puts there meanwhile may stay over: it is of no use to any run.
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def cannot_write(path: Path, error: OSError) -> OutputError:
-    """Say that something cannot be written, and what becomes of the run."""
-    return OutputError(
-        f"{path} cannot be written: {error.strerror or error}; frames that are done are kept: make "
-        "room, and run again with --resume."
-    )

@@ -8,11 +8,12 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from napari_diffseg.batch import outputs
-from napari_diffseg.batch.journal import FrameFacts, Journal
+from napari_diffseg.batch.facts import FrameFacts, FrameRecord, Progress
+from napari_diffseg.batch.journal import Journal
 from napari_diffseg.batch.plan import Plan, Target, Unit
-from napari_diffseg.batch.table import FrameRecord
 from napari_diffseg.errors import InputError
 from napari_diffseg.io.kinds import name_of
+from napari_diffseg.io.label_files.label_store import LabelStore
 from napari_diffseg.params import ApplyParams
 
 if TYPE_CHECKING:
@@ -23,16 +24,7 @@ if TYPE_CHECKING:
 class Ledger:
     """Which units of work are done, and so which frames and outputs are complete.
 
-    Attributes
-    ----------
-    plan : Plan
-    journal : Journal
-    model : Model
-    params : ApplyParams
-    done : dict of int to FrameFacts
-        What is known of each unit that is done, by its number in the plan.
-    n_frames_done : int
-        Frames of which every unit is done.
+    `done` has what is known of each unit that is done, by its number in the plan.
     """
 
     plan: Plan
@@ -41,6 +33,7 @@ class Ledger:
     params: ApplyParams
     done: dict[int, FrameFacts]
     n_frames_done: int
+    earlier: int  # units that an earlier run has done
     _left: list[int]  # units to come, for each output
     _first: list[int]  # number of the first unit of each output
     _first_frame: list[int]  # and of its first frame
@@ -53,10 +46,11 @@ class Ledger:
         left = [target.n_units for target in plan.targets]
         first = [0, *accumulate(left)]
         frames = [0, *accumulate(len(target.frames) for target in plan.targets)]
-        ledger = cls(plan, journal, model, params, {}, 0, left, first, frames)
+        ledger = cls(plan, journal, model, params, {}, 0, 0, left, first, frames)
         earlier = journal.done()
         for target in plan.targets:
             ledger._take_up(target, earlier)
+        ledger.earlier = len(ledger.done)
         return ledger
 
     def to_do(self) -> Iterator[Unit]:
@@ -71,10 +65,7 @@ class Ledger:
     def enter(self, unit: Unit, facts: FrameFacts) -> FrameFacts | None:
         """Enter a unit; with the last one of an output, this is moved to its place.
 
-        Returns
-        -------
-        FrameFacts or None
-            What is known of its frame, where the unit was the last one of it.
+        Returns what is known of its frame, where the unit was the last one of it.
         """
         target = self.plan.targets[unit.target]
         self.done[unit.index] = facts
@@ -85,17 +76,21 @@ class Ledger:
             self._complete(target)
         return frame
 
-    def frame_number(self, unit: Unit) -> int:
-        """Return the number of a unit's frame among all frames of the plan."""
-        return self._first_frame[unit.target] + unit.position
+    def progress(
+        self, seconds: float = 0.0, unit: Unit | None = None, facts: FrameFacts | None = None
+    ) -> Progress:
+        """Return what is to be said of a unit, and of its frame where all of that is done."""
+        counts = (self.n_frames_done, self.plan.n_frames, len(self.done), self.plan.n_units)
+        if unit is None:
+            return Progress(*counts, self.earlier, seconds)
+        name = self.plan.targets[unit.target].name(unit.position)
+        number = None if facts is None else self._first_frame[unit.target] + unit.position
+        return Progress(*counts, self.earlier, seconds, name, number, facts)
 
     def records(self) -> tuple[list[FrameRecord], list[tuple[str, str]]]:
         """Return what is known of each frame, and which of them failed and why.
 
-        Raises
-        ------
-        InputError
-            No frame at all could be read; nothing of this run is left over.
+        Raises `InputError` where no frame at all could be read; nothing of this run is left over.
         """
         records, failed = [], list(self.plan.unreadable)
         for target in self.plan.targets:
@@ -153,9 +148,11 @@ class Ledger:
         frames = [self._frame(target, position) for position in positions]
         failed = [at for at, facts in zip(positions, frames, strict=True) if facts and facts.failed]
         if len(failed) == len(positions):
-            outputs.drop(target, self.journal)
+            self.journal.discard(self.journal.store(target.number))
             return
         if target.n_windows > 1 and self.journal.store(target.number).exists():
+            # Of a frame that failed in part there is nothing.
+            store = LabelStore.open(self.journal.store(target.number))
             for position in failed:
-                outputs.clear(target, self.journal, position)
+                store.clear(position)
         outputs.finish(target, self.journal, self.model, self.params)

@@ -18,12 +18,7 @@ from napari_diffseg.instances.params import ObjectParams
 from napari_diffseg.instances.stacks import Numbers, objects_of_frames
 from napari_diffseg.io.frames import FrameStack, open_frames
 from napari_diffseg.io.label_files.provenance import read_provenance
-from napari_diffseg.io.label_files.writing import (
-    ZARR,
-    check_output,
-    write_label_stack,
-    write_labels,
-)
+from napari_diffseg.io.label_files.writing import check_output, write_label_frames
 from napari_diffseg.io.sources import open_source
 
 _DTYPE = np.dtype(np.uint32)
@@ -33,23 +28,10 @@ _DTYPE = np.dtype(np.uint32)
 def open_label_frames(
     path: Path, axes: str | None = None, *, planes: bool = False, like: FrameStack | None = None
 ) -> FrameStack:
-    """Open a file of labels or objects; nothing is read.
+    """Open a file of labels or objects; nothing is read. Raises `InputError` where it holds none.
 
-    Parameters
-    ----------
-    path : Path
-    axes : str, optional
-        Those of the file; what it says, else a guess, where None.
-    planes : bool
-        Whether each plane of a volume is a frame of its own.
-    like : FrameStack, optional
-        Frames that these belong to: a file that does not name its axes has theirs, if it is of
-        the same shape.
-
-    Raises
-    ------
-    InputError
-        It cannot be read, or holds no labels.
+    With `planes` each plane of a volume is a frame of its own. `like` are frames that these belong
+    to: a file that does not name its axes has theirs, if it is of the same shape.
     """
     if axes is None and like is not None:
         facts = open_source(path).facts
@@ -81,21 +63,9 @@ def read_channels(stack: FrameStack, i: int) -> list[NDArray[Any]]:
 
 @dataclass(frozen=True, slots=True)
 class ObjectsJob:
-    """Objects of a file of labels, to be found and written.
+    """Objects of a file of labels, to be found and written as the ending of the output tells.
 
-    Attributes
-    ----------
-    labels : FrameStack
-        From `open_label_frames`.
-    output : Path
-        Its ending tells the format.
-    params : ObjectParams
-    spacing : tuple of 3 floats, or None
-        Of voxels; cubes where None.
-    pixel_size : PixelSize or None
-        What the output says.
-    force : bool
-        Whether what is there may be replaced.
+    `spacing` is that of voxels, cubes where None; `pixel_size` what the output says.
     """
 
     labels: FrameStack
@@ -106,13 +76,7 @@ class ObjectsJob:
     force: bool = False
 
     def check(self) -> None:
-        """Find out whether the output can be written.
-
-        Raises
-        ------
-        OutputError
-            It cannot, or would take the place of the labels.
-        """
+        """Refuse an output that cannot be written, or would take the place of the labels."""
         if self.output.exists() and self.output.samefile(self.labels.path):
             raise OutputError(
                 f"{self.output} holds the labels themselves; choose another name for the objects."
@@ -134,33 +98,19 @@ class ObjectsJob:
         return objects_of_frames(frames, self.params, self.spacing, n_each)
 
     def write(self, frames: Iterable[Numbers]) -> None:
-        """Write what `find` gives; the output is there whole or not at all.
-
-        Raises
-        ------
-        DiffSegError
-            As of `check`; the disk is full; or labels are damaged.
-        """
-        told: dict[str, Any] = {
-            "pixel_size": self.pixel_size,
-            "provenance": self.provenance(),
-            "force": self.force,
-        }
-        if self.output.name.lower().endswith(ZARR):
-            self._write_zarr(frames)
-        elif self.output.suffix.lower() == ".png":
-            [numbers] = frames
-            write_labels(self.output, numbers.astype(_DTYPE).reshape(self._shape[-2:]), **told)
-        else:
-            write_label_stack(
-                self.output,
-                (plane for frame in frames for plane in _planes(frame)),
-                shape=self._shape,
-                axes=self._axes,
-                dtype=_DTYPE,
-                t_step=self.labels.t_step,
-                **told,
-            )
+        """Write what `find` gives; the output is there whole or not at all."""
+        write_label_frames(
+            self.output,
+            (frame.astype(_DTYPE) for frame in frames),
+            shape=self._shape,
+            axes=self._axes,
+            dtype=_DTYPE,
+            volumes=self.labels.spatial == "ZYX",
+            pixel_size=self.pixel_size,
+            t_step=self.labels.t_step,
+            provenance=self.provenance(),
+            force=self.force,
+        )
 
     def provenance(self) -> dict[str, Any]:
         """Say how the objects came about; class names of the labels are kept."""
@@ -182,42 +132,12 @@ class ObjectsJob:
     def _shape(self) -> tuple[int, ...]:
         return self.labels.leading_shape + self.labels.spatial_shape
 
-    def _write_zarr(self, frames: Iterable[Numbers]) -> None:
-        from napari_diffseg.io.label_files.label_store import LabelStore
-        from napari_diffseg.io.label_files.zarr import placed_whole, write_frame
-
-        with placed_whole(self.output, force=self.force) as part:
-            store = LabelStore.create(
-                part,
-                axes=self._axes,
-                shape=self._shape,
-                dtype=_DTYPE,
-                volumes=self.labels.spatial == "ZYX",
-                pixel_size=self.pixel_size,
-                t_step=self.labels.t_step,
-                provenance=self.provenance(),
-            )
-            for i, numbers in enumerate(frames):
-                write_frame(store, i, numbers.astype(_DTYPE))
-
 
 @dataclass(frozen=True, slots=True)
 class MeasureJob:
-    """Objects of a file, to be measured.
+    """Objects of a file, to be measured: with the image that they were found in and their classes.
 
-    Attributes
-    ----------
-    objects : FrameStack
-        From `open_label_frames`.
-    image : FrameStack or None
-        The image that they were found in.
-    labels : FrameStack or None
-        The classes that they were made from.
-    pixel_size : PixelSize or None
-    channel_names : tuple of str
-        Of the image; those of the file where empty.
-    class_names : mapping of int to str
-        Beside those of the files.
+    `channel_names` are those of the file where empty; `class_names` come beside theirs.
     """
 
     objects: FrameStack
@@ -228,13 +148,7 @@ class MeasureJob:
     class_names: Mapping[int, str] = field(default_factory=dict)
 
     def check(self) -> None:
-        """Find out whether the files belong together.
-
-        Raises
-        ------
-        InputError
-            They have other frames, or planes of another size; or there are other channels.
-        """
+        """Refuse files of other frames or planes of another size, and names of other channels."""
         own = self.objects.leading_shape, self.objects.spatial_shape
         for what, stack in (("image", self.image), ("labels", self.labels)):
             if stack is None:
@@ -287,10 +201,6 @@ class MeasureJob:
         return (
             ("red", "green", "blue") if image.rgb and self._n_channels == 3 else image.channel_names
         )
-
-
-def _planes(frame: Numbers) -> Iterator[NDArray[np.uint32]]:
-    yield from frame.astype(_DTYPE).reshape(-1, *frame.shape[-2:])
 
 
 def _frames_in_words(stack: FrameStack) -> str:

@@ -11,10 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_diffseg._version import __version__
-from napari_diffseg.batch.journal import Journal, cannot_write, check_replaceable
+from napari_diffseg.batch.journal import Journal
 from napari_diffseg.batch.plan import Plan, Target
-from napari_diffseg.errors import OutputError
+from napari_diffseg.errors import OutputError, Remedy
+from napari_diffseg.files import cannot_write, check_replaceable
 from napari_diffseg.io.kinds import name_of
+from napari_diffseg.io.label_files.label_store import LabelStore
+from napari_diffseg.io.label_files.provenance import read_provenance
+from napari_diffseg.io.label_files.writing import write_label_frames
+from napari_diffseg.io.ngff.plates import write_plate
 from napari_diffseg.params import ApplyParams
 
 if TYPE_CHECKING:
@@ -26,8 +31,6 @@ _MOST_NAMES = 100
 
 def begin(target: Target, journal: Journal, model: Model, params: ApplyParams) -> None:
     """Make the store of an output; it is there whole or not at all."""
-    from napari_diffseg.io.label_files.label_store import LabelStore
-
     LabelStore.create(
         journal.store(target.number),
         axes=target.axes,
@@ -47,14 +50,7 @@ def finish(target: Target, journal: Journal, model: Model, params: ApplyParams) 
     """Make an output of its store, and move it to its place.
 
     Can be called again after it was cut short anywhere.
-
-    Raises
-    ------
-    OutputError
-        The disk is full; or something was put in the output's place in the meantime.
     """
-    from napari_diffseg.io.label_files.label_store import LabelStore
-
     result, placing = journal.result(target.number), journal.placing(target.number)
     store = journal.store(target.number)
     if not result.exists():
@@ -75,62 +71,32 @@ def finish(target: Target, journal: Journal, model: Model, params: ApplyParams) 
     journal.discard(store)
 
 
-def clear(target: Target, journal: Journal, position: int) -> None:
-    """Set the labels of a frame to 0: of one that failed in part there is nothing."""
-    from napari_diffseg.io.label_files.label_store import LabelStore
-
-    LabelStore.open(journal.store(target.number)).clear(position)
-
-
-def drop(target: Target, journal: Journal) -> None:
-    """Give an output up, of which there is nothing."""
-    journal.discard(journal.store(target.number))
-
-
 def is_of(target: Target, model: Model, params: ApplyParams) -> bool:
     """Whether an output is at its place that came about as this one would."""
-    from napari_diffseg.io.label_files.provenance import read_provenance
-
     return read_provenance(target.output) == _provenance(target, model, params)
 
 
 def _write_file(
     target: Target, store: Path, result: Path, model: Model, params: ApplyParams
 ) -> None:
-    from napari_diffseg.io.label_files.label_store import LabelStore
-    from napari_diffseg.io.label_files.writing import write_label_stack, write_labels
-
-    labels = LabelStore.open(store)
-    provenance = _provenance(target, model, params)
     # The writers tell the format by the ending.
     part = result.with_name(f"{target.number}.part{target.output.suffix.lower()}")
-    if target.kind == "png":
-        write_labels(
-            part,
-            labels.read(0),
-            pixel_size=target.pixel_size,
-            provenance=provenance,
-            force=True,
-        )
-    else:
-        write_label_stack(
-            part,
-            labels.planes(),
-            shape=target.shape,
-            axes=target.axes,
-            dtype=model.label_dtype,
-            pixel_size=target.pixel_size,
-            t_step=target.t_step,
-            provenance=provenance,
-            force=True,
-        )
+    write_label_frames(
+        part,
+        LabelStore.open(store).planes(),
+        shape=target.shape,
+        axes=target.axes,
+        dtype=model.label_dtype,
+        pixel_size=target.pixel_size,
+        t_step=target.t_step,
+        provenance=_provenance(target, model, params),
+        force=True,
+    )
     part.replace(result)
 
 
 def finish_plates(plan: Plan) -> None:
     """Write what makes plates of the fields that are labelled; can be done again at any time."""
-    from napari_diffseg.io.ngff.plates import write_plate
-
     for source, output in plan.plates:
         made = [one.output for one in plan.targets if one.output.is_relative_to(output)]
         there = [path.relative_to(output).as_posix() for path in made if path.exists()]
@@ -142,10 +108,11 @@ def _check_place(output: Path, *, force: bool) -> None:
         return
     if not force:
         raise OutputError(
-            f"{output} was put there by another program in the meantime; move it, and run again "
-            "with --resume."
+            f"{output} was put there by another program in the meantime; move it, and run again.",
+            Remedy.RESUME,
         )
-    check_replaceable(output)
+    if output.is_dir():
+        check_replaceable(output, force=True)
 
 
 def _move(result: Path, output: Path, journal: Journal) -> None:

@@ -14,12 +14,10 @@ from typing import Any
 from napari_diffseg.image.info import Placed
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.io.kinds import name_of
+from napari_diffseg.io.label_files.writing import PNG, TIFF, ZARR
 
-ZARR = (".ome.zarr", ".zarr")
-TIFF = (".ome.tif", ".ome.tiff", ".tif", ".tiff")
-PNG = (".png",)
 PICTURES = (*PNG, ".jpg", ".jpeg")
-"""Endings of files; those of `PICTURES` that lose pixels are read, never written."""
+"""Endings of pictures; those that lose pixels are read, never written."""
 
 JOURNAL_NAME = ".napari-diffseg"
 """Where the journal of a folder lies, within it."""
@@ -27,22 +25,10 @@ JOURNAL_NAME = ".napari-diffseg"
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What a worker is given: one frame, or one window of a volume.
+    """What a worker is given: one frame, or one window of a volume (`window`; all where None).
 
-    Attributes
-    ----------
-    index : int
-        Its number in the plan.
-    target, position : int
-        Which output it goes to, and in which frame of it.
-    path : Path
-        File that it lies in.
-    frame : int
-        Which frame of the file.
-    shape : tuple of int
-        What the frame must have, as stored.
-    window : int or None
-        Which window of the frame; None where all of them are meant.
+    It is frame `frame` of the file `path`, of the shape stored there, and goes to frame `position`
+    of the output `target`; `index` is its number in the plan.
     """
 
     index: int
@@ -56,39 +42,11 @@ class Unit:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Target:
-    """One output, and the frames that go into it.
+    """One output, and the frames that go into it, counted through its files in their order.
 
-    Attributes
-    ----------
-    number : int
-        Its place in the plan.
-    output : Path
-        Where it goes.
-    paths : tuple of Path
-        A file, or the files of a series.
-    frames : sequence of int
-        Frames of these, counted through, in the order of the output.
-    per_path : int
-        Frames in each file.
-    frame_shape : tuple of int
-        Of the input, with its channels.
-    axes : str
-        Of the labels, e.g. ``"TYX"``.
-    shape : tuple of int
-        Of the labels.
-    spatial : str
-        ``"ZYX"`` where frames are volumes, else ``"YX"``.
-    n_windows : int
-        Units that a frame is done in; 1 where it is done as a whole.
-    level, series : int
-        Which resolution, and which image, of the files; 0 is the full one, the first.
-    pixel_size : PixelSize or None
-    t_step : float or None
-        Distance of frames in seconds.
-    placement : mapping of str to Placed
-        Where the pixels lie.
-    notes : tuple of str
-        Sentences that the person should read.
+    `frame_shape` is that of the input, with channels; `axes`, `shape` and `spatial` (``"ZYX"``
+    where frames are volumes) are those of the labels. A frame is done in `n_windows` units, 1 where
+    as a whole. `t_step` is in seconds; the notes are sentences that a person should read.
     """
 
     number: int
@@ -132,20 +90,10 @@ class Target:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Plan:
-    """What a run is to do.
+    """What a run is to do: one target, or one for each readable file of a folder.
 
-    Attributes
-    ----------
-    output : Path
-        File or folder, as asked for.
-    targets : tuple of Target
-        One, or one for each readable file of a folder.
-    unreadable : tuple of (str, str)
-        Files that cannot be segmented at all, and why.
-    facts : dict
-        All that makes the labels, in values that JSON can hold.
-    plates : tuple of (Path, Path)
-        Plates among the inputs, and what each becomes.
+    `output` is what was asked for; `unreadable` files and why; `facts` is all that makes the
+    labels, in values that JSON can hold; `plates` among the inputs, and what each becomes.
     """
 
     output: Path

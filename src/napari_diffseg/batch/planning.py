@@ -12,26 +12,24 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari_diffseg._version import __version__
 from napari_diffseg.batch.fitting import check_fits, differences_from
-from napari_diffseg.batch.plan import (
-    JOURNAL_NAME,
-    PICTURES,
-    PNG,
-    TIFF,
-    ZARR,
-    Plan,
-    Target,
-    output_kind,
-)
+from napari_diffseg.batch.plan import JOURNAL_NAME, PICTURES, Plan, Target, output_kind
 from napari_diffseg.errors import DiffSegError, InputError, OutputError
 from napari_diffseg.files import followed
 from napari_diffseg.image.info import Placed
+from napari_diffseg.io.frames import FrameStack, open_series
+from napari_diffseg.io.inputs import list_inputs
 from napari_diffseg.io.kinds import name_of
-from napari_diffseg.io.label_files.writing import check_holds_volume
+from napari_diffseg.io.label_files.writing import (
+    SUFFIXES,
+    TIFF,
+    ZARR,
+    check_holds_volume,
+)
+from napari_diffseg.io.ngff.plates import find_plate
 from napari_diffseg.params import ApplyParams
 
 if TYPE_CHECKING:
     from napari_diffseg.core.model.model import Model
-    from napari_diffseg.io.frames import FrameStack
 
 Paths = str | PathLike[str] | Sequence[str | PathLike[str]]
 
@@ -47,40 +45,10 @@ def make_plan(
     level: int = 0,
     series: int = 0,
 ) -> Plan:
-    """Find out what is to be done; reads what the files say of themselves, no pixels.
+    """Find out what is to be done, as `run.apply_stack` is told it; reads no pixels.
 
-    Parameters
-    ----------
-    model : Model
-        Known again by what it is saved as.
-    inputs : path-like or sequence of path-like
-        Files, or folders of files.
-    output : path-like
-        Ends with one of `ZARR`, `TIFF` or `PNG`: one result; several inputs are then the
-        frames of one series. Else a folder: each input has an output of the same name. All
-        fields of a plate are inputs, and their outputs a plate: the one that is named, or one in
-        the folder.
-    frames : slice or range, optional
-        Which frames, along the first of the axes T and Z (of volumes, along T); all where
-        None.
-    params : ApplyParams, optional
-        How the model is applied.
-    axes : str, optional
-        One letter per axis of the inputs; what the files say, else a guess, where None.
-    level : int
-        Which resolution of the inputs; 0 is the full one.
-    series : int
-        Which image of inputs that hold several; 0 is the first.
-
-    Raises
-    ------
-    InputError
-        There is no input, it cannot be read, has other channels than the model, or no
-        planes where that is of volumes, or has no such frames or resolution. In a folder,
-        only if this holds for all files.
-    OutputError
-        The output has an ending that cannot be written, is one of the inputs, holds one or
-        lies within one, or two inputs would have the same name in it.
+    Raises `InputError` where there is nothing that can be segmented (in a folder, only if this
+    holds for all files), and `OutputError` where the labels cannot go where they are to.
     """
     output = followed(Path(output).absolute())
     sources = _sources(inputs)
@@ -111,22 +79,10 @@ class _Asked:
     level: int
     series: int
 
-    @property
-    def volumes(self) -> bool:
-        return self.model.n_spatial == 3
-
     def open(self, files: Sequence[Path]) -> FrameStack:
-        from napari_diffseg.io.frames import open_series
-
-        n_channels = self.model.n_source_channels
-        return open_series(
-            files,
-            self.axes,
-            n_channels,
-            volumes=self.volumes,
-            level=self.level,
-            series=self.series,
-        )
+        model, which = self.model, {"level": self.level, "series": self.series}
+        volumes = model.n_spatial == 3
+        return open_series(files, self.axes, model.n_source_channels, volumes=volumes, **which)
 
     def facts(self, files: Sequence[Path], output: Path) -> dict[str, Any]:
         """Return all that makes the labels, in values that JSON can hold."""
@@ -161,9 +117,6 @@ class _Source(NamedTuple):
 
 
 def _sources(inputs: Paths) -> list[_Source]:
-    from napari_diffseg.io.inputs import list_inputs
-    from napari_diffseg.io.ngff.plates import find_plate
-
     found: list[_Source] = []
     for file in (file.absolute() for path in _given(inputs) for file in list_inputs(path)):
         plate = find_plate(file) if file.is_dir() else None
@@ -187,12 +140,10 @@ def _plates(sources: Sequence[_Source], output: Path) -> tuple[tuple[Path, Path]
             f"{plates[0]} is a plate, and {output} cannot hold its labels; name an .ome.zarr for "
             "one plate alone, or a folder."
         )
-    if output.exists():
-        from napari_diffseg.io.ngff.plates import find_plate
-
-        # A run that was cut short has fields, but is no plate yet.
-        if not (output / JOURNAL_NAME).exists() and find_plate(output) is None:
-            raise OutputError(f"{output} exists already and is no plate; choose another name.")
+    # A run that was cut short has fields, but is no plate yet.
+    is_plate = (output / JOURNAL_NAME).exists() or find_plate(output) is not None
+    if output.exists() and not is_plate:
+        raise OutputError(f"{output} exists already and is no plate; choose another name.")
     return ((plates[0], output),)
 
 
@@ -221,7 +172,7 @@ def _check_ending(output: Path) -> None:
     if output_kind(output) is None and name.endswith(PICTURES):
         raise OutputError(
             f"{output} has an ending that cannot be written; name a file with one of "
-            f"{', '.join((*ZARR, *TIFF, *PNG))}, or a folder."
+            f"{', '.join(SUFFIXES)}, or a folder."
         )
 
 

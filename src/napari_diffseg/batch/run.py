@@ -7,18 +7,24 @@ dock gives it to a worker, and whoever closes it keeps the frames that are done.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
-from contextlib import closing
-from dataclasses import dataclass, field, replace
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_diffseg.batch import outputs
-from napari_diffseg.batch.journal import FrameFacts, open_journal, sweep, unfinished
+from napari_diffseg.batch.facts import (
+    FrameRecord,
+    Progress,
+    check_table,
+    write_table,
+)
+from napari_diffseg.batch.journal import open_journal, sweep, unfinished
 from napari_diffseg.batch.ledger import Ledger
-from napari_diffseg.batch.plan import Plan, Unit
+from napari_diffseg.batch.plan import Plan
 from napari_diffseg.batch.planning import Paths, make_plan
 from napari_diffseg.batch.schedulers import (
     PROCESSES,
@@ -27,9 +33,8 @@ from napari_diffseg.batch.schedulers import (
     processors,
     run_units,
 )
-from napari_diffseg.batch.table import FrameRecord, check_table, write_table
 from napari_diffseg.batch.work import Job, apply_unit, keep_model
-from napari_diffseg.errors import ParameterError
+from napari_diffseg.errors import OutputError, ParameterError, Remedy
 from napari_diffseg.params import ApplyParams, RunOptions
 
 if TYPE_CHECKING:
@@ -37,57 +42,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class StackProgress:
-    """What a run says after each frame (of volumes: each window); the first time before any.
-
-    Attributes
-    ----------
-    done, total : int
-        Frames that are done, those of an earlier run among them, and in all.
-    units_done, units : int
-        The same of units of work: these are the frames, but of volumes their windows.
-    name : str
-        The frame in words, e.g. ``"frame 7 of cells.tif"``; ``""`` the first time.
-    frame : int or None
-        Its number in the plan; None the first time, and where more of it is to come.
-    seconds : float
-        Since this run began.
-    areas : dict of int to int
-        Label → pixels of this frame; empty where more of it is to come.
-    confidence : float
-        Mean margin between the two best answers, 0 … 1.
-    failed : str or None
-        Why this frame has no labels.
-    """
-
-    done: int
-    total: int
-    units_done: int
-    units: int
-    name: str = ""
-    frame: int | None = None
-    seconds: float = 0.0
-    areas: dict[int, int] = field(default_factory=dict)
-    confidence: float = 0.0
-    failed: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class StackReport:
-    """What a run has done.
+    """What a run has done: frames with labels, those without and why, what is known of each.
 
-    Attributes
-    ----------
-    done : int
-        Frames that have labels.
-    failed : tuple of (str, str)
-        Frames, or files, that have none, and why.
-    output : Path
-        File or folder that was written.
-    frames : tuple of FrameRecord
-        What is known of each frame, in order.
-    notes : tuple of str
-        Sentences that the person should read.
+    The notes are sentences that the person should read; `unlike` are the names of frames that are
+    far ``"darker"`` or ``"brighter"`` than the images of the training.
     """
 
     done: int
@@ -95,6 +54,7 @@ class StackReport:
     output: Path
     frames: tuple[FrameRecord, ...] = ()
     notes: tuple[str, ...] = ()
+    unlike: tuple[tuple[str, str], ...] = ()
 
 
 def apply_stack(
@@ -113,74 +73,27 @@ def apply_stack(
     level: int = 0,
     series: int = 0,
     table: str | PathLike[str] | None = None,
-) -> Generator[StackProgress, None, StackReport]:
+) -> Generator[Progress, None, StackReport]:
     """Apply a model to many frames; the output is whole at the end, or not there.
 
     Closed or killed at any moment, the run can be finished later with `resume`; the output
     is then the same to the byte. It does not depend on scheduler and workers either.
 
-    Parameters
-    ----------
-    model : Model
-    inputs : path-like or sequence of path-like
-        Files, or folders of files.
-    output : path-like
-        Ends with ``.ome.zarr``, ``.zarr``, ``.ome.tif``, ``.tif`` or ``.png``: one result, and
-        several inputs are the frames of one series. Else a folder, in which each input
-        gets a file of the same name. A plate becomes a plate, in either case.
-    frames : slice or range, optional
-        Which frames, along the first of the axes T and Z; those of a model of volumes are
-        along T alone.
-    params : ApplyParams, optional
-        Intensities of each frame itself, or steps of adaptation to it.
-    options : RunOptions, optional
-        Device, and threads of one worker; 0 means one thread.
-    scheduler : str
-        ``"threads"``, ``"processes"``, or the address of a dask scheduler; its workers must
-        see the same files under the same names.
-    workers : int
-        Threads or processes; 0 takes one for each processor, or one for a GPU.
-    resume : bool
-        Finish an earlier run that was cut short, if there is one.
-    force : bool
-        Begin anew where an earlier run was cut short, and replace outputs that are there.
-    axes : str, optional
-        One letter per axis of the inputs; what the files say, else a guess, where None.
-    level : int
-        Which resolution of the inputs; 0 is the full one.
-    series : int
-        Which image of inputs that hold several; 0 is the first.
-    table : path-like, optional
-        CSV file for the areas of each frame; one that is there is replaced with `force`, and
-        with `resume`, because it may be of the earlier run. Never one of the images.
+    Inputs are files, or folders of files. An output ``.ome.zarr``, ``.zarr``, ``.ome.tif``,
+    ``.tif`` or ``.png`` is one result, and several inputs are the frames of one series; any other
+    name is a folder, in which each input gets a file of the same name. A plate becomes a plate.
+    `frames` are along the first of the axes T and Z, of models of volumes along T. `axes` has one
+    letter per axis of the inputs; what the files say, else a guess, where None. The scheduler is
+    ``"threads"``, ``"processes"``, or the address of a dask scheduler whose workers see the same
+    files under the same names; `workers` of 0 takes one for each processor, or one for a GPU, each
+    of as many threads as `options` say, or one. `force` begins anew, and replaces what is there.
+    `table` is a CSV file for the areas of each frame, which may also be replaced with `resume`.
 
-    Yields
-    ------
-    StackProgress
-        At the beginning, and after each frame, of volumes after each window.
-
-    Returns
-    -------
-    StackReport
-        A frame that cannot be read has labels of 0 (in a folder of single images: no
-        file), and is named here.
-
-    Raises
-    ------
-    InputError
-        There is nothing to segment, or no frame could be read.
-    OutputError
-        The output is there already, or cannot be written.
-    ClusterError
-        The scheduler cannot be reached, or was lost.
-    ParameterError
-        There is no such scheduler, or the workers are fewer than none.
-    DiffSegError
-        The machine cannot do it.
+    A frame that cannot be read has labels of 0 (in a folder of single images: no file), and is
+    named in the report. Raises a `DiffSegError` where there is nothing to segment, no frame could
+    be read, the output is there already or cannot be written, or the machine cannot do it.
     """
-    began = time.monotonic()
     params, options = params or ApplyParams(), options or RunOptions()
-    check_scheduler(scheduler)
     n_workers = _n_workers(workers, scheduler, options)
     plan = make_plan(
         model, inputs, output, frames=frames, params=params, axes=axes, level=level, series=series
@@ -189,47 +102,47 @@ def apply_stack(
         sweep(plan)
         note = f"{plan.output} is there already and no run for it was cut short: nothing to do."
         return StackReport(0, (), plan.output, notes=(note,))
-    table = None if table is None else Path(table)
     if table is not None:
-        check_table(table, plan.places, force=force or resume)
-    with open_journal(plan, resume=resume, force=force) as journal:
+        check_table(Path(table), plan.places, force=force or resume)
+    with open_journal(plan, resume=resume, force=force) as journal, _frames_kept():
         ledger = Ledger.read(plan, journal, model, params)
-        yield _progress(ledger)
-        n_workers = max(1, min(n_workers, plan.n_units - len(ledger.done)))
         # Not what a machine happens to have: sums over other threads may round otherwise.
         options = replace(options, threads=options.threads or 1)
-        keep_model(model)
         job = Job(journal, model.checksum, params, options, axes, level, series)
-        results = run_units(ledger.to_do(), partial(apply_unit, job), scheduler, n_workers)
-        with closing(results):
-            for outcome in results:
-                facts = ledger.enter(outcome.unit, outcome.facts)
-                yield _progress(ledger, outcome.unit, facts, time.monotonic() - began)
+        yield from _do_units(ledger, job, scheduler, n_workers)
         report = _report(ledger)
         if table is not None:
-            names, volumes = model.facts.class_names, model.n_spatial == 3
-            write_table(table, report.frames, names, model.labels, volumes=volumes)
+            write_table(Path(table), report.frames, model)
         outputs.finish_plates(plan)
         journal.remove()
     return report
 
 
-def _progress(
-    ledger: Ledger,
-    unit: Unit | None = None,
-    facts: FrameFacts | None = None,
-    seconds: float = 0.0,
-) -> StackProgress:
-    """Return what is to be said of a unit, and of its frame where all of that is done."""
-    plan = ledger.plan
-    counts = (ledger.n_frames_done, plan.n_frames, len(ledger.done), plan.n_units)
-    if unit is None:
-        return StackProgress(*counts)
-    name = plan.targets[unit.target].name(unit.position)
-    if facts is None:
-        return StackProgress(*counts, name, None, seconds)
-    values = facts.areas, facts.confidence, facts.failed
-    return StackProgress(*counts, name, ledger.frame_number(unit), seconds, *values)
+def _do_units(
+    ledger: Ledger, job: Job, scheduler: str, n_workers: int
+) -> Generator[Progress, None, None]:
+    """Have all units of work done that are not done yet."""
+    began = time.monotonic()
+    yield ledger.progress()
+    n_workers = max(1, min(n_workers, ledger.plan.n_units - len(ledger.done)))
+    keep_model(ledger.model)
+    results = run_units(ledger.to_do(), partial(apply_unit, job), scheduler, n_workers)
+    with closing(results):
+        for outcome in results:
+            facts = ledger.enter(outcome.unit, outcome.facts)
+            yield ledger.progress(time.monotonic() - began, outcome.unit, facts)
+
+
+@contextmanager
+def _frames_kept() -> Iterator[None]:
+    """Add to what cannot be written that the frames that are done are kept."""
+    try:
+        yield
+    except OutputError as error:
+        if error.remedies:
+            raise
+        sentence = f"{str(error)[:-1]}; frames that are done are kept: run again."
+        raise OutputError(sentence, Remedy.RESUME) from error
 
 
 def _report(ledger: Ledger) -> StackReport:
@@ -238,7 +151,10 @@ def _report(ledger: Ledger) -> StackReport:
     records, failed = ledger.records()
     n_done = sum(record.facts.failed is None for record in records)
     notes = dict.fromkeys(note for target in plan.targets for note in target.notes)
-    return StackReport(n_done, tuple(failed), plan.output, tuple(records), tuple(notes))
+    names = (one.name(at) for one in plan.targets for at in range(len(one.frames)))
+    kinds = (record.facts.brightness for record in records)
+    unlike = tuple((name, kind) for name, kind in zip(names, kinds, strict=True) if kind)
+    return StackReport(n_done, tuple(failed), plan.output, tuple(records), tuple(notes), unlike)
 
 
 def _is_complete(plan: Plan, model: Model, params: ApplyParams) -> bool:
@@ -252,7 +168,8 @@ def _is_complete(plan: Plan, model: Model, params: ApplyParams) -> bool:
 
 
 def _n_workers(workers: int, scheduler: str, options: RunOptions) -> int:
-    """Return how many workers there may be here; the device is looked for before anything else."""
+    """Return how many workers there may be here; scheduler and device are looked for first."""
+    check_scheduler(scheduler)
     if workers < 0:
         raise ParameterError("workers", f"workers is {workers}, but must be 0 or more.")
     if scheduler not in (THREADS, PROCESSES):

@@ -17,7 +17,7 @@ from itertools import islice
 from threading import Event
 from typing import Any, TypeVar
 
-from napari_diffseg.errors import ClusterError, ParameterError
+from napari_diffseg.errors import ClusterError, ParameterError, Remedy
 
 THREADS, PROCESSES = "threads", "processes"
 
@@ -52,15 +52,7 @@ Result = TypeVar("Result")
 
 
 def check_scheduler(scheduler: str) -> None:
-    """Find out before a run whether a scheduler's name means something, and dask is there.
-
-    Raises
-    ------
-    ParameterError
-        It is not ``"threads"``, ``"processes"`` or an address.
-    ClusterError
-        dask is needed, and is not installed.
-    """
+    """Refuse, before a run, a scheduler that is none, or needs a dask that is not there."""
     if scheduler == THREADS:
         return
     if scheduler != PROCESSES and "://" not in scheduler:
@@ -91,30 +83,12 @@ def run_units(
 ) -> Generator[Result, None, None]:
     """Do units of work, and yield each result as it comes.
 
-    Parameters
-    ----------
-    units : iterable
-        Asked for one after the other, no sooner than they can be handed out. For other
-        schedulers than threads they can be pickled.
-    work : callable
-        Called with a unit; on threads also with ``stopped=``, a function that says whether
-        the run has been closed, so that a long unit can be left. May be called a second
-        time with the same unit, where a worker was lost.
-    scheduler : str
-        ``"threads"``; ``"processes"`` (of one thread each); or the address of a dask
-        scheduler, such as ``"tcp://host:8786"``.
-    n_workers : int
-        How many threads or processes; not used with an address.
-
-    Yields
-    ------
-    object
-        What `work` returned, in the order in which it was done.
-
-    Raises
-    ------
-    ParameterError, ClusterError
-        As for `check_scheduler`; the scheduler does not answer, or was lost.
+    Units are asked for one after the other, no sooner than they can be handed out; for other
+    schedulers than threads they can be pickled. On threads `work` is also called with
+    ``stopped=``, a function that says whether the run has been closed, so that a long unit can be
+    left; it may be called again with the same unit, where a worker was lost. The scheduler is
+    ``"threads"``; ``"processes"`` (of one thread each); or the address of a dask scheduler, such as
+    ``"tcp://host:8786"``, to which `n_workers` says nothing.
     """
     check_scheduler(scheduler)
     if scheduler == THREADS:
@@ -258,7 +232,8 @@ def _result_of(future: Any, scheduler: str) -> Any:
     except KilledWorker as error:
         raise ClusterError(
             "A frame was given up because every worker that had it died; give the workers more "
-            "memory, and run again with --resume."
+            "memory, and run again.",
+            Remedy.RESUME,
         ) from error
     except CancelledError as error:
         raise _lost(scheduler) from error
@@ -272,5 +247,6 @@ def _result_of(future: Any, scheduler: str) -> Any:
 def _lost(scheduler: str) -> ClusterError:
     return ClusterError(
         f"The connection to the scheduler {scheduler} was lost; frames that are done are kept: "
-        "run again with --resume."
+        "run again.",
+        Remedy.RESUME,
     )

@@ -7,6 +7,7 @@ the model and the files that it has opened for the frames that follow.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -14,41 +15,32 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from napari_diffseg.batch.journal import FrameFacts, Journal, write_done
+from napari_diffseg.batch.engine import label_frame
+from napari_diffseg.batch.facts import FrameFacts
+from napari_diffseg.batch.journal import Journal, write_done
 from napari_diffseg.batch.plan import Unit
 from napari_diffseg.errors import ClusterError, InputError
 from napari_diffseg.image.windows import Window
+from napari_diffseg.io.frames import FrameStack, open_frames
+from napari_diffseg.io.label_files.label_store import LabelStore
 from napari_diffseg.params import ApplyParams, RunOptions
 
 if TYPE_CHECKING:
     from napari_diffseg.core.model.model import Model
     from napari_diffseg.io.frames import FrameStack
-    from napari_diffseg.io.label_files.label_store import LabelStore
-
 _model_lock = Lock()
 _models: dict[str, Model] = {}
 
 
-class Stopped(Exception):  # noqa: N818  it is no error, and nobody sees it
-    """The run was closed while a frame was under way."""
+class Cancelled(Exception):  # noqa: N818  it is no error
+    """The run was closed while a frame was under way; the thread that raised it is not asked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is the same for all frames of a run.
+    """What is the same for all frames of a run; the checksum is the model's.
 
-    Attributes
-    ----------
-    journal : Journal
-    checksum : str
-        Of the model.
-    params : ApplyParams
-    options : RunOptions
-        Device and threads of one worker.
-    axes : str or None
-        One letter per axis of the inputs, where that was stated.
-    level, series : int
-        Which resolution, and which image, of the inputs.
+    `axes` are those of the inputs, where stated; `level` and `series` which image of them.
     """
 
     journal: Journal
@@ -78,25 +70,8 @@ def keep_model(model: Model) -> None:
 def apply_unit(job: Job, unit: Unit, stopped: Callable[[], bool] = lambda: False) -> Outcome:
     """Label one frame window by window, or one window, and say in the journal that it is done.
 
-    Parameters
-    ----------
-    job : Job
-    unit : Unit
-    stopped : callable
-        Asked between two windows; where it says yes, `Stopped` is raised.
-
-    Returns
-    -------
-    Outcome
-        Of a frame that cannot be read, the facts say why; its labels are 0, where the unit is
-        all of it.
-
-    Raises
-    ------
-    ClusterError
-        The folder of the run cannot be seen from here.
-    DiffSegError
-        The machine cannot do it, or its disk is full.
+    Between two windows it is asked whether the run was closed. Of a frame that cannot be read, the
+    facts say why; its labels are 0, where the unit is all of it.
     """
     if not job.journal.work.is_dir():
         raise ClusterError(
@@ -119,9 +94,6 @@ def apply_unit(job: Job, unit: Unit, stopped: Callable[[], bool] = lambda: False
 def _apply_frame(
     job: Job, unit: Unit, store: LabelStore, stopped: Callable[[], bool]
 ) -> FrameFacts:
-    from napari_diffseg.core.model.application import Tally
-    from napari_diffseg.io.frames import open_frames
-
     # Not kept from frame to frame: the file may have been written anew since an earlier run,
     # and what makes this slow, the open file, is kept below.
     model = _model(job)
@@ -137,21 +109,26 @@ def _apply_frame(
         raise InputError(
             f"{unit.path} has frames of shape {stack.frame_shape}, but {unit.shape} was expected."
         )
-    tally = Tally()
-    windows = model.apply_windows(
+    parts = label_frame(
+        model,
         stack.frame(unit.frame),
+        store,
+        unit.position,
         axes=stack.frame_axes,
         rgb=stack.rgb if job.axes is None else None,
         params=job.params,
         options=job.options,
         windows=_windows(unit, stack),
     )
-    for part in windows:
-        if stopped():
-            raise Stopped
-        store.write(unit.position, part.window, part.labels)
-        tally.add(part)
-    return FrameFacts(tally.sorted_areas, tally.confidence)
+    with closing(parts):
+        while True:
+            try:
+                next(parts)
+            except StopIteration as end:
+                facts: FrameFacts = end.value
+                return facts
+            if stopped():
+                raise Cancelled
 
 
 def _windows(unit: Unit, stack: FrameStack) -> list[Window] | None:
@@ -175,6 +152,4 @@ def _model(job: Job) -> Model:
 
 @lru_cache(maxsize=8)
 def _opened_store(path: Path) -> LabelStore:
-    from napari_diffseg.io.label_files.label_store import LabelStore
-
     return LabelStore.open(path)

@@ -15,7 +15,7 @@ from io import TextIOWrapper
 
 from napari_diffseg._version import __version__
 from napari_diffseg.cli import apply, card, machine, objects, segment, train
-from napari_diffseg.cli.terminal import INTERRUPTED, say
+from napari_diffseg.cli.terminal import INTERRUPTED, in_shell, say
 from napari_diffseg.errors import DiffSegError
 
 
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code: int = args.command(args)
     except DiffSegError as error:
-        say(f"error: {error}")
+        say(f"error: {in_shell(error)}")
         return 1
     except KeyboardInterrupt:
         say("cancelled.")

@@ -21,12 +21,15 @@ from napari_diffseg.cli.options import (
 from napari_diffseg.cli.terminal import INTERRUPTED, Commands, say
 
 if TYPE_CHECKING:
-    from napari_diffseg.batch.run import StackProgress, StackReport
+    from napari_diffseg.batch.facts import Progress
+    from napari_diffseg.batch.run import StackReport
 
 SOME_FAILED = 3
 """Exit code where the output is whole, but some frames could not be segmented."""
 
 _MOST_NAMED = 20
+
+_OWN_INTENSITIES = "let each frame have its own intensities (--intensities frame)"
 
 
 def add_to(commands: Commands) -> None:
@@ -134,14 +137,11 @@ def _apply(args: argparse.Namespace) -> int:
     return SOME_FAILED if report.failed else 0
 
 
-def _drain(
-    steps: Generator[StackProgress, None, StackReport], *, quiet: bool
-) -> StackReport | None:
+def _drain(steps: Generator[Progress, None, StackReport], *, quiet: bool) -> StackReport | None:
     """Drain a run into a progress bar; None if Ctrl-C stopped it once it had begun."""
     from tqdm import tqdm
 
-    step: StackProgress | None = None
-    n_before = 0
+    step: Progress | None = None
     # Without a terminal (None) there is no bar either: it would fill a log file.
     with tqdm(unit=" frames", disable=True if quiet else None, leave=False) as bar:
         try:
@@ -149,9 +149,9 @@ def _drain(
                 last, step = step, next(steps)
                 if last is None:
                     bar.unit = _units(step)
-                    n_before = bar.initial = bar.n = step.units_done
+                    bar.initial = bar.n = step.earlier
                     bar.reset(total=step.units)
-                    bar.update(n_before)
+                    bar.update(step.earlier)
                 bar.update(step.units_done - bar.n)
         except StopIteration as end:
             report: StackReport = end.value
@@ -162,26 +162,29 @@ def _drain(
         finally:
             steps.close()
     if not quiet:
-        _tell(report, step, n_before)
+        _tell(report, step)
     return report
 
 
-def _tell(report: StackReport, step: StackProgress | None, n_before: int) -> None:
-    for note in report.notes:
+def _tell(report: StackReport, step: Progress | None) -> None:
+    from napari_diffseg.batch.facts import brightness_notes
+
+    for note in (*report.notes, *brightness_notes(report.unlike, _OWN_INTENSITIES)):
         say(note)
     if step is None:
         return
     done = f"{report.done} frame{'' if report.done == 1 else 's'}"
     units = _units(step)
-    if n_before:
+    if step.earlier:
         # Of frames the sentence has just spoken.
-        done += f", {n_before}{'' if step.units == step.total else units} of them by an earlier run"
-    rate = (step.units_done - n_before) / step.seconds if step.seconds else 0.0
-    shown = f"{rate:.1f}" if rate >= 1 else f"{rate:.2g}"
+        done += (
+            f", {step.earlier}{'' if step.units == step.total else units} of them by an earlier run"
+        )
+    shown = f"{step.rate:.1f}" if step.rate >= 1 else f"{step.rate:.2g}"
     say(f"{done}, {step.seconds:.1f} s, {shown}{units} a second: written to {report.output}")
 
 
-def _units(step: StackProgress) -> str:
+def _units(step: Progress) -> str:
     """Return what is counted, with a space before it."""
     return " frames" if step.units == step.total else " windows"
 

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from napari_diffseg.batch.facts import brightness_notes
 from napari_diffseg.cli.references import turned
 from napari_diffseg.cli.subject import Subject, provenance_of
 from napari_diffseg.cli.terminal import drain_training, first_interrupt_finishes, say
@@ -97,16 +98,29 @@ def segment_planes(
 def _apply(
     planes: _Planes, model: Model, options: RunOptions, *, quiet: bool
 ) -> NDArray[np.unsignedinteger[Any]]:
-    """Label all planes ``z y x``."""
+    """Label all planes ``z y x``; raises `InputError` where one cannot be read."""
     import numpy as np
     from tqdm import tqdm
 
-    labels = np.zeros(planes.shape, model.label_dtype)
+    from napari_diffseg.batch.engine import Agenda, Application, apply_frames
+    from napari_diffseg.batch.facts import Record
+    from napari_diffseg.batch.sinks import ArraySink
+    from napari_diffseg.params import ApplyParams
+
+    labels, n = np.zeros(planes.shape, model.label_dtype), planes.shape[0]
+    sink, record = ArraySink(labels[:, *planes.box[1:]], n), Record(n, model.labels)
+    frames = replace(planes, rgb=model.facts.rgb)
+    job = Application(model, frames, sink, ApplyParams(), options, record)
     # Without a terminal (None) there is no bar either: it would fill a log file.
-    for z in tqdm(planes.wanted, unit="planes", disable=True if quiet else None, leave=False):
-        labels[z][planes.box[1:]] = model.apply(
-            planes.read(z), axes=planes.stack.frame_axes, rgb=model.facts.rgb, options=options
-        )
+    is_off = True if quiet else None
+    with tqdm(total=len(planes.wanted), unit="planes", disable=is_off, leave=False) as bar:
+        for step in apply_frames(job, Agenda(job, planes.wanted)):
+            bar.update(step.done - bar.n)
+            for reason in record.failed.values():
+                raise InputError(reason)
+    unlike = [(frames.name(z), kind) for z, kind in sorted(record.brightness.items())]
+    for note in [] if quiet else brightness_notes(unlike, "segment them apart"):
+        say(note)
     return labels
 
 
@@ -128,6 +142,8 @@ class _Planes:
         What was painted.
     fill : float or None
         Value of pixels that are no image.
+    rgb : bool or None
+        Whether its channels are colours.
     """
 
     stack: FrameStack
@@ -136,6 +152,7 @@ class _Planes:
     box: tuple[slice, ...]
     painted: NDArray[Any] | None
     fill: float | None = None
+    rgb: bool | None = None
 
     @classmethod
     def open(cls, args: argparse.Namespace, subject: Subject, painted: ImageFile | None) -> _Planes:
@@ -152,6 +169,15 @@ class _Planes:
         box = tuple(slice(0, length) for length in shape) if region is None else _box(region)
         cut = None if region is None or region[box].all() else region
         return cls(stack, shape, cut, box, strokes)
+
+    @property
+    def frame_axes(self) -> str:
+        """The axes of a plane."""
+        return self.stack.frame_axes
+
+    def name(self, z: int) -> str:
+        """Return what a person calls a plane."""
+        return self.stack.name_of(z)
 
     @property
     def wanted(self) -> list[int]:

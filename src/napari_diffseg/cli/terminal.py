@@ -11,11 +11,15 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+from napari_diffseg.errors import DiffSegError, Remedy
+
 if TYPE_CHECKING:
     from napari_diffseg.core.published.training import Command, Iteration
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as a shell expects it."""
+
+_SWITCHES = {Remedy.RESUME: " (--resume)", Remedy.OVERWRITE: ", or overwrite it (--force)"}
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 Result = TypeVar("Result")
@@ -24,6 +28,12 @@ Result = TypeVar("Result")
 def say(text: str) -> None:
     """Print a line to stderr, with the program's name."""
     print(f"napari-diffseg: {text}", file=sys.stderr)
+
+
+def in_shell(error: DiffSegError) -> str:
+    """Return the sentence of an error, with the switches that are a way out here."""
+    switches = "".join(_SWITCHES[remedy] for remedy in error.remedies)
+    return f"{str(error)[:-1]}{switches}." if switches else str(error)
 
 
 @dataclass

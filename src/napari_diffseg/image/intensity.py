@@ -29,6 +29,7 @@ _BLOCK_PIXELS = 1 << 18
 
 _MOST_LOOKED_AT = 1 << 16  # pixels by which the range of another image is told
 _NEARLY_ALL = 0.9
+_FAR = 4  # so many times darker or brighter than the training images is worth a word
 _LEAST_SHARE = 0.1  # of the known range, that a data type must hold
 
 # Tails beyond the percentiles are kept, but one hot pixel must not dominate a convolution.
@@ -177,10 +178,8 @@ def check_known_range(
         Nearly all values lie far above the range; or, of another data type, far below.
     """
     dtype = pixels.dtype
-    step = -(-pixels[0].size // _MOST_LOOKED_AT)
     for channel, low, high in zip(pixels, ranges.low, ranges.high, strict=True):
-        values = channel.reshape(-1)[:: step | 1].astype(np.float64)
-        values = values[np.isfinite(values) & (values != fill)]
+        values = _some_values(channel, fill)
         if values.size == 0:
             continue
         is_above = np.count_nonzero(values > high + (high - low)) > _NEARLY_ALL * values.size
@@ -191,6 +190,37 @@ def check_known_range(
                 f"but the model was trained on {known_dtype} from {low:g} to {high:g}; let each "
                 "frame have its own intensities (--intensities frame), or convert the image."
             )
+
+
+def brightness_beside(
+    pixels: NDArray[Any],
+    ranges: IntensityRange,
+    channels: Sequence[Channel],
+    fill: float | None = None,
+) -> str:
+    """Say ``"darker"`` or ``"brighter"`` of an image ``c y x`` that is far from a measured range.
+
+    That is: its own brightest values reach less than a quarter of the range, or more than four
+    times as far; empty where no channel is. A range that a person has stated says nothing.
+    """
+    for channel, known, low, high in zip(pixels, channels, ranges.low, ranges.high, strict=True):
+        values = _some_values(channel, fill)
+        if values.size == 0 or (known.low, known.high) != (None, None):
+            continue
+        reach = (float(np.percentile(values, _PERCENTILES[1])) - low) / (high - low)
+        if reach < 1 / _FAR:
+            return "darker"
+        if reach > _FAR:
+            return "brighter"
+    return ""
+
+
+def _some_values(channel: NDArray[Any], fill: float | None) -> NDArray[np.float64]:
+    """Return a sample of the pixels of a channel that are finite and no fill."""
+    step = -(-channel.size // _MOST_LOOKED_AT)
+    values = channel.reshape(-1)[:: step | 1].astype(np.float64)
+    counted: NDArray[np.float64] = values[np.isfinite(values) & (values != fill)]
+    return counted
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.io.kinds import is_zarr
+from napari_diffseg.files import is_zarr
 
 IMAGE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".svs", ".czi", ".nd2", ".lif")
 """Endings of the files that `list_inputs` takes from a folder, beside zarr folders."""

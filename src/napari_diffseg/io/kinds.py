@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from napari_diffseg.errors import InputError, OutOfMemoryError
+from napari_diffseg.files import is_zarr
 
 _SIGNATURES = {
     b"\x89PNG\r\n\x1a\n": "PNG",
@@ -20,9 +21,6 @@ _SIGNATURES = {
     b"\xda\xce\xbe\x0a": "ND2",
     b"p\0\0\0": "LIF",
 }
-
-ZARR_FILES = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
-"""Files at the top of a zarr group or array; .zattrs stands with one of the others."""
 
 DAMAGE = (
     ArithmeticError,
@@ -39,11 +37,6 @@ DAMAGE = (
     zlib.error,
 )
 """What tifffile, pillow, zarr and their decoders raise on bytes that make no sense."""
-
-
-def is_zarr(path: Path) -> bool:
-    """Whether a folder holds a zarr group or array."""
-    return any((path / name).is_file() for name in ZARR_FILES)
 
 
 @lru_cache(maxsize=4096)

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from napari_diffseg.errors import InputError
+from napari_diffseg.files import is_zarr
 from napari_diffseg.image.info import ImageInfo
-from napari_diffseg.io.kinds import is_zarr, kind_of, too_large
+from napari_diffseg.io.kinds import kind_of, too_large
 from napari_diffseg.io.sources import new_source
 
 __all__ = ["ImageFile", "read_class_numbers", "read_image"]

@@ -10,8 +10,9 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from napari_diffseg.errors import InputError
+from napari_diffseg.files import ZARR_FILES, is_zarr
 from napari_diffseg.image.info import ImageInfo
-from napari_diffseg.io.kinds import ZARR_FILES, is_zarr, kind_of, too_large
+from napari_diffseg.io.kinds import kind_of, too_large
 
 Index = tuple[int | slice, ...]
 """A number, or a slice of step 1, for each axis of a file."""

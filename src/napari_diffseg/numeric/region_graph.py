@@ -35,6 +35,7 @@ _STEP_STRENGTH = 3.3  # β: how fast the weight falls with the boundary's streng
 _PRIOR_STRENGTH = 3.0  # γ: how fast it falls with the difference of the priors
 _TRUST = 1e-3  # λ: weight of the prior of each pixel beside its neighbours
 _LEAST = 1e-5  # no region is quite cut off
+_AROUND = 0.006  # λ of what is around a region: some 30 pixels each way
 _PRECISION = 1e-4  # of the probabilities
 _MOST_STEPS = 300
 _TINY = np.float32(1e-30)
@@ -88,27 +89,42 @@ class RegionGraph:
         spread[fixed] = np.eye(priors.shape[1])[given[fixed]]
         if smoothness == 0 or free.size == 0:
             return spread
-        n, first, second = len(priors), self.first, self.second
-        apart = np.abs(priors[first] - priors[second]).sum(axis=1) / 2
+        apart = np.abs(priors[self.first] - priors[self.second]).sum(axis=1) / 2
         weight = self.border * np.exp(-_STEP_STRENGTH * self.strength - _PRIOR_STRENGTH * apart)
-        weight += _LEAST
         trust = _TRUST / smoothness * np.maximum(self.areas, 1)
-        met = np.bincount(first, weight, n) + np.bincount(second, weight, n)
-        every = np.arange(n)
-        ends = (np.r_[first, second, every], np.r_[second, first, every])
-        system = coo_array((np.r_[-weight, -weight, met + trust], ends), shape=(n, n)).tocsr()
+        system = self._system(weight, trust)
         known = trust[free, None] * priors[free]
         if fixed.size:
             rows = system[free]
             known -= rows[:, fixed] @ spread[fixed]
             system = rows[:, free]
-        # Planes give graphs that can be drawn without crossings: these have at most three borders
-        # a region, and their systems fill in little. Those of volumes would fill the memory.
-        solve = _solve_at_once if len(first) < 3 * n else _solve_by_steps
-        found = solve(system.astype(np.float32), known.astype(np.float32), priors[free])
         # Solved to some digits: without those that would make a probability negative.
-        spread[free] = found.clip(0, 1)
+        spread[free] = self._solved(system, known, priors[free]).clip(0, 1)
         return spread
+
+    def around(self, values: Floats) -> Floats:
+        """Return values ``(n, d)`` as they are around each region: their mean, near ones more."""
+        trust = _AROUND * np.maximum(self.areas, 1)
+        known = trust[:, None] * values
+        return self._solved(self._system(self.border, trust), known, values)
+
+    def _system(self, weight: Floats, trust: Floats) -> Any:
+        """Return the matrix of the sums above: of edges of a weight, and a trust of each region."""
+        n, first, second, weight = len(self.areas), self.first, self.second, weight + _LEAST
+        met = np.bincount(first, weight, n) + np.bincount(second, weight, n)
+        every = np.arange(n)
+        ends = (np.r_[first, second, every], np.r_[second, first, every])
+        return coo_array((np.r_[-weight, -weight, met + trust], ends), shape=(n, n)).tocsr()
+
+    def _solved(self, system: Any, known: Floats, start: Floats) -> Floats:
+        """Solve for all columns together.
+
+        Planes give graphs that can be drawn without crossings: these have at most three borders a
+        region, and their systems fill in little. Those of volumes would fill the memory.
+        """
+        is_plane = len(self.first) < 3 * len(self.areas)
+        solve = _solve_at_once if is_plane else _solve_by_steps
+        return solve(system.astype(np.float32), known.astype(np.float32), start)
 
 
 def _summed(

@@ -88,11 +88,17 @@ class ClassHead:
     clusters : ClassHead or None
         The classifier of clusters, whose answers stand beside the features: what was found
         without strokes says much of what strokes mean. None for that of clusters itself.
+    wide : ClassHead or None
+        A second classifier, which sees what is around each row too, ``(n, 2 d)``.
+    share : float
+        How much of the answer is its.
     """
 
     weights: Floats
     loss: float
     clusters: ClassHead | None = None
+    wide: ClassHead | None = None
+    share: float = 0.0
 
     @property
     def n_classes(self) -> int:
@@ -101,7 +107,7 @@ class ClassHead:
         return n_classes
 
     def of_rows(self, rows: Floats) -> Floats:
-        """Return the probabilities ``(n, k)`` of rows ``(n, d)``."""
+        """Return the probabilities ``(n, k)`` of rows ``(n, d)``, by these weights alone."""
         with _one_at_a_time, _blas().limit(limits=1, user_api="blas"):
             response = beside_clusters(rows, self.clusters) @ self.weights[:-1] + self.weights[-1]
         probabilities: Floats = softmax(response, axis=1)
@@ -109,10 +115,14 @@ class ClassHead:
 
 
 def beside_clusters(rows: Floats, clusters: ClassHead | None) -> Floats:
-    """Put the probabilities of the clusters beside the features, ``(n, d)`` → ``(n, d + q)``."""
+    """Put the probabilities of the clusters beside the features, ``(n, d)`` → ``(n, d + q)``.
+
+    Clusters are told by the first features; others may stand behind them.
+    """
     if clusters is None:
         return rows
-    return np.column_stack([rows, _CLUSTER_SHARE * clusters.of_rows(rows)])
+    own = rows[:, : len(clusters.weights) - 1]
+    return np.column_stack([rows, _CLUSTER_SHARE * clusters.of_rows(own)])
 
 
 def fit_head(
@@ -149,6 +159,19 @@ def fit_head(
             options={"maxiter": _MOST_STEPS, "ftol": _ENOUGH},
         )
     return ClassHead(found.x.reshape(shape), float(found.fun), clusters)
+
+
+def mean_surprise(head: ClassHead, examples: Examples) -> float:
+    """Return the mean of −log p of what examples are: 0 where a classifier explains them all.
+
+    0 too where none of them counts.
+    """
+    total = examples.weights.sum()
+    if total == 0:
+        return 0.0
+    likely = np.log(np.maximum(head.of_rows(examples.rows), 1e-9))
+    said = examples.weights * (examples.targets * likely).sum(axis=1)
+    return float(-said.sum() / total)
 
 
 _one_at_a_time = RLock()

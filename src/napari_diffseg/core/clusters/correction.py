@@ -22,7 +22,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_diffseg.core.clusters.class_head import DECAY, ClassHead, Examples, fit_head, together
+from napari_diffseg.core.clusters.class_head import (
+    DECAY,
+    ClassHead,
+    Examples,
+    fit_head,
+    mean_surprise,
+    together,
+)
 from napari_diffseg.core.clusters.groundwork import Groundwork
 from napari_diffseg.core.features.region_map import RegionMap
 from napari_diffseg.image.scribbles import Scribbles, classes_of
@@ -35,6 +42,10 @@ N_ROUNDS = 3
 CLAIM = 0.25
 """A cluster is claimed by a scribble that has this share of its pixels there."""
 
+_WIDE_SHARE = 0.5  # the most that the classifier of surroundings says
+_MUCH_PAINTED = (50, 250)  # painted leaves: up to so many it says nothing, then ever more
+_UNEXPLAINED = (0.05, 0.25)  # mean −log p of what is painted, by the other classifier: likewise
+_FIRMER = 4.0  # how much more it is to follow the strokes
 _MOST_LEARNED = 30_000  # leaves whose own labels are learned from; an even choice of them
 
 Floats = NDArray[np.floating[Any]]
@@ -131,30 +142,75 @@ def learn(
     n_painted, n_classes = len(numbers), len(numbers) + len(free)
     last = max(numbers)
     every = (*numbers, *range(last + 1, last + 1 + len(free)))
+    maps, counts = _told(images, numbers, clusters, free, smoothness)
+    met = np.concatenate(counts)
+    n_told = np.count_nonzero(met[:, :n_painted].any(axis=1))
+    most = float(np.interp(n_told, _MUCH_PAINTED, (0, _WIDE_SHARE)))
+    rows = np.concatenate(
+        [one.seen(most > 0)[own.any(axis=1)] for one, own in zip(maps, counts, strict=True)]
+    )
+    painted = Examples.painted(rows, met[met.any(axis=1)], weight)
+    # What is painted on several images says more, and needs to be held back less.
+    decay = DECAY / max(sum(bool(one.scribbles.classes) for one in images), 1)
+    head = start if start is not None and start.n_classes == n_classes else None
+    own: list[Examples] = []
+    for number in range(N_ROUNDS):
+        head = _fit(painted, own, head, decay, found, most)
+        yield ClassMap(head, every)
+        if number + 1 < N_ROUNDS:
+            own = _own_labels(maps, counts, n_painted, head, smoothness, most > 0)
+
+
+def _told(
+    images: Sequence[Painted],
+    numbers: Sequence[int],
+    clusters: Clusters | None,
+    free: Integers,
+    smoothness: float,
+) -> tuple[list[RegionMap], list[Floats]]:
+    """Return the leaves of all windows, and how many pixels of each are told each class."""
+    n_painted = len(numbers)
     maps, counts = [], []
     for image in images:
         classes = painted_indices(image.scribbles, numbers)
         for window in image.ground.windows:
             regions = image.ground.regions(window)
-            met = regions.painted(classes[image.ground.near(window)], n_classes).astype(float)
+            here = classes[image.ground.near(window)]
+            met = regions.painted(here, n_painted + len(free)).astype(float)
             if clusters is not None and image is images[0]:
                 won = clusters.of(regions, smoothness)
                 for place, cluster in enumerate(free, start=n_painted):
                     met[:, place] = np.where(won == cluster, regions.graph.areas, 0)
             maps.append(regions)
             counts.append(met)
-    rows, met = np.concatenate([one.rows for one in maps]), np.concatenate(counts)
-    told = met.any(axis=1)
-    painted = Examples.painted(rows[told], met[told], weight)
-    # What is painted on several images says more, and needs to be held back less.
-    decay = DECAY / max(sum(bool(one.scribbles.classes) for one in images), 1)
-    head = start if start is not None and start.n_classes == n_classes else None
-    learned = painted
-    for number in range(N_ROUNDS):
-        head = fit_head(learned, head, decay, found)
-        yield ClassMap(head, every)
-        if number + 1 < N_ROUNDS:
-            learned = together([painted, *_own_labels(maps, counts, n_painted, head, smoothness)])
+    return maps, counts
+
+
+def _fit(
+    painted: Examples,
+    own: Sequence[Examples],
+    start: ClassHead | None,
+    decay: float,
+    found: ClassHead,
+    most: float,
+) -> ClassHead:
+    """Fit a classifier of leaves; where it cannot explain the strokes, a wide and firmer one too.
+
+    The wide one has at most this share in the answers. What is around leaves tells kinds apart that
+    look alike by themselves, as the inside of a gland and the gaps beside it; where the leaves
+    themselves say it all, it would only blur.
+    """
+    n_inputs = len(found.weights) - 1
+    every = together([painted, *own])
+    near = replace(every, rows=every.rows[:, :n_inputs])
+    head = fit_head(near, start, decay, found)
+    surprise = mean_surprise(head, replace(painted, rows=painted.rows[:, :n_inputs]))
+    share = float(np.interp(surprise, _UNEXPLAINED, (0, most)))
+    if share == 0:
+        return head
+    firm = together([replace(painted, weights=_FIRMER * painted.weights), *own])
+    wide = fit_head(firm, None if start is None else start.wide, decay / _FIRMER, found)
+    return replace(head, wide=wide, share=share)
 
 
 def unclaimed(images: Sequence[Painted], clusters: Clusters, smoothness: float) -> Integers:
@@ -186,10 +242,11 @@ def unclaimed(images: Sequence[Painted], clusters: Clusters, smoothness: float) 
 
 def _own_labels(
     maps: Sequence[RegionMap],
-    counts: Sequence[Integers],
+    counts: Sequence[Floats],
     n_painted: int,
     head: ClassHead,
     smoothness: float,
+    wide: bool,
 ) -> list[Examples]:
     """Return leaves with their own labels: a sure one counts more, and a large one."""
     total = sum(float(one.graph.areas.sum()) for one in maps)
@@ -200,7 +257,8 @@ def _own_labels(
         weights = margins(answers) * regions.graph.areas / total
         step = -(-len(weights) * len(maps) // _MOST_LEARNED)
         some = slice(None, None, step)
-        found.append(Examples(regions.rows[some], targets[some], weights[some] * step))
+        rows = regions.seen(wide)
+        found.append(Examples(rows[some], targets[some], weights[some] * step))
     return found
 
 

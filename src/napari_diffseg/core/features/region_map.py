@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -14,12 +15,14 @@ from napari_diffseg.numeric.leaves import Leaves, find_leaves, leaf_means, sides
 from napari_diffseg.numeric.region_graph import RegionGraph
 
 _GIVEN_FROM = 0.2  # share of a leaf that is painted
+_AROUND_SCALE = 2.5  # what is around leaves varies less than they do
+_LESS_SPREAD = 1.4  # how much less answers spread where the wide classifier has its share in them
 
 Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.integer[Any]]
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False)
 class RegionMap:
     """Small regions along an image's boundaries, what is known of each, and who touches whom.
 
@@ -46,6 +49,23 @@ class RegionMap:
         graph = RegionGraph.build(areas, sides_of(leaves, strength, stage.space))
         return cls(leaves, graph, leaf_means(leaves, inputs.rows, valid))
 
+    @cached_property
+    def wide_rows(self) -> Floats:
+        """The inputs of each leaf, and beside them what is around it, ``(n, 2 d)``."""
+        around = _AROUND_SCALE * self.graph.around(self.rows)
+        return np.column_stack([self.rows, around.astype(np.float32)])
+
+    def seen(self, wide: bool) -> Floats:
+        """Return what a classifier sees of each leaf."""
+        return self.wide_rows if wide else self.rows
+
+    def answers(self, head: ClassHead) -> Floats:
+        """Return what a classifier says of each leaf, before it spreads, ``(n, k)``."""
+        found = head.of_rows(self.rows)
+        if head.wide is None:
+            return found
+        return found + head.share * (head.wide.of_rows(self.wide_rows) - found)
+
     def painted(self, classes: Integers, n_classes: int) -> Integers:
         """Count the pixels of each leaf on which each class is painted, ``(n, k)``; −1 is none."""
         where = classes >= 0
@@ -58,7 +78,7 @@ class RegionMap:
         """Return the index of the class that each leaf is painted with; −1 where too little is."""
         return self.given_by(self.painted(classes, n_classes))
 
-    def given_by(self, counts: Integers) -> Integers:
+    def given_by(self, counts: Integers | Floats) -> Integers:
         """Return the class that most painted pixels of each leaf have, ``(n, k)`` → ``(n,)``.
 
         A leaf that a stroke only grazes is evidence, not given: −1.
@@ -74,6 +94,7 @@ class RegionMap:
         (`images.region_graph`).
         """
         nothing = np.full(len(self.rows), -1)
+        less = 1 - _LESS_SPREAD * head.share
         return self.graph.spread(
-            head.of_rows(self.rows), nothing if given is None else given, smoothness
+            self.answers(head), nothing if given is None else given, less * smoothness
         )

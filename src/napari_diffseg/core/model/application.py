@@ -8,9 +8,9 @@ and every machine gives the same labels.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -64,12 +64,15 @@ class AppliedWindow:
         Pixels of each label that occurs, 0 among them.
     confidence : float
         Mean margin between the two best answers, 0 … 1.
+    brightness : str
+        ``"darker"`` or ``"brighter"`` where the image is so by far than the training images.
     """
 
     window: Window
     labels: Labels
     areas: dict[int, int]
     confidence: float
+    brightness: str = ""
 
     @property
     def n_labelled(self) -> int:
@@ -95,28 +98,35 @@ class AppliedFrame:
     confidence: float
 
 
+class _Counted(Protocol):
+    """What is known of a window, or of a whole frame."""
+
+    @property
+    def areas(self) -> Mapping[int, int]: ...
+    @property
+    def confidence(self) -> float: ...
+    @property
+    def n_labelled(self) -> int: ...
+    @property
+    def brightness(self) -> str: ...
+
+
 @dataclass(eq=False, slots=True)
 class Tally:
-    """What the windows of an image come to.
-
-    Attributes
-    ----------
-    areas : dict of int to int
-        Pixels of each label that has occurred, 0 among them.
-    n_labelled : int
-        Pixels that have a label.
-    """
+    """What the windows of an image come to: pixels of each label, 0 among them, and the rest."""
 
     areas: dict[int, int] = field(default_factory=dict)
     n_labelled: int = 0
+    brightness: str = ""
     _margin: float = 0.0
 
-    def add(self, part: AppliedWindow) -> None:
+    def add(self, part: _Counted) -> None:
         """Count one more window."""
         for number, area in part.areas.items():
             self.areas[number] = self.areas.get(number, 0) + area
         self._margin += part.confidence * part.n_labelled
         self.n_labelled += part.n_labelled
+        self.brightness = self.brightness or part.brightness
 
     @property
     def sorted_areas(self) -> dict[int, int]:

@@ -47,8 +47,12 @@ def check_model(model: Model) -> None:
         if len(set(numbers)) < max(len(numbers), 1):
             raise ValueError("classes")
         _check_labels(np.array(numbers))
-        n_seen = model.stage.n_inputs + model.params.n_clusters
-        _check_head(head, n_seen, len(numbers))
+        n_inputs, n_clusters = model.stage.n_inputs, model.params.n_clusters
+        _check_head(head, n_inputs + n_clusters, len(numbers))
+        if head.wide is not None:
+            _check_head(head.wide, 2 * n_inputs + n_clusters, len(numbers))
+        if not 0 <= head.share <= 0.5 or (head.share > 0) != (head.wide is not None):
+            raise ValueError("share of the wide classifier")
 
 
 def _check_ranges(ranges: IntensityRange) -> None:

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 SUFFIX = ".safetensors"
 """Ending of a model file."""
 
-FORMAT = 3
+FORMAT = 4
 """Number of the format; a file with a higher one comes from a newer version."""
 
 _FORMAT, _MODEL, _FACTS, _DIGEST = "napari-diffseg", "model", "facts", "sha256"
@@ -198,11 +198,15 @@ def _arrays(model: Model) -> Arrays:
     if model.stage is not None:
         arrays |= {_STAGE + name: getattr(model.stage, name) for name in _STAGE_ARRAYS}
     if model.classes is not None:
-        arrays["head.weights"] = model.classes[0].weights.astype(np.float64)
+        head = model.classes[0]
+        arrays["head.weights"] = head.weights.astype(np.float64)
+        if head.wide is not None:
+            arrays["wide.weights"] = head.wide.weights.astype(np.float64)
     return {name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}
 
 
 def _science(model: Model) -> dict[str, Any]:
+    wide = None if model.classes is None else model.classes[0].wide
     return {
         "params": model.params.to_dict(),
         "ranges": asdict(model.ranges),
@@ -215,6 +219,8 @@ def _science(model: Model) -> dict[str, Any]:
         "fill": model.fill,
         "classes": None if model.classes is None else list(model.classes[1]),
         "head_loss": None if model.classes is None else model.classes[0].loss,
+        "wide_loss": None if wide is None else wide.loss,
+        "wide_share": 0.0 if model.classes is None else model.classes[0].share,
         "clusters_loss": None if model.head is None else model.head.loss,
     }
 
@@ -332,7 +338,11 @@ def _classes(
     if model["classes"] is None:
         return None
     numbers = tuple(int(number) for number in model["classes"])
-    head = ClassHead(arrays["head.weights"], float(model["head_loss"]), clusters)
+    wide = None  # as in files of formats up to 3
+    if model.get("wide_loss") is not None:
+        wide = ClassHead(arrays["wide.weights"], float(model["wide_loss"]), clusters)
+    weights, loss = arrays["head.weights"], float(model["head_loss"])
+    head = ClassHead(weights, loss, clusters, wide, float(model.get("wide_share", 0.0)))
     if head.n_classes != len(numbers):
         raise ValueError("classes")
     return head, numbers

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
@@ -205,7 +205,7 @@ class Model:
         params: ApplyParams | None = None,
         options: RunOptions | None = None,
         windows: Iterable[Window] | None = None,
-    ) -> Iterator[AppliedWindow]:
+    ) -> Generator[AppliedWindow, None, None]:
         """Do what `apply` does, window by window, so that the memory is bounded.
 
         Only a window and what is around it is read at a time; but with the intensities of

@@ -15,22 +15,9 @@ Color = tuple[float, float, float, float]
 class ModelFacts:
     """The facts of a model.
 
-    Attributes
-    ----------
-    axes : str
-        Axes of the image that it was trained on, e.g. ``"YX"``, ``"YXC"``, ``"ZYX"``.
-    rgb : bool
-        Whether the channels are red, green, blue.
-    dtype : str
-        Data type of that image.
-    pixel_size : PixelSize or None
-        Size of its pixels, where that is known.
-    class_names : mapping of int to str
-        Name of labels that have one.
-    class_colors : mapping of int to (float, float, float, float)
-        Red, green, blue, alpha, 0 … 1, of labels that have a colour.
-    provenance : mapping
-        How it came about, in values that JSON can hold.
+    Axes (such as ``"YXC"``), data type and pixel size are those of the image that it was trained
+    on. Labels that have a name or a colour (red, green, blue, alpha, 0 … 1) stand by their
+    number. How it came about is told in values that JSON can hold.
     """
 
     axes: str

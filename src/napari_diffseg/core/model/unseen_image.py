@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from napari_diffseg.core.device import choose_device, readable_torch_errors, thread_limit
+from napari_diffseg.core.model.adaptation import adapted
 from napari_diffseg.core.model.application import (
     AppliedWindow,
     Labelled,
@@ -20,11 +21,11 @@ from napari_diffseg.core.model.application import (
     windows_of,
 )
 from napari_diffseg.core.plane import Plane
-from napari_diffseg.core.published.adaptation import adapted_head, adapted_network
 from napari_diffseg.core.sampling import window_around
 from napari_diffseg.errors import InputError
 from napari_diffseg.image.axes import ImageAxes, channels_first, resolve_axes
 from napari_diffseg.image.intensity import (
+    brightness_beside,
     check_known_range,
     finite_mask,
     measure_range,
@@ -76,10 +77,11 @@ def apply_windows(
     params: ApplyParams,
     options: RunOptions,
     windows: Iterable[Window] | None,
-) -> Iterator[AppliedWindow]:
+) -> Generator[AppliedWindow, None, None]:
     """Label an image of known axes window by window; see `Model.apply_windows`."""
     with readable_torch_errors(), thread_limit(options.threads):
         device = choose_device(options.device)
+        brightness = _brightness(model, image, axes) if params.intensities == "trained" else ""
         model = _fitted(model, image, axes, params, device)
         if model.network is not None and device.type != "cpu":
             model = replace(model, network=copy.deepcopy(model.network).to(device))
@@ -90,7 +92,22 @@ def apply_windows(
             labelled = _label(model, plane, inside(window, around), device)
         values, counts = np.unique(labelled.labels, return_counts=True)
         areas = dict(zip(values.tolist(), counts.tolist(), strict=True))
-        yield AppliedWindow(window, labelled.labels, areas, labelled.confidence)
+        yield AppliedWindow(window, labelled.labels, areas, labelled.confidence, brightness)
+
+
+def _brightness(model: Model, image: Any, axes: ImageAxes) -> str:
+    """Refuse intensities that say nothing to a model; else say if they are far from its range.
+
+    ``"darker"`` or ``"brighter"``, as the middle of the image tells; see `brightness_beside`.
+    """
+    shape = axes.spatial_shape
+    looked_at = tuple(map(min, shape, _LOOKED_AT[model.n_spatial]))
+    middle = window_around([length // 2 for length in shape], looked_at, shape)
+    some = channels_first(image, axes, middle, [one.index for one in model.channels])
+    check_known_range(some, model.ranges, model.facts.dtype, model.fill)
+    if model.params.intensity != "percentile":
+        return ""
+    return brightness_beside(some, model.ranges, model.channels, model.fill)
 
 
 def _fitted(
@@ -98,31 +115,14 @@ def _fitted(
 ) -> Model:
     """Return the model with the intensities of the frame, or adapted to it, as asked."""
     picked = [one.index for one in model.channels]
-    if params.intensities == "trained":
-        shape = axes.spatial_shape
-        looked_at = tuple(map(min, shape, _LOOKED_AT[model.n_spatial]))
-        middle = window_around([length // 2 for length in shape], looked_at, shape)
-        some = channels_first(image, axes, middle, picked)
-        check_known_range(some, model.ranges, model.facts.dtype, model.fill)
     if params.intensities == "frame":
         raw = channels_first(image, axes, channels=picked)
         valid = finite_mask(raw, model.fill)
         ranges = measure_range(raw, valid, model.params.intensity, rgb=axes.rgb)
         model = replace(model, ranges=stated_range(ranges, model.channels))
     if params.adapt_steps > 0:
-        model = _adapted(model, _read(model, image, axes), params.adapt_steps, device)
+        return adapted(model, _read(model, image, axes), params.adapt_steps, device)
     return model
-
-
-def _adapted(model: Model, plane: Plane, n_steps: int, device: torch.device) -> Model:
-    if model.network is not None:
-        network = adapted_network(model.network, plane, model.params, n_steps, device)
-        return replace(model, network=network)
-    if model.classes is not None:
-        head, numbers = model.classes
-        head = adapted_head(head, plane, model.params, n_steps, device)
-        return replace(model, classes=(head, numbers))
-    return replace(model, head=adapted_head(model.clusters, plane, model.params, n_steps, device))
 
 
 def _read(model: Model, image: Any, axes: ImageAxes, window: Window | None = None) -> Plane:

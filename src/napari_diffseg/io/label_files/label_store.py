@@ -1,25 +1,32 @@
-"""Labels in OME-Zarr, written window by window, by many workers, in any order."""
+"""Labels in OME-Zarr, written window by window, by many workers, in any order.
+
+They stand at ``labels/diffseg`` of the group, where NGFF has them; the group itself shows the
+same arrays as an image, because viewers look for an image first.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from functools import cached_property
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property, partial
 from math import prod
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_diffseg.errors import InputError
-from napari_diffseg.files import cannot_write
-from napari_diffseg.image.windows import Window, size, whole
+from napari_diffseg.errors import InputError, OutputError
+from napari_diffseg.files import cannot_write, made_aside
+from napari_diffseg.image.info import Placed
+from napari_diffseg.image.pixel_size import PixelSize
+from napari_diffseg.image.windows import Window, size, tiles, whole
 from napari_diffseg.io.kinds import DAMAGE, first_line
-from napari_diffseg.io.label_files.layout import LABELS, Described, create_store
+from napari_diffseg.io.label_files.provenance import LABELS, NAME, PROVENANCE_KEY
+from napari_diffseg.io.ngff.labels import VERSION, image_label, multiscales
 from napari_diffseg.io.ngff.metadata import ome_attributes, read_datasets
-from napari_diffseg.io.ngff.pyramid import CHUNKS
+from napari_diffseg.io.ngff.pyramid import CHUNKS, Level, levels_of
 from napari_diffseg.io.sources import Index
 
 if TYPE_CHECKING:
@@ -29,6 +36,21 @@ _MOST_HELD = 256 * 2**20
 """So many bytes of planes are held at a time, where a volume is gone through plane by plane."""
 
 
+class Described(TypedDict, total=False):
+    """What is said of labels: which axes are a frame, where pixels lie, names, colours, and more.
+
+    Colours are red, green, blue and alpha from 0 to 1; the provenance holds what JSON can.
+    """
+
+    volumes: bool
+    pixel_size: PixelSize | None
+    t_step: float | None
+    placement: Mapping[str, Placed] | None
+    names: Mapping[int, str] | None
+    colors: Mapping[int, Sequence[float]] | None
+    provenance: Mapping[str, Any] | None
+
+
 class LabelStore:
     """Labels in OME-Zarr (NGFF 0.5, zarr 3) that can be written in parts.
 
@@ -36,11 +58,6 @@ class LabelStore:
     written appears chunk by chunk, each whole; two workers may write at the same time as
     long as their windows do not overlap. The bytes of a store depend on its labels and what
     it was made with, not on the order of writing. Labels that were not written are 0.
-
-    Attributes
-    ----------
-    path : Path
-        The folder.
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:
@@ -56,56 +73,30 @@ class LabelStore:
         dtype: Any,
         **said: Unpack[Described],
     ) -> LabelStore:
-        """Make an empty store; it is there as a whole or not at all.
+        """Make an empty store, of unsigned labels of the axes T, Z (where there are) and YX.
 
-        Parameters
-        ----------
-        path : path-like
-            Nothing may be there.
-        axes : str
-            Of the labels: T and Z where there are frames, then ``YX``.
-        shape : sequence of int
-            Length of each axis.
-        dtype : dtype
-            Unsigned.
-        volumes : bool
-            Whether the entries of Z are one frame together; Z then stands before ``YX``.
-        pixel_size : PixelSize, optional
-            Becomes the scale and the units.
-        t_step : float, optional
-            Distance of frames in seconds.
-        placement : mapping of str to Placed, optional
-            Where the pixels of the image lie.
-        names : mapping of int to str, optional
-            Name of each label.
-        colors : mapping of int to 4 floats, optional
-            Red, green, blue and alpha of each label, from 0 to 1.
-        provenance : mapping, optional
-            How the labels came about, in values that JSON can hold.
-
-        Returns
-        -------
-        LabelStore
-
-        Raises
-        ------
-        InputError
-            The axes, the shape, the dtype or the colours are not as above.
-        OutputError
-            There is something at `path`, or it cannot be written to.
+        It is there as a whole or not at all; of `volumes` the entries of Z are one frame together.
         """
-        create_store(Path(path), axes, shape, dtype, **said)
+        path, axes = Path(path), axes.upper()
+        lengths, volumes = tuple(int(length) for length in shape), said.get("volumes", False)
+        kind, pixel = _checked(axes, lengths, np.dtype(dtype), volumes), said.get("pixel_size")
+        levels = levels_of(lengths, "ZYX" if volumes else "YX", (pixel and pixel.z_step) or 1.0)
+        image, labels = _metadata(axes, levels, said)
+        if path.exists():
+            raise OutputError(f"{path} exists already; choose another name, or remove it.")
+        with made_aside(path) as part:
+            import zarr
+
+            root = zarr.create_group(part, zarr_format=3)
+            root.update_attributes(image)
+            group = root.create_group("labels")
+            group.update_attributes({"ome": {"version": VERSION, "labels": [NAME]}})
+            _create_arrays(group.create_group(NAME, attributes=labels), axes, levels, kind)
         return cls.open(path)
 
     @classmethod
     def open(cls, path: str | PathLike[str]) -> LabelStore:
-        """Open a store that `create` has made.
-
-        Raises
-        ------
-        InputError
-            There is no such store.
-        """
+        """Open a store that `create` has made; raises `InputError` where there is none."""
         store = cls(path)
         if not store._levels:
             raise InputError(f"{path} holds no labels of napari-diffseg; name a folder that does.")
@@ -116,7 +107,7 @@ class LabelStore:
 
     @cached_property
     def _levels(self) -> tuple[tuple[zarr.Array[Any], tuple[int, ...]], ...]:
-        """The arrays, and every how manieth label of each axis is in them."""
+        """The arrays, and the stride along each axis that makes them of the labels."""
         import zarr
 
         try:
@@ -172,22 +163,9 @@ class LabelStore:
     def write(self, i: int, window: Window | None, labels: ArrayLike) -> None:
         """Write the labels of a window of a frame, and their place in the smaller arrays.
 
-        Parameters
-        ----------
-        i : int
-            The frame, from 0 on, in C order over the axes before the spatial ones.
-        window : tuple of slice, or None
-            One for each spatial axis; each begins at a multiple of a side of `CHUNKS` and ends
-            at one or with the frame. None is the whole frame.
-        labels : array_like of unsigned int, (y, x) or (z, y, x)
-            Of the shape of the window.
-
-        Raises
-        ------
-        InputError
-            There is no such frame, or the window or the labels do not fit.
-        OutputError
-            The labels cannot be written, for the disk is full, for example.
+        Frames are counted in C order over the axes before the spatial ones. The window has a slice
+        for each spatial axis, which begins at a multiple of a side of `CHUNKS` and ends at one or
+        with the frame; None is the whole frame.
         """
         window = self._checked_window(window)
         array = np.asarray(labels)
@@ -211,16 +189,13 @@ class LabelStore:
         except OSError as error:
             raise cannot_write(self.path, error) from error
 
-    def clear(self, i: int) -> None:
-        """Set a frame to 0, as if it had never been written.
+    def write_frame(self, i: int, labels: NDArray[np.unsignedinteger]) -> None:
+        """Write the labels of a whole frame, chunk by chunk."""
+        for window in tiles(whole(labels.shape), CHUNKS[self.spatial]):
+            self.write(i, window, labels[window])
 
-        Raises
-        ------
-        InputError
-            There is no such frame.
-        OutputError
-            The store cannot be written to.
-        """
+    def clear(self, i: int) -> None:
+        """Set a frame to 0, as if it had never been written."""
         frame = self._frame(i)
         try:
             for stored, _ in self._levels:
@@ -229,13 +204,7 @@ class LabelStore:
             raise cannot_write(self.path, error) from error
 
     def read(self, i: int, window: Window | None = None) -> NDArray[np.unsignedinteger]:
-        """Read the labels of a frame, or of any window of it.
-
-        Raises
-        ------
-        InputError
-            There is no such frame, or its labels are damaged.
-        """
+        """Read the labels of a frame, or of any window of it; raises where they are damaged."""
         frame = self._frame(i)
         try:
             key: Index = (*frame, *(window or whole(self.frame_shape)))
@@ -246,13 +215,7 @@ class LabelStore:
             ) from error
 
     def planes(self) -> Iterator[NDArray[np.unsignedinteger]]:
-        """Yield the labels of all frames plane by plane, in C order; few are held at a time.
-
-        Raises
-        ------
-        InputError
-            Labels are damaged.
-        """
+        """Yield the labels of all frames plane by plane, in C order; few are held at a time."""
         for i in range(self.n_frames):
             if self.spatial == "YX":
                 yield self.read(i)
@@ -270,11 +233,6 @@ class LabelStore:
 
         Chunks are written beside their place and moved there: a writer that is killed
         leaves a file that nobody reads, but that an undisturbed run would not have.
-
-        Raises
-        ------
-        OutputError
-            Something cannot be removed.
         """
         try:
             for folder, _, names in os.walk(self.path, topdown=False):
@@ -312,3 +270,65 @@ class LabelStore:
                     f"multiples of {side}, or with the frame, which is {length} long."
                 )
         return window
+
+
+def _metadata(
+    axes: str, levels: Sequence[Level], said: Described
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the attributes of the group as an image, and those of its labels."""
+    describe = partial(
+        multiscales,
+        axes,
+        pixel_size=said.get("pixel_size"),
+        t_step=said.get("t_step"),
+        placement=said.get("placement"),
+        factors=[dict(zip(axes, level.steps, strict=True)) for level in levels],
+    )
+    numbers = [str(number) for number in range(len(levels))]
+    image = describe([f"{LABELS}/{number}" for number in numbers], name="label numbers")
+    labels = {
+        "version": VERSION,
+        "multiscales": describe(numbers, name=NAME),
+        "image-label": image_label(said.get("names") or {}, said.get("colors") or {}),
+    }
+    return (
+        {"ome": {"version": VERSION, "multiscales": image}},
+        {"ome": labels, PROVENANCE_KEY: dict(said.get("provenance") or {})},
+    )
+
+
+def _checked(
+    axes: str, shape: tuple[int, ...], dtype: np.dtype[Any], volumes: bool
+) -> np.dtype[Any]:
+    """Check what a store is to be made with; return the dtype in the native byte order."""
+    if axes not in ("YX", "TYX", "ZYX", "TZYX", "ZTYX"):
+        raise InputError(f"Labels have the axes {axes!r}, but T and Z must stand before 'YX'.")
+    if len(shape) != len(axes) or min(shape) < 1:
+        raise InputError(
+            f"Labels of the shape {shape} do not have the axes {axes!r}, each at least 1 long."
+        )
+    if volumes and (not axes.endswith("ZYX") or shape[-3] == 1):
+        raise InputError(
+            f"Labels of the shape {shape} with the axes {axes!r} are no volumes, which have "
+            "several planes along Z before 'YX'."
+        )
+    if dtype.kind != "u":
+        raise InputError(f"Labels are of the type {dtype}, but must be of an unsigned type.")
+    return dtype.newbyteorder("=")
+
+
+def _create_arrays(
+    group: zarr.Group, axes: str, levels: Sequence[Level], dtype: np.dtype[Any]
+) -> None:
+    from zarr.codecs import ZstdCodec
+
+    for number, level in enumerate(levels):
+        group.create_array(
+            str(number),
+            shape=level.shape,
+            dtype=dtype,
+            chunks=level.chunks,
+            compressors=ZstdCodec(level=3),
+            fill_value=0,
+            dimension_names=[letter.lower() for letter in axes],
+        )

@@ -1,4 +1,4 @@
-"""How labels came about, read back from the files that this program has written."""
+"""How labels came about: where that stands in the files that this program has written."""
 
 from __future__ import annotations
 
@@ -10,27 +10,22 @@ from xml.etree import ElementTree
 import tifffile
 from PIL import Image
 
-from napari_diffseg.io.kinds import DAMAGE, is_zarr
-from napari_diffseg.io.label_files.layout import metadata_file
-from napari_diffseg.io.label_files.writing import PROVENANCE_KEY
+from napari_diffseg.files import is_zarr
+from napari_diffseg.io.kinds import DAMAGE
+
+PROVENANCE_KEY = "napari-diffseg"
+"""Keyword of the provenance in PNG files (as JSON) and in OME-Zarr."""
+
+NAME = "diffseg"
+LABELS = f"labels/{NAME}"
+"""Where the labels stand in an OME-Zarr."""
 
 
 def read_provenance(path: Path) -> dict[str, Any] | None:
-    """Return what a file of labels says of how it came about.
-
-    Parameters
-    ----------
-    path : Path
-        An OME-Zarr, OME-TIFF or PNG of labels.
-
-    Returns
-    -------
-    dict or None
-        None where the file is missing, is damaged, or says nothing.
-    """
+    """Return what a file of labels says; None where it is missing, damaged, or says nothing."""
     try:
         if is_zarr(path):
-            values = json.loads(metadata_file(path).read_text(encoding="utf-8"))
+            values = json.loads((path / LABELS / "zarr.json").read_text(encoding="utf-8"))
             found = values["attributes"][PROVENANCE_KEY]
         elif path.suffix.lower() == ".png":
             with Image.open(path) as image:

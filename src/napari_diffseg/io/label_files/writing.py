@@ -9,7 +9,7 @@ from itertools import islice
 from math import prod
 from os import PathLike
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Unpack
 from uuid import UUID
 
 import numpy as np
@@ -18,38 +18,22 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image, PngImagePlugin
 
 from napari_diffseg.errors import InputError, OutputError
-from napari_diffseg.files import check_place, written_whole
+from napari_diffseg.files import check_place, check_replaceable, placed_whole, written_whole
 from napari_diffseg.image.info import Placed
 from napari_diffseg.image.pixel_size import PixelSize
-from napari_diffseg.io.kinds import is_zarr
+from napari_diffseg.io.label_files.label_store import Described, LabelStore
+from napari_diffseg.io.label_files.provenance import PROVENANCE_KEY
 
-ZARR = (".ome.zarr", ".zarr")
-SUFFIXES = (".ome.tif", ".ome.tiff", ".tif", ".tiff", *ZARR, ".png")
+ZARR, TIFF, PNG = (".ome.zarr", ".zarr"), (".ome.tif", ".ome.tiff", ".tif", ".tiff"), (".png",)
+SUFFIXES = (*TIFF, *ZARR, *PNG)
 """Endings of what can be written: OME-TIFF, the folders of OME-Zarr in `ZARR`, and PNG."""
-
-PROVENANCE_KEY = "napari-diffseg"
-"""Keyword of the provenance in PNG files (as JSON) and in OME-Zarr."""
 
 # From here on a TIFF file needs 64-bit offsets; it may well grow by its compression.
 _MOST_TIFF_BYTES = 2**31
 
 
 def check_output(path: str | PathLike[str], *, force: bool = False) -> None:
-    """Find out before a run whether its result can be written.
-
-    Parameters
-    ----------
-    path : path-like
-        Where the labels are to go.
-    force : bool
-        Whether a file that is there may be replaced.
-
-    Raises
-    ------
-    OutputError
-        The ending is unknown, the folder is missing or cannot be written to, or
-        there is a file already.
-    """
+    """Refuse, before a run, a place where its result cannot be written, or is not to be."""
     path = Path(path)
     if not path.name.lower().endswith(SUFFIXES):
         raise OutputError(
@@ -62,35 +46,12 @@ def check_output(path: str | PathLike[str], *, force: bool = False) -> None:
 
 
 def check_holds_volume(path: Path, n_planes: int) -> None:
-    """Refuse to put a volume into a PNG file.
-
-    Raises
-    ------
-    OutputError
-        The file is to be one.
-    """
+    """Refuse to put a volume into a PNG file."""
     if path.suffix.lower() == ".png":
         raise OutputError(
             f"{path} cannot hold a volume of {n_planes} planes, PNG holds one; write an "
             ".ome.tif or .ome.zarr file."
         )
-
-
-def check_replaceable(path: Path, *, force: bool) -> None:
-    """Refuse to put an OME-Zarr in the place of what is there, but of another one with `force`.
-
-    Raises
-    ------
-    OutputError
-        There is something: who knows what is in a folder that is no zarr.
-    """
-    if not is_zarr(path):
-        raise OutputError(
-            f"{path} is no zarr, whatever its name says; it is not overwritten: choose another "
-            "name."
-        )
-    if not force:
-        raise OutputError(f"{path} exists already; choose another name, or overwrite it (--force).")
 
 
 def write_labels(
@@ -102,54 +63,31 @@ def write_labels(
     provenance: Mapping[str, Any] | None = None,
     force: bool = False,
 ) -> None:
-    """Write the labels of a plane or of a volume to an OME-TIFF, an OME-Zarr or a PNG file.
+    """Write unsigned labels ``y x`` or ``z y x`` to an OME-TIFF, an OME-Zarr or a PNG file.
 
     They are written under another name beside their place and then moved there, so
     that nothing half-written ever stands under its name.
 
-    Parameters
-    ----------
-    path : path-like
-        Its ending tells the format, see `SUFFIXES`.
-    labels : array_like of unsigned int, (y, x) or (z, y, x)
-        0 is unlabelled.
-    pixel_size : PixelSize, optional
-        Written as PhysicalSize (OME-TIFF), as scale and units (OME-Zarr), or as the
-        resolution (PNG, in whole pixels per metre).
-    placement : mapping of str to Placed, optional
-        Where the pixels of the image lie, written in OME-Zarr.
-    provenance : mapping, optional
-        How the labels came about, in values that JSON can hold: the description of
-        the image in OME-TIFF, the text `PROVENANCE_KEY` in PNG and in OME-Zarr.
-    force : bool
-        Whether a file, or an OME-Zarr, that is there may be replaced.
-
-    Raises
-    ------
-    OutputError
-        As for `check_output`; the disk is full; or a PNG file is to hold a volume, or more
-        than 65535 labels.
-    InputError
-        The labels have other axes, are empty or not of an unsigned dtype.
+    The pixel size is written as PhysicalSize (OME-TIFF), as scale and units (OME-Zarr), or as the
+    resolution (PNG, in whole pixels per metre); the placement in OME-Zarr alone; the provenance,
+    values that JSON can hold, as description of the image in OME-TIFF, else as `PROVENANCE_KEY`.
     """
-    path = Path(path)
-    labels = _checked(labels)
-    axes = "ZYX"[-labels.ndim :]
+    path, labels = Path(path), _checked(labels)
+    axes, name = "ZYX"[-labels.ndim :], path.name.lower()
     check_output(path, force=force)
-    if path.name.lower().endswith(ZARR):
-        from napari_diffseg.io.label_files.zarr import write_zarr_labels
-
-        write_zarr_labels(
-            path,
-            labels,
-            pixel_size=pixel_size,
-            placement=placement,
-            provenance=provenance,
-            force=force,
-        )
+    if name.endswith(ZARR):
+        is_volume = labels.ndim == 3 and len(labels) > 1
+        said: Described = {
+            "volumes": is_volume,
+            "pixel_size": pixel_size,
+            "placement": placement,
+            "provenance": provenance,
+        }
+        frames = [labels] if is_volume or labels.ndim == 2 else labels
+        _write_zarr(path, frames, labels.shape, axes, labels.dtype, force=force, **said)
         return
     text = None if provenance is None else json.dumps(dict(provenance), ensure_ascii=False)
-    if path.suffix.lower() == ".png":
+    if name.endswith(".png"):
         _check_fits_png(path, labels)
         with written_whole(path, force=force) as file:
             _write_png(file, labels, pixel_size, text)
@@ -159,6 +97,57 @@ def write_labels(
     options = {"bigtiff": True} if labels.nbytes >= _MOST_TIFF_BYTES else {}
     with written_whole(path, force=force) as file:
         _write_ome_tiff(file, labels, metadata, pixel_size, **options)
+
+
+def write_label_frames(
+    path: Path,
+    frames: Iterable[NDArray[np.unsignedinteger]],
+    *,
+    shape: Sequence[int],
+    axes: str,
+    dtype: Any,
+    force: bool = False,
+    **said: Unpack[Described],
+) -> None:
+    """Write frame after frame, each ``y x`` or ``z y x``, to what the ending says; one is held.
+
+    The frames are in C order over the axes before the spatial ones.
+    """
+    size, provenance = said.get("pixel_size"), said.get("provenance")
+    if path.name.lower().endswith(ZARR):
+        _write_zarr(path, frames, shape, axes, dtype, force=force, **said)
+    elif path.suffix.lower() == ".png":
+        [labels] = frames
+        plane = np.asarray(labels, dtype).reshape(tuple(shape)[-2:])
+        write_labels(path, plane, pixel_size=size, provenance=provenance, force=force)
+    else:
+        write_label_stack(
+            path,
+            (plane for frame in frames for plane in frame.reshape(-1, *frame.shape[-2:])),
+            shape=shape,
+            axes=axes,
+            dtype=dtype,
+            pixel_size=size,
+            t_step=said.get("t_step"),
+            provenance=provenance,
+            force=force,
+        )
+
+
+def _write_zarr(
+    path: Path,
+    frames: Iterable[NDArray[np.unsignedinteger]],
+    shape: Sequence[int],
+    axes: str,
+    dtype: Any,
+    *,
+    force: bool,
+    **said: Unpack[Described],
+) -> None:
+    with placed_whole(path, force=force) as part:
+        store = LabelStore.create(part, axes=axes, shape=shape, dtype=dtype, **said)
+        for i, labels in enumerate(frames):
+            store.write_frame(i, labels.astype(dtype, copy=False).reshape(store.frame_shape))
 
 
 def write_label_stack(
@@ -173,38 +162,10 @@ def write_label_stack(
     provenance: Mapping[str, Any] | None = None,
     force: bool = False,
 ) -> None:
-    """Write the labels of many planes to an OME-TIFF file, one after the other.
+    """Write planes, in C order over the axes before YX, to an OME-TIFF file; one is held.
 
-    Not more than a plane is held in memory. The file is written whole or not at all, as by
-    `write_labels`; its bytes depend on nothing but what is given here.
-
-    Parameters
-    ----------
-    path : path-like
-        Its ending is one of those for OME-TIFF in `SUFFIXES`.
-    frames : iterable of array_like of unsigned int, each (y, x)
-        In C order over the axes before Y and X.
-    shape : sequence of int
-        Of all labels.
-    axes : str
-        One letter for each axis: T and Z where there are frames, then ``YX``.
-    dtype : dtype
-        Unsigned; all labels fit into it.
-    pixel_size : PixelSize, optional
-        As for `write_labels`.
-    t_step : float, optional
-        Distance of frames in seconds.
-    provenance : mapping, optional
-        As for `write_labels`.
-    force : bool
-        Whether a file that is there may be replaced.
-
-    Raises
-    ------
-    OutputError
-        As for `check_output`; the disk is full; or the ending is that of a PNG file.
-    InputError
-        The frames are not as many as `shape` says, or not of that shape and type.
+    The file is written whole or not at all, as by `write_labels`; its bytes depend on nothing but
+    what is given here. `t_step` is in seconds.
     """
     path, lengths, kind = Path(path), tuple(int(n) for n in shape), np.dtype(dtype)
     if len(axes) != len(lengths) or axes[-2:] != "YX" or min(lengths) < 1 or kind.kind != "u":

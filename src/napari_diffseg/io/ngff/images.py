@@ -29,15 +29,7 @@ _BLOCKS = 2
 
 
 class ZarrSource:
-    """A zarr array that is read in parts.
-
-    Parameters
-    ----------
-    path : Path
-        A folder: an OME-Zarr image, or a zarr array.
-    level, series, axes
-        As for `open_zarr_image`, which raises the same.
-    """
+    """A zarr array, or an OME-Zarr image, that is read in parts."""
 
     def __init__(
         self, path: Path, level: int = 0, series: int = 0, axes: str | None = None
@@ -105,21 +97,8 @@ def open_zarr_image(
 ) -> tuple[zarr.Array[Any], ImageInfo]:
     """Open an image of a folder at one of its resolutions, and say what is known of it.
 
-    Parameters
-    ----------
-    path : Path
-    level : int
-        Which resolution; 0 is the full one.
-    series : int
-        Which image; 0 is the first.
-    axes : str, optional
-        What a person says of its axes.
-
-    Raises
-    ------
-    InputError
-        There is no image in the folder, its metadata make no sense, it has no such level or
-        image, or the level is no smaller picture of the full one.
+    `axes` is what a person says of them. Raises `InputError` where there is no such image, or its
+    metadata make no sense.
     """
     import zarr
 

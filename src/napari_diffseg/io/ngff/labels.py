@@ -40,28 +40,12 @@ def multiscales(
     placement: Mapping[str, Placed] | None = None,
     factors: Sequence[Mapping[str, int]] = (),
 ) -> list[dict[str, Any]]:
-    """Return the metadata of a pyramid made by leaving pixels out.
+    """Return the metadata of a pyramid made by leaving pixels out, the largest array first.
 
-    A pixel that is kept stays where it is, so that all levels have the same translation.
-
-    Parameters
-    ----------
-    axes : str
-        One letter of T C Z Y X for each axis, X and Y among them.
-    paths : sequence of str
-        Of the arrays, the largest first.
-    name : str
-        Of the image.
-    pixel_size : PixelSize, optional
-        Of the largest array.
-    t_step : float, optional
-        Distance of frames in seconds.
-    placement : mapping of str to Placed, optional
-        Where the pixels of the image lie: how far apart only where the two before do not say.
-        Else pixels count 1 and have no unit.
-    factors : sequence of mapping of str to int, optional
-        For each array, every so manieth entry of an axis is in it; all, where it is not named.
-        Every second pixel along y and x from array to array where empty.
+    A pixel that is kept stays where it is, so that all levels have the same translation. Where
+    neither `pixel_size` and `t_step` (seconds) nor `placement` say how far apart pixels lie, they
+    count 1 and have no unit. `factors` are the strides of each array, of axes that have one other
+    than 1; every second pixel along y and x from array to array where empty.
     """
     places = {
         letter: _place(letter, pixel_size, t_step, (placement or {}).get(letter)) for letter in axes
@@ -112,18 +96,8 @@ def _place(
 def image_label(names: Mapping[int, str], colors: Mapping[int, Sequence[float]]) -> dict[str, Any]:
     """Return the metadata of labels that stand at ``labels/NAME`` of an image.
 
-    Parameters
-    ----------
-    names : mapping of int to str
-        Name of each label.
-    colors : mapping of int to 4 floats
-        Red, green, blue and alpha of each label, from 0 to 1. Where there are any, a label
-        that has but a name is gray.
-
-    Raises
-    ------
-    InputError
-        A colour is none.
+    Colours are red, green, blue and alpha, from 0 to 1. Where there are any, a label that has but
+    a name is gray.
     """
     described: dict[str, Any] = {"source": {"image": "../../"}}
     # Where there are both, NGFF wants them of the same labels.

@@ -20,22 +20,9 @@ _WORDS = {"time": "T", "t": "T", "channel": "C", "c": "C", "z": "Z", "y": "Y", "
 
 
 class Multiscale(NamedTuple):
-    """What the metadata say of an image at one of its resolutions.
+    """What the metadata say of an image at one of its resolutions; `problem`: why not its axes.
 
-    Attributes
-    ----------
-    array : str
-        Path of the array within the group.
-    axes : str or None
-        One letter of T C Z Y X for each axis; None where they are others.
-    channel_names : tuple of str
-        Empty where there are none.
-    n_levels : int
-        How many resolutions there are.
-    placement : dict of str to Placed
-        Where the pixels lie along each axis.
-    problem : str
-        Why the axes are not known.
+    An image without axes of ours has `axes` None.
     """
 
     array: str
@@ -53,20 +40,7 @@ def ome_attributes(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def images_of(attributes: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    """Return the images that the metadata of a group list.
-
-    Parameters
-    ----------
-    attributes : mapping
-        From `ome_attributes`, with the key ``"multiscales"``.
-    name : str
-        Name of the file, for errors.
-
-    Raises
-    ------
-    InputError
-        The metadata make no sense.
-    """
+    """Return the images that a group lists under ``multiscales``; `name` is for the error."""
     found = attributes.get("multiscales")
     images: list[Any] = list(found or []) if _is_list(found) else []
     if not images or not all(isinstance(image, Mapping) for image in images):
@@ -81,23 +55,10 @@ def read_multiscale(
     series: int = 0,
     axes: str | None = None,
 ) -> Multiscale:
-    """Read what the metadata of a group say of one of its images.
+    """Read what the metadata of a group say of one of its images, at one of its resolutions.
 
-    Parameters
-    ----------
-    attributes, name
-        As for `images_of`.
-    level : int
-        Which resolution; 0 is the full one.
-    series : int
-        Which image.
-    axes : str, optional
-        What a person says of the axes; what the metadata say of them then does not matter.
-
-    Raises
-    ------
-    InputError
-        The metadata make no sense, or there is no such level.
+    `axes` is what a person says of them; what the metadata say of them then does not matter.
+    Raises `InputError` where they make no sense, or there is no such level.
     """
     image = images_of(attributes, name)[series]
     datasets = image.get("datasets")
@@ -129,20 +90,14 @@ def read_multiscale(
 
 
 class Dataset(NamedTuple):
-    """One of the arrays of a pyramid: its path, and how much coarser it is along each axis."""
+    """One of the arrays of a pyramid: its path, and its stride along each axis."""
 
     path: str
     factors: tuple[int, ...]
 
 
 def read_datasets(attributes: Mapping[str, Any]) -> list[Dataset]:
-    """Read the arrays of a pyramid that `multiscales` has described.
-
-    Raises
-    ------
-    LookupError, TypeError
-        It was described otherwise.
-    """
+    """Read the arrays of a pyramid that `multiscales` has described; LookupError if another has."""
     datasets = attributes["multiscales"][0]["datasets"]
     scales = [one["coordinateTransformations"][0]["scale"] for one in datasets]
     return [

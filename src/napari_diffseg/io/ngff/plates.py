@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.files import cannot_write
-from napari_diffseg.io.kinds import DAMAGE, damaged, is_zarr
+from napari_diffseg.files import cannot_write, is_zarr
+from napari_diffseg.io.kinds import DAMAGE, damaged
 from napari_diffseg.io.ngff.labels import VERSION
 from napari_diffseg.io.ngff.metadata import ome_attributes
 
@@ -20,15 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Plate:
-    """A plate, and the fields of it that are there.
-
-    Attributes
-    ----------
-    path : Path
-        Its folder.
-    fields : tuple of str
-        Where each field lies in it, such as ``"A/1/0"``, well by well.
-    """
+    """A plate, and where each of its fields that are there lies, such as ``"A/1/0"``, by well."""
 
     path: Path
     fields: tuple[str, ...]
@@ -38,11 +30,6 @@ def find_plate(path: Path) -> Plate | None:
     """Return the plate that a folder holds; None where it holds something else, or is damaged.
 
     A well that is damaged counts as a field, so that whoever opens that says so.
-
-    Raises
-    ------
-    InputError
-        No field of the plate is there.
     """
     try:
         plate = _attributes(path).get("plate") if is_zarr(path) else None
@@ -81,22 +68,7 @@ def what_is_in(path: Path, group: zarr.Group) -> str:
 
 
 def write_plate(source: Path, output: Path, fields: Iterable[str]) -> None:
-    """Write the metadata that make a plate of the labels of fields, which lie there already.
-
-    Parameters
-    ----------
-    source : Path
-        Plate that the images are from.
-    output : Path
-        Folder of the labels.
-    fields : iterable of str
-        Those that were labelled, such as ``"A/1/0"``.
-
-    Raises
-    ------
-    OutputError
-        They cannot be written.
-    """
+    """Write what makes a plate of the labels of fields of `source`, which lie there already."""
     import zarr
 
     wells: dict[str, list[str]] = {}

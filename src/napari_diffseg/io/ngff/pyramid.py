@@ -20,17 +20,7 @@ _WIDER = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One of the arrays.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        Length of each axis.
-    steps : tuple of int
-        Every so manieth entry of each axis of the labels is in it.
-    chunks : tuple of int
-        Sides of a chunk.
-    """
+    """One of the arrays: its shape, the stride along each axis of the labels, and its chunks."""
 
     shape: tuple[int, ...]
     steps: tuple[int, ...]
@@ -38,20 +28,12 @@ class Level:
 
 
 def levels_of(shape: Sequence[int], spatial: str, z_step: float = 1.0) -> list[Level]:
-    """Return the arrays for labels, the largest first.
+    """Return the arrays for labels whose spatial axes are the last, the largest first.
 
     From one to the next every second entry is left out: along y and x, and along z as soon
-    as pixels lie about as wide apart there. A chunk gets shorter by as much, so that it
-    belongs to one window in every array, and is written by whoever writes that.
-
-    Parameters
-    ----------
-    shape : sequence of int
-        Of the labels; the spatial axes are the last.
-    spatial : str
-        ``"YX"`` or ``"ZYX"``.
-    z_step : float
-        Distance of planes in pixels.
+    as pixels lie about as wide apart there (`z_step` is the distance of planes in pixels). A chunk
+    gets shorter by as much, so that it belongs to one window in every array, and is written by
+    whoever writes that.
     """
     sides = CHUNKS[spatial]
     n = len(sides)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from napari_diffseg.batch.facts import brightness_notes
 from napari_diffseg.widgets.ui.words import count_in_words, duration_in_words
 
 if TYPE_CHECKING:
+    from napari_diffseg.batch.facts import Progress
     from napari_diffseg.core.model.model import Model
-    from napari_diffseg.widgets.batch.folder import FolderJob
-    from napari_diffseg.widgets.batch.job import ApplyJob, ApplyProgress
+    from napari_diffseg.widgets.batch.job import FolderJob, LayerJob
 
 NO_MODEL = "There is no model yet: press Segment, or load one under Model."
 BUSY = "A model is being applied already; stop it, then start again."
@@ -29,61 +30,59 @@ GO_ON = "Press Resume to go on."
 LOADING = "Loading the model …"
 COPIED = "The model card was copied; paste it where you keep your notes."
 
+OWN = "choose Intensities: match each frame's own"
+
 _MOST_NAMES = 4
 
 
-def progress_in_words(progress: ApplyProgress, n_wanted: int) -> str:
+def progress_in_words(progress: Progress, n_wanted: int) -> str:
     """Return e.g. ``"12 of 300 frames · 3.1 a second · 1 min 30 s left"``.
 
-    Parameters
-    ----------
-    progress : ApplyProgress
-        How far the run has come.
-    n_wanted : int
-        How many frames are done at its end.
+    `n_wanted` frames are done at the end of the run.
     """
-    parts = [f"{progress.n_done} of {count_in_words(progress.n_frames, 'frame')}"]
-    if progress.n_new and progress.seconds > 0:
-        rate = progress.n_new / progress.seconds
+    parts = [f"{progress.done} of {count_in_words(progress.total, 'frame')}"]
+    rate = progress.rate * progress.total / max(progress.units, 1)
+    if rate:
         # Under one a second the time for one says more.
         slow = f"{duration_in_words(1 / rate)} each"
         parts.append(f"{rate:.1f} a second" if rate >= 1 else slow)
-        n_left = n_wanted - progress.n_done
+        n_left = n_wanted - progress.done
         if n_left > 0:
             parts.append(f"{duration_in_words(max(n_left / rate, 1))} left")
     return " · ".join(parts)
 
 
-def applied_in_words(job: ApplyJob, progress: ApplyProgress) -> str:
-    """Return what a run over frames came to, and which frames failed."""
-    done = f"{progress.n_done} of {count_in_words(progress.n_frames, 'frame')} done"
-    if progress.n_done == progress.n_frames:
-        done = f"Done: {count_in_words(progress.n_frames, 'frame')}"
-    time = f" (in {duration_in_words(progress.seconds)})" if progress.n_new > 1 else ""
-    parts = [f"{done}{time}."]
-    failed = sorted(job.record.failed)
-    if failed:
-        names = [job.frames.name(number) or "the image" for number in failed[:_MOST_NAMES]]
-        names += ["…"] if len(failed) > _MOST_NAMES else []
-        parts.append(f"Left out: {', '.join(names)}. {job.record.failed[failed[0]]}")
-    return " ".join(parts)
+def applied_in_words(job: LayerJob, progress: Progress) -> str:
+    """Return what a run over frames came to, which frames failed, and which are unlike."""
+    done = f"{progress.done} of {count_in_words(progress.total, 'frame')} done"
+    if progress.done == progress.total:
+        done = f"Done: {count_in_words(progress.total, 'frame')}"
+    is_long = progress.units_done - progress.earlier > 1
+    time = f" (in {duration_in_words(progress.seconds)})" if is_long else ""
+    failed = [(job.name(number), why) for number, why in sorted(job.record.failed.items())]
+    unlike = [(job.name(number), kind) for number, kind in sorted(job.record.brightness.items())]
+    return " ".join([f"{done}{time}.", *_left_out(failed), *brightness_notes(unlike, OWN)])
 
 
-def folder_in_words(job: FolderJob, progress: ApplyProgress) -> str:
+def folder_in_words(job: FolderJob, progress: Progress) -> str:
     """Return what a run over a folder came to, and which files failed."""
     if job.report is None:
-        n_done = f"{progress.n_done} of {count_in_words(progress.n_frames, 'frame')}"
+        n_done = f"{progress.done} of {count_in_words(progress.total, 'frame')}"
         return f"Stopped: {n_done} done. Apply to the same two folders to go on."
-    parts = []
+    report = job.report
+    notes = (*report.notes, *brightness_notes(report.unlike, OWN))
     # None where an earlier run had done them all.
-    if job.report.done:
-        parts.append(f"Done: {count_in_words(job.report.done, 'frame')}, in {job.report.output}.")
-    failed = job.report.failed
-    if failed:
-        names = [name for name, _ in failed[:_MOST_NAMES]]
-        names += ["…"] if len(failed) > _MOST_NAMES else []
-        parts.append(f"Left out: {', '.join(names)}. {failed[0][1]}")
-    return " ".join([*parts, *job.report.notes])
+    done = f"Done: {count_in_words(report.done, 'frame')}, in {report.output}."
+    return " ".join([*([done] if report.done else []), *_left_out(report.failed), *notes])
+
+
+def _left_out(failed: Sequence[tuple[str, str]]) -> list[str]:
+    """Return a sentence on frames that failed, by name and reason, where there are any."""
+    if not failed:
+        return []
+    names = [name or "the image" for name, _ in failed[:_MOST_NAMES]]
+    names += ["…"] if len(failed) > _MOST_NAMES else []
+    return [f"Left out: {', '.join(names)}. {failed[0][1]}"]
 
 
 def model_in_words(model: Model, names: Mapping[int, str]) -> str:

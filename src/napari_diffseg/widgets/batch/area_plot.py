@@ -5,6 +5,7 @@ Drawn by hand: a plot library would be a dependency for two dozen lines.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QEvent, QPointF, QRectF, Qt, Signal
 from qtpy.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPalette, QPen, QPolygonF
-from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
+from qtpy.QtWidgets import QToolTip, QWidget
 
-from napari_diffseg.widgets.batch.record import ApplyRecord
+from napari_diffseg.batch.facts import Record
 
 _HEIGHT = 170
 _LEFT, _RIGHT, _TOP, _GAP, _BOTTOM = 38, 8, 16, 18, 18
@@ -25,6 +26,9 @@ _MOST_POINTS = 80
 
 _BIN = 2
 """Width of what is drawn of many frames, in pixels."""
+
+_INTERVAL = 0.25
+"""At least so many seconds lie between two drawings."""
 
 _GREY = QColor("#8f959e")
 _BLUE = QColor("#4f9be0")
@@ -38,57 +42,51 @@ class AreaPlot(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._record: ApplyRecord | None = None
+        self._record: Record | None = None
         self._colors: dict[int, QColor] = {}
         self._names: dict[int, str] = {}
         self._frame_name: Callable[[int], str] = str
         self._current: int | None = None
-        self.setMinimumHeight(_HEIGHT)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self._due = 0.0
+        self.setFixedHeight(_HEIGHT)
         self.setMouseTracking(True)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setAccessibleName("Area of each class and confidence, per frame")
 
     def show_record(
         self,
-        record: ApplyRecord | None,
+        record: Record | None,
         colors: Mapping[int, NDArray[Any]],
         names: Mapping[int, str],
         frame_name: Callable[[int], str],
     ) -> None:
-        """Show what is known of these frames from now on.
-
-        Parameters
-        ----------
-        record : ApplyRecord or None
-            Read again with every `refresh`.
-        colors : mapping of int to ndarray, (4,)
-            Colour of each label.
-        names : mapping of int to str
-            Names of classes.
-        frame_name : callable
-            Returns what a person calls a frame.
-        """
+        """Show what is known of these frames from now on; it is read again with every drawing."""
         self._record = record
         self._colors = {number: QColor.fromRgbF(*map(float, c)) for number, c in colors.items()}
         self._names, self._frame_name = dict(names), frame_name
         self.update()
 
-    def shows(self, record: ApplyRecord) -> bool:
+    def shows(self, record: Record) -> bool:
         """Whether this is about these frames."""
         return self._record is record
+
+    def clear(self) -> None:
+        """Show nothing, and take no room."""
+        self.show_record(None, {}, {}, str)
+        self.setVisible(False)
+
+    def draw_news(self, *, at_once: bool = False) -> None:
+        """Draw what is new, unless that was done a moment ago."""
+        now = time.perf_counter()
+        if at_once or now >= self._due:
+            self._due = now + _INTERVAL
+            self.update()
 
     def mark(self, number: int | None) -> None:
         """Mark the frame in view."""
         if number != self._current:
             self._current = number
             self.update()
-
-    def sizeHint(self) -> Any:
-        """Return a height that shows both plots."""
-        hint = super().sizeHint()
-        hint.setHeight(_HEIGHT)
-        return hint
 
     # --- where things are -------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from napari_diffseg.batch.fitting import depth_notes
 from napari_diffseg.errors import InputError
 from napari_diffseg.widgets.image.axes_reading import Extent
 from napari_diffseg.widgets.image.channel_sources import arrange_channels
@@ -14,22 +15,13 @@ if TYPE_CHECKING:
     from napari_diffseg.core.model.model import Model
     from napari_diffseg.widgets.batch.frames import FrameSet
 
-_NEAR = 1.5
-"""Planes may lie so many times farther apart, or nearer, before it is worth a word."""
-
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """How a model and frames go together.
+    """How a model and frames go together: why they do not, and what a person should know of it.
 
-    Attributes
-    ----------
-    channels : tuple of int, or None
-        For each channel that the model is given, which of a frame's it is; None for colours.
-    reason : str
-        Why they do not; empty where they do.
-    note : str
-        What a person should know of it.
+    For each channel that the model is given, `channels` says which of a frame's it is; None for
+    colours.
     """
 
     channels: tuple[int, ...] | None = None
@@ -43,15 +35,7 @@ def extent_of(model: Model) -> Extent:
 
 
 def find_fit(model: Model, frames: FrameSet) -> Fit:
-    """Find out how a model and frames go together.
-
-    Parameters
-    ----------
-    model : Model
-        What is to be applied.
-    frames : FrameSet
-        To what; planes or volumes, as the model asks for.
-    """
+    """Find out how a model and frames, planes or volumes as it asks for, go together."""
     shown, name = frames.shown, frames.shown.layer_names[0]
     if shown.is_volume is not (extent_of(model) is Extent.VOLUME):
         return Fit(
@@ -76,19 +60,5 @@ def find_fit(model: Model, frames: FrameSet) -> Fit:
         arrangement = arrange_channels(model.channels, n_known, names, name)
     except InputError as error:
         return Fit(reason=str(error))
-    return Fit(arrangement.places, note=arrangement.note or _depth_note(model, frames))
-
-
-def _depth_note(model: Model, frames: FrameSet) -> str:
-    """Return a word on planes that lie otherwise than those of the training."""
-    spacing, known = frames.shown.spacing, model.z_step
-    if spacing is None or known is None:
-        return ""
-    z, y, x = spacing
-    here = z / ((y + x) / 2)
-    if 1 / _NEAR <= here / known <= _NEAR:
-        return ""
-    return (
-        f"The planes lie {here:.3g} pixels apart, those of the training {known:.3g}; the labels "
-        "may be worse for it."
-    )
+    notes = [arrangement.note, *depth_notes(model, repr(name), shown.spacing)]
+    return Fit(arrangement.places, note=" ".join(filter(None, notes)))

@@ -9,6 +9,7 @@ from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import (
     QCheckBox,
+    QFileDialog,
     QFormLayout,
     QHBoxLayout,
     QLabel,
@@ -21,9 +22,8 @@ from qtpy.QtWidgets import (
 
 from napari_diffseg.params import ApplyParams
 from napari_diffseg.widgets.batch.area_plot import AreaPlot
-from napari_diffseg.widgets.ui.controls import MUTED, narrow_combo
+from napari_diffseg.widgets.ui.controls import MUTED, RED, narrow_combo
 
-_RED = "color: #e5605a;"
 _SPECS = {spec.name: spec for spec in ApplyParams.specs()}
 _INTENSITIES = {"trained": "as trained", "frame": "match each frame's own"}
 
@@ -103,12 +103,12 @@ class ApplyForm(QWidget):
     def say(self, text: str, *, wrong: bool = False) -> None:
         """Write the status line."""
         self.status.setText(text)
-        self.status.setStyleSheet(_RED if wrong else "")
+        self.status.setStyleSheet(RED if wrong else "")
 
     def show_reason(self, reason: str, *, wrong: bool) -> None:
         """Say why nothing can be applied; an empty text where something can."""
         self.reason.setText(reason)
-        self.reason.setStyleSheet(_RED if wrong else MUTED)
+        self.reason.setStyleSheet(RED if wrong else MUTED)
 
     def offer_models(self, titles: Mapping[str, str], chosen: str | None) -> None:
         """Offer models by key and title; the row is there where there is a choice."""
@@ -121,15 +121,7 @@ class ApplyForm(QWidget):
             widget.setVisible(len(titles) > 1)
 
     def offer_frames(self, n_frames: int, *, are_volumes: bool = False) -> None:
-        """Offer all frames where there are more than one.
-
-        Parameters
-        ----------
-        n_frames : int
-            How many there are.
-        are_volumes : bool
-            Whether each of them is a volume.
-        """
+        """Offer all frames, or volumes, where there are more than one."""
         noun = "volume" if are_volumes else "frame"
         titles = {Scope.FRAME: f"This {noun if n_frames > 1 or are_volumes else 'image'}"}
         if n_frames > 1:
@@ -211,44 +203,10 @@ class ApplyForm(QWidget):
         layout.addWidget(self.plot)
 
 
-class ModelForm(QWidget):
-    """Save, load and describe a model: controls only."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.about = Sentence()
-        self.about.setStyleSheet(MUTED)
-        self.save_button = QPushButton("Save model …")
-        self.save_button.setToolTip(
-            "Write the model to a file: it labels other images without training, here, from "
-            "the command line, or from Python."
-        )
-        self.load_button = QPushButton("Load model …")
-        self.load_button.setToolTip("Read a model from a file; or drop the file on the window.")
-        self.card_button = QPushButton("Copy model card")
-        self.card_button.setToolTip(
-            "Copy a page about the model: what it takes and gives, and how it was trained."
-        )
-        self.status = Sentence()
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.save_button)
-        buttons.addWidget(self.load_button)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 4, 0, 4)
-        layout.setSpacing(6)
-        layout.addWidget(self.about)
-        layout.addLayout(buttons)
-        layout.addWidget(self.card_button)
-        layout.addWidget(self.status)
-        self.say("")
-
-    def say(self, text: str, *, wrong: bool = False) -> None:
-        """Write the status line."""
-        self.status.setText(text)
-        self.status.setStyleSheet(_RED if wrong else "")
-
-    def show_model(self, text: str, *, is_there: bool) -> None:
-        """Say which model there is, and switch on what can be done with it."""
-        self.about.setText(text)
-        self.save_button.setEnabled(is_there)
-        self.card_button.setEnabled(is_there)
+def ask_for_folders(parent: QWidget) -> tuple[str, str] | None:
+    """Ask for the folder of images, then for that of the labels; None where a person cancels."""
+    inputs = QFileDialog.getExistingDirectory(parent, "Folder with the images to label")
+    if not inputs:
+        return None
+    output = QFileDialog.getExistingDirectory(parent, "Folder for the labels")
+    return (inputs, output) if output else None

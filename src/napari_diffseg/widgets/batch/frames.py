@@ -30,16 +30,8 @@ if TYPE_CHECKING:
 class FrameSet:
     """The frames of one Image layer, or of several that are its channels.
 
-    Attributes
-    ----------
-    layers : tuple of Image
-        The layers.
-    shown : ImageSource
-        The frame that was displayed when this was made.
-    letters : str
-        One letter for each axis of the layers.
-    channel_names : tuple of str
-        What the channels are called; empty texts where nobody says.
+    `shown` is the frame that was displayed when this was made; `letters` has one for each axis of
+    the layers; channels that nobody names are empty texts.
     """
 
     layers: tuple[Image, ...]
@@ -88,12 +80,7 @@ class FrameSet:
     def pixels(self, number: int, channels: tuple[int, ...] | None = None) -> Any:
         """Return a frame, with the axes `shown.axes`; nothing is read before it is asked for.
 
-        Parameters
-        ----------
-        number : int
-            The frame.
-        channels : tuple of int, optional
-            Which of its channels stands in each place; as they are where None.
+        `channels` says which of its channels stands in each place; as they are where None.
         """
         pixels = self.shown.at(self.position(number)).pixels()
         if channels is None or "C" not in self.shown.axes:
@@ -124,15 +111,7 @@ class FrameSet:
         )
 
     def seen_on(self, layer: Layer, dims: Dims) -> int | None:
-        """Return the frame that the sliders show; None where they stand outside.
-
-        Parameters
-        ----------
-        layer : Layer
-            A layer on the canvas of these frames.
-        dims : Dims
-            The sliders of the viewer.
-        """
+        """Return the frame that a viewer shows of a layer on the canvas, if it shows one."""
         point = np.round(layer.world_to_data(dims.point)).astype(int)
         position = [int(point[axis]) for axis in self.stack]
         if not all(0 <= p < n for p, n in zip(position, self.lengths, strict=True)):
@@ -140,17 +119,7 @@ class FrameSet:
         return self.number(position)
 
     def go_to(self, number: int, layer: Layer, viewer: napari.Viewer) -> None:
-        """Move the sliders to a frame.
-
-        Parameters
-        ----------
-        number : int
-            The frame.
-        layer : Layer
-            A layer on the canvas of these frames.
-        viewer : napari.Viewer
-            Whose sliders are moved.
-        """
+        """Move the sliders of a viewer to a frame of a layer on the canvas."""
         point = np.zeros(layer.ndim)
         point[list(self.stack)] = self.position(number)
         world = layer.data_to_world(point)

@@ -1,130 +1,70 @@
-"""A model applied to the frames of a stack, frame after frame; no Qt, and no layers.
+"""A model applied to the frames of layers, or to a folder of images; no Qt.
 
-The labels are written to an array that a layer shows at the same time; what the window is
-told are counts. So signals can be dropped, and none carries pixels.
+The labels are written to an array that a layer shows at the same time, or to files; what the
+window is told are counts. So signals can be dropped, and none carries pixels.
 """
 
 from __future__ import annotations
 
-import time
-from collections import Counter
-from collections.abc import Callable, Generator
-from contextlib import closing
-from dataclasses import dataclass
-from threading import Lock
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import napari_diffseg
+from napari_diffseg.batch.engine import Application, Steps
+from napari_diffseg.batch.facts import Progress, Record
+from napari_diffseg.batch.sinks import ArraySink, make_labels
 from napari_diffseg.errors import InputError
+from napari_diffseg.io.kinds import first_line
 from napari_diffseg.params import ApplyParams, RunOptions
 from napari_diffseg.widgets.batch.frames import FrameSet
-from napari_diffseg.widgets.batch.input import read_frame
-from napari_diffseg.widgets.batch.output import make_output
-from napari_diffseg.widgets.batch.record import ApplyRecord
+from napari_diffseg.widgets.tasks.worker import spare_one_core
 
 if TYPE_CHECKING:
+    from napari_diffseg.batch.run import StackReport
     from napari_diffseg.core.model.model import Model
-    from napari_diffseg.core.published.training import Command
 
-_LOOKS_UP = 0.02
-"""A run that waits for its turn looks so often whether it is to stop, in seconds."""
-
-_GIVES_WAY = 0.002
-"""After each frame a run lets others take the turn for so many seconds."""
-
-_GIVES_UP = 3
-"""A run ends once so many frames have failed and none was done."""
+MOST_AT_ONCE = 1 << 28
+"""Of a frame of more bytes, only the parts that are looked at are in memory."""
 
 
-@dataclass(frozen=True, slots=True)
-class ApplyProgress:
-    """How far a run over frames has come.
-
-    Attributes
-    ----------
-    n_done : int
-        Frames that have their labels, from earlier runs too.
-    n_frames : int
-        Frames that there are.
-    n_new : int
-        Frames done by this run.
-    seconds : float
-        Since this run began.
-    labels : None
-        No pixels are sent; a worker asks for this field.
-    """
-
-    n_done: int
-    n_frames: int
-    n_new: int
-    seconds: float
-    labels: None = None
-
-
-Steps = Generator[ApplyProgress, "Command | None", ApplyProgress]
-
-
-class ApplyJob:
+class LayerJob(Application):
     """One model, the frames of one stack, and the array that gets their labels.
 
-    Parameters
-    ----------
-    model : Model
-        What labels them.
-    frames : FrameSet
-        Which frames there are.
-    params : ApplyParams
-        How it is applied.
-    options : RunOptions
-        Device and threads.
-    channels : tuple of int, optional
-        Which of a frame's channels stands in each place of what the model is given.
-
-    Attributes
-    ----------
-    output : ndarray or zarr.Array
-        Labels, of the canvas's shape; 0 where nothing was computed yet.
-    record : ApplyRecord
-        What is known of each frame.
-    n_writes : ndarray of int, (n,)
-        How often something of each frame was written; a layer looks here for news.
-    in_view : int or None
-        The frame that the person sees, written by the window.
+    `channels` says which of a frame's channels stands in each place of what the model is given.
     """
 
     def __init__(
         self,
         model: Model,
-        frames: FrameSet,
+        stack: FrameSet,
         params: ApplyParams,
         options: RunOptions,
         channels: tuple[int, ...] | None = None,
     ) -> None:
-        self.model, self.frames, self.channels = model, frames, channels
-        self.params, self.options = params, options
-        self.output: Any = make_output(
-            frames.shown.canvas.shape, frames.shown.spatial, np.dtype(model.label_dtype)
-        )
-        self.record = ApplyRecord(frames.n_frames, model.labels)
-        self.n_writes = np.zeros(frames.n_frames, np.int64)
-        self.in_view: int | None = frames.in_view
-
-    @property
-    def is_begun(self) -> bool:
-        """Whether a frame has its labels."""
-        return bool(self.record.done.any())
+        shown, n = stack.shown, stack.n_frames
+        array = make_labels(shown.canvas.shape, shown.spatial, np.dtype(model.label_dtype))
+        sink = ArraySink(array, n, stack.window, stack.turned, len(shown.spatial))
+        frames, record = _LayerFrames(stack, channels), Record(n, model.labels)
+        super().__init__(model, frames, sink, params, options, record, stack.in_view)
+        self.stack = stack
 
     @property
     def is_complete(self) -> bool:
         """Whether all frames have their labels."""
         return bool(self.record.done.all())
 
-    def continues(self, model: Model, frames: FrameSet, params: ApplyParams) -> bool:
+    def name(self, number: int) -> str:
+        """Return what a person calls a frame."""
+        return self.stack.name(number)
+
+    def continues(self, model: Model, stack: FrameSet, params: ApplyParams) -> bool:
         """Whether these would give the same labels of the same frames."""
-        return self.model is model and self.params == params and self.frames.lies_as(frames)
+        return self.model is model and self.params == params and self.stack.lies_as(stack)
 
     def provenance(self) -> dict[str, Any]:
         """Return what is needed to do the run again, as values that JSON can hold."""
@@ -133,157 +73,125 @@ class ApplyJob:
             "version": napari_diffseg.__version__,
             "model": self.model.checksum,
             "apply": self.params.to_dict(),
-            "image_layers": list(self.frames.shown.layer_names),
+            "image_layers": list(self.stack.shown.layer_names),
             "frames_done": self.record.n_done,
-            "left_out": {self.frames.name(n): why for n, why in self.record.failed.items()},
+            "left_out": {self.stack.name(n): why for n, why in self.record.failed.items()},
         }
 
-    def whole(self, number: int) -> tuple[int | slice, ...]:
-        """Return where a frame stands in the output."""
-        return self.frames.window(number, (slice(None),) * len(self.frames.shown.spatial))
 
-    def write(
-        self, number: int, where: tuple[int | slice, ...], labels: NDArray[Any] | int
-    ) -> None:
-        """Write labels to a part of a frame."""
-        self.output[where] = labels
-        self.n_writes[number] += 1
+@dataclass(frozen=True, slots=True)
+class _LayerFrames:
+    """The frames of layers, for the engine."""
 
-
-class Agenda:
-    """Which frame is next: the one in view first, then on from there.
-
-    Parameters
-    ----------
-    job : ApplyJob
-        Whose frames are meant.
-    only : int, optional
-        Just this frame.
-    follows : bool
-        Only frames that are looked at; it ends where that one is done. The window may set
-        it to False while the run goes on, which then goes on to all frames.
-    """
-
-    def __init__(self, job: ApplyJob, only: int | None = None, *, follows: bool = False) -> None:
-        self._job, self._only, self.follows = job, only, follows
-        self._tried = np.zeros(len(job.record.done), bool)
+    stack: FrameSet
+    channels: tuple[int, ...] | None
 
     @property
-    def n_wanted(self) -> int:
-        """How many frames of the job are done when this is through."""
-        record = self._job.record
-        if self.follows or self._only is None:
-            return len(record.done)
-        return record.n_done + int(not record.done[self._only])
+    def frame_axes(self) -> str:
+        return self.stack.shown.axes
 
-    def next(self) -> int | None:
-        """Return the next frame, never the same one twice; None at the end."""
-        todo = ~(self._job.record.done | self._tried)
-        number: int | None
-        if self._only is not None or self.follows:
-            number = self._job.in_view if self.follows else self._only
-            number = number if number is not None and todo[number] else None
-        else:
-            left = np.flatnonzero(todo)
-            start = int(np.searchsorted(left, self._job.in_view or 0))
-            number = int(left[start % len(left)]) if len(left) else None
-        if number is not None:
-            self._tried[number] = True
-        return number
+    @property
+    def rgb(self) -> bool | None:
+        return self.stack.shown.rgb
+
+    def name(self, number: int) -> str:
+        return self.stack.name(number)
+
+    def read(self, number: int) -> Any:
+        frame = _Frame(self.stack, number, self.stack.pixels(number, self.channels))
+        n_bytes = int(np.prod(frame.shape, dtype=np.int64)) * frame.dtype.itemsize
+        return np.asarray(frame) if n_bytes <= MOST_AT_ONCE else frame
 
 
-def apply_steps(job: ApplyJob, agenda: Agenda, turn: Lock) -> Steps:
-    """Label frame after frame.
+class _Frame:
+    """A frame of which a part is read when it is asked for; errors say which frame it is."""
 
-    Parameters
-    ----------
-    job : ApplyJob
-        What is applied to what.
-    agenda : Agenda
-        Which frame is next.
-    turn : Lock
-        Held while a frame is computed, so that strokes are answered between two of them.
+    def __init__(self, stack: FrameSet, number: int, pixels: Any) -> None:
+        self._stack, self._number, self._pixels = stack, number, pixels
+        self.shape: tuple[int, ...] = tuple(int(length) for length in pixels.shape)
+        self.dtype: np.dtype[Any] = np.dtype(pixels.dtype)
+        self.ndim = len(self.shape)
 
-    Yields
-    ------
-    ApplyProgress
-        Often; a command that is sent ends the run, and a half-done frame is wiped out.
+    def __len__(self) -> int:
+        return self.shape[0]
 
-    Returns
-    -------
-    ApplyProgress
+    def __getitem__(self, index: Any) -> NDArray[Any]:
+        with self._named_errors():
+            return np.asanyarray(self._pixels[index])
 
-    Raises
-    ------
-    InputError
-        Frames cannot be read or labelled, and none was done.
-    """
-    start, n_before = time.perf_counter(), job.record.n_done
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        with self._named_errors():
+            return np.asarray(self._pixels, dtype)
 
-    def progress() -> ApplyProgress:
-        n_done = job.record.n_done
-        seconds = time.perf_counter() - start
-        return ApplyProgress(n_done, len(job.record.done), n_done - n_before, seconds)
-
-    n_failed = 0
-    yield progress()
-    while (number := agenda.next()) is not None:
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
         try:
-            goes_on = yield from _frame_steps(job, number, turn, progress)
-        except InputError as error:
-            job.record.fail(number, str(error))
-            n_failed += 1
-            if n_failed >= _GIVES_UP and not job.record.done.any():
-                raise
-            continue
-        if not goes_on:
-            break
-        time.sleep(_GIVES_WAY)
-    if n_failed and not job.record.done.any():
-        raise InputError(next(iter(job.record.failed.values())))
-    return progress()
+            yield
+        except (OSError, ValueError, RuntimeError) as error:
+            # What the readers of damaged files raise; nothing else runs here.
+            name = self._stack.name(self._number) or "The image"
+            raise InputError(
+                f"{name} of {self._stack.shown.layer_names[0]!r} cannot be read: "
+                f"{first_line(error)}."
+            ) from error
 
 
-def _frame_steps(
-    job: ApplyJob, number: int, turn: Lock, progress: Callable[[], ApplyProgress]
-) -> Generator[ApplyProgress, Command | None, bool]:
-    """Label one frame; return whether to go on."""
-    whole = job.whole(number)
-    if np.any(job.output[whole]):
-        # Somebody has painted here, and that stays.
-        job.record.keep(number)
-        return True
-    pixels = read_frame(job.frames, number, job.channels)
-    while not turn.acquire(timeout=_LOOKS_UP):
-        if (yield progress()) is not None:
-            return False
-    try:
-        return (yield from _label(job, number, pixels, progress))
-    finally:
-        turn.release()
-        if not job.record.done[number] and job.n_writes[number]:
-            job.write(number, whole, 0)
+class FolderJob:
+    """One model, a folder of images, and the folder that gets their labels.
+
+    The record is None until it is known how many frames there are; the report where it was stopped.
+    """
+
+    in_view = None
+
+    def __init__(
+        self, model: Model, inputs: str, output: str, params: ApplyParams, options: RunOptions
+    ) -> None:
+        self.model, self.inputs, self.output = model, inputs, output
+        self.params, self.options = params, options
+        self.record: Record | None = None
+        self.report: StackReport | None = None
+        self._names: dict[int, str] = {}
+
+    def name(self, number: int) -> str:
+        """Return what a person calls a frame."""
+        return self._names.get(number, f"frame {number}")
+
+    def enter(self, progress: Progress) -> None:
+        """Take down what the run says."""
+        if self.record is None:
+            self.record = Record(progress.total, self.model.labels)
+        if progress.frame is not None and progress.facts is not None:
+            self._names[progress.frame] = progress.name
+            self.record.add(progress.frame, progress.facts)
 
 
-def _label(
-    job: ApplyJob, number: int, pixels: Any, progress: Callable[[], ApplyProgress]
-) -> Generator[ApplyProgress, Command | None, bool]:
-    areas: Counter[int] = Counter()
-    confidence = 0.0
-    windows = job.model.apply_windows(
-        pixels,
-        axes=job.frames.shown.axes,
-        rgb=job.frames.shown.rgb,
+def folder_steps(job: FolderJob) -> Steps:
+    """Label all images of a folder; a run that was stopped here before goes on where it stopped.
+
+    Yields after each frame; a command that is sent ends the run. Raises as `run.apply_stack`.
+    """
+    from napari_diffseg.batch.run import apply_stack
+    from napari_diffseg.core.device import choose_device
+
+    is_cpu = choose_device(job.options.device).type == "cpu"
+    run = apply_stack(
+        job.model,
+        job.inputs,
+        job.output,
         params=job.params,
-        options=job.options,
+        options=replace(job.options, threads=0),
+        workers=spare_one_core() if is_cpu else 0,
+        resume=True,
     )
-    with closing(windows):
-        for window in windows:
-            where = job.frames.window(number, window.window)
-            job.write(number, where, job.frames.turned(window.labels))
-            areas.update(window.areas)
-            confidence += window.confidence * window.labels.size
-            if (yield progress()) is not None:
-                return False
-    job.record.add(number, areas, confidence / max(areas.total(), 1))
-    return True
+    progress = Progress(0, 0, 0, 0)
+    with closing(run):
+        while True:
+            try:
+                progress = next(run)
+            except StopIteration as end:
+                job.report = end.value
+                return progress
+            job.enter(progress)
+            if (yield progress) is not None:
+                return progress

@@ -18,7 +18,7 @@ from napari_diffseg.widgets.ui.layers import move_below
 if TYPE_CHECKING:
     import napari
 
-    from napari_diffseg.widgets.batch.job import ApplyJob
+    from napari_diffseg.widgets.batch.job import LayerJob
     from napari_diffseg.widgets.image.image_source import ImageSource
 
 _SHARE = 0.1
@@ -26,34 +26,22 @@ _SHARE = 0.1
 
 
 class AppliedLayer:
-    """A layer on the canvas of a stack, which a run fills frame by frame.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        Gets the layer with `add`.
-    job : ApplyJob
-        Whose output is shown.
-    colors : mapping of int to ndarray, (4,)
-        Colours of labels; the others have those of a palette.
-    names : mapping of int to str
-        Names of classes.
-    """
+    """A layer on the canvas of a stack, which a run fills frame by frame; `add` shows it."""
 
     def __init__(
         self,
         viewer: napari.Viewer,
-        job: ApplyJob,
+        job: LayerJob,
         colors: Mapping[int, NDArray[Any]],
         names: Mapping[int, str],
     ) -> None:
         self._viewer, self._job = viewer, job
         last = max(job.model.labels)
-        canvas = job.frames.shown.canvas
+        canvas = job.stack.shown.canvas
         # napari makes the name unique; no layer is ever looked up by it.
         self.layer = Labels(
-            job.output,
-            name=f"{job.frames.shown.layer_names[0]} labels",
+            job.sink.array,
+            name=f"{job.stack.shown.layer_names[0]} labels",
             colormap=_colormap(last, colors),
             opacity=0.6,
             **canvas.transform,
@@ -66,8 +54,8 @@ class AppliedLayer:
 
     def labelled(self) -> tuple[Labels, ImageSource, bool, tuple[str, ...]] | None:
         """Return the layer, its image, that it has all frames, and names of channels."""
-        frames = self._job.frames
-        return self.layer, frames.shown, True, frames.channel_names
+        stack = self._job.stack
+        return self.layer, stack.shown, True, stack.channel_names
 
     @property
     def is_there(self) -> bool:
@@ -89,7 +77,7 @@ class AppliedLayer:
 
     def _is_above_images(self, layer: Labels) -> bool:
         layers = self._viewer.layers
-        images = [image for image in self._job.frames.layers if image in layers]
+        images = [image for image in self._job.stack.layers if image in layers]
         return layer in layers and all(layers.index(i) < layers.index(layer) for i in images)
 
     def is_layer(self, layer: object) -> bool:
@@ -128,7 +116,7 @@ class AppliedLayer:
             self._viewer.layers.remove(self.layer)
 
     def _n_written(self, number: int | None) -> int:
-        writes = self._job.n_writes
+        writes = self._job.sink.n_writes
         # In a 3D view all frames are in view.
         if number is None or self._viewer.dims.ndisplay > 2:
             return int(writes.sum())

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari.layers import Labels
 
     from napari_diffseg.core.model.model import Model
-    from napari_diffseg.widgets.batch.form import ModelForm
+    from napari_diffseg.widgets.models.form import ModelForm
     from napari_diffseg.widgets.segment.results import Results
 
 _SUFFIX = ".safetensors"

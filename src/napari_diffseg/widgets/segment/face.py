@@ -23,12 +23,13 @@ from qtpy.QtWidgets import (
 from napari_diffseg.errors import ParameterError
 from napari_diffseg.parameters import Scalar
 from napari_diffseg.params import PRESETS, RunOptions, SegmentationParams
-from napari_diffseg.widgets.batch.form import ApplyForm, ModelForm
+from napari_diffseg.widgets.batch.form import ApplyForm
 from napari_diffseg.widgets.image.axes_form import AxesForm
 from napari_diffseg.widgets.image.channels_section import ChannelsSection
 from napari_diffseg.widgets.image.fill_field import FillField
 from napari_diffseg.widgets.image.level_chooser import LevelChooser
 from napari_diffseg.widgets.measure.form import MeasureForm
+from napari_diffseg.widgets.models.form import ModelForm
 from napari_diffseg.widgets.objects.form import ObjectsForm
 from napari_diffseg.widgets.region.chooser import RegionChooser
 from napari_diffseg.widgets.scribbles.form import ScribblesForm

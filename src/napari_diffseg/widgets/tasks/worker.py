@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.qt.threading import create_worker
 
+from napari_diffseg.batch.engine import waits_for
 from napari_diffseg.errors import OutOfMemoryError, TrainingError
 from napari_diffseg.params import RunOptions, SegmentationParams
 from napari_diffseg.widgets.image.first_look import look_first
@@ -39,9 +40,6 @@ if TYPE_CHECKING:
 
 STATUS_INTERVAL = 0.1
 """At least so many seconds lie between two signals to the window."""
-
-_LOOKS_UP = 0.02
-"""A run that waits for its turn looks so often whether it was cancelled."""
 
 
 @dataclass(slots=True)
@@ -149,7 +147,6 @@ def correction_steps(
 
 
 def _unpainted_steps(segmentation: Segmentation) -> Steps:
-
     yield from ()
     return segmentation.without_scribbles()
 
@@ -254,8 +251,10 @@ def _thinned(
             except StopIteration as end:
                 result: Segmentation = end.value
                 return result
-            is_new = facts.labels is not None
-            preview = facts.labels if is_new else preview
+            # A run over frames sends counts alone.
+            labels = getattr(facts, "labels", None)
+            is_new = labels is not None
+            preview = labels if is_new else preview
             is_awaited = preview is not None and control.previews_shown == control.previews_sent
             now = time.perf_counter()
             if now - last_sent >= STATUS_INTERVAL or (is_new and is_awaited):
@@ -263,7 +262,7 @@ def _thinned(
                 if is_awaited:
                     control.previews_sent += 1
                     facts, preview = replace(facts, labels=preview), None
-                else:
+                elif is_new:
                     facts = replace(facts, labels=None)
                 yield facts
             command = _finish_command() if control.finishing else None
@@ -276,7 +275,7 @@ def _taken(turn: Lock | None, control: RunControl) -> Iterator[bool]:
     if turn is None:
         yield True
         return
-    while not turn.acquire(timeout=_LOOKS_UP):
+    for _ in waits_for(turn):
         if control.cancelled:
             yield False
             return
@@ -339,7 +338,7 @@ class ThreadedRun:
         try:
             self._listener.stepped(facts)
         finally:
-            if facts.labels is not None:
+            if getattr(facts, "labels", None) is not None:
                 self._control.previews_shown += 1
 
     def _on_returned(self, segmentation: Segmentation) -> None:

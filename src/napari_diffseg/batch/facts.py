@@ -1,0 +1,211 @@
+"""What is known of frames that a model was applied to: of one, of all, and of a run under way."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from napari_diffseg.errors import OutputError
+from napari_diffseg.files import check_place, written_whole
+from napari_diffseg.image.pixel_size import PixelSize
+from napari_diffseg.image.units import MICROMETRES
+
+if TYPE_CHECKING:
+    from napari_diffseg.core.model.model import Model
+
+
+@dataclass(frozen=True, slots=True)
+class FrameFacts:
+    """What is known of a frame, or a window of one.
+
+    `areas` are pixels of each label, 0 where the image is fill or not finite; `confidence` is the
+    mean margin between the two best answers over labelled pixels, 0 … 1; `failed` says why there
+    are no labels; `brightness` is ``"darker"`` or ``"brighter"`` where the image is so, by
+    far, than the images that the model was trained on.
+    """
+
+    areas: dict[int, int] = field(default_factory=dict)
+    confidence: float = 0.0
+    failed: str | None = None
+    brightness: str = ""
+
+    @property
+    def n_labelled(self) -> int:
+        """How many pixels have a label; only of these the confidence is the mean."""
+        return sum(self.areas.values()) - self.areas.get(0, 0)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Return what is known of a frame by all of its windows, in their order."""
+        from napari_diffseg.core.model.application import Tally
+
+        if len(parts) == 1:
+            return parts[0]
+        failed = next((part.failed for part in parts if part.failed is not None), None)
+        if failed is not None:
+            return cls(failed=failed)
+        tally = Tally()
+        for part in parts:
+            tally.add(part)
+        return cls(tally.sorted_areas, tally.confidence, brightness=tally.brightness)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run has come; said at its beginning, and after each unit of work.
+
+    Units are frames, or windows of them; `earlier` ones were done by runs before this one. `name`,
+    `frame` (its number in the run) and `facts` are of the frame that was just done: the latter two
+    are None where more of it is to come. `seconds` count from the beginning of this run.
+    """
+
+    done: int
+    total: int
+    units_done: int
+    units: int
+    earlier: int = 0
+    seconds: float = 0.0
+    name: str = ""
+    frame: int | None = None
+    facts: FrameFacts | None = None
+
+    @property
+    def rate(self) -> float:
+        """Units a second in this run; 0 where none is done."""
+        return (self.units_done - self.earlier) / self.seconds if self.seconds else 0.0
+
+
+class Record:
+    """One row for each of n frames; written by a run, read by a window while it goes on.
+
+    `done` (n) are the frames that have their labels; `shares` (n, k) the part of the frame that
+    each of the labels covers and `confidence` (n) its mean, 0 … 1, NaN where not known; `failed`
+    the frames that have no labels and why, `brightness` those that are darker or brighter by far
+    than the images that the model was trained on.
+    """
+
+    def __init__(self, n_frames: int, labels: tuple[int, ...]) -> None:
+        self.labels = labels
+        self.done = np.zeros(n_frames, bool)
+        self.shares = np.full((n_frames, len(labels)), np.nan, np.float32)
+        self.confidence = np.full(n_frames, np.nan, np.float32)
+        self.failed: dict[int, str] = {}
+        self.brightness: dict[int, str] = {}
+
+    @property
+    def n_done(self) -> int:
+        """How many frames have their labels."""
+        return int(np.count_nonzero(self.done))
+
+    def add(self, number: int, facts: FrameFacts) -> None:
+        """Take down a frame: that it is done, or failed."""
+        if facts.failed is not None:
+            self.failed[number] = facts.failed
+            return
+        whole = max(sum(facts.areas.values()), 1)
+        self.shares[number] = [facts.areas.get(label, 0) / whole for label in self.labels]
+        self.confidence[number] = facts.confidence
+        if facts.brightness:
+            self.brightness[number] = facts.brightness
+        self.keep(number)
+
+    def keep(self, number: int) -> None:
+        """Take down a frame that has its labels already, of which nothing more is known."""
+        self.failed.pop(number, None)
+        # Last, because the window looks here first.
+        self.done[number] = True
+
+
+def brightness_notes(found: Sequence[tuple[str, str]], way_out: str) -> list[str]:
+    """Say which frames are far darker, and which far brighter, than the images of the training.
+
+    `found` has the name of each frame, and which of both it is, if any; `way_out` is what a door
+    offers to do about it.
+    """
+    notes = []
+    for kind in ("darker", "brighter"):
+        names = [name for name, own in found if own == kind]
+        if names:
+            are = f"and {len(names) - 1} more are" if len(names) > 1 else "is"
+            notes.append(
+                f"{names[0] or 'The image'} {are} far {kind} than the images that the model was "
+                f"trained on; look at the labels, or {way_out}."
+            )
+    return notes
+
+
+# --- as a table: one row for each label of each frame ---------------------------------
+
+COLUMNS = ("file", "frame", "label", "name", "area_px", "area_um2", "confidence")
+"""Name of the file; frame of it, from 0; label and name of the class; area in pixels and in
+µm², where the file says how large a pixel is; mean confidence of the frame, 0 … 1."""
+
+VOLUME_COLUMNS = (*COLUMNS[:4], "volume_vx", "volume_um3", COLUMNS[-1])
+"""The same of volumes: in voxels and in µm³, where the file says how far planes are apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRecord:
+    """A frame that was done: the name of its file, which frame of it, and what is known."""
+
+    file: str
+    frame: int
+    facts: FrameFacts
+    pixel_size: PixelSize | None = None
+
+
+def check_table(path: Path, taken: Set[Path], *, force: bool) -> None:
+    """Refuse, before a run, a table that would replace an image or labels, or cannot be written."""
+    if path.resolve() in taken:
+        raise OutputError(
+            f"{path} is an image or the labels themselves; choose another name for the table."
+        )
+    check_place(path, force=force)
+
+
+def write_table(path: Path, records: Iterable[FrameRecord], model: Model) -> None:
+    """Write the table as CSV; a file that is there is replaced.
+
+    Frames that failed are left out; a label that a frame has not got has a row too, with an area
+    of 0.
+    """
+    names, labels, volumes = model.facts.class_names, model.labels, model.n_spatial == 3
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(VOLUME_COLUMNS if volumes else COLUMNS)
+    for record in records:
+        if record.facts.failed is None:
+            rows.writerows(_rows(record, names, labels, _pixel(record.pixel_size, volumes)))
+    with written_whole(path, force=True) as file:
+        file.write(text.getvalue().encode())
+
+
+def _pixel(size: PixelSize | None, volumes: bool) -> float | None:
+    """Return the area of a pixel in µm², or the volume of a voxel in µm³; None if not known."""
+    if size is None or (volumes and size.z is None):
+        return None
+    unit = MICROMETRES[size.unit]
+    area = size.y * size.x * unit**2
+    return area * size.z * unit if volumes and size.z is not None else area
+
+
+def _rows(
+    record: FrameRecord, names: Mapping[int, str], labels: Iterable[int], pixel: float | None
+) -> Iterable[tuple[object, ...]]:
+    for label in labels:
+        area = record.facts.areas.get(label, 0)
+        yield (
+            record.file,
+            record.frame,
+            label,
+            names.get(label, ""),
+            area,
+            "" if pixel is None else f"{area * pixel:.10g}",
+            f"{record.facts.confidence:.6f}",
+        )

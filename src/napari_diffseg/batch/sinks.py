@@ -1,0 +1,74 @@
+"""Arrays that labels are written to while they are shown: in memory, or on disk."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from napari_diffseg.image.windows import Window
+
+MOST_IN_MEMORY = 1 << 30
+"""Labels that take more bytes than this are kept in a temporary folder."""
+
+_CHUNKS = {2: (1024, 1024), 3: (16, 256, 256)}
+"""Sides of a chunk on disk: those of the windows of planes that a model labels, or smaller."""
+
+
+def make_labels(shape: tuple[int, ...], spatial: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+    """Return zeros for the labels of all frames, whose spatial axes are given: numpy, or zarr.
+
+    The folder of the latter goes when nobody holds the array any more, and with the program at
+    the latest.
+    """
+    if int(np.prod(shape, dtype=np.int64)) * dtype.itemsize <= MOST_IN_MEMORY:
+        return np.zeros(shape, dtype)
+    import zarr
+
+    sides = dict(zip(spatial, _CHUNKS[len(spatial)], strict=True))
+    chunks = tuple(min(n, sides.get(axis, 1)) for axis, n in enumerate(shape))
+    folder = tempfile.mkdtemp(prefix="napari-diffseg-")
+    array = zarr.create_array(store=folder, shape=shape, dtype=dtype, chunks=chunks, fill_value=0)
+    weakref.finalize(array, shutil.rmtree, folder, ignore_errors=True)
+    return array
+
+
+class ArraySink:
+    """An array of labels that a layer can show while it is written to.
+
+    `place` says where a window of a frame stands in it, and `turned` brings labels ``(y, x)`` or
+    ``(z, y, x)`` into the order of its axes. `n_writes` (n) counts how often something of each
+    frame was written: whoever shows the array looks here for news.
+    """
+
+    def __init__(
+        self,
+        array: Any,
+        n_frames: int,
+        place: Callable[[int, Window], tuple[int | slice, ...]] = lambda i, window: (i, *window),
+        turned: Callable[[NDArray[Any]], NDArray[Any]] = lambda labels: labels,
+        n_spatial: int = 2,
+    ) -> None:
+        self.array, self._place, self._turned = array, place, turned
+        self._whole = (slice(None),) * n_spatial
+        self.n_writes = np.zeros(n_frames, np.int64)
+
+    def write(self, i: int, window: Window, labels: NDArray[Any]) -> None:
+        """Write the labels of a window of a frame."""
+        self.array[self._place(i, window)] = self._turned(labels)
+        self.n_writes[i] += 1
+
+    def clear(self, i: int) -> None:
+        """Set a frame to 0."""
+        self.array[self._place(i, self._whole)] = 0
+        self.n_writes[i] += 1
+
+    def holds_something(self, i: int) -> bool:
+        """Whether a frame has labels."""
+        return bool(np.any(self.array[self._place(i, self._whole)]))
