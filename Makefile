@@ -19,7 +19,7 @@ WITH_DISPLAY := xvfb-run -a -s "-screen 0 1400x1000x24"
 endif
 
 .PHONY: help setup packages demo test lint types docs pretrain bench bench-accuracy bench-families \
-  bench-scribbles bench-objects bench-scale bench-live bench-apply bench-throughput \
+  bench-learning bench-scribbles bench-objects bench-scale bench-live bench-apply bench-throughput \
   bench-memory bench-faults bench-volumes bench-volume-scale fuzz soak clean
 
 help: ## list the targets
@@ -65,6 +65,9 @@ bench-accuracy: $(STAMP) ## scores against classical methods: make bench-accurac
 
 bench-families: $(STAMP) ## micrographs by family against k-means; ARGS=--cross-fit: settings
 	$(BIN)/python -m benchmarks.families --data '$(DATA)' $(ARGS)
+
+bench-learning: $(STAMP) ## gradient steps on the image, loss by loss; ARGS=--block: network too
+	$(BIN)/python -m benchmarks.learning --data '$(DATA)' $(ARGS)
 
 bench-scribbles: $(STAMP) ## scribbles against classical methods: make bench-scribbles DATA=DIR
 	$(BIN)/pip install -q -c constraints.txt -e '.[bench]'

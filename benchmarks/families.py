@@ -82,19 +82,22 @@ def family_table(images: Sequence[Micrograph]) -> Rows:
     ]
     kinds = [image.modality for image in images]
     rows = [
-        _row(f"default, K = {k}", [one[n] for one in ours], kinds) for n, k in enumerate(N_LABELS)
+        family_row(f"default, K = {k}", [one[n] for one in ours], kinds)
+        for n, k in enumerate(N_LABELS)
     ]
-    rows.append(_row("default, mean", [one[:-1].mean() for one in ours], kinds))
+    rows.append(family_row("default, mean", [one[:-1].mean() for one in ours], kinds))
     rows += [
-        _row(f"k-means, K = {k}", [one[n] for one in theirs], kinds) for n, k in enumerate(N_LABELS)
+        family_row(f"k-means, K = {k}", [one[n] for one in theirs], kinds)
+        for n, k in enumerate(N_LABELS)
     ]
-    rows.append(_row("k-means, mean", [one.mean() for one in theirs], kinds))
-    rows.append(_row("default, K from the image", [one[-1] for one in ours], kinds))
-    rows.append(_row("that K", [float(one) for one in chosen], kinds))
+    rows.append(family_row("k-means, mean", [one.mean() for one in theirs], kinds))
+    rows.append(family_row("default, K from the image", [one[-1] for one in ours], kinds))
+    rows.append(family_row("that K", [float(one) for one in chosen], kinds))
     return rows
 
 
-def _row(name: str, values: Sequence[float], kinds: Sequence[str]) -> dict[str, Any]:
+def family_row(name: str, values: Sequence[float], kinds: Sequence[str]) -> dict[str, Any]:
+    """Return a row of a table: the mean of each family, and the mean of these."""
     by_kind = _by_kind(values, kinds)
     means = {kind: f"{value:.3f}" for kind, value in by_kind.items()}
     return {"method": name, **means, "mean": f"{np.mean(list(by_kind.values())):.3f}"}
@@ -114,9 +117,9 @@ def cross_fit_table(images: Sequence[Micrograph]) -> Rows:
         name: [ious_of(image, run(image, params))[:-1].mean() for image in images]
         for name, params in SETTINGS.items()
     }
-    rows = [_row(name, values, kinds) for name, values in scores.items()]
+    rows = [family_row(name, values, kinds) for name, values in scores.items()]
     held_out = held_out_scores(scores, kinds)
-    return [*rows, _row("chosen on one half, scored on the other", held_out, kinds)]
+    return [*rows, family_row("chosen on one half, scored on the other", held_out, kinds)]
 
 
 def held_out_scores(scores: dict[str, list[float]], kinds: Sequence[str]) -> list[float]:

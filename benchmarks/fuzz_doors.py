@@ -9,6 +9,7 @@ import shutil
 import struct
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -469,7 +470,8 @@ class Shell(Door):
 
         def attempt() -> str:
             try:
-                code = cli.main(words)
+                with chdir(self.folder):  # names without a folder are written there
+                    code = cli.main(words)
             finally:
                 for name, data in before.items():
                     kept = (self.folder / name).read_bytes() == data

@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from napari_diffseg.numeric.hierarchy import ClusterHierarchy
+from napari_diffseg.numeric.hierarchy import COLOR_POWER, GRAY_POWER, ClusterHierarchy
 
 
 def test_the_two_whose_union_spreads_least_join_first():
@@ -21,6 +21,15 @@ def test_a_small_kind_that_is_like_no_other_outlasts_the_parts_of_a_large_one():
     means = np.array([[0.0], [1.0], [4.0]])
     hierarchy = ClusterHierarchy.build(means, np.array([100, 100, 1]))
     assert hierarchy.merges.tolist() == [[0, 1], [0, 2]]
+
+
+@pytest.mark.parametrize(("power", "first"), [(GRAY_POWER, [0, 1]), (COLOR_POWER, [1, 2])])
+def test_in_colours_a_speck_has_to_be_more_unlike_to_outlast_the_parts_of_a_large_kind(
+    power, first
+):
+    means = np.array([[0.0], [1.0], [2.8]])
+    hierarchy = ClusterHierarchy.build(means, np.array([500, 500, 1]), power)
+    assert hierarchy.merges[0].tolist() == first
 
 
 @pytest.mark.parametrize(("sizes", "joins"), [([9, 1, 1000, 1000], 2), ([1, 9, 1000, 1000], 3)])
@@ -66,6 +75,13 @@ def test_kinds_that_are_clearly_unlike_are_counted(n_kinds):
     kinds = np.repeat(2 * np.eye(n_kinds), 4, axis=0)
     means = kinds + rng.normal(0, 0.02, kinds.shape)
     assert ClusterHierarchy.build(means, np.full(len(means), 100)).n_kinds == n_kinds
+
+
+@pytest.mark.parametrize(("brightest", "n_kinds"), [(1.2, 3), (4.0, 2)])
+def test_what_is_unlike_depends_on_what_there_is(brightest, n_kinds):
+    """Two shades that are two kinds beside a faint third are one kind beside a bright one."""
+    means = np.array([[-0.45, 0.0], [0.45, 0.0], [0.0, brightest]])
+    assert ClusterHierarchy.build(means, np.full(3, 100)).n_kinds == n_kinds
 
 
 def test_each_number_of_labels_is_nested_in_the_next():

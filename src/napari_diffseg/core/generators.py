@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Generator
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Generator
+from typing import Any, TypeVar
 
 Result = TypeVar("Result")
-Arguments = ParamSpec("Arguments")
 
 
 def result_of(steps: Generator[Any, Any, Result]) -> Result:
@@ -18,19 +16,3 @@ def result_of(steps: Generator[Any, Any, Result]) -> Result:
         except StopIteration as end:
             result: Result = end.value
             return result
-
-
-def with_arguments_of(
-    steps: Callable[Arguments, Any], *, without: str = ""
-) -> Callable[[Callable[..., Result]], Callable[Arguments, Result]]:
-    """Say that a function takes what another one takes (but one), so that it is written once."""
-
-    def decorate(function: Callable[..., Result]) -> Callable[Arguments, Result]:
-        taken = inspect.signature(steps)
-        function.__signature__ = taken.replace(  # type: ignore[attr-defined]
-            parameters=[one for one in taken.parameters.values() if one.name != without],
-            return_annotation=inspect.signature(function).return_annotation,
-        )
-        return function
-
-    return decorate

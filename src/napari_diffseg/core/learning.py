@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from napari_diffseg.core.blocks import blocks_of, is_read_in_blocks
-from napari_diffseg.core.generators import result_of, with_arguments_of
+from napari_diffseg.core.generators import result_of
 from napari_diffseg.core.model.model import Model
 from napari_diffseg.core.published.training import Command, Iteration
 from napari_diffseg.core.segmentation import run_steps
@@ -60,8 +59,18 @@ def train_steps(
     return (yield from steps).model
 
 
-@with_arguments_of(train_steps)
-def train(*args: Any, **kwargs: Any) -> Model:
+def train(
+    images: Sequence[ArrayLike],
+    *,
+    scribbles: Sequence[ArrayLike | None] | None = None,
+    axes: str | None = None,
+    rgb: bool | None = None,
+    spacing: Sequence[float] | None = None,
+    channels: Sequence[Channel] | None = None,
+    fill: Fill = AUTO,
+    params: SegmentationParams | None = None,
+    options: RunOptions | None = None,
+) -> Model:
     """Train a model on one or several reference images, frames or planes.
 
     Parameters
@@ -95,7 +104,18 @@ def train(*args: Any, **kwargs: Any) -> Model:
     >>> model.apply(cell()).shape
     (660, 550)
     """
-    return result_of(train_steps(*args, **kwargs))
+    steps = train_steps(
+        images,
+        scribbles=scribbles,
+        axes=axes,
+        rgb=rgb,
+        spacing=spacing,
+        channels=channels,
+        fill=fill,
+        params=params,
+        options=options,
+    )
+    return result_of(steps)
 
 
 def _strokes_of_each(

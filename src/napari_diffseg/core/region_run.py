@@ -65,7 +65,7 @@ def _unsupervised(
         clusters = yield from run.labelled(shares, found.history[-1])
         counted = clusters if valid is None else clusters[valid]
         present = np.bincount(counted.ravel(), minlength=head.n_classes) > 0
-    hierarchy = hierarchy_of(maps, found.answers, present)
+    hierarchy = hierarchy_of(maps, found.answers, present, rgb=run.reading.axes.rgb)
     return run.result(
         np.zeros(run.plane.shape, np.uint8),
         run.model(head=head, hierarchy=hierarchy, numbers=np.arange(1, head.n_classes + 1)),
@@ -200,7 +200,7 @@ def _numbered(
     valid: NDArray[np.bool_] | None,
 ) -> Labels:
     """Return the labels of some leaves, merged to as many as are wanted."""
-    hierarchy = hierarchy_of(maps, answers)
+    hierarchy = hierarchy_of(maps, answers, rgb=run.reading.axes.rgb)
     standing = hierarchy.at_most(run.params.n_labels or hierarchy.n_kinds)
     clusters = standing[own.argmax(axis=1)].astype(np.int16)[regions.leaves]
     return numbers.number(clusters, valid)

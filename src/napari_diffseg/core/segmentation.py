@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Sequence
-from typing import Any
 
 from numpy.typing import ArrayLike
 
 from napari_diffseg.core.device import choose_device, readable_torch_errors, thread_limit
-from napari_diffseg.core.generators import result_of, with_arguments_of
+from napari_diffseg.core.generators import result_of
 from napari_diffseg.core.published.network_run import network_run
 from napari_diffseg.core.published.training import Command, Iteration
 from napari_diffseg.core.region_run import region_run
@@ -98,8 +97,20 @@ def segment_steps(
     return (yield from run_steps(images, how, params, options, look_at=look_at))
 
 
-@with_arguments_of(segment_steps, without="look_at")
-def segment(*args: Any, **kwargs: Any) -> Segmentation:
+def segment(
+    image: ArrayLike,
+    *,
+    scribbles: ArrayLike | None = None,
+    references: Sequence[Reference] = (),
+    axes: str | None = None,
+    rgb: bool | None = None,
+    spacing: Sequence[float] | None = None,
+    channels: Sequence[Channel] | None = None,
+    region: ArrayLike | None = None,
+    fill: Fill = AUTO,
+    params: SegmentationParams | None = None,
+    options: RunOptions | None = None,
+) -> Segmentation:
     """Segment one image without training data (Kim et al. 2020, Algorithm 1).
 
     Parameters
@@ -158,4 +169,7 @@ def segment(*args: Any, **kwargs: Any) -> Segmentation:
     >>> result.labels.shape
     (512, 512)
     """
-    return result_of(segment_steps(*args, **kwargs))
+    how = ImageOptions(
+        axes=axes, rgb=rgb, spacing=spacing, channels=channels, region=region, fill=fill
+    )
+    return result_of(run_steps([Reference(image, scribbles), *references], how, params, options))

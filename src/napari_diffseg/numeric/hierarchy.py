@@ -10,9 +10,19 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.floating[Any]]
 
-_SIZE_POWER = 0.15  # 1 would be Ward's method, which parts what is large before what is unlike
+GRAY_POWER, COLOR_POWER = 0.15, 0.3
+"""How much sizes count. 1 would be Ward's method, which parts what is large before what is unlike.
+
+In one channel thin things (walls, rims) are a kind of their own; in colours what is small and
+unlike is as often a speck of dirt or a hole, and nuclei are less of an exception.
+"""
+
+_ONE_SCALE = 0.005  # share of the image at which a join costs the same by either power
 _TINY, _WEIGHTLESS = 1e-300, 1e-9
-_UNLIKE = 0.6  # cost of a join, in units of the inputs' variance, from which two kinds are unlike
+# Two kinds are unlike whose join costs so many times the root of what the last join costs, both in
+# units of the inputs' variance: half by the image's own scale, so that parts of a bright object are
+# one kind, and faint kinds of an image with no bright ones are several.
+_UNLIKE = 0.45
 _FEWEST, _MOST = 2, 12  # labels that `ClusterHierarchy.n_kinds` chooses among
 
 
@@ -52,6 +62,7 @@ class ClusterHierarchy:
         areas: Floats,
         n_clusters: int,
         present: NDArray[np.bool_] | None = None,
+        size_power: float = GRAY_POWER,
     ) -> Self:
         """Build the hierarchy of the clusters of some regions, ``(n, d)``, by their areas.
 
@@ -62,15 +73,15 @@ class ClusterHierarchy:
         means = np.stack(sums, axis=1) / np.maximum(sizes, 1)[:, None]
         if present is not None:
             sizes = np.where(present, np.maximum(sizes, 1), 0)
-        return cls.build(means, sizes)
+        return cls.build(means, sizes, size_power)
 
     @classmethod
-    def build(cls, means: Floats, sizes: NDArray[Any]) -> Self:
+    def build(cls, means: Floats, sizes: NDArray[Any], size_power: float = GRAY_POWER) -> Self:
         """Join, again and again, the two clusters whose union costs least.
 
-        The cost is ``d² · (a b / (a + b))^p`` of two means at a distance d and of sizes a and
-        b. With p = 1 it is Ward's; a smaller p lets a small kind that is like no other outlast
-        the parts of a large one.
+        The cost is ``d² · (a b / (a + b) / s)^p`` of two means at a distance d, of sizes a and
+        b, and a fixed small size s. With p = 1 it is Ward's; a smaller p lets a small kind that
+        is like no other outlast the parts of a large one.
         """
         q = len(means)
         # Of no weight, and so at no cost: a cluster that was not seen here, but is in another
@@ -79,7 +90,7 @@ class ClusterHierarchy:
         means = means.astype(float)
         cost = np.full((q, q), np.inf)
         for one in range(q):
-            cost[one, :one] = _costs(means, mass, one)[:one]
+            cost[one, :one] = _costs(means, mass, one, size_power)[:one]
         merges, costs = np.zeros((max(q - 1, 0), 2), np.int64), np.zeros(max(q - 1, 0))
         gone = np.zeros(q, bool)
         for step in range(q - 1):
@@ -93,14 +104,15 @@ class ClusterHierarchy:
             mass[keeps] = total
             gone[joins] = True
             cost[joins], cost[:, joins] = np.inf, np.inf
-            anew = np.where(gone, np.inf, _costs(means, mass, int(keeps)))
+            anew = np.where(gone, np.inf, _costs(means, mass, int(keeps), size_power))
             cost[keeps, :keeps], cost[keeps + 1 :, keeps] = anew[:keeps], anew[keeps + 1 :]
         return cls(q, merges, costs)
 
     @property
     def n_kinds(self) -> int:
         """How many labels the clusters themselves suggest: those that are clearly unlike."""
-        n_unlike = 1 + int(np.count_nonzero(self.costs >= _UNLIKE))
+        largest = self.costs.max(initial=0.0)
+        n_unlike = 1 + int(np.count_nonzero(self.costs >= max(_UNLIKE * largest**0.5, _TINY)))
         return min(max(n_unlike, _FEWEST), _MOST, max(self.n_clusters, 1))
 
     def at_most(self, n_labels: int) -> NDArray[np.int64]:
@@ -115,10 +127,10 @@ class ClusterHierarchy:
         return standing
 
 
-def _costs(means: Floats, mass: Floats, one: int) -> Floats:
+def _costs(means: Floats, mass: Floats, one: int, size_power: float) -> Floats:
     """Return what it costs to join one cluster with each other."""
     apart = ((means - means[one]) ** 2).sum(axis=1)
-    size = mass * mass[one] / np.maximum(mass + mass[one], _TINY)
+    size = mass * mass[one] / np.maximum(mass + mass[one], _TINY) / _ONE_SCALE
     # What has no weight joins what it is most like, at next to no cost.
-    cost: Floats = apart * np.maximum(size**_SIZE_POWER, _WEIGHTLESS)
+    cost: Floats = apart * np.maximum(size**size_power, _WEIGHTLESS)
     return cost

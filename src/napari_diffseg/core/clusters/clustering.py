@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from napari_diffseg.core.clusters.class_head import ClassHead, Examples, fit_head, together
 from napari_diffseg.core.clusters.start import find_centroids
 from napari_diffseg.core.features.region_map import RegionMap
-from napari_diffseg.numeric.hierarchy import ClusterHierarchy
+from napari_diffseg.numeric.hierarchy import COLOR_POWER, GRAY_POWER, ClusterHierarchy
 
 Floats = NDArray[np.floating[Any]]
 
@@ -73,6 +73,8 @@ def hierarchy_of(
     maps: Sequence[RegionMap],
     answers: Sequence[Floats],
     present: NDArray[np.bool_] | None = None,
+    *,
+    rgb: bool,
 ) -> ClusterHierarchy:
     """Build the hierarchy of the clusters that leaves have, by the means of these.
 
@@ -84,4 +86,5 @@ def hierarchy_of(
         np.concatenate([one.graph.areas for one in maps]),
         answers[0].shape[1],
         present,
+        COLOR_POWER if rgb else GRAY_POWER,
     )
