@@ -1,8 +1,4 @@
-"""The measures of the house: how long a file and a class may be, how full a room, no circles.
-
-What was too large when a limit was set stands in a table with its size of then: it may shrink
-and leave the table, and nothing joins it.
-"""
+"""The measures of the house: how long a file and a class may be, how full a room, no circles."""
 
 from __future__ import annotations
 
