@@ -282,9 +282,9 @@ def dock(viewer, run):
 
 
 @pytest.fixture(autouse=True)
-def nothing_remembered(monkeypatch, tmp_path):
+def nothing_remembered(monkeypatch, tmp_path_factory):
     """What one test sets is not there in the next."""
-    kept = tmp_path / "remembered.json"
+    kept = tmp_path_factory.mktemp("settings") / "remembered.json"
     monkeypatch.setattr("napari_diffseg.widgets.ui.remembered._file", lambda: kept)
     return kept
 
