@@ -30,8 +30,8 @@ def open_label_frames(
 ) -> FrameStack:
     """Open a file of labels or objects; nothing is read. Raises `InputError` where it holds none.
 
-    With `planes` each plane of a volume is a frame of its own. `like` are frames that these belong
-    to: a file that does not name its axes has theirs, if it is of the same shape.
+    With `planes` each plane of a volume is a frame. A file of the shape of the frames `like` that
+    does not name its axes has theirs.
     """
     if axes is None and like is not None:
         facts = open_source(path).facts

@@ -52,11 +52,7 @@ class ZarrSource:
 
 
 class _Blocks:
-    """The frames read last, where many of them share their chunks.
-
-    To read one frame of such an array, all that are in its chunks must be decoded; the
-    next one is then at hand.
-    """
+    """The frames read last, where many share chunks: to read one decodes all that are in them."""
 
     def __init__(self, array: zarr.Array[Any]) -> None:
         self._array = array
@@ -95,10 +91,9 @@ class _Blocks:
 def open_zarr_image(
     path: Path, level: int = 0, series: int = 0, axes: str | None = None
 ) -> tuple[zarr.Array[Any], ImageInfo]:
-    """Open an image of a folder at one of its resolutions, and say what is known of it.
+    """Open an image of a folder at one resolution, with what is known of it and a person's `axes`.
 
-    `axes` is what a person says of them. Raises `InputError` where there is no such image, or its
-    metadata make no sense.
+    Raises `InputError` where there is no such image, or its metadata make no sense.
     """
     import zarr
 

@@ -55,9 +55,8 @@ def read_multiscale(
     series: int = 0,
     axes: str | None = None,
 ) -> Multiscale:
-    """Read what the metadata of a group say of one of its images, at one of its resolutions.
+    """Read a group's metadata of one image at one resolution; a person's `axes` go before its own.
 
-    `axes` is what a person says of them; what the metadata say of them then does not matter.
     Raises `InputError` where they make no sense, or there is no such level.
     """
     image = images_of(attributes, name)[series]
@@ -202,8 +201,7 @@ def _number(value: object) -> float | None:
 def _labels(attributes: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the labels of the channels; empty where there are none.
 
-    What is not as it should be counts as missing: names are for people, and no pixel depends on
-    them.
+    What is wrong counts as missing: names are for people, and no pixel depends on them.
     """
     omero = attributes.get("omero")
     channels = omero.get("channels") if isinstance(omero, Mapping) else None
