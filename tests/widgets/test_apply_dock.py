@@ -18,6 +18,7 @@ from napari_diffseg.batch import sinks
 from napari_diffseg.params import ApplyParams
 from napari_diffseg.widgets.batch import apply_words
 from napari_diffseg.widgets.batch.form import Scope
+from napari_diffseg.widgets.ui import words
 
 pytestmark = pytest.mark.gui
 
@@ -135,7 +136,7 @@ def test_the_model_of_a_result_its_colours_and_names(viewer, dock, stack, wait_f
     scribbles.data[2, 9, 4:9] = 3
     dock.section.name(3, "nuclei")
     assert not dock.apply_form.apply_button.isEnabled()
-    assert dock.apply_form.reason.text() == apply_words.NO_MODEL
+    assert dock.apply_form.reason.text() == words.NO_MODEL
     dock.segment_button.click()
     wait_for(lambda: dock.apply_form.apply_button.isEnabled())
     dock.apply_form.apply_button.click()

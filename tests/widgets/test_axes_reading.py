@@ -13,6 +13,7 @@ from napari_diffseg.widgets.image.axes_reading import (
     Origin,
     read_axes,
 )
+from napari_diffseg.widgets.image.voxel_size import TypedSize
 
 
 def facts(*shape, **more):
@@ -203,8 +204,10 @@ def test_labels_and_file_that_contradict_each_other():
         ((1000, 0.5, 0.5), ("nm", "um", "um"), None, 2, ""),
         ((1, 1, 1), ("pixel",) * 3, None, None, "size of the voxels is not known"),
         ((1, 1, 1), ("um",) * 3, None, 1, ""),
-        ((1, 1, 1), ("pixel",) * 3, 2.5, 2.5, ""),
-        ((4, 1, 1), ("um",) * 3, 2.5, 2.5, ""),
+        ((1, 1, 1), ("pixel",) * 3, TypedSize("1", "2,5", "px"), 2.5, ""),
+        ((4, 1, 1), ("um",) * 3, TypedSize("1", "2.5"), 2.5, ""),
+        ((4, 1, 1), ("um",) * 3, TypedSize("0.5"), 8, ""),
+        ((1, 1, 1), ("pixel",) * 3, TypedSize("0.5"), None, "distance of the planes is not known"),
         ((2, 1, 1), ("um", "pixel", "pixel"), None, None, "in the unit um, but Y and X in pixel"),
         ((9000, 1, 1), ("nm",) * 3, None, None, "9000 pixels apart, which cannot be"),
         ((np.nan, 1, 1), ("um",) * 3, None, None, "no positive number"),

@@ -166,7 +166,7 @@ def measure(
     letters = frame_letters(numbers.ndim, axes)
     kinds = None if labels is None else _labels_of(labels)
     images = _channels(image, channel_axis)
-    size = _size_of(pixel_size, unit, len(letters.replace("T", "")))
+    size = as_pixel_size(pixel_size, unit, len(letters.replace("T", "")))
     chosen = () if classes is None else tuple(np.atleast_1d(np.asarray(classes)).tolist())
     for other in (*images, *([] if kinds is None else [kinds])):
         if other.shape != numbers.shape:
@@ -233,7 +233,8 @@ def _channels(image: ArrayLike | None, axis: int | None) -> list[NDArray[Any]]:
     return [pixels] if axis is None else list(np.moveaxis(pixels, axis, 0))
 
 
-def _size_of(size: Size, unit: str, n_axes: int) -> PixelSize | None:
+def as_pixel_size(size: Size, unit: str, n_axes: int) -> PixelSize | None:
+    """Return the size of a pixel as people give it: a number, one for each axis, or whole."""
     if size is None or isinstance(size, PixelSize):
         return size
     lengths = [float(one) for one in np.atleast_1d(np.asarray(size, np.float64))]

@@ -85,6 +85,16 @@ class FrameStack(ImageInfo):
         return tuple(self._length(letter) for letter in self.leading)
 
     @property
+    def labels_axes(self) -> str:
+        """The axes of labels of all frames, in C order of the frames."""
+        return self.leading + self.spatial
+
+    @property
+    def labels_shape(self) -> tuple[int, ...]:
+        """Shape of labels of all frames."""
+        return self.leading_shape + self.spatial_shape
+
+    @property
     def n_frames(self) -> int:
         """How many frames there are; 1 for a plane, or one volume."""
         return int(np.prod(self.leading_shape, dtype=np.int64))

@@ -5,13 +5,19 @@ A pure function, and the only place that decides it. No napari, no Qt, and no pi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 from itertools import permutations
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.widgets.image.voxel_size import VoxelSize, read_voxel_size
+from napari_diffseg.image.info import Placed
+from napari_diffseg.widgets.image.voxel_size import (
+    SizeOrigin,
+    TypedSize,
+    VoxelSize,
+    read_voxel_size,
+)
 
 _WORDS = {
     "T": ("t", "time", "times", "timepoint", "timepoints", "frame", "frames"),
@@ -75,6 +81,8 @@ class LayerFacts:
         Names of the axes in the metadata that came with the file; empty where there are none.
     n_layers : int
         How many layers are taken together, each of them a channel.
+    in_file : mapping of str to Placed
+        Where its file says that pixels lie, of a layer that does not say it itself.
     """
 
     name: str
@@ -85,6 +93,7 @@ class LayerFacts:
     n_colors: int = 0
     noted: tuple[str, ...] = ()
     n_layers: int = 1
+    in_file: Mapping[str, Placed] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +105,12 @@ class AxesEdit:
     letters : str or None
         One letter for each axis of the layer; of an RGB layer, one with a C at its end says
         that its channels are no colours. None where nothing was said.
-    z_step : float or None
-        Distance of neighbouring planes, in pixels; None for that of the layer.
+    size : TypedSize or None
+        How large a pixel is; None for what the layer or its file says.
     """
 
     letters: str | None = None
-    z_step: float | None = None
+    size: TypedSize | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +135,8 @@ class AxesReading:
         Where they are a guess: what they may be, the guess first.
     voxel : VoxelSize
         How far apart neighbours are.
+    size_origin : SizeOrigin
+        Who says so.
     notes : tuple of str
         What contradicts itself.
     volume_notes : tuple of str
@@ -140,6 +151,7 @@ class AxesReading:
     origin: Origin
     choices: tuple[str, ...]
     voxel: VoxelSize
+    size_origin: SizeOrigin
     notes: tuple[str, ...]
     volume_notes: tuple[str, ...]
 
@@ -210,26 +222,12 @@ _NAMES = {"T": "T (time)", "C": "C (channels)", "Z": "Z (planes)", "Y": "Y", "X"
 
 
 def read_axes(facts: LayerFacts, edit: AxesEdit | None = None) -> AxesReading:
-    """Read the axes of a layer.
+    """Read the axes of a layer; what a person says counts before everything else.
 
-    Parameters
-    ----------
-    facts : LayerFacts
-        What is known of it.
-    edit : AxesEdit, optional
-        What a person says; it counts before everything else.
-
-    Raises
-    ------
-    InputError
-        What the person says cannot be, or there are too many axes to guess.
-
-    Notes
-    -----
-    Names are taken from the axis labels, then from what the file says, then from a unit of
-    time. Without a name the last axes are Y and X, which napari shows, and the ones
-    before them are guessed; where that could be otherwise, `AxesReading.choices` has more
-    than one entry.
+    Raises `InputError` where that cannot be, or there are too many axes to guess. Names are
+    taken from the axis labels, then from what the file says, then from a unit of time. Without
+    a name the last axes are Y and X, which napari shows, and the ones before them are guessed;
+    where that could be otherwise, `AxesReading.choices` has more than one entry.
     """
     edit = edit or AxesEdit()
     notes: list[str] = []
@@ -246,7 +244,9 @@ def read_axes(facts: LayerFacts, edit: AxesEdit | None = None) -> AxesReading:
     else:
         in_axis = facts.shape[letters.index("C")] if "C" in letters else 1
         n_channels = max(facts.n_layers, in_axis)
-    voxel, voxel_notes = read_voxel_size(letters, facts.scale, facts.units, edit.z_step)
+    voxel, origin_of_size, voxel_notes = read_voxel_size(
+        letters, facts.scale, facts.units, edit.size, facts.in_file
+    )
     return AxesReading(
         letters=letters,
         shape=facts.shape,
@@ -256,6 +256,7 @@ def read_axes(facts: LayerFacts, edit: AxesEdit | None = None) -> AxesReading:
         origin=origin,
         choices=choices,
         voxel=voxel,
+        size_origin=origin_of_size,
         notes=tuple(notes),
         volume_notes=voxel_notes,
     )

@@ -37,6 +37,8 @@ class ImageSource:
         The axes of the layers along which it lies: its y and x, or z, y and x.
     axes : str
         Axes of what `read` returns, e.g. ``"YX"``, ``"CYX"``, ``"ZYXC"``.
+    letters : str
+        One letter for each axis of the layers.
     rgb : bool
         Whether the channels are red, green, blue.
     channel : int
@@ -72,6 +74,7 @@ class ImageSource:
     channel: int
     placement: Placement
     canvas: Placement
+    letters: str = ""
     spacing: tuple[float, ...] | None = None
     pixel_size: PixelSize | None = None
     look_at: int | None = field(default=None, compare=False)

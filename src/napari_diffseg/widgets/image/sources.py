@@ -19,8 +19,8 @@ from napari_diffseg.widgets.image.channel_sources import check_same_grid
 from napari_diffseg.widgets.image.image_source import ImageSource
 from napari_diffseg.widgets.image.layer_facts import layer_shape
 from napari_diffseg.widgets.image.level import Level, array_of
-from napari_diffseg.widgets.image.voxel_size import VoxelSize, size_of_pixels
-from napari_diffseg.widgets.region.placement import Placement, place
+from napari_diffseg.widgets.image.voxel_size import VoxelSize
+from napari_diffseg.widgets.region.placement import place
 from napari_diffseg.widgets.ui.words import NO_BREAK
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def describe_source(
     factors = np.asarray(level.factors, dtype=np.float64)
     position = {axis: int(cut.position[axis]) for axis in cut.stack}
     canvas = place(layer, level.shape, factors, cut.channel, {})
-    pixel, voxel = _sizes(reading, cut, canvas, factors)
+    pixel, voxel = sizes_of(reading, cut.spatial, factors)
     return ImageSource(
         layer_names=tuple(str(one.name) for one in layers),
         arrays=tuple(array_of(one, level) for one in layers),
@@ -87,6 +87,7 @@ def describe_source(
         ),
         spatial=cut.spatial,
         axes=_array_axes(layers, cut),
+        letters=reading.letters,
         rgb=reading.rgb,
         channel=cut.channel,
         placement=place(layer, level.shape, factors, cut.channel, position),
@@ -210,17 +211,24 @@ def _array_axes(layers: Sequence[Image], cut: _Cut) -> str:
     return "C" + axes if len(layers) > 1 else axes
 
 
-def _sizes(
-    reading: AxesReading, cut: _Cut, canvas: Placement, factors: NDArray[np.float64]
+def sizes_of(
+    reading: AxesReading, spatial: Sequence[int], factors: NDArray[np.float64]
 ) -> tuple[VoxelSize, VoxelSize]:
-    """Return the size of the pixels, and of a volume that of the voxels, as they are read."""
-    *depth, y, x = cut.spatial
-    scale, units = canvas.transform["scale"], canvas.transform["units"]
-    pixel = size_of_pixels([scale[y], scale[x]], [units[y], units[x]])
+    """Return the size of pixels, and of a volume that of voxels, along these axes of a layer.
+
+    The factors say how many times coarser the level is along each axis of the layer.
+    """
+    *depth, y, x = spatial
+    sizes = reading.voxel.sizes or ()
+    known = dict(zip("ZYX"[-len(sizes) :], sizes, strict=True)) if sizes else {}
+    sides = [known.get(reading.letters[axis]) for axis in (y, x)]
+    pixel = VoxelSize()
+    if None not in sides:
+        pixel = VoxelSize(tuple(sides), reading.voxel.unit).times(factors[[y, x]])
     if not depth:
         return pixel, VoxelSize()
-    known = reading.voxel if reading.voxel.z_step else VoxelSize()
-    return pixel, known.times(factors[list(cut.spatial)])
+    voxel = reading.voxel if reading.voxel.z_step else VoxelSize()
+    return pixel, voxel.times(factors[list(spatial)])
 
 
 def _look_at(cut: _Cut, level: Level) -> int:
