@@ -27,8 +27,6 @@ LONG_CLASSES = {
     "widgets/segment/dock.py:SegmentDock": 314,
 }
 LONG_FUNCTIONS = {
-    "cli/plane_by_plane.py:segment_planes": 46,
-    "cli/segment.py:add_to": 42,
     "cli/train.py:add_to": 59,
     "core/region_run.py:_unsupervised": 48,
 }

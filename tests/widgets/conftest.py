@@ -41,7 +41,7 @@ class FakeModel:
 
     def __init__(self, n_channels=1, rgb=False, spatial="YX"):
         self.n_channels = n_channels
-        self.spatial, self.n_spatial, self.z_step = spatial, len(spatial), None
+        self.spatial, self.n_spatial, self.z_step = spatial, len(spatial), 1.0
         self.labels = (1, 2, 3)
         self.label_dtype = np.dtype(np.uint8)
         self.checksum = "0123"

@@ -702,21 +702,21 @@ def test_typed_axes_outlast_other_layers_and_the_run(viewer, dock, run, wait_for
     wait_for(lambda: dock.session.state is SessionState.DONE)
     assert dock.axes_form.letters.text() == "CYX"
     assert dock.choice.source().axes == "CYX"
-    viewer.add_image(np.zeros((3, 20, 20)), name="another")
+    viewer.add_image(np.zeros((7, 20, 20)), name="another")
     dock.images.setCurrentText("another")
     assert dock.axes_form.letters.text() == "ZYX"
 
 
 def test_a_person_can_say_that_an_axis_holds_channels(viewer, dock, run, wait_for):
-    viewer.add_image(np.random.default_rng(0).random((3, 20, 20)), name="stack")
+    viewer.add_image(np.random.default_rng(0).random((7, 20, 20)), name="stack")
     assert dock.axes_form.letters.text() == "ZYX"
     assert "Only the displayed plane" in dock.notes.text()
     dock.axes.type_letters("CYX")
-    assert "3 channels" in dock.axes_form.line.text()
+    assert "7 channels" in dock.axes_form.line.text()
     assert not dock.notes.isVisibleTo(dock)
     dock.segment_button.click()
     wait_for(lambda: dock.session.state is SessionState.DONE)
-    assert run.sources[0].read().shape == (3, 20, 20)
+    assert run.sources[0].read().shape == (7, 20, 20)
 
 
 def test_the_active_image_is_chosen_when_the_dock_opens(viewer, run):

@@ -472,7 +472,10 @@ def test_planes_farther_apart_than_those_of_the_training_are_worth_a_word(
     volume_model.z_step = 2.0
     open_stack("ZYX")
     load()
-    assert "The planes lie 8 pixels apart, those of the training 2" in dock.apply_form.reason.text()
+    assert (
+        "are 8 pixels apart, but those that the model was trained on 2"
+        in dock.apply_form.reason.text()
+    )
     assert dock.apply_form.apply_button.isEnabled()
 
 

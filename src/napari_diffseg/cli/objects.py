@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from napari_diffseg.cli.options import (
     add_axes,
+    add_command,
     add_force_and_quiet,
     add_object_parameters,
+    add_output,
     add_space,
     class_names,
     read_object_parameters,
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 
     from napari_diffseg.batch.objects import MeasureJob
     from napari_diffseg.instances.measuring import Columns
+    from napari_diffseg.instances.params import ObjectParams
     from napari_diffseg.io.frames import FrameStack
     from napari_diffseg.io.label_files.export import Export
 
@@ -50,40 +54,38 @@ def add_to(commands: Commands) -> None:
 
 
 def _add_objects(commands: Commands) -> None:
-    objects = commands.add_parser(
+    objects = add_command(
+        commands,
         "objects",
+        _objects,
         help="make objects of the classes of a label image: one number for each",
         description="Make objects of the classes of a label image: pieces are cleaned, cut where "
         "they touch, and numbered. Over time an object keeps its number as far as it overlaps "
         "itself from frame to frame. One frame is in memory at a time.",
-        allow_abbrev=False,
     )
     objects.add_argument(
         "labels", type=Path, metavar="LABELS", help="what 'segment' or 'apply' has written"
     )
-    objects.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="OBJECTS",
-        help="file for the objects: .ome.tif, .tif (both OME-TIFF), .ome.zarr or .png",
+    add_output(
+        objects,
+        "OBJECTS",
+        "file for the objects: .ome.tif, .tif (both OME-TIFF), .ome.zarr or .png",
     )
     add_axes(objects, "the labels", "TYX or ZYX")
     add_space(objects, "take each plane of a volume by itself")
     add_force_and_quiet(objects, "overwrite OBJECTS")
     add_object_parameters(objects)
-    objects.set_defaults(command=_objects)
 
 
 def _add_measure(commands: Commands) -> None:
-    measure = commands.add_parser(
+    measure = add_command(
+        commands,
         "measure",
+        _measure,
         help="measure objects: area, place, shape and brightness, as CSV",
         description="Measure objects: one row for each object of each frame, with the units in "
         "the names of the columns (µm where the size of a pixel is known, else pixels). One frame "
         "is in memory at a time.",
-        allow_abbrev=False,
     )
     measure.add_argument("objects", type=Path, metavar="OBJECTS", help="from 'objects'")
     measure.add_argument(
@@ -92,8 +94,10 @@ def _add_measure(commands: Commands) -> None:
         metavar="LABELS",
         help="what the objects were made from, for their class",
     )
-    measure.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="TABLE", help="CSV file for the table"
+    add_output(
+        measure,
+        "TABLE",
+        "CSV file for the table",
     )
     measure.add_argument(
         "--summary",
@@ -105,25 +109,23 @@ def _add_measure(commands: Commands) -> None:
     add_axes(measure, "OBJECTS and LABELS", "TYX or ZYX")
     measure.add_argument("--planes", action="store_true", help="measure each plane by itself")
     add_force_and_quiet(measure, "overwrite TABLE and FILE")
-    measure.set_defaults(command=_measure)
 
 
 def _add_export(commands: Commands) -> None:
-    export = commands.add_parser(
+    export = add_command(
+        commands,
         "export",
+        _export,
         help="write a result to a folder: labels, masks, objects, tables",
         description="Write what was segmented to a folder, for other programs: labels, a mask for "
         "each class, objects, and tables, with size, place and names in every file. Without one of "
         "--labels, --masks, --objects and --table all are written. One frame is in memory at a "
         "time.",
-        allow_abbrev=False,
     )
     export.add_argument(
         "result", type=Path, metavar="RESULT", help="what 'segment' or 'apply' has written"
     )
-    export.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="FOLDER", help="made where missing"
-    )
+    add_output(export, "FOLDER", "made where missing")
     for part, what in _PARTS.items():
         export.add_argument(f"--{part}", action="store_true", help=f"write {what}")
     export.add_argument(
@@ -135,14 +137,13 @@ def _add_export(commands: Commands) -> None:
     export.add_argument("--planes", action="store_true", help="take each plane by itself")
     add_force_and_quiet(export, "overwrite files in FOLDER")
     add_object_parameters(export)
-    export.set_defaults(command=_export)
 
 
 def _objects(args: argparse.Namespace) -> int:
     from napari_diffseg.batch.objects import ObjectsJob, open_label_frames
 
-    params = read_object_parameters(args)
     stack = open_label_frames(args.labels, args.axes, planes=args.planes)
+    params = _with_classes(args, stack)
     spacing, size = None, stack.pixel_size
     if stack.spatial == "ZYX":
         space = space_of(args.spacing, stack.spacing, stack.pixel_size)
@@ -166,6 +167,32 @@ def _objects(args: argparse.Namespace) -> int:
     return 0
 
 
+def _with_classes(args: argparse.Namespace, stack: FrameStack) -> ObjectParams:
+    """Find out of which classes of all frames objects are made; says what is left out."""
+    from napari_diffseg.batch.objects import read_planes
+    from napari_diffseg.instances.finding import background_of, count_labels, with_classes
+
+    counts: Counter[int] = Counter()
+    for i in range(stack.n_frames):
+        counts.update(count_labels(read_planes(stack, i)))
+    counts = Counter(dict(sorted(counts.items())))
+    params = read_object_parameters(args)
+    missing = [number for number in params.class_numbers if number not in counts]
+    if missing:
+        there = ", ".join(str(number) for number in counts if number) or "none"
+        raise InputError(
+            f"There is no class {missing[0]} among the labels (they have {there}) of "
+            f"{args.labels}; name classes that there are."
+        )
+    told = with_classes(params, counts)
+    if told != params and not args.quiet:
+        say(
+            f"objects are made of {told.classes}; {background_of(counts)}, the largest class, is "
+            "taken for background (--classes takes others)."
+        )
+    return told
+
+
 def _measure(args: argparse.Namespace) -> int:
     from napari_diffseg.files import check_place
     from napari_diffseg.instances.table import join, summary, write_csv
@@ -182,13 +209,27 @@ def _measure(args: argparse.Namespace) -> int:
         rows = summary(table, job.objects.n_frames)
         write_csv(args.summary, rows, force=args.force)
     if not args.quiet:
-        for note in (*job.objects.notes, *(job.image.notes if job.image else ())):
+        notes = (*job.objects.notes, *(job.image.notes if job.image else ()), *_hint(args.objects))
+        for note in notes:
             say(note)
         if "um" not in next(name for name in table if name.startswith(("area", "volume"))):
             say("sizes are in pixels, for that of a pixel is not known; state it (--pixel-size).")
         n_rows = table["object"].size
         say(f"{n_rows} row{'' if n_rows == 1 else 's'}: written to {args.output}")
     return 0
+
+
+def _hint(path: Path) -> tuple[str, ...]:
+    """Say so where classes are measured as if they were objects."""
+    from napari_diffseg.io.label_files.provenance import read_provenance
+
+    written = read_provenance(path)
+    if not written or "objects" in written:
+        return ()
+    return (
+        f"{path.name} holds classes, each of which was measured as one object; make objects of "
+        "them first (napari-diffseg objects).",
+    )
 
 
 def _job(args: argparse.Namespace) -> MeasureJob:

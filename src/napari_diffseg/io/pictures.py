@@ -26,25 +26,7 @@ _ONE_AT_A_TIME = Lock()
 
 
 class PictureSource:
-    """A PNG or JPEG file, which is always read as a whole.
-
-    Parameters
-    ----------
-    path : Path
-        Of the file.
-    kind : str
-        ``"PNG"`` or ``"JPEG"``.
-    level, series : int
-        0: there is but one resolution and one image.
-    numbers : bool
-        Whether a palette gives its numbers instead of colours.
-
-    Raises
-    ------
-    InputError
-        The file is truncated or damaged, as far as its start tells, the picture too large for
-        its kind, or another level or image is asked for.
-    """
+    """A PNG or JPEG file, which is always read as a whole."""
 
     def __init__(
         self, path: Path, kind: str, level: int = 0, series: int = 0, *, numbers: bool = False

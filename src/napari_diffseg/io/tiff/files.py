@@ -30,17 +30,7 @@ _UNITS = {2: "in", 3: "cm", 4: "mm", 5: "µm"}
 
 @dataclass(frozen=True, slots=True)
 class TiffImage:
-    """One image of a TIFF file, at one of its resolutions.
-
-    Attributes
-    ----------
-    level : tifffile.TiffPageSeries
-        Its planes, as they are stored.
-    colors : Colors
-        What the numbers stand for.
-    facts : ImageInfo
-        Of the image as it is read.
-    """
+    """One image of a TIFF file, at one of its resolutions."""
 
     level: tifffile.TiffPageSeries
     colors: Colors
@@ -55,27 +45,7 @@ class TiffImage:
 def open_tiff(
     tif: tifffile.TiffFile, path: Path, level: int = 0, series: int = 0, *, numbers: bool = False
 ) -> TiffImage:
-    """Find an image in a TIFF file, after a look at whether it is whole.
-
-    Parameters
-    ----------
-    tif : tifffile.TiffFile
-    path : Path
-        Of the file.
-    level : int
-        Which resolution; 0 is the full one.
-    series : int
-        Which image; 0 is the first.
-    numbers : bool
-        Whether numbers are wanted that stand for classes, and not for intensities.
-
-    Raises
-    ------
-    one of TIFF_DAMAGE
-        There is no image, or the file ends too early.
-    InputError
-        There is no such image or level, or too many planes are missing.
-    """
+    """Find an image in a TIFF file, after a look at whether it is whole."""
     if len(tif.pages) == 0:
         raise tifffile.TiffFileError("there is no image in it")
     others = check_series(series, [_name(one) for one in tif.series], str(path))

@@ -21,24 +21,7 @@ _MOST_READ = 64 * 2**20
 
 
 class TiffSource:
-    """An image of a TIFF file, read in parts.
-
-    Parameters
-    ----------
-    path : Path
-        Of the file; it stays open as long as this object lives.
-    level : int
-        Which resolution; 0 is the full one.
-    series : int
-        Which image; 0 is the first.
-    numbers : bool
-        Whether numbers are wanted that stand for classes, and not for intensities.
-
-    Raises
-    ------
-    InputError
-        The file is truncated or damaged, or has no such image or level.
-    """
+    """An image of a TIFF file, read in parts."""
 
     def __init__(
         self, path: Path, level: int = 0, series: int = 0, *, numbers: bool = False

@@ -12,24 +12,7 @@ from napari_diffseg.image.units import MICROMETRES, number, parse_unit, positive
 
 
 class OmeFacts(NamedTuple):
-    """What OME-XML says of one of its images.
-
-    Attributes
-    ----------
-    pixel_size : PixelSize or None
-        None where PhysicalSizeX or Y is missing or has a unit that is no length.
-    t_step : float or None
-        Seconds from frame to frame.
-    channel_names : tuple of str
-        Empty where no channel has a name.
-    files : tuple of str
-        Names of the other files that planes of the image are in.
-    described_in : str or None
-        Name of the file that has the metadata, where this one has none.
-    starts : dict of str to float
-        Where the first pixel of the first plane lies along Z, Y and X, in the unit of the pixel
-        size; empty where that is not known.
-    """
+    """What OME-XML says of one of its images; `starts` is the first pixel along Z, Y and X."""
 
     pixel_size: PixelSize | None = None
     t_step: float | None = None
@@ -44,14 +27,7 @@ class OmeFacts(NamedTuple):
 
 
 def read_ome_xml(xml: str | None, image: int = 0) -> OmeFacts:
-    """Read what OME-XML says of an image; what is missing or makes no sense counts as not said.
-
-    Parameters
-    ----------
-    xml : str or None
-    image : int
-        Which one, from 0 on.
-    """
+    """Read what OME-XML says of an image; what is missing or makes no sense counts as not said."""
     try:
         root = ElementTree.fromstring(xml or "")
     except ElementTree.ParseError:

@@ -86,7 +86,7 @@ class NewestJob:
         if job is not None and self.is_chosen(frames):
             job.in_view, job.options = frames.in_view, options
             return job
-        job = LayerJob(known.model, frames, self._form.params(), options, fit.channels)
+        job = LayerJob(known.model, frames, self._form.params(), options, fit.model)
         layer = AppliedLayer(self._viewer, job, known.colors, known.names)
         self.job, self.layer = job, layer
         self._results.adopt(layer)

@@ -29,13 +29,7 @@ if TYPE_CHECKING:
 
 
 def check_layers(layers: Sequence[Image]) -> None:
-    """Check that there is a layer, and that several are the channels of one image.
-
-    Raises
-    ------
-    InputError
-        There is none, or they do not fit.
-    """
+    """Check that there is a layer, and that several are the channels of one image."""
     if not layers:
         raise InputError("There is no image yet; open one with File ▸ Open, or File ▸ Open Sample.")
     check_same_grid(layers)
@@ -50,24 +44,8 @@ def describe_source(
 ) -> ImageSource:
     """Find out what a run would segment, and where its result would stand.
 
-    Parameters
-    ----------
-    layers : sequence of Image
-        One layer, or several of one shape, each of which is a channel.
-    dims : Dims
-        What the viewer displays.
-    reading : AxesReading
-        How the axes of the layers are read.
-    extent : Extent
-        The displayed plane, in whichever way the view is turned, or the volume that it is in,
-        which does not depend on the view. A stack of one plane has no volume.
-    level : Level, optional
-        Which resolution of a multiscale layer; the finest where None.
-
-    Raises
-    ------
-    InputError
-        The layers or the displayed plane do not fit.
+    The displayed plane, in whichever way the view is turned, or the volume that it is in, which
+    does not depend on the view; at the finest level where None.
     """
     check_layers(layers)
     layer = layers[0]
@@ -103,18 +81,8 @@ def describe_source(
 class _Cut:
     """The plane or the volume of a layer that is taken: what each of its axes is for.
 
-    Attributes
-    ----------
-    letters : str
-        One letter for each axis of the layer; those that the network sees along `spatial`.
-    spatial : tuple of int
-        The axes along which it lies: y and x, or z, y and x.
-    channel : int
-        The channel axis, −1 where there is none.
-    position : ndarray of int
-        Where the sliders stand, in the layer's pixels; matters for stack axes.
-    notes : tuple of str
-        What a person should know of it.
+    `letters` are what the network sees along `spatial`; `channel` is -1 where there is none,
+    `position` where the sliders stand, in pixels of the layer.
     """
 
     letters: str

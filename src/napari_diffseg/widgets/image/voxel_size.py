@@ -10,10 +10,8 @@ from enum import Enum
 from napari_diffseg.errors import InputError
 from napari_diffseg.image.info import Placed
 from napari_diffseg.image.pixel_size import PixelSize
+from napari_diffseg.image.space import FARTHEST
 from napari_diffseg.image.units import MICROMETRES, is_size, parse_unit
-
-FARTHEST = 100.0
-"""Planes that are said to be farther apart than so many pixels, or nearer, are not believed."""
 
 PIXELS = "px"
 """What a person chooses as the unit where only the ratio of sizes is known."""
@@ -64,12 +62,7 @@ class TypedSize:
 class VoxelSize:
     """Distances of neighbours.
 
-    Attributes
-    ----------
-    sizes : tuple of float, or None
-        Along z, y and x, or y and x; None where they are not known.
-    unit : str
-        Their unit; empty where only their ratio is known.
+    Along (z,) y and x; None where not known. `unit` is empty where only their ratio is.
     """
 
     sizes: tuple[float, ...] | None = None

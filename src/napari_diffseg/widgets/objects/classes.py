@@ -10,7 +10,7 @@ from napari.layers import Labels
 from psygnal import Signal
 
 from napari_diffseg.errors import DiffSegError
-from napari_diffseg.instances.finding import areas_of
+from napari_diffseg.instances.finding import count_labels
 from napari_diffseg.widgets.objects.form import class_facts
 from napari_diffseg.widgets.objects.label_source import LabelSource
 from napari_diffseg.widgets.scribbles.class_names import names_in
@@ -129,5 +129,6 @@ class ClassesInView:
         now, before = checksum(labels), self._seen.get(frame)
         self._seen[frame] = now
         if now != before:
-            self._areas = areas_of(np.ascontiguousarray(labels))
+            # 0 is none yet in a run.
+            self._areas = count_labels(labels if self.layer.editable else labels[labels > 0])
         return before is not None and now != before

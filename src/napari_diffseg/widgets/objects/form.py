@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_diffseg.instances.finding import background_of
 from napari_diffseg.instances.params import ObjectParams
 from napari_diffseg.widgets.ui.controls import (
     MUTED,
@@ -54,7 +55,7 @@ class ClassFact:
     number: int
     color: NDArray[np.floating]
     name: str
-    is_largest: bool
+    is_background: bool
 
 
 class ObjectsForm(QWidget):
@@ -153,7 +154,7 @@ class ClassTicks(QWidget):
     def show_classes(self, facts: Sequence[ClassFact], *, keep: bool) -> None:
         """List classes; those that are new are ticked, but for the largest, the background."""
         facts = facts[:_MOST_ROWS]
-        ticks = {one.number: not one.is_largest or len(facts) == 1 for one in facts}
+        ticks = {one.number: not one.is_background or len(facts) == 1 for one in facts}
         if keep:
             ticks |= {n: box.isChecked() for n, box in self.boxes.items() if n in ticks}
         # The dock is narrow: names stand one below the other.
@@ -222,10 +223,11 @@ def class_facts(
     areas: Mapping[int, int], colors: Mapping[int, NDArray[Any]], names: Mapping[int, str]
 ) -> list[ClassFact]:
     """Return what is to be listed of classes with these areas."""
-    largest = max(areas, key=areas.__getitem__, default=0)
+    background = background_of(areas)
     return [
-        ClassFact(number, colors[number], names.get(number, ""), number == largest)
+        ClassFact(number, colors[number], names.get(number, ""), number == background)
         for number in sorted(areas)
+        if number > 0
     ]
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QSignalBlocker
 
 from napari_diffseg.errors import DiffSegError, InputError
-from napari_diffseg.image.memory import estimate_memory
+from napari_diffseg.image.pieces import estimate_memory
 from napari_diffseg.widgets.region.region import RegionKind
 from napari_diffseg.widgets.segment.memory_line import remedies
 from napari_diffseg.widgets.ui import words
