@@ -25,24 +25,20 @@ class Recipe:
     image: Path
     # The part of the file's array that was segmented, an entry for each axis; empty for all of it.
     index: Index = ()
-    # Of that part; None where the file says it.
-    axes: str | None = None
+    axes: str | None = None  # of that part; None where the file says it
     level: int = 0
     series: int = 0
     rgb: bool | None = None
-    # Of a volume, along z, y and x.
-    spacing: tuple[float, float, float] | None = None
+    spacing: tuple[float, float, float] | None = None  # of a volume, along z, y and x
     channels: tuple[Channel, ...] | None = None
     fill: Fill = AUTO
     # Files of class numbers and of a mask, of the height and width (and depth) of the part.
     scribbles: Path | None = None
     region: Path | None = None
-    # Where a model was applied, in place of a run of its own.
-    model: Path | None = None
+    model: Path | None = None  # where a model was applied, in place of a run of its own
     params: SegmentationParams = field(default_factory=SegmentationParams)
     apply_params: ApplyParams = field(default_factory=ApplyParams)
-    # Where objects were made of the labels.
-    objects: ObjectParams | None = None
+    objects: ObjectParams | None = None  # where objects were made of the labels
 
     def python(self) -> str:
         """Return lines that leave the labels in ``labels``, and objects in ``found``."""
