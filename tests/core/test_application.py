@@ -9,7 +9,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from napari_diffseg import ApplyParams, InputError, SegmentationParams, segment
-from napari_diffseg.core.features.extraction import GRID, HALO
+from napari_diffseg.core.features.pyramid import GRID, HALO
 from napari_diffseg.core.model.adaptation import adapted
 from napari_diffseg.core.model.application import reading_window
 from napari_diffseg.image import pieces

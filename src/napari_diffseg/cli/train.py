@@ -63,6 +63,22 @@ def add_to(commands: Commands) -> None:
         "MODEL",
         "file for the model, with the ending .safetensors",
     )
+    _add_learned_from(train)
+    add_axes(train, "a file", "TYX")
+    add_space(
+        train,
+        "learn from the planes of a volume (Z) one by one; without it volumes are learned from as "
+        "a whole, for a model of volumes",
+    )
+    add_reading(train)
+    add_channels(train)
+    add_fill(train)
+    add_force_and_quiet(train, "overwrite MODEL")
+    add_options(train)
+    add_parameters(train)
+
+
+def _add_learned_from(train: argparse.ArgumentParser) -> None:
     train.add_argument(
         "--scribbles",
         type=Path,
@@ -85,18 +101,6 @@ def add_to(commands: Commands) -> None:
         metavar="N=NAME,…",
         help="names of the classes, such as 1=background,2=nucleus; they go with the model",
     )
-    add_axes(train, "a file", "TYX")
-    add_space(
-        train,
-        "learn from the planes of a volume (Z) one by one; without it volumes are learned from as "
-        "a whole, for a model of volumes",
-    )
-    add_reading(train)
-    add_channels(train)
-    add_fill(train)
-    add_force_and_quiet(train, "overwrite MODEL")
-    add_options(train)
-    add_parameters(train)
 
 
 def _train(args: argparse.Namespace) -> int:

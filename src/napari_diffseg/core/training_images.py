@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from napari_diffseg.core.features.extraction import Features
-from napari_diffseg.core.features.region_map import RegionMap
 from napari_diffseg.core.model.application import reading_window
 from napari_diffseg.core.plane import Plane
 from napari_diffseg.core.published.sample import Sample
@@ -80,7 +78,7 @@ class TrainingImages:
     """What was read of a run's images, the first to be labelled; axes and data type are that one's.
 
     Intensities, channels and fill are common to all. `sample` is what the published design trains
-    on, `maps` the parts of each image that the default learns from.
+    on, `places` are the parts of each image that the default learns from.
     """
 
     axes: ImageAxes
@@ -89,7 +87,7 @@ class TrainingImages:
     ranges: IntensityRange
     painted: tuple[Scribbles, ...]
     sample: Sample | None
-    maps: tuple[tuple[RegionMap, ...], ...]
+    places: tuple[tuple[Window, ...], ...]
     channels: tuple[Channel, ...]
     fill: float | None
     notes: tuple[str, ...]
@@ -132,16 +130,16 @@ def read_for_training(
         _read_strokes(one.scribbles, plane) for one, plane in zip(references, planes, strict=True)
     )
     sample = None
-    maps: tuple[tuple[RegionMap, ...], ...] = ()
+    places: tuple[tuple[Window, ...], ...] = ()
     if params.design == "published":
         sample = _sample(planes, painted, params, rgb=first.rgb, device=device)
     else:
-        weights = [one.weight for one in channels]
-        planes, maps = _measured(planes, weights, rgb=first.rgb, device=device)
+        places = tuple(tuple(sample_places(one.pixels, one.valid, len(planes))) for one in planes)
+        _check_enough(planes, places)
     notes = (*_notes(first, how), *_left_out(seen, how.fill, fill))
     dtype = str(raws[0].dtype)
     return TrainingImages(
-        first, dtype, tuple(planes), ranges, painted, sample, maps, channels, fill, notes
+        first, dtype, tuple(planes), ranges, painted, sample, places, channels, fill, notes
     )
 
 
@@ -238,23 +236,6 @@ def _read_strokes(scribbles: ArrayLike | None, plane: Plane) -> Scribbles:
 
 
 # --- what is learned from -------------------------------------------------------------------
-
-
-def _measured(
-    planes: Sequence[Plane], weights: Sequence[float], *, rgb: bool, device: torch.device
-) -> tuple[list[Plane], tuple[tuple[RegionMap, ...], ...]]:
-    """Measure the features on parts of all images, and cut these into leaves."""
-    places = [sample_places(one.pixels, one.valid, len(planes)) for one in planes]
-    _check_enough(planes, places)
-    parts = [(plane, place) for plane, found in zip(planes, places, strict=True) for place in found]
-    valids = [None if plane.valid is None else plane.valid[place] for plane, place in parts]
-    pixels = [plane.pixels[:, *place] for plane, place in parts]
-    seen = list(zip(pixels, valids, strict=True))
-    space = planes[0].space
-    stage, inputs = Features.measure(seen, rgb=rgb, weights=weights, space=space, device=device)
-    cut = iter([RegionMap.of(stage, *both) for both in zip(inputs, valids, strict=True)])
-    maps = tuple(tuple(next(cut) for _ in found) for found in places)
-    return [replace(plane, stage=stage) for plane in planes], maps
 
 
 def _sample(

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 from napari_diffseg.errors import InputError
 
+Index = tuple[int | slice, ...]
+"""A number, or a slice of step 1, for each axis of a file."""
+
 ALPHA_DROPPED = "The alpha channel was dropped."
 
 _MOST_LISTED = 12

@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 from napari_diffseg.errors import InputError
 from napari_diffseg.files import ZARR_FILES, is_zarr
 from napari_diffseg.image.info import ImageInfo
+from napari_diffseg.io.facts import Index
 from napari_diffseg.io.kinds import kind_of, too_large
-
-Index = tuple[int | slice, ...]
-"""A number, or a slice of step 1, for each axis of a file."""
 
 _OPEN_FILES = 16
 

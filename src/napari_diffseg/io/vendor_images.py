@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from napari_diffseg.errors import InputError
 from napari_diffseg.image.info import ImageInfo, Placed
 from napari_diffseg.image.units import positive
-from napari_diffseg.io.facts import check_level, check_series
+from napari_diffseg.io.facts import Index, check_level, check_series
 from napari_diffseg.io.kinds import DAMAGE, damaged
-from napari_diffseg.io.sources import Index
 from napari_diffseg.io.tiff.ome_xml import known_names
 
 PLUGINS = {"CZI": "bioio_czi", "ND2": "bioio_nd2", "LIF": "bioio_lif"}

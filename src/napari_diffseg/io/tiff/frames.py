@@ -12,8 +12,8 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from napari_diffseg.io.facts import Index
 from napari_diffseg.io.kinds import damaged
-from napari_diffseg.io.sources import Index
 from napari_diffseg.io.tiff.files import TIFF_DAMAGE, TiffImage, open_tiff
 
 _MOST_READ = 64 * 2**20

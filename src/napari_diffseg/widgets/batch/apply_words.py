@@ -1,4 +1,4 @@
-"""What the sections *Apply* and *Model* say to a person; no Qt, no layers."""
+"""What the section *Apply* says to a person; no Qt, no layers."""
 
 from __future__ import annotations
 

@@ -104,10 +104,8 @@ class SegmentDock(QWidget):
         self.applying = ApplySection(
             viewer, self.apply_form, self.modelling, results, frames, options, turn
         )
-        self.sizes = KnownSizes(viewer, self.axes)
-        self.objects = ObjectsSection(
-            viewer, self.objects_form, results, frames, scribbles, self.sizes
-        )
+        self.sizes = sizes = KnownSizes(viewer, self.axes)
+        self.objects = ObjectsSection(viewer, self.objects_form, results, frames, scribbles, sizes)
         is_open = self.measure_fold.isExpanded
         self.measuring = MeasureSection(viewer, self.measure_form, self.objects, is_open)
         self.exporting = ExportSection(self.export_form, results, self.objects)
@@ -271,10 +269,8 @@ class SegmentDock(QWidget):
     def _refresh(self, event: Any = None) -> None:
         """Bring the controls up to date with what is chosen."""
         self._overview.show()
-        self.applying.refresh()
-        self.objects.refresh()
-        self.measuring.refresh()
-        self.exporting.refresh()
+        for part in (self.applying, self.objects, self.measuring, self.exporting):
+            part.refresh()
 
     def _show_found(self) -> None:
         segmentation = self.results.segmentation
@@ -296,9 +292,8 @@ class SegmentDock(QWidget):
         _release(self.results, self._links, self._parts)
         self.results.abandon()
         keep(self.state)
-        leave(
-            self._viewer, Left(self.state, self.results, self.modelling.shelf, self.axes.all_said)
-        )
+        left = Left(self.state, self.results, self.modelling.shelf, self.axes.all_said)
+        leave(self._viewer, left)
         self.deleteLater()
 
 

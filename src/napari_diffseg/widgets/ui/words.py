@@ -85,6 +85,8 @@ def progress_in_words(facts: Iteration) -> str:
     """Return iteration, clusters and time, e.g. for the status line."""
     if facts.labelled:
         return f"Labelling the whole image: {facts.labelled:.0%}"
+    if facts.index == 0:
+        return "A first look at a few of the pixels"
     return (
         f"Iteration {facts.index} of {facts.n_iterations} · "
         f"{count_in_words(facts.n_clusters, 'cluster')} · {duration_in_words(facts.seconds)}"
