@@ -69,8 +69,8 @@ class ClusterHierarchy:
     def build(cls, means: Floats, sizes: NDArray[Any], size_power: float = GRAY_POWER) -> Self:
         """Join, again and again, the two clusters whose union costs least.
 
-        It costs ``d² · (a b / (a + b) / s)^p``: means d apart, sizes a, b, a fixed small s. p = 1 is
-        Ward's; a smaller p lets a small kind like no other outlast the parts of a large one.
+        It costs ``d² · (a b / (a + b) / s)^p``: means d apart, sizes a, b, a fixed small s. p = 1
+        is Ward's; a smaller p lets a small kind like no other outlast the parts of a large one.
         """
         q = len(means)
         # Of no weight, and so at no cost: a cluster that was not seen here, but is in another
