@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_diffseg._version import __version__
-from napari_diffseg.errors import InputError, OutputError
+from napari_diffseg.errors import InputError, OutputError, Remedy
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.instances.measuring import Columns, measure_frame
 from napari_diffseg.instances.params import ObjectParams
@@ -45,7 +45,8 @@ def open_label_frames(
         raise InputError(
             f"{path} has the axes {stack.axes} and the type {stack.dtype}, but labels are one "
             "whole number for each pixel; give a file that 'segment', 'apply' or 'objects' wrote, "
-            "or state its axes (--axes)."
+            "or state its axes.",
+            Remedy.STATE_AXES,
         )
     return stack
 

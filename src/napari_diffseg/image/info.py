@@ -46,7 +46,7 @@ class ImageInfo:
     notes: tuple[str, ...] = ()
     # Why the axes are not known, where more can be said than that nobody names them; it is an
     # error unless a person states them.
-    problem: str = ""
+    problem: InputError | None = None
 
     @property
     def pixel_size(self) -> PixelSize | None:
@@ -83,7 +83,7 @@ class ImageInfo:
             placement = {turned.get(letter, letter): one for letter, one in placement.items()}
         if "Z" not in axes:
             placement.pop("Z", None)
-        return replace(self, axes=axes, placement=placement, problem="")
+        return replace(self, axes=axes, placement=placement, problem=None)
 
     def stated(self, axes: str | None) -> Self:
         """Return the same with the axes that a person states; unchanged where None.
@@ -91,14 +91,14 @@ class ImageInfo:
         Raises InputError where None are stated, and those of the file cannot be used.
         """
         if axes is None:
-            if self.problem:
-                raise InputError(self.problem)
+            if self.problem is not None:
+                raise self.problem
             return self
         letters = axes.strip().upper()
         # Axes without these are refused where they are read.
         known = self.along(letters) if {"Y", "X"} <= set(letters) else self
         # Whether channels are colours is known of the file's own axes only.
-        return replace(known, axes=letters, rgb=None, problem="")
+        return replace(known, axes=letters, rgb=None, problem=None)
 
     def coarser(self, shape: tuple[int, ...], factors: Mapping[str, float]) -> Self:
         """Return the same at a resolution whose pixels are so many times longer along an axis."""

@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_diffseg.errors import InputError
+from napari_diffseg.errors import InputError, Remedy
 from napari_diffseg.image.channels import Channel
 from napari_diffseg.image.fill import fill_mask
 
@@ -133,8 +133,9 @@ def check_known_range(
         if is_above or (is_below and dtype.name != known_dtype):
             raise InputError(
                 f"The image is {dtype.name} with values from {values.min():g} to {values.max():g}, "
-                f"but the model was trained on {known_dtype} from {low:g} to {high:g}; let each "
-                "frame have its own intensities (--intensities frame), or convert the image."
+                f"but the model was trained on {known_dtype} from {low:g} to {high:g}; convert "
+                "the image, or let each frame have its own intensities.",
+                Remedy.OWN_INTENSITIES,
             )
 
 

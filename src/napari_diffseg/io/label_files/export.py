@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_diffseg.errors import InputError, OutputError
+from napari_diffseg.errors import InputError, OutputError, Remedy
 from napari_diffseg.files import check_place
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.instances.measuring import Columns
@@ -77,8 +77,8 @@ class Export:
         if standing and not self.force:
             named = ", ".join(standing[:3]) + (", …" if len(standing) > 3 else "")
             raise OutputError(
-                f"{self.folder} has {named} already; choose another folder or name, or overwrite "
-                "them (--force)."
+                f"{self.folder} has {named} already; choose another folder or name.",
+                Remedy.OVERWRITE,
             )
         self._make_folder()
         for path in self._jobs:

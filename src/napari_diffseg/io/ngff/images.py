@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_diffseg.errors import InputError
+from napari_diffseg.errors import InputError, Remedy
 from napari_diffseg.image.info import ImageInfo
 from napari_diffseg.io.facts import Index, check_level, check_series, check_shape_of_level
 from napari_diffseg.io.kinds import DAMAGE, damaged
@@ -111,7 +111,8 @@ def open_zarr_image(
     if axes is None and found.axes is not None and array.ndim != len(found.axes):
         raise InputError(
             f"{path} names the axes {found.axes}, but its array has {array.ndim} (its shape is "
-            f"{array.shape}); state its axes (--axes), or write the image again."
+            f"{array.shape}); write the image again, or state its axes.",
+            Remedy.STATE_AXES,
         )
     if level > 0 and found.axes is not None:
         full = _member(group, read_multiscale(attributes, str(path), 0, number).array, path)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any, NamedTuple
 
-from napari_diffseg.errors import InputError
+from napari_diffseg.errors import InputError, Remedy
 from napari_diffseg.image.info import Placed
 from napari_diffseg.io.facts import check_level
 from napari_diffseg.io.tiff.ome_xml import known_names
@@ -30,7 +30,7 @@ class Multiscale(NamedTuple):
     channel_names: tuple[str, ...]
     n_levels: int
     placement: Mapping[str, Placed]
-    problem: str
+    problem: InputError | None
 
 
 def ome_attributes(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -84,7 +84,7 @@ def read_multiscale(
         _labels(attributes),
         len(found),
         placement,
-        str(_nonsense(name, problem)) if problem else "",
+        _nonsense(name, problem) if problem else None,
     )
 
 
@@ -114,8 +114,9 @@ def _is_list(value: object) -> bool:
 
 def _nonsense(name: str, what: str) -> InputError:
     return InputError(
-        f"The OME-Zarr metadata of {name} make no sense: {what}; state its axes (--axes) where "
-        "these are wrong, or write the image again."
+        f"The OME-Zarr metadata of {name} make no sense: {what}; write the image again, or, "
+        "where the axes are wrong, state them.",
+        Remedy.STATE_AXES,
     )
 
 
