@@ -20,17 +20,9 @@ from napari_diffseg.errors import DiffSegError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code.
+    """Run one command, of these arguments or the process's (None), and return its exit code.
 
-    Parameters
-    ----------
-    argv : sequence of str, optional
-        Arguments without the program's name; those of the process where None.
-
-    Raises
-    ------
-    SystemExit
-        After ``--help`` and ``--version`` (0), or for wrong usage (2).
+    Raises SystemExit after ``--help`` and ``--version`` (0), and for wrong usage (2).
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
