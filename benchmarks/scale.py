@@ -21,13 +21,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmarks.machine import peak_memory_mb, reset_peak_memory, write_results
+from benchmarks.seams import seam_facts
 from napari_diffseg import RunOptions, segment, segment_steps
-from napari_diffseg.core.features.extraction import SCALES, shipped_network
-from napari_diffseg.core.features.network import N_CHANNELS
+from napari_diffseg.core.features.pyramid import SCALES
+from napari_diffseg.core.features.weights import shipped_network
 from napari_diffseg.sample_data.simulated import simulated_nuclei
 
 CPU = torch.device("cpu")
-PIECE = 512
+PIECE, MOVED = 512, 200
 
 
 def large_image(side: int, *, rgb: bool = False) -> NDArray[Any]:
@@ -87,27 +88,23 @@ def seconds_of(work: Callable[[], object], repeats: int) -> float:
 
 
 def bare_convolutions(side: int) -> Callable[[], object]:
-    """Return the convolutions of the feature network alone, at all scales.
+    """Return the convolutions of the feature network alone, at all scales, as torch does them.
 
-    No batch norm, no ReLU, no halo, no copies: what is left is what any program pays.
+    No batch norm, no ReLU, no pooling, no halo, no copies: what is left is what any program pays.
     """
     network = shipped_network(CPU)
     calls: list[tuple[nn.Module, Tensor]] = []
-
-    def keep(layer: nn.Module, arriving: tuple[Tensor, ...]) -> None:
-        calls.append((layer, arriving[0]))
-
-    layers = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
-    hooks = [layer.register_forward_pre_hook(keep) for layer in layers]
-    with torch.no_grad():
-        for scale in SCALES:
-            image = torch.rand(1, N_CHANNELS, side // scale, side // scale)
-            network(image.contiguous(memory_format=torch.channels_last))
-    for hook in hooks:
-        hook.remove()
+    for scale in SCALES:
+        levels = [*enumerate(network.down), *enumerate(reversed(network.up)), (0, [network.head])]
+        for level, block in levels:
+            length = side // scale // 2**level
+            for layer in block:
+                if isinstance(layer, nn.Conv2d):
+                    values = torch.rand(1, layer.in_channels, length, length)
+                    calls.append((layer, values.contiguous(memory_format=torch.channels_last)))
 
     def work() -> None:
-        with torch.no_grad():
+        with torch.inference_mode():
             for layer, values in calls:
                 layer(values)
 
@@ -135,18 +132,22 @@ def inference_table(side: int, repeats: int) -> list[dict[str, Any]]:
 
 
 def memory_of(side: int) -> dict[str, Any]:
-    """Segment an image; the peak of this process beyond the image and its labels."""
-    image = large_image(side)
+    """Segment an image; the peak of this process beyond the image and its labels; its seams."""
+    # Moved, so that where pieces of the image meet is not where windows do.
+    image = large_image(side + PIECE)[MOVED : MOVED + side, MOVED : MOVED + side].copy()
     reset_peak_memory()
-    start = time.perf_counter()
+    start, processor = time.perf_counter(), time.process_time()
     result = segment(image, axes="YX", options=RunOptions())
-    seconds = time.perf_counter() - start
+    seconds, processor = time.perf_counter() - start, time.process_time() - processor
     known = (image.nbytes + result.labels.nbytes) / 2**20
     return {
         "image": f"{side}×{side} uint16",
         "MB of image and labels": f"{known:.0f}",
         "peak MB beyond them": f"{peak_memory_mb() - known:.0f}",
         "s": f"{seconds:.1f}",
+        "s of the processor": f"{processor:.1f}",
+        "of these a megapixel": f"{processor / (side * side / 1e6):.2f}",
+        **seam_facts(result.labels),
     }
 
 
@@ -164,7 +165,7 @@ def main() -> None:
     """Measure and write ``results/scale.md`` and ``.json``."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sides", type=int, nargs="+", default=[512, 1024, 2048, 4096])
-    parser.add_argument("--memory-sides", type=int, nargs="+", default=[2048, 4096, 8192])
+    parser.add_argument("--memory-sides", type=int, nargs="+", default=[512, 2048, 4096, 8192])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--memory-of", type=int, help="print one size's memory as JSON")
     arguments = parser.parse_args()
@@ -174,7 +175,7 @@ def main() -> None:
     tables = {
         "Labelling, 512×512 RGB": inference_table(PIECE, arguments.repeats),
         "Training": training_table(arguments.sides, arguments.repeats),
-        "Memory, interpreter and libraries included": memory_table(arguments.memory_sides),
+        "Whole runs: memory, time, seams": memory_table(arguments.memory_sides),
     }
     write_results("scale", tables)
 

@@ -47,7 +47,7 @@ def features_and_results() -> Picture:
         plane = result.ground.plane
         window = tuple(slice(0, length) for length in plane.shape)
         inputs = plane.stage.window(plane.pixels, window, torch.device("cpu"))
-        first = np.moveaxis(inputs[: min(3, N_COMPONENTS)], 0, -1)
+        first = inputs.rows[..., : min(3, N_COMPONENTS)]
         low, high = np.percentile(first, [1, 99], axis=(0, 1))
         gray = part if part.ndim == 3 else np.stack([part] * 3, axis=-1)
         overlay = label2rgb(result.labels, gray, alpha=0.35, bg_label=0)

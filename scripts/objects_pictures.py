@@ -1,15 +1,22 @@
-"""Make the pictures of docs/objects.md, in a real napari window.
+"""Make the pictures of docs/objects.md, docs/export.md and docs/sizes.md, in a real napari window.
 
 xvfb-run python scripts/objects_pictures.py
 """
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from unittest import mock
 
 import numpy as np
+import tifffile
 from napari_window import Window
-from qtpy.QtWidgets import QScrollArea
+from qtpy.QtWidgets import QFileDialog, QScrollArea
+
+from napari_diffseg.sample_data.layers import simulated_field
 
 SIZE = (1180, 900)
 N_NUCLEI = 5
@@ -17,7 +24,9 @@ N_NUCLEI = 5
 
 
 def main() -> None:
-    """Paint, segment, make objects, measure."""
+    """Count clicks without a stroke; then paint, segment, make objects, measure, export."""
+    count_clicks()
+    count_over_time()
     window = Window(SIZE)
     image, truth = window.open_sample("simulated_nuclei")
     window.viewer.layers.selection.active = image
@@ -44,7 +53,83 @@ def main() -> None:
     dock.measure_form.table.mark(entry)
     dock.measuring.go_to(entry)
     window.photograph("objects-measure")
+    dock.objects_fold.collapse()
+    dock.measure_fold.collapse()
+    dock.export_fold.expand()
+    for box in dock.export_form.boxes.values():
+        box.setChecked(True)
+    with TemporaryDirectory() as folder:
+        dock.exporting.export(Path(folder) / "out")
+        wait_for_objects(window)
+        print(dock.export_form.status.text(), sorted(os.listdir(Path(folder) / "out")))
+    dock.export_form.say("")
+    show(dock, dock.export_form)
+    window.photograph("export-section")
     print(dock.objects_form.count.text(), truth.data.max())
+    window.close()
+
+
+def count_clicks() -> None:
+    """Go from a calibrated TIFF, as napari itself opens it, to a CSV file; print the clicks."""
+    image, truth = (layer[0] for layer in simulated_field()[:2])
+    clicks = ["Layers", "Segment ▸ Segment"]
+
+    def click(button: Any, name: str) -> None:
+        clicks.append(name)
+        button.click()
+        window.wait(0.2)
+
+    with TemporaryDirectory() as folder:
+        path, table = Path(folder) / "nuclei.tif", str(Path(folder) / "nuclei.csv")
+        said = {"unit": "um"}
+        tifffile.imwrite(path, image, imagej=True, resolution=(1 / 0.325,) * 2, metadata=said)
+        window = Window(SIZE)
+        window.viewer.open(str(path), plugin="napari")
+        dock = window.open_dock()
+        window.photograph("sizes-file")
+        click(dock.segment_button, "Segment")
+        window.wait_for_end()
+        click(dock.objects_fold.toggleButton(), "▸ Objects")
+        click(dock.objects_form.make_button, "Make objects")
+        wait_for_objects(window)
+        click(dock.measure_fold.toggleButton(), "▸ Measure")
+        wait_for_objects(window)
+        with mock.patch.object(QFileDialog, "getSaveFileName", return_value=(table, "")):
+            click(dock.measure_form.save_button, "Save CSV …")
+        clicks.append("Save")
+        show(dock, dock.measure_form)
+        dock.measure_form.say("Saved: nuclei.csv")
+        window.photograph("objects-clicks")
+        n_rows = len(Path(table).read_text(encoding="utf-8").splitlines()) - 1
+        print(f"{len(clicks)} clicks: {', '.join(clicks)}; {n_rows} of {truth.max()} nuclei")
+        window.close()
+
+
+def count_over_time() -> None:
+    """Make objects of all frames of a movie, and look at their number over time."""
+    window = Window(SIZE)
+    image, *_, truth = window.open_sample("simulated_movie")
+    classes = window.viewer.add_labels(
+        (truth.data > 0).astype(np.uint8) * 2,
+        name="classes",
+        scale=image.scale,
+        units=image.units,
+        axis_labels=image.axis_labels,
+    )
+    window.viewer.layers.remove(truth)
+    window.viewer.layers.selection.active = image
+    dock = window.open_dock()
+    dock.objects_fold.expand()
+    dock.objects_form.combo.setCurrentText(classes.name)
+    dock.objects_form.make_button.click()
+    wait_for_objects(window)
+    dock.objects_fold.collapse()
+    dock.measure_fold.expand()
+    wait_for_objects(window)
+    dock.measure_form.plot.clicked.emit(len(image.data) // 2)
+    window.wait(0.5)
+    show(dock, dock.measure_form)
+    window.photograph("objects-movie")
     window.close()
 
 

@@ -81,6 +81,18 @@ def test_labels_pixel_size_and_provenance_are_written(
     assert "all iterations done" in printed.err
 
 
+def test_what_changes_nothing_is_said(
+    image: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        cli.main(["segment", str(image), "-o", str(tmp_path / "a.png"), "--patch-size", "64"]) == 0
+    )
+    said = capsys.readouterr().err
+    assert "Without --design published this changes nothing: --patch-size." in said
+    assert cli.main(["segment", str(image), "-o", str(tmp_path / "b.png"), "--n-labels", "2"]) == 0
+    assert "--design" not in capsys.readouterr().err
+
+
 def test_same_seed_gives_the_same_labels_as_in_python(image: Path, tmp_path: Path) -> None:
     assert segment(image, "-o", tmp_path / "labels.png", "--quiet") == 0
     params = SegmentationParams(n_clusters=6, n_iterations=4, min_labels=1)

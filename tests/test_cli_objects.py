@@ -214,3 +214,56 @@ def test_names_of_classes_come_from_the_labels(tmp_path, movie):
     assert read_provenance(out)["class_names"] == {"2": "nucleus"}
     run("measure", out, "--labels", labels, "-o", table)
     assert {row["class_name"] for row in table_of(table)} == {"nucleus"}
+
+
+def blocks(background):
+    """Return three blocks of class 2 and one of class 3 on a background."""
+    labels = np.full((40, 60), background, np.uint8)
+    for left in (4, 20, 36):
+        labels[4:14, left : left + 10] = 2
+    labels[24:34, 4:14] = 3
+    return labels
+
+
+@pytest.mark.parametrize(("background", "n_objects"), [(0, 4), (1, 4)])
+def test_background_is_left_out_unless_it_is_named(tmp_path, background, n_objects, capsys):
+    labels, out = tmp_path / "labels.png", tmp_path / "objects.png"
+    write_labels(labels, blocks(background))
+    run("objects", labels, "-o", out)
+    said = capsys.readouterr().err
+    found = read_image(out).pixels
+    assert found.max() == n_objects
+    assert not found[blocks(background) == background].any()
+    assert np.array_equal(found, objects(blocks(background)))
+    assert ("1, the largest class, is taken for background" in said) == (background == 1)
+    named = "1,2,3" if background else "2,3"
+    run("objects", labels, "-o", out, "--classes", named, "--split", 0, "--force")
+    assert read_image(out).pixels.max() == n_objects + background
+
+
+def test_where_there_is_a_0_the_largest_class_is_no_background():
+    labels = blocks(1)
+    labels[0, 0] = 0
+    assert objects(labels).max() == 5
+    assert objects(np.ones((9, 9), np.uint8), min_size=1).max() == 1  # one class alone
+
+
+def test_a_class_that_is_not_there_is_said(tmp_path, capsys):
+    labels = tmp_path / "labels.png"
+    write_labels(labels, blocks(1))
+    run("objects", labels, "-o", tmp_path / "objects.png", "--classes", 7, code=1)
+    said = capsys.readouterr().err
+    assert "no class 7 among the labels" in said
+    assert "(they have 1, 2, 3)" in said
+    assert not (tmp_path / "objects.png").exists()
+    assert not objects(blocks(1), 7).any()  # of a frame that has none of them
+
+
+def test_classes_that_are_measured_as_objects_are_said_to_be(tmp_path, capsys):
+    labels, table = tmp_path / "labels.ome.tif", tmp_path / "table.csv"
+    write_labels(labels, blocks(1), provenance={"program": "napari-diffseg"})
+    run("measure", labels, "-o", table)
+    assert "holds classes" in capsys.readouterr().err
+    run("objects", labels, "-o", tmp_path / "objects.ome.tif")
+    run("measure", tmp_path / "objects.ome.tif", "-o", table, "--force")
+    assert "holds classes" not in capsys.readouterr().err

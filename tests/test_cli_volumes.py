@@ -235,10 +235,13 @@ def test_planes_learn_from_those_that_are_painted(volume: Path, tmp_path: Path) 
 def test_planes_of_a_region(volume: Path, tmp_path: Path) -> None:
     output = tmp_path / "labels.ome.tif"
     assert run("segment", volume, "-o", output, "--planes", "--region", "1:5,4:36,:40") == 0
-    part = VOLUME[1:5, 4:36, :40]
-    model = train([part[0], part[2], part[3]], axes="YX", params=PARAMS, options=ONE)
+    inside = np.zeros(SHAPE[1:], bool)
+    inside[4:36, :40] = True
+    regions, learned = [inside] * 3, [VOLUME[z] for z in (1, 3, 4)]
+    model = train(learned, regions=regions, axes="YX", params=PARAMS, options=ONE)
     expected = np.zeros(SHAPE, np.uint8)
-    expected[1:5, 4:36, :40] = [model.apply(plane, axes="YX", options=ONE) for plane in part]
+    for z in range(1, 5):
+        expected[z] = model.apply(VOLUME[z], axes="YX", region=inside, options=ONE)
     np.testing.assert_array_equal(labels_in(output), expected)
 
 
@@ -657,7 +660,7 @@ def test_planes_without_a_finite_pixel_are_not_learned_from(tmp_path: Path) -> N
     assert labels[1:].all()
 
 
-def test_planes_painted_beside_the_region_are_not_learned_from(
+def test_strokes_beside_the_region_count_plane_by_plane_too(
     volume: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     region, strokes = np.zeros((2, *SHAPE), np.uint8)
@@ -668,4 +671,7 @@ def test_planes_painted_beside_the_region_are_not_learned_from(
     tifffile.imwrite(tmp_path / "strokes.tif", strokes, photometric="minisblack")
     files = ["--region", tmp_path / "region.tif", "--scribbles", tmp_path / "strokes.tif"]
     assert run("segment", volume, "-o", tmp_path / "out.ome.tif", "--planes", *files) == 0
-    assert "learned from plane 3 of 6" in capsys.readouterr().err
+    assert "learned from planes 1, 3 of 6" in capsys.readouterr().err
+    labels = labels_in(tmp_path / "out.ome.tif")
+    assert (labels[1, 20, 20:30] == 1).all()
+    assert not labels[(region | strokes) == 0].any()

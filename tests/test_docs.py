@@ -49,7 +49,7 @@ def command_lines(page: Path) -> list[list[str]]:
 
 def test_the_readme_shows_every_command():
     shown = {line[0] for line in command_lines(ROOT / "README.md")}
-    assert shown == {"segment", "train", "apply", "objects", "measure", "card", "info"}
+    assert shown == {"segment", "train", "apply", "objects", "measure", "export", "card", "info"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -111,6 +111,22 @@ def test_the_python_of_the_page_on_objects_runs():
     # As many as the truth has, or nearly.
     assert abs(names["nuclei"].max() - names["truth"].max()) <= 3
     assert (names["table"]["class"] == 2).all()
+
+
+def test_the_python_of_the_page_on_export_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "export.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict = {}
+    exec(compile(example, "export.md", "exec"), names)
+    assert {path.name for path in names["paths"]} == {
+        "result labels.ome.tif",
+        "result mask 1 background.ome.tif",
+        "result mask 2 nucleus.ome.tif",
+        "result objects.ome.tif",
+        "result objects.csv",
+        "result summary.csv",
+    }
 
 
 def test_the_page_on_objects_names_every_parameter():

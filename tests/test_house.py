@@ -1,8 +1,4 @@
-"""The measures of the house: how long a file and a class may be, how full a room, no circles.
-
-What was too large when a limit was set stands in a table with its size of then: it may shrink
-and leave the table, and nothing joins it.
-"""
+"""The measures of the house: how long a file and a class may be, how full a room, no circles."""
 
 from __future__ import annotations
 
@@ -19,32 +15,6 @@ PACKAGE = ROOT.name
 FILES = sorted(ROOT.rglob("*.py"))
 
 FILE_LINES, CLASS_LINES, FUNCTION_LINES, ROOM_FILES = 400, 250, 40, 15
-
-LONG_FILES = {
-    "core/features/extraction.py": 479,
-}
-LONG_CLASSES = {
-    "widgets/objects/section.py:ObjectsSection": 278,
-    "widgets/segment/dock.py:SegmentDock": 314,
-    "widgets/segment/face.py:SegmentFace": 269,
-}
-LONG_FUNCTIONS = {
-    "cli/objects.py:_add_measure": 50,
-    "cli/plane_by_plane.py:segment_planes": 46,
-    "cli/segment.py:add_to": 42,
-    "cli/train.py:add_to": 59,
-    "core/region_run.py:_unsupervised": 48,
-    "widgets/segment/dock.py:__init__": 72,
-    "widgets/segment/face.py:__init__": 43,
-    "widgets/segment/face.py:_lay_out": 63,
-}
-FULL_ROOMS: dict[str, int] = {}
-CIRCLES = {
-    frozenset(
-        f"{PACKAGE}.io.{name}"
-        for name in ("ngff.images", "pictures", "sources", "tiff.frames", "vendor_images")
-    ),
-}
 
 
 def module_name(path: Path) -> str:
@@ -115,43 +85,33 @@ def length(node: ast.ClassDef | ast.FunctionDef, *, with_docstring: bool) -> int
     return lines - ((text.end_lineno or 0) - text.lineno + 1)
 
 
-def sizes() -> Iterator[tuple[str, int, int, dict[str, int]]]:
-    """Yield what is measured, its size, the limit, and the table of what may exceed it."""
+def sizes() -> Iterator[tuple[str, int, int]]:
+    """Yield what is measured, its size, and the limit."""
     for path in FILES:
-        yield here(path), lines_of(path), FILE_LINES, LONG_FILES
+        yield here(path), lines_of(path), FILE_LINES
         for node in ast.walk(MODULES[module_name(path)]):
             if isinstance(node, ast.ClassDef):
                 size = length(node, with_docstring=True)
-                yield f"{here(path)}:{node.name}", size, CLASS_LINES, LONG_CLASSES
+                yield f"{here(path)}:{node.name}", size, CLASS_LINES
             if isinstance(node, ast.FunctionDef):
                 size = length(node, with_docstring=False)
-                yield f"{here(path)}:{node.name}", size, FUNCTION_LINES, LONG_FUNCTIONS
+                yield f"{here(path)}:{node.name}", size, FUNCTION_LINES
     for room in sorted({path.parent for path in FILES}):
-        yield here(room), len(list(room.glob("*.py"))), ROOM_FILES, FULL_ROOMS
-
-
-SIZES = list(sizes())
+        yield here(room), len(list(room.glob("*.py"))), ROOM_FILES
 
 
 def test_nothing_is_too_large_to_be_read_in_one_go() -> None:
     too_large = [
-        f"{name} has {size}, where {table.get(name, limit)} is the most"
-        for name, size, limit, table in SIZES
-        if size > table.get(name, limit)
+        f"{name} has {size}, where {limit} is the most"
+        for name, size, limit in sizes()
+        if size > limit
     ]
     assert not too_large, "divide it by subject"
 
 
-def test_what_fits_leaves_the_tables() -> None:
-    for table in (LONG_FILES, LONG_CLASSES, LONG_FUNCTIONS, FULL_ROOMS):
-        standing = {name for name, size, limit, known in SIZES if known is table and size > limit}
-        assert set(table) == standing
-
-
 def test_no_modules_import_each_other_in_a_circle() -> None:
     found = circles({name: imports_of(tree) for name, tree in MODULES.items()})
-    assert not [sorted(one) for one in found if not any(one <= known for known in CIRCLES)]
-    assert {known for known in CIRCLES if not any(one <= known for one in found)} == set()
+    assert not [sorted(one) for one in found]
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,8 @@ _HOMES = {
     "segment_steps": "core.segmentation",
     "objects": "instances.stacks",
     "measure": "instances.stacks",
+    "summary": "instances.table",
+    "export": "io.label_files.export",
     "Segmentation": "core.result",
     "Model": "core.model.model",
     "Command": "core.published.training",
@@ -63,6 +65,8 @@ if TYPE_CHECKING:
     from napari_diffseg.image.channels import Channel
     from napari_diffseg.instances.params import ObjectParams
     from napari_diffseg.instances.stacks import measure, objects
+    from napari_diffseg.instances.table import summary
+    from napari_diffseg.io.label_files.export import export
     from napari_diffseg.params import ApplyParams, RunOptions, SegmentationParams
 
 

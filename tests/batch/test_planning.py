@@ -145,7 +145,7 @@ def test_two_inputs_with_one_output_are_refused(
     ("pixels", "axes", "message"),
     [
         (np.zeros((2, 3, 16, 16), np.uint8), "TCYX", "has 3 channels, but .* on 1 channel"),
-        (np.zeros((16, 16, 3), np.uint8), "YXS", r"has colours \(RGB\), but"),
+        (np.zeros((16, 16, 3), np.uint8), "YXS", r"are colours \(RGB\), but"),
     ],
 )
 def test_other_channels_are_refused_before_any_frame_is_read(

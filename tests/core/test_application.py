@@ -9,7 +9,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from napari_diffseg import ApplyParams, InputError, SegmentationParams, segment
-from napari_diffseg.core.features.extraction import GRID, HALO
+from napari_diffseg.core.features.pyramid import GRID, HALO
 from napari_diffseg.core.model.adaptation import adapted
 from napari_diffseg.core.model.application import reading_window
 from napari_diffseg.image import pieces
@@ -162,7 +162,7 @@ def test_colours_and_channels_are_not_mixed_up(options):
     model = segment(picture, params=params, options=options).model
     with pytest.raises(InputError, match="trained on colours"):
         model.apply(picture.transpose(2, 0, 1), axes="CYX", options=options)
-    with pytest.raises(InputError, match="trained on 3"):
+    with pytest.raises(InputError, match="are intensities, but the model was trained on colours"):
         model.apply(picture[..., 0], options=options)
 
 

@@ -7,8 +7,10 @@ import pytest
 import torch
 from skimage.data import astronaut
 
-from napari_diffseg.core.features import extraction as features
-from napari_diffseg.core.features.extraction import GRID, N_COMPONENTS, Features, shipped_network
+from napari_diffseg.core.features import pyramid
+from napari_diffseg.core.features.extraction import N_COMPONENTS, Features
+from napari_diffseg.core.features.pyramid import GRID, HALO
+from napari_diffseg.core.features.weights import shipped_network
 from napari_diffseg.image.space import PLANE, Space
 
 CPU = torch.device("cpu")
@@ -22,6 +24,13 @@ def measured(pixels, valid=None, rgb=False, space=PLANE, weights=None):
     return stage, inputs
 
 
+def assert_alike(found, whole, window):
+    np.testing.assert_allclose(found.rows, whole.rows[window], atol=2e-4)
+    np.testing.assert_allclose(found.edges, whole.edges[window], atol=2e-4)
+    inner = (slice(9, -9),) * 2  # slopes are told by the window's own pixels
+    np.testing.assert_allclose(found.slope[inner], whole.slope[window][inner], atol=2e-4)
+
+
 def picture(height=300, width=420):
     return np.moveaxis(astronaut()[:height, :width], -1, 0).astype(np.float32) / 255
 
@@ -30,27 +39,26 @@ def picture(height=300, width=420):
 def test_any_number_of_channels(n_channels):
     pixels = np.random.default_rng(0).random((n_channels, 40, 50), np.float32)
     stage, inputs = measured(pixels)
-    assert inputs.shape == (N_COMPONENTS + n_channels + 1, 40, 50)
+    assert inputs.rows.shape == (40, 50, N_COMPONENTS + n_channels)
     assert stage.n_inputs == N_COMPONENTS + n_channels
-    assert np.isfinite(inputs).all()
-    assert 0 <= inputs[-1].min() <= inputs[-1].max() <= 1
+    assert np.isfinite(inputs.rows).all()
+    assert 0 <= inputs.edges.min() <= inputs.edges.max() <= 1
 
 
 def test_features_and_colours_have_the_variance_that_is_meant():
     _, inputs = measured(picture(), rgb=True)
-    assert inputs[:N_COMPONENTS].reshape(N_COMPONENTS, -1).var(axis=1).sum() == pytest.approx(
-        1, abs=0.15
-    )
-    assert inputs[N_COMPONENTS:-1].reshape(3, -1).var(axis=1).sum() == pytest.approx(1, abs=0.05)
+    variances = inputs.rows.var(axis=(0, 1))
+    assert variances[:N_COMPONENTS].sum() == pytest.approx(1, abs=0.15)
+    assert variances[N_COMPONENTS:].sum() == pytest.approx(1, abs=0.05)
 
 
 def test_a_window_gives_what_the_whole_image_gives(monkeypatch):
-    monkeypatch.setattr(features, "_TILE", 128)
+    monkeypatch.setattr(pyramid, "_TILE", 128)
     pixels = picture()
     stage, whole = measured(pixels, rgb=True)
     for window in ((slice(0, 50), slice(30, 90)), (slice(200, 300), slice(300, 420))):
         found = stage.window(pixels, window, CPU)
-        np.testing.assert_allclose(found, whole[:, *window], atol=2e-4)
+        assert_alike(found, whole, window)
 
 
 def test_a_part_on_the_grid_gives_what_the_whole_image_gives():
@@ -58,9 +66,9 @@ def test_a_part_on_the_grid_gives_what_the_whole_image_gives():
     stage, _ = measured(pixels[:, :128])
     window = (slice(600, 700), slice(0, 64))
     whole = stage.window(pixels, window, CPU)
-    start = 600 // GRID * GRID - features.HALO
+    start = 600 // GRID * GRID - HALO
     part = stage.window(pixels[:, start:1150], (slice(600 - start, 700 - start), window[1]), CPU)
-    np.testing.assert_allclose(part, whole, atol=2e-4)
+    assert_alike(part, whole, (slice(None),) * 2)
 
 
 def test_brightness_and_contrast_of_the_whole_change_nothing():
@@ -68,7 +76,7 @@ def test_brightness_and_contrast_of_the_whole_change_nothing():
     pixels = picture()[:1]
     _, once = measured(pixels)
     _, scaled = measured(pixels * 0.5 + 0.2)
-    np.testing.assert_allclose(scaled, once, atol=2e-3)
+    np.testing.assert_allclose(scaled.rows, once.rows, atol=2e-3)
 
 
 def test_a_channel_with_more_weight_says_more():
@@ -77,7 +85,7 @@ def test_a_channel_with_more_weight_says_more():
     shares = []
     for weight in (1.0, 4.0):
         _, inputs = measured(pixels, weights=(weight, 1.0))
-        colours = inputs[N_COMPONENTS:-1].reshape(2, -1).var(axis=1)
+        colours = inputs.rows[..., N_COMPONENTS:].var(axis=(0, 1))
         shares.append(colours[0] / colours.sum())
     assert shares[1] > shares[0] + 0.2
 
@@ -100,7 +108,7 @@ def test_pixels_that_do_not_count_are_not_measured():
 
 def test_a_constant_image_is_seen_too():
     stage, inputs = measured(np.full((1, 32, 32), 0.5, np.float32))
-    assert np.isfinite(inputs).all()
+    assert np.isfinite(inputs.rows).all()
     assert np.isfinite(stage.strength(inputs)).all()
 
 
@@ -109,10 +117,12 @@ def test_near_planes_are_smoothed_and_far_ones_are_seen_alone():
     volume = rng.random((1, 6, 32, 32), np.float32)
     far, alone = measured(volume, space=Space(3, 20))
     near, smooth = measured(volume, space=Space(3, 1))
-    assert np.diff(smooth, axis=1).std() < 0.5 * np.diff(alone, axis=1).std()
+    assert np.diff(smooth.rows, axis=0).std() < 0.5 * np.diff(alone.rows, axis=0).std()
     window = (slice(2, 4), slice(0, 32), slice(0, 32))
     for stage, whole in ((far, alone), (near, smooth)):
-        np.testing.assert_allclose(stage.window(volume, window, CPU), whole[:, *window], atol=1e-3)
+        found = stage.window(volume, window, CPU)
+        np.testing.assert_allclose(found.rows, whole.rows[window], atol=1e-3)
+        np.testing.assert_allclose(found.edges, whole.edges[window], atol=1e-3)
 
 
 def test_loading_the_network_leaves_torchs_numbers_alone():

@@ -24,7 +24,7 @@ from napari_diffseg.core.published.clustering_net import build_network, kernel_d
 from napari_diffseg.core.segmentation import segment_steps
 from napari_diffseg.image import pieces
 from napari_diffseg.image.axes import resolve_axes
-from napari_diffseg.image.memory import estimate_memory
+from napari_diffseg.image.pieces import estimate_memory
 from napari_diffseg.image.space import Space
 from tests.core.conftest import ONE_THREAD, QUICK
 

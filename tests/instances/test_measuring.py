@@ -8,7 +8,7 @@ from skimage.draw import ellipse
 from skimage.measure import regionprops
 
 from napari_diffseg import InputError, OutputError, measure
-from napari_diffseg.instances.table import join, summarize, write_csv
+from napari_diffseg.instances.table import join, summary, write_csv
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_a_summary_by_class_and_frame(plane):
     frames = np.stack([plane, np.zeros_like(plane), plane])
     labels = np.where(frames == 7, 3, 2)
     table = measure(frames, axes="TYX", labels=labels, class_names={2: "nucleus"})
-    rows = summarize(table, n_frames=3)
+    rows = summary(table, n_frames=3)
     assert rows["frame"].tolist() == [0, 0, 1, 1, 2, 2]
     assert rows["class"].tolist() == [2, 3] * 3
     assert rows["class_name"].tolist() == ["nucleus", ""] * 3
@@ -127,7 +127,7 @@ def test_nothing_to_measure_is_a_table_without_rows():
     table = measure(np.zeros((5, 5), int), np.zeros((5, 5)))
     assert "mean_ch1" in table
     assert all(column.size == 0 for column in table.values())
-    assert summarize(table, n_frames=1)["count"].tolist() == [0]
+    assert summary(table, n_frames=1)["count"].tolist() == [0]
 
 
 def test_a_table_is_written_whole_and_never_over_another(tmp_path, plane):

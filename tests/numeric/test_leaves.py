@@ -7,6 +7,7 @@ import pytest
 from scipy.ndimage import gaussian_filter, label
 
 from napari_diffseg.image.space import PLANE, Space
+from napari_diffseg.numeric import leaves as leaf_tools
 from napari_diffseg.numeric.leaves import color_slope, find_leaves, leaf_means, sides_of
 
 
@@ -66,7 +67,17 @@ def test_the_slope_is_that_of_the_colours_in_pixels():
 
 def test_means_are_of_the_pixels_that_count():
     leaves = np.array([[0, 0, 1, 1]], np.int32)
-    channels = np.array([[[1.0, 3.0, 5.0, 9.0]]], np.float32)
-    np.testing.assert_allclose(leaf_means(leaves, channels, None), [[2], [7]])
+    rows = np.array([[[1.0], [3.0], [5.0], [9.0]]], np.float32)
+    np.testing.assert_allclose(leaf_means(leaves, rows, None), [[2], [7]])
     counted = np.array([[True, False, False, False]])
-    np.testing.assert_allclose(leaf_means(leaves, channels, counted), [[1], [7]])
+    np.testing.assert_allclose(leaf_means(leaves, rows, counted), [[1], [7]])
+
+
+def test_means_of_many_pixels_are_those_of_all_of_them(monkeypatch):
+    """Band by band, where leaves go on from one to the next."""
+    monkeypatch.setattr(leaf_tools, "_BAND_PIXELS", 100)
+    random = np.random.default_rng(2)
+    leaves = find_leaves(gaussian_filter(random.random((60, 80), np.float32), 3), PLANE)
+    rows = random.random((60, 80, 3), np.float32)
+    expected = [rows[leaves == one].mean(axis=0) for one in range(leaves.max() + 1)]
+    np.testing.assert_allclose(leaf_means(leaves, rows, None), expected, rtol=1e-5)

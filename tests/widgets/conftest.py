@@ -41,7 +41,7 @@ class FakeModel:
 
     def __init__(self, n_channels=1, rgb=False, spatial="YX"):
         self.n_channels = n_channels
-        self.spatial, self.n_spatial, self.z_step = spatial, len(spatial), None
+        self.spatial, self.n_spatial, self.z_step = spatial, len(spatial), 1.0
         self.labels = (1, 2, 3)
         self.label_dtype = np.dtype(np.uint8)
         self.checksum = "0123"
@@ -257,8 +257,8 @@ class FakeRun:
 def run(monkeypatch):
     """A fake run; also the one that a dock opened later will start."""
     fake = FakeRun()
-    monkeypatch.setattr("napari_diffseg.widgets.tasks.worker.segmentation_steps", fake.steps)
-    monkeypatch.setattr("napari_diffseg.widgets.tasks.worker.correction_steps", fake.follow)
+    monkeypatch.setattr("napari_diffseg.widgets.segment.steps.segmentation_steps", fake.steps)
+    monkeypatch.setattr("napari_diffseg.widgets.segment.steps.correction_steps", fake.follow)
     yield fake
     fake.go_on.set()
     fake.follow_go_on.set()
@@ -279,6 +279,14 @@ def image(viewer):
 def dock(viewer, run):
     """The dock widget as napari itself opens it."""
     return viewer.window.add_plugin_dock_widget("napari-diffseg", "Segment")[1]
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered(monkeypatch, tmp_path):
+    """What one test sets is not there in the next."""
+    kept = tmp_path / "remembered.json"
+    monkeypatch.setattr("napari_diffseg.widgets.ui.remembered._file", lambda: kept)
+    return kept
 
 
 LONG = 120_000

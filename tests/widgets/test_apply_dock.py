@@ -18,6 +18,7 @@ from napari_diffseg.batch import sinks
 from napari_diffseg.params import ApplyParams
 from napari_diffseg.widgets.batch import apply_words
 from napari_diffseg.widgets.batch.form import Scope
+from napari_diffseg.widgets.ui import words
 
 pytestmark = pytest.mark.gui
 
@@ -135,7 +136,7 @@ def test_the_model_of_a_result_its_colours_and_names(viewer, dock, stack, wait_f
     scribbles.data[2, 9, 4:9] = 3
     dock.section.name(3, "nuclei")
     assert not dock.apply_form.apply_button.isEnabled()
-    assert dock.apply_form.reason.text() == apply_words.NO_MODEL
+    assert dock.apply_form.reason.text() == words.NO_MODEL
     dock.segment_button.click()
     wait_for(lambda: dock.apply_form.apply_button.isEnabled())
     dock.apply_form.apply_button.click()
@@ -473,7 +474,7 @@ def damaged(number):
 
 @pytest.fixture
 def lazy_stack(viewer, dock, model, wait_for):
-    viewer.add_image(damaged(3), name="lazy", contrast_limits=(0, 255))
+    viewer.add_image(damaged(3), name="lazy", contrast_limits=(0, 255), axis_labels=("t", "y", "x"))
     dock.modelling.load("cells.safetensors")
     wait_for(lambda: dock.apply_form.apply_button.isEnabled())
     return dock
@@ -488,7 +489,7 @@ def test_a_frame_that_cannot_be_read_is_left_out_and_named(lazy_stack, viewer, w
     assert not layer.data[3].any()
     text = form.status.text().replace("\N{NO-BREAK SPACE}", " ")
     assert "4 of 5 frames done" in text
-    assert "Left out: Z 3." in text
+    assert "Left out: T 3." in text
     assert "the file ends too early" in text
     assert "left out" in form.plot.describe(3)
 
@@ -687,7 +688,7 @@ def test_a_real_model_goes_to_a_file_and_from_there_to_all_frames(viewer, tmp_pa
     params = SegmentationParams(n_clusters=4)
     path = tmp_path / "small.safetensors"
     segment(frames[0], params=params).model.with_facts(class_names={1: "rest"}).save(path)
-    viewer.add_image(frames, name="cells")
+    viewer.add_image(frames, name="cells", axis_labels=("t", "y", "x"))
     viewer.open(path, plugin="napari-diffseg")
     _, dock = viewer.window.add_plugin_dock_widget("napari-diffseg", "Segment")
     wait_for(lambda: dock.apply_form.apply_button.isEnabled())

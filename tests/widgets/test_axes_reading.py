@@ -13,6 +13,7 @@ from napari_diffseg.widgets.image.axes_reading import (
     Origin,
     read_axes,
 )
+from napari_diffseg.widgets.image.voxel_size import TypedSize
 
 
 def facts(*shape, **more):
@@ -38,7 +39,7 @@ UM = {"units": ("second", "micrometer", "micrometer", "micrometer")}
         (facts(20, 30), "YX", Origin.SHAPE, Extent.PLANE),
         (facts(20, 30, n_colors=3), "YX", Origin.SHAPE, Extent.PLANE),
         (facts(1, 20, 30), "ZYX", Origin.SHAPE, Extent.PLANE),
-        (facts(5, 20, 30), "ZYX", Origin.GUESS, Extent.PLANE),
+        (facts(5, 20, 30), "CYX", Origin.GUESS, Extent.PLANE),
         (facts(4, 5, 20, 30), "TZYX", Origin.GUESS, Extent.PLANE),
         (facts(4, 2, 5, 20, 30), "TCZYX", Origin.GUESS, Extent.PLANE),
         (facts(5, 20, 30, n_colors=3), "ZYX", Origin.GUESS, Extent.PLANE),
@@ -61,8 +62,8 @@ UM = {"units": ("second", "micrometer", "micrometer", "micrometer")}
         (facts(5, 20, 30, noted=tuple("ZYX")), "ZYX", Origin.FILE, Extent.VOLUME),
         (facts(5, 20, 30, noted=("time", "y", "x")), "TYX", Origin.FILE, Extent.PLANE),
         (facts(20, 30, n_colors=3, noted=tuple("YXS")), "YX", Origin.SHAPE, Extent.PLANE),
-        (facts(5, 20, 30, noted=tuple("TZCYX")), "ZYX", Origin.GUESS, Extent.PLANE),
-        (facts(5, 20, 30, noted=tuple("QYX")), "ZYX", Origin.GUESS, Extent.PLANE),
+        (facts(5, 20, 30, noted=tuple("TZCYX")), "CYX", Origin.GUESS, Extent.PLANE),
+        (facts(7, 20, 30, noted=tuple("QYX")), "ZYX", Origin.GUESS, Extent.PLANE),
         (facts(4, 5, 20, 30, **UM), "TZYX", Origin.GUESS, Extent.PLANE),
         (facts(5, 20, 30, units=("second", "pixel", "pixel")), "TYX", Origin.UNITS, Extent.PLANE),
         (facts(5, 20, 30, units=("micrometer",) * 3), "ZYX", Origin.GUESS, Extent.PLANE),
@@ -82,11 +83,14 @@ def test_what_is_read_without_a_person(layer, letters, origin, extent):
 @pytest.mark.parametrize(
     ("layer", "choices"),
     [
-        (facts(5, 20, 30), ("ZYX", "TYX", "CYX")),
+        (facts(5, 20, 30), ("CYX", "ZYX", "TYX")),
+        (facts(7, 20, 30), ("ZYX", "TYX", "CYX")),
+        (facts(5, 20, 30, units=("um",) * 3), ("ZYX", "TYX", "CYX")),
+        (facts(20, 5, 30), ("YCX", "ZYX", "TYX", "CYX")),
         (facts(5, 20, 30, n_colors=3), ("ZYX", "TYX")),
         (facts(5, 20, 30, n_layers=2), ("ZYX", "TYX")),
         (facts(4, 5, 20, 30), ("TZYX", "CZYX", "ZCYX", "TCYX")),
-        (facts(1, 5, 20, 30), ("TZYX", "ZCYX", "ZTYX")),
+        (facts(1, 5, 20, 30), ("TCYX", "TZYX", "ZTYX")),
         (facts(512, 512, 3), ("YXC", "ZYX", "TYX", "CYX")),
         (labelled("z y x ?", 4, 20, 30, 3), ("ZYXT", "ZYXC")),
     ],
@@ -98,9 +102,13 @@ def test_where_it_is_a_guess_a_person_is_offered_the_others(layer, choices):
 @pytest.mark.parametrize(
     ("layer", "question"),
     [
-        (facts(5, 20, 30), "The first axis has no name and is read as Z (planes). Is that right?"),
+        (facts(9, 20, 30), "The first axis has no name and is read as Z (planes). Is that right?"),
         (
-            facts(1, 5, 20, 30),
+            facts(5, 20, 30),
+            "The first axis has no name and is read as C (channels). Is that right?",
+        ),
+        (
+            facts(1, 9, 20, 30),
             "The second axis has no name and is read as Z (planes). Is that right?",
         ),
         (facts(4, 5, 20, 30), "The axes have no names and are read as T 4 · Z 5. Is that right?"),
@@ -203,8 +211,10 @@ def test_labels_and_file_that_contradict_each_other():
         ((1000, 0.5, 0.5), ("nm", "um", "um"), None, 2, ""),
         ((1, 1, 1), ("pixel",) * 3, None, None, "size of the voxels is not known"),
         ((1, 1, 1), ("um",) * 3, None, 1, ""),
-        ((1, 1, 1), ("pixel",) * 3, 2.5, 2.5, ""),
-        ((4, 1, 1), ("um",) * 3, 2.5, 2.5, ""),
+        ((1, 1, 1), ("pixel",) * 3, TypedSize("1", "2,5", "px"), 2.5, ""),
+        ((4, 1, 1), ("um",) * 3, TypedSize("1", "2.5"), 2.5, ""),
+        ((4, 1, 1), ("um",) * 3, TypedSize("0.5"), 8, ""),
+        ((1, 1, 1), ("pixel",) * 3, TypedSize("0.5"), None, "distance of the planes is not known"),
         ((2, 1, 1), ("um", "pixel", "pixel"), None, None, "in the unit um, but Y and X in pixel"),
         ((9000, 1, 1), ("nm",) * 3, None, None, "9000 pixels apart, which cannot be"),
         ((np.nan, 1, 1), ("um",) * 3, None, None, "no positive number"),

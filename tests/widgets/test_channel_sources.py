@@ -7,11 +7,9 @@ import pytest
 from napari.layers import Image
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.image.channels import Channel
 from napari_diffseg.widgets.image.channel_sources import (
     ChannelSetting,
     IntensityRule,
-    arrange_channels,
     check_same_grid,
     list_channels,
     misfit,
@@ -175,49 +173,3 @@ def test_small_pixels_are_not_taken_for_the_same_place():
 def test_a_layer_that_is_off_need_not_fit():
     given = [*layers(2), image(9, 9, name="other")]
     assert len(select_channels(given, "YX", [ON, ON, OFF]).layers) == 2
-
-
-# --- what a model finds ---------------------------------------------------------------------
-
-TWO = (Channel(0, "DAPI"), Channel(1, "GFP"))
-
-
-@pytest.mark.parametrize(
-    ("known", "n_source", "names", "places"),
-    [
-        (TWO, 2, ["DAPI", "GFP"], (0, 1)),
-        (TWO, 2, ["GFP", "DAPI"], (1, 0)),
-        (TWO, 2, ["RFP", "gfp ", "Dapi"], (2, 1)),
-        # The second of three channels was left out; whatever stands there is not looked at.
-        ((Channel(0, "DAPI"), Channel(2, "GFP")), 3, ["GFP", "DAPI"], (1, 1, 0)),
-        ((Channel(2, "GFP"),), 3, ["DAPI", "RFP", "GFP"], (0, 1, 2)),
-        ((Channel(0), Channel(1)), 2, ["a", "b"], (0, 1)),
-        ((Channel(0), Channel(1)), 2, ["", ""], (0, 1)),
-        ((Channel(0, "DAPI"), Channel(1)), 2, ["x", "DAPI"], (1, 1)),
-        ((Channel(0, "cells"),), 1, ["other cells"], (0,)),
-    ],
-)
-def test_a_model_finds_its_channels(known, n_source, names, places):
-    arrangement = arrange_channels(known, n_source, names, "image")
-    assert arrangement.places == places
-    assert arrangement.note == ""
-
-
-def test_channels_of_other_names_are_taken_in_order_and_that_is_said():
-    arrangement = arrange_channels(TWO, 2, ["Hoechst", "YFP"], "image")
-    assert arrangement.places == (0, 1)
-    assert "'Hoechst' for 'DAPI', 'YFP' for 'GFP'" in arrangement.note
-
-
-@pytest.mark.parametrize(
-    ("names", "said"),
-    [
-        (["DAPI", "RFP"], "the channel 'GFP', which 'image' lacks .it has 'DAPI', 'RFP'"),
-        (["GFP"], "the channel 'DAPI'"),
-        (["a", "b", "c"], "2 channel.s., of which it knows DAPI, GFP, but 'image' has 3"),
-        ([""], "but 'image' has 1"),
-    ],
-)
-def test_a_channel_that_is_missing_is_named(names, said):
-    with pytest.raises(InputError, match=said):
-        arrange_channels(TWO, 2, names, "image")

@@ -32,8 +32,7 @@ def stained():
 
 
 def choose(row, rule):
-    row.rule.setCurrentIndex(row.rule.findData(rule))
-    row.rule.activated.emit(row.rule.currentIndex())
+    row.rule.choose(rule)
 
 
 def type_in(field, text):

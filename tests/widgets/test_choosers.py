@@ -7,8 +7,8 @@ import psutil
 import pytest
 from napari.layers import Labels, Shapes
 
+from napari_diffseg.widgets.image.fields import LevelChooser
 from napari_diffseg.widgets.image.level import Level
-from napari_diffseg.widgets.image.level_chooser import LevelChooser
 from napari_diffseg.widgets.region.chooser import RegionChooser
 from napari_diffseg.widgets.region.region import RegionKind, RegionWish
 from napari_diffseg.widgets.segment import memory_line

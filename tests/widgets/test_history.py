@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from napari_diffseg.widgets.segment.history import ResultHistory
+from napari_diffseg.widgets.segment.results import ResultHistory
 
 
 def result(n_pixels=4):

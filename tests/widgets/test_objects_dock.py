@@ -10,7 +10,7 @@ from qtpy.QtCore import Qt
 from skimage.draw import disk
 
 import napari_diffseg
-from napari_diffseg.instances.table import summarize
+from napari_diffseg.instances.table import summary
 from napari_diffseg.widgets.objects.label_source import LabelSource
 from napari_diffseg.widgets.objects.section import EDITED, NO_CLASS
 from napari_diffseg.widgets.region.placement import camera_of
@@ -154,7 +154,7 @@ def test_what_a_person_edits_is_left_as_it_is(viewer, made, wait_for):
     wait_for(lambda: made.objects_form.count.text() == "4 objects")
     wait_for(lambda: 9 in made.measuring.table["object"])
     made.objects_form.split.set_value(0)
-    wait_for(lambda: not made.objects._timer.isActive())
+    wait_for(lambda: not made.objects._ask_soon._timer.isActive())
     assert made.objects_form.status.text() == EDITED
     np.testing.assert_array_equal(layer.data, edited)
     layer.undo()
@@ -216,9 +216,9 @@ def test_tables_are_saved(made, tmp_path, monkeypatch):
 
     rows = save(made.measure_form.save_button, tmp_path / "objects")
     assert [int(row["object"]) for row in rows] == [1, 2, 3]
-    summary = save(made.measure_form.summary_button, tmp_path / "summary.csv")
-    expected = summarize(made.measuring.table)
-    assert [int(row["count"]) for row in summary] == expected["count"].tolist() == [2, 1]
+    saved = save(made.measure_form.summary_button, tmp_path / "summary.csv")
+    expected = summary(made.measuring.table)
+    assert [int(row["count"]) for row in saved] == expected["count"].tolist() == [2, 1]
 
 
 def test_sizes_are_in_pixels_until_a_size_is_typed(viewer, dock, wait_for, qtbot, pixels):
@@ -230,14 +230,16 @@ def test_sizes_are_in_pixels_until_a_size_is_typed(viewer, dock, wait_for, qtbot
     wait_for(lambda: bool(dock.measuring.table))
     assert "area_px" in dock.measuring.table
     assert "in pixels" in dock.measure_form.about.text()
-    dock.measure_form.side.clear()
-    qtbot.keyClicks(dock.measure_form.side, "0.5")
+    side = dock.axes_form.size.side
+    qtbot.keyClicks(side, "0.5")
     wait_for(lambda: "area_um2" in dock.measuring.table)
-    assert dock.measure_form.about.text() == ""
+    assert dock.measure_form.about.text() == "A pixel is 0.5 × 0.5 µm."
     areas = np.bincount(dock.objects.layer.data.ravel())[1:]
     np.testing.assert_allclose(dock.measuring.table["area_um2"], areas * 0.25)
-    qtbot.keyClicks(dock.measure_form.side, "mm")
-    assert "a number was expected" in dock.measure_form.about.text()
+    # What is half typed changes nothing.
+    qtbot.keyClicks(side, "mm")
+    assert "a positive number was expected" in dock.axes_form.size.about.text()
+    assert "area_um2" in dock.measuring.table
 
 
 def test_the_result_of_a_run_becomes_objects_and_a_new_result_is_followed(
@@ -341,7 +343,7 @@ def test_too_many_pixels_are_refused_in_a_sentence(opened, monkeypatch):
 
 
 def test_stale_questions_are_given_up(dock, labels):
-    source = dock.objects._describe(labels)
+    source = dock.objects.classes.describe()
     assert isinstance(source, LabelSource)
     params = dock.objects_form.params()
     assert list(source.follow(params, lambda: True)) == []

@@ -14,7 +14,7 @@ from napari_diffseg.widgets.image.sources import describe_source
 from napari_diffseg.widgets.scribbles.other_planes import (
     MOST_OTHERS,
     LearnFrom,
-    Lesson,
+    TrainingContext,
     choose_others,
     most_others,
 )
@@ -110,7 +110,7 @@ def test_a_single_plane_has_no_others(learn_from):
     strokes = strokes_on((4, 5), ())
     others = others_of(np.zeros((4, 5)), strokes, [], learn_from)
     assert others.read() == []
-    assert others.lesson({}) == Lesson(LearnFrom.HERE)
+    assert others.context({}) == TrainingContext(LearnFrom.HERE)
 
 
 def test_along_time_and_depth_each_plane_stands_where_it_is():
@@ -139,14 +139,14 @@ def test_channels_are_read_whole():
 def test_a_lesson_changes_with_strokes_on_other_planes_only():
     strokes = strokes_on((9, 4, 5), 0, 4)
     others = others_of(numbered(9), strokes, [4])
-    before = others.lesson(others.strokes.find_painted())
+    before = others.context(others.strokes.find_painted())
     strokes[4, 3, 3] = 2
     assert (
-        others_of(numbered(9), strokes, [4]).lesson(describe(others, strokes).find_painted())
+        others_of(numbered(9), strokes, [4]).context(describe(others, strokes).find_painted())
         == before
     )
     strokes[0, 3, 3] = 1
-    assert others.lesson(describe(others, strokes).find_painted()) != before
+    assert others.context(describe(others, strokes).find_painted()) != before
 
 
 def describe(others, strokes):

@@ -38,7 +38,7 @@ def stroke(viewer, layer, z, number, row):
 
 @pytest.fixture
 def stack(viewer):
-    pixels = np.random.default_rng(0).integers(0, 255, (N_PLANES, 24, 32), dtype=np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 255, (N_PLANES, 20, 32), dtype=np.uint8)
     pixels[:, 0, 0] = np.arange(N_PLANES)
     return viewer.add_image(pixels, name="stack")
 
@@ -98,9 +98,9 @@ def test_what_is_written_without_an_event_is_read_by_the_run(
 
 
 def test_lazy_strokes_are_looked_through_by_the_run_only(viewer, dock, stack, run, wait_for):
-    strokes = np.zeros((N_PLANES, 24, 32), np.uint8)
+    strokes = np.zeros((N_PLANES, 20, 32), np.uint8)
     strokes[2, 3, 4:9], strokes[6, 9, 4:9] = 2, 5
-    dock.scribbles.choose(viewer.add_labels(da.from_array(strokes, chunks=(1, 24, 32))))
+    dock.scribbles.choose(viewer.add_labels(da.from_array(strokes, chunks=(1, 20, 32))))
     viewer.dims.set_current_step(0, 6)
     assert "on all planes" in dock.scribble_notes.text()
     dock.segment_button.click()
@@ -111,7 +111,7 @@ def test_lazy_strokes_are_looked_through_by_the_run_only(viewer, dock, stack, ru
 def test_the_chooser_is_there_for_stacks_only(viewer, dock, run, wait_for):
     single = viewer.add_image(np.zeros((24, 32)), name="single")
     assert not dock.learn_from.isVisibleTo(dock)
-    stack = viewer.add_image(np.zeros((3, 24, 32)), name="stack")
+    stack = viewer.add_image(np.zeros((9, 24, 32)), name="stack")
     dock.images.choose(stack)
     assert dock.learn_from.isVisibleTo(dock)
     dock.images.choose(single)
@@ -196,7 +196,7 @@ def test_an_earlier_layer_that_a_person_edited_is_left(viewer, live, scribbles, 
     (first,) = results_in(viewer)
     stroke(viewer, scribbles, 5, 2, 9)
     wait_for(lambda: run.starts == 2 and is_at_rest(live))
-    first.data[0, 20:] = 9
+    first.data[0, 16:] = 9
     edited = first.data.copy()
     stroke(viewer, scribbles, 2, 3, 15)
     wait_for(lambda: run.starts == 3 and is_at_rest(live))
@@ -258,7 +258,7 @@ def test_a_real_run_learns_from_strokes_on_another_plane(viewer, wait_for):
     for z in range(3):
         inside[z, 12:36, 8 + 8 * z : 32 + 8 * z] = True
     pixels = np.where(inside, 180, 60) + rng.normal(0, 10, inside.shape)
-    viewer.add_image(pixels.astype(np.uint8), name="drift")
+    viewer.add_image(pixels.astype(np.uint8), name="drift", axis_labels=("t", "y", "x"))
     dock = viewer.window.add_plugin_dock_widget("napari-diffseg", "Segment")[1]
     dock.params_form.write({"n_iterations": 10})
     dock.scribbles.new_button.click()

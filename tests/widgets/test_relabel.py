@@ -7,7 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from napari_diffseg.widgets.segment.relabel import LabelMerger
+from napari_diffseg.widgets.segment.runs import merge_labels
+from napari_diffseg.widgets.tasks.worker import LatestAnswer
 
 pytestmark = pytest.mark.gui
 
@@ -40,7 +41,7 @@ def failed():
 
 @pytest.fixture
 def merger(shown, failed):
-    return LabelMerger(lambda merged: shown.append(merged.n_labels), failed.append)
+    return LatestAnswer(merge_labels, lambda merged: shown.append(merged.n_labels), failed.append)
 
 
 def test_what_is_passed_over_is_never_merged(merger, shown, qtbot):

@@ -16,9 +16,9 @@ from napari_diffseg.widgets.scribbles.strokes import (
     describe_strokes,
     scribble_layers,
     sensible_brush,
-    strokes_checksum,
     visible_part,
 )
+from napari_diffseg.widgets.ui.layers import checksum
 
 pytestmark = pytest.mark.gui
 
@@ -66,7 +66,7 @@ def test_the_painted_planes_of_a_stack(wrap):
     planes = found.find_painted()
     assert {at: plane.classes for at, plane in planes.items()} == {(1,): (4,), (3,): (2, 7)}
     np.testing.assert_array_equal(found.at((1,)).read(), strokes[1])
-    assert planes[3,].checksum == strokes_checksum(strokes[3])
+    assert planes[3,].checksum == checksum(strokes[3])
 
 
 def test_a_plane_of_scribbles_is_no_stack():
@@ -147,8 +147,8 @@ def test_the_checksum_tells_strokes_apart():
     strokes = painted(20, 30)
     other = strokes.copy()
     other[3, 4] += 1
-    assert strokes_checksum(strokes) == strokes_checksum(strokes.copy())
-    assert strokes_checksum(strokes) != strokes_checksum(other)
+    assert checksum(strokes) == checksum(strokes.copy())
+    assert checksum(strokes) != checksum(other)
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,37 @@ def test_scribbles_that_do_not_fit_are_one_sentence(viewer, dock, image, is_mult
     assert dock.segment_button.isEnabled()
 
 
+def test_one_painted_class_and_everything_else(viewer, dock, scribbles, run, wait_for):
+    rest = dock.scribbles.classes.rest_button
+    assert not rest.isVisibleTo(dock)
+    stroke(scribbles, 2)
+    wait_for(lambda: rest.isVisibleTo(dock))
+    rest.click()
+    assert dock.params().only_painted == "yes"
+    assert names_in(scribbles.features) == {3: "background"}
+    assert not rest.isVisibleTo(dock)
+
+
+def test_who_calls_a_class_background_sees_through_it(viewer, dock, scribbles, wait_for):
+    for number, row in ((1, 3), (7, 15)):
+        stroke(scribbles, number, (row, 5), (row, 12))
+    dock.section.name(7, "Background")
+    dock.segment_button.click()
+    wait_for(lambda: is_at_rest(dock))
+    (layer,) = results_in(viewer)
+    assert (layer.get_color(1)[3], layer.get_color(7)[3]) == (1, 0)
+    dock.section.name(7, "tissue")
+    np.testing.assert_allclose(layer.get_color(7), scribbles.get_color(7))
+
+
+def test_the_next_class_comes_by_itself(dock, scribbles):
+    stroke(scribbles, 1)
+    dock.section.pick_next()
+    assert scribbles.selected_label == 2
+    dock.section.pick_next()
+    assert scribbles.selected_label == 1
+
+
 # --- live -----------------------------------------------------------------------------------
 
 
@@ -446,7 +477,7 @@ def test_uncertainty_is_shown_follows_and_is_taken_away(viewer, live, scribbles,
     assert isinstance(layer, Image)
     assert viewer.layers.index(layer) < viewer.layers.index(scribbles)
     assert viewer.layers.selection.active == scribbles
-    assert live.images.combo.count() == 1, "it is not offered as an image"
+    assert live.images.count() == 1, "it is not offered as an image"
     stroke(scribbles, 2, (15, 5), (15, 12))
     wait_for(lambda: len(run.followed) == 1 and is_at_rest(live))
     live.uncertainty_box.setChecked(False)

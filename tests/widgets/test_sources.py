@@ -14,7 +14,7 @@ from napari_diffseg.widgets.image import sources
 from napari_diffseg.widgets.image.axes_reading import AxesEdit, Extent, read_axes
 from napari_diffseg.widgets.image.layer_facts import facts_of
 from napari_diffseg.widgets.image.level import find_levels
-from napari_diffseg.widgets.ui.layers import ResultLayer
+from napari_diffseg.widgets.segment.result_layer import ResultLayer
 
 pytestmark = pytest.mark.gui
 

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from napari.layers import Labels
 
+from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.widgets.batch.form import Scope
 from napari_diffseg.widgets.image.axes_reading import Extent
+from napari_diffseg.widgets.image.voxel_size import TypedSize
 from napari_diffseg.widgets.tasks.session import SessionState
 from napari_diffseg.widgets.ui import words
 
@@ -69,7 +71,7 @@ def test_a_stack_with_names_is_a_volume_and_says_so(open_stack, dock):
     line = dock.axes_form.line.text().replace(words.NO_BREAK, " ")
     assert line == "Z 5 · Y 20 · X 24, one channel, 4 × 0.5 × 0.5 µm"
     assert not dock.axes_form.question.isVisibleTo(dock)
-    assert dock.axes_form.extent.currentData() is Extent.VOLUME
+    assert dock.axes_form.extent.chosen() is Extent.VOLUME
     assert dock.choice.source().spacing == (4, 0.5, 0.5)
     assert not dock.learn_from.isVisibleTo(dock)
 
@@ -95,28 +97,32 @@ def test_a_stack_without_names_is_asked_about(viewer, dock):
 def test_who_says_as_a_volume_says_that_z_is_z(viewer, dock):
     viewer.add_image(np.random.default_rng(0).random((9, 20, 24)), name="stack")
     extent = dock.axes_form.extent
-    extent.activated.emit(extent.findData(Extent.VOLUME))
+    extent.activated.emit(extent.items().index(Extent.VOLUME))
     assert dock.choice.source().is_volume
     assert not dock.axes_form.question.isVisibleTo(dock)
 
 
-def test_the_z_step_is_typed(viewer, dock):
+def test_the_distance_of_planes_is_typed(viewer, dock):
     viewer.add_image(np.zeros((9, 20, 24)), name="stack", axis_labels=("z", "y", "x"))
     assert dock.choice.source().spacing is None
     form = dock.axes_form
-    form.edit_button.click()
-    assert form.z_step.isVisibleTo(dock)
-    form.z_step_typed.emit("4,5")
+    assert form.size.depth.isVisibleTo(dock)
+    assert "sizes will be in pixels" in form.size.about.text()
+    form.size.typed.emit(TypedSize("", "4,5", "px"))
     assert dock.choice.source().spacing == (4.5, 1, 1)
     assert dock.notes.text() == ""
-    form.z_step_typed.emit("far")
-    assert "The Z step is far, but must be a number" in form.question.text()
-    assert dock.reason.text() == words.SAY_AXES
-    assert "border" in form.z_step.styleSheet()
+    form.size.typed.emit(TypedSize("0.5", "2", "µm"))
+    assert dock.choice.source().spacing == (2, 0.5, 0.5)
+    assert dock.choice.source().pixel_size == PixelSize(0.5, 0.5, "µm", 2)
+    form.size.typed.emit(TypedSize("0.5", "far", "µm"))
+    assert "The size of a pixel is 'far', but a positive number" in form.size.about.text()
+    assert dock.reason.text() == words.SAY_SIZE
+    assert "border" in form.size.depth.styleSheet()
     assert form.letters.styleSheet() == ""
     assert not dock.segment_button.isEnabled()
-    form.z_step_typed.emit("")
+    form.size.typed.emit(TypedSize())
     assert dock.segment_button.isEnabled()
+    assert dock.choice.source().pixel_size is None
 
 
 def test_what_was_said_of_each_layer_is_kept(viewer, dock):
@@ -466,7 +472,10 @@ def test_planes_farther_apart_than_those_of_the_training_are_worth_a_word(
     volume_model.z_step = 2.0
     open_stack("ZYX")
     load()
-    assert "The planes lie 8 pixels apart, those of the training 2" in dock.apply_form.reason.text()
+    assert (
+        "are 8 pixels apart, but those that the model was trained on 2"
+        in dock.apply_form.reason.text()
+    )
     assert dock.apply_form.apply_button.isEnabled()
 
 

@@ -22,6 +22,7 @@ from napari_diffseg.widgets.image.first_look import FirstLook
 from napari_diffseg.widgets.image.layer_facts import facts_of
 from napari_diffseg.widgets.image.level import find_levels
 from napari_diffseg.widgets.image.sources import describe_source
+from napari_diffseg.widgets.segment import steps as runs_steps
 from napari_diffseg.widgets.tasks import worker
 from napari_diffseg.widgets.tasks.session import RunListener
 from napari_diffseg.widgets.tasks.worker import RunControl, ThreadedRun, relay_steps
@@ -284,14 +285,14 @@ def test_of_a_large_image_a_coarse_level_is_seen_first():
     params = SegmentationParams(n_clusters=4)
     options = RunOptions(threads=1, preview_interval=0.0)
     source = replace(sources[1], first_look=look)
-    steps = worker.segmentation_steps(source, params, options)
+    steps = runs_steps.segmentation_steps(source, params, options)
     first = next(steps)
     assert first.labels.shape == (320, 400)
     assert len(np.unique(first.labels)) > 1
     assert next(steps).index == 1, "the run itself begins with its first iteration"
     steps.close()
     # What is painted is not shown from a level on which it is not painted.
-    painted = worker.segmentation_steps(
+    painted = runs_steps.segmentation_steps(
         source, params, options, lambda: np.eye(320, 400, dtype=int)
     )
     assert next(painted).index == 1

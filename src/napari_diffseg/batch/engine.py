@@ -24,6 +24,7 @@ from napari_diffseg.params import ApplyParams, RunOptions
 
 if TYPE_CHECKING:
     from napari_diffseg.core.model.model import Model
+    from napari_diffseg.image.arrays import Mask
     from napari_diffseg.image.windows import Window
 
 POLL_S = 0.02
@@ -52,6 +53,9 @@ class Frames(Protocol):
     def name(self, number: int) -> str:
         """Return what a person calls a frame."""
 
+    def region_of(self, number: int) -> Mask | None:
+        """Return where labels are wanted; None where everywhere."""
+
     def read(self, number: int) -> Any:
         """Return its pixels; raises `InputError` where they cannot be read."""
 
@@ -74,13 +78,15 @@ def label_frame(
     params: ApplyParams,
     options: RunOptions,
     windows: Iterable[Window] | None = None,
+    region: Mask | None = None,
 ) -> Generator[None, None, FrameFacts]:
     """Label a frame, or some windows of it, to frame i of a sink; yields after each window."""
     from napari_diffseg.core.model.application import Tally
 
     tally = Tally()
     # Not said where all are wanted.
-    some = {} if windows is None else {"windows": windows}
+    said = {"windows": windows, "region": region}
+    some: dict[str, Any] = {name: one for name, one in said.items() if one is not None}
     parts = model.apply_windows(pixels, axes=axes, rgb=rgb, params=params, options=options, **some)
     with closing(parts):
         for part in parts:
@@ -94,7 +100,8 @@ def label_frame(
 class Application:
     """One model, the frames of one stack, the array that gets their labels, and what is known.
 
-    `in_view` is the frame that a person sees, written by the window.
+    `in_view` is the frame that a person sees, written by the window; `fitted` the model that looks
+    at its channels where the frames have them.
     """
 
     model: Model
@@ -104,6 +111,7 @@ class Application:
     options: RunOptions
     record: Record
     in_view: int | None = None
+    fitted: Model | None = None
 
 
 class Agenda:
@@ -196,7 +204,7 @@ def _whole_frame(
     facts: FrameFacts | None = None
     n_before = job.sink.n_writes[number]
     parts = label_frame(
-        job.model,
+        job.fitted or job.model,
         pixels,
         job.sink,
         number,
@@ -204,6 +212,7 @@ def _whole_frame(
         rgb=job.frames.rgb,
         params=job.params,
         options=job.options,
+        region=job.frames.region_of(number),
     )
     try:
         with closing(parts):

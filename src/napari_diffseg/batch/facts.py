@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +10,10 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from napari_diffseg.errors import OutputError
-from napari_diffseg.files import check_place, written_whole
+from napari_diffseg.files import check_place
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.image.units import MICROMETRES
+from napari_diffseg.instances.table import write_csv
 
 if TYPE_CHECKING:
     from napari_diffseg.core.model.model import Model
@@ -144,7 +143,7 @@ def brightness_notes(found: Sequence[tuple[str, str]], way_out: str) -> list[str
 
 COLUMNS = ("file", "frame", "label", "name", "area_px", "area_um2", "confidence")
 """Name of the file; frame of it, from 0; label and name of the class; area in pixels and in
-µm², where the file says how large a pixel is; mean confidence of the frame, 0 … 1."""
+µm², the latter where a file says how large a pixel is; mean confidence of the frame, 0 … 1."""
 
 VOLUME_COLUMNS = (*COLUMNS[:4], "volume_vx", "volume_um3", COLUMNS[-1])
 """The same of volumes: in voxels and in µm³, where the file says how far planes are apart."""
@@ -176,14 +175,14 @@ def write_table(path: Path, records: Iterable[FrameRecord], model: Model) -> Non
     of 0.
     """
     names, labels, volumes = model.facts.class_names, model.labels, model.n_spatial == 3
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(VOLUME_COLUMNS if volumes else COLUMNS)
-    for record in records:
-        if record.facts.failed is None:
-            rows.writerows(_rows(record, names, labels, _pixel(record.pixel_size, volumes)))
-    with written_whole(path, force=True) as file:
-        file.write(text.getvalue().encode())
+    done = [(one, _pixel(one.pixel_size, volumes)) for one in records if one.facts.failed is None]
+    rows = [row for one, pixel in done for row in _rows(one, names, labels, pixel)]
+    columns = VOLUME_COLUMNS if volumes else COLUMNS
+    table = {name: np.array([row[i] for row in rows], object) for i, name in enumerate(columns)}
+    if not any(pixel for _, pixel in done):
+        # A column without a number would look like one that went wrong.
+        table = {name: column for name, column in table.items() if "_um" not in name}
+    write_csv(path, table, force=True)
 
 
 def _pixel(size: PixelSize | None, volumes: bool) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,11 @@ from napari_diffseg.instances.measuring import Columns, measure_frame
 from napari_diffseg.instances.params import ObjectParams
 from napari_diffseg.instances.stacks import Numbers, objects_of_frames
 from napari_diffseg.io.frames import FrameStack, open_frames
+from napari_diffseg.io.label_files.described import known_labels
+from napari_diffseg.io.label_files.frames import LabelFrames, check_frames, classes_in
+from napari_diffseg.io.label_files.label_store import Described
 from napari_diffseg.io.label_files.provenance import read_provenance
-from napari_diffseg.io.label_files.writing import check_output, write_label_frames
+from napari_diffseg.io.label_files.writing import write_label_frames
 from napari_diffseg.io.sources import open_source
 
 _DTYPE = np.dtype(np.uint32)
@@ -44,6 +48,31 @@ def open_label_frames(
             "or state its axes (--axes)."
         )
     return stack
+
+
+def labels_in(
+    stack: FrameStack, size: PixelSize | None = None, more_names: Mapping[int, str] | None = None
+) -> LabelFrames:
+    """Return the labels of a file, with what it says of them, and what a person says."""
+    provenance = read_provenance(stack.path) or {}
+    known = known_labels(stack.path)
+    names, colors = classes_in(provenance) if known is None else (known.names, known.colors)
+    said: Described = {
+        "pixel_size": size or stack.pixel_size,
+        "t_step": stack.t_step,
+        "placement": stack.placement,
+        "names": names | dict(more_names or {}),
+        "colors": colors,
+        "provenance": provenance,
+    }
+    planes = partial(_planes_of, stack)
+    return LabelFrames(stack.labels_axes, stack.labels_shape, stack.dtype, planes, said)
+
+
+def _planes_of(stack: FrameStack) -> Iterator[NDArray[Any]]:
+    for i in range(stack.n_frames):
+        frame = read_planes(stack, i)
+        yield from frame.reshape(-1, *frame.shape[-2:])
 
 
 def read_planes(stack: FrameStack, i: int) -> NDArray[Any]:
@@ -81,13 +110,7 @@ class ObjectsJob:
             raise OutputError(
                 f"{self.output} holds the labels themselves; choose another name for the objects."
             )
-        check_output(self.output, force=self.force)
-        n_planes = int(np.prod(self._shape[:-2], dtype=np.int64))
-        if self.output.suffix.lower() == ".png" and n_planes > 1:
-            raise OutputError(
-                f"{self.output} cannot hold {n_planes} planes, PNG holds one; write an .ome.tif "
-                "or .ome.zarr file."
-            )
+        check_frames(self.output, self.labels.labels_shape, force=self.force)
 
     def find(self) -> Iterator[Numbers]:
         """Find the objects frame after frame; those that overlap keep their number."""
@@ -102,12 +125,13 @@ class ObjectsJob:
         write_label_frames(
             self.output,
             (frame.astype(_DTYPE) for frame in frames),
-            shape=self._shape,
-            axes=self._axes,
+            shape=self.labels.labels_shape,
+            axes=self.labels.labels_axes,
             dtype=_DTYPE,
             volumes=self.labels.spatial == "ZYX",
             pixel_size=self.pixel_size,
             t_step=self.labels.t_step,
+            placement=self.labels.placement,
             provenance=self.provenance(),
             force=self.force,
         )
@@ -123,14 +147,6 @@ class ObjectsJob:
         if self.spacing is not None:
             facts["spacing"] = list(self.spacing)
         return facts | {key: before[key] for key in ("class_names",) if key in before}
-
-    @property
-    def _axes(self) -> str:
-        return self.labels.leading + self.labels.spatial
-
-    @property
-    def _shape(self) -> tuple[int, ...]:
-        return self.labels.leading_shape + self.labels.spatial_shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,10 +186,9 @@ class MeasureJob:
         said = read_provenance(self.objects.path) or {}
         told = said.get("objects")
         classes = ObjectParams.from_dict(told).class_numbers if isinstance(told, dict) else ()
-        names = {int(number): name for number, name in said.get("class_names", {}).items()}
+        names, _ = classes_in(said)
         if self.labels is not None:
-            more = (read_provenance(self.labels.path) or {}).get("class_names", {})
-            names |= {int(number): name for number, name in more.items()}
+            names |= classes_in(read_provenance(self.labels.path))[0]
         for i in range(self.objects.n_frames):
             yield measure_frame(
                 read_planes(self.objects, i),
@@ -201,6 +216,12 @@ class MeasureJob:
         return (
             ("red", "green", "blue") if image.rgb and self._n_channels == 3 else image.channel_names
         )
+
+
+def planes_of_objects(job: ObjectsJob) -> Iterator[NDArray[Any]]:
+    """Find objects, and yield them plane by plane."""
+    for frame in job.find():
+        yield from frame.reshape(-1, *frame.shape[-2:])
 
 
 def _frames_in_words(stack: FrameStack) -> str:

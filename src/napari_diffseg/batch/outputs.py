@@ -89,6 +89,7 @@ def _write_file(
         dtype=model.label_dtype,
         pixel_size=target.pixel_size,
         t_step=target.t_step,
+        placement=target.placement,
         provenance=_provenance(target, model, params),
         force=True,
     )

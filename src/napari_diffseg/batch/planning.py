@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari_diffseg._version import __version__
-from napari_diffseg.batch.fitting import check_fits, differences_from
+from napari_diffseg.batch.fitting import fit_to
 from napari_diffseg.batch.plan import JOURNAL_NAME, PICTURES, Plan, Target, output_kind
 from napari_diffseg.errors import DiffSegError, InputError, OutputError
 from napari_diffseg.files import followed
@@ -210,7 +210,7 @@ def _folder_targets(
 def _target(
     number: int, stack: FrameStack, files: tuple[Path, ...], output: Path, asked: _Asked
 ) -> Target:
-    check_fits(asked.model, stack, files[0], is_stated=asked.axes is not None)
+    _, differences = fit_to(asked.model, stack, files[0], is_stated=asked.axes is not None)
     frames = asked.frames
     chosen = _chosen(frames, stack.leading_shape[0] if stack.leading else 1, files[0])
     inner = math.prod(stack.leading_shape[1:])
@@ -235,7 +235,7 @@ def _target(
         pixel_size=stack.pixel_size and stack.pixel_size.times(z=apart["Z"]),
         t_step=None if stack.t_step is None else stack.t_step * apart["T"],
         placement=_placement(stack, chosen),
-        notes=(*stack.notes, *differences_from(asked.model, stack)),
+        notes=(*stack.notes, *differences),
     )
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from napari_diffseg.batch.engine import label_frame
 from napari_diffseg.batch.facts import FrameFacts
+from napari_diffseg.batch.fitting import fit_to
 from napari_diffseg.batch.journal import Journal, write_done
 from napari_diffseg.batch.plan import Unit
 from napari_diffseg.errors import ClusterError, InputError
@@ -109,6 +110,7 @@ def _apply_frame(
         raise InputError(
             f"{unit.path} has frames of shape {stack.frame_shape}, but {unit.shape} was expected."
         )
+    model, _ = fit_to(model, stack, unit.path, is_stated=job.axes is not None)
     parts = label_frame(
         model,
         stack.frame(unit.frame),

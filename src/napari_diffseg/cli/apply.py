@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from napari_diffseg.cli.options import (
     add_apply_parameters,
     add_axes,
+    add_command,
     add_force_and_quiet,
-    add_level,
     add_options,
-    add_series,
+    add_output,
+    add_reading,
     frame_slice,
     read_apply_parameters,
     read_options,
@@ -34,13 +35,14 @@ _OWN_INTENSITIES = "let each frame have its own intensities (--intensities frame
 
 def add_to(commands: Commands) -> None:
     """Add the command to the parser."""
-    apply = commands.add_parser(
+    apply = add_command(
+        commands,
         "apply",
+        _apply,
         help="segment many frames or files with a model",
         description="Segment many frames or files with a model that 'train' has written: planes, "
         "or volumes where it was trained on these. Stopped "
         "or killed at any moment, the run is finished by the same command with --resume.",
-        allow_abbrev=False,
     )
     apply.add_argument("model", type=Path, metavar="MODEL", help="file that 'train' has written")
     apply.add_argument(
@@ -54,17 +56,13 @@ def add_to(commands: Commands) -> None:
     _add_machine(apply)
     add_options(apply)
     add_apply_parameters(apply)
-    apply.set_defaults(command=_apply)
 
 
 def _add_output(apply: argparse.ArgumentParser) -> None:
-    apply.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="OUT",
-        help=".ome.zarr, .ome.tif or .png: one result, several IN are then the frames of one "
+    add_output(
+        apply,
+        "OUT",
+        ".ome.zarr, .ome.tif or .png: one result, several IN are then the frames of one "
         "series; any other name: a folder, in which each IN has a file of its own name",
     )
     apply.add_argument(
@@ -75,8 +73,7 @@ def _add_output(apply: argparse.ArgumentParser) -> None:
         "the model is of planes), such as 0:5000:10 (default: all)",
     )
     add_axes(apply, "an input", "TYX or TZYX")
-    add_level(apply)
-    add_series(apply)
+    add_reading(apply)
     apply.add_argument(
         "--table",
         type=Path,

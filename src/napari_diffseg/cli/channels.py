@@ -49,25 +49,7 @@ def channel_range(text: str) -> tuple[str, float, float]:
 def chosen_channels(
     args: argparse.Namespace, n_channels: int, names: Sequence[str], *, rgb: bool
 ) -> tuple[Channel, ...] | None:
-    """Return the channels that are meant; None where all are, and none has a name.
-
-    Parameters
-    ----------
-    args : Namespace
-        With ``channels``, ``channel_weight`` and ``channel_range``.
-    n_channels : int
-        How many the file has.
-    names : sequence of str
-        What it calls them; empty where it does not.
-    rgb : bool
-        Whether they are red, green, blue.
-
-    Raises
-    ------
-    InputError
-        The file has no such channel, one is named twice, or one that is left out is given a
-        weight or a range; or a weight or a range cannot be.
-    """
+    """Return the channels that are meant; None where all are, and none has a name."""
     from napari_diffseg.image.channels import Channel
 
     names = names if len(names) == n_channels and not rgb else [""] * n_channels

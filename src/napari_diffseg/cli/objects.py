@@ -1,16 +1,21 @@
-"""The commands ``napari-diffseg objects`` and ``measure``: from classes to things, and numbers."""
+"""The commands ``objects``, ``measure`` and ``export``: from classes to things and numbers."""
 
 from __future__ import annotations
 
 import argparse
 import re
+from collections import Counter
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_diffseg.cli.options import (
     add_axes,
+    add_command,
     add_force_and_quiet,
     add_object_parameters,
+    add_output,
     add_space,
     class_names,
     read_object_parameters,
@@ -25,65 +30,74 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from napari_diffseg.batch.objects import MeasureJob
+    from napari_diffseg.instances.measuring import Columns
+    from napari_diffseg.instances.params import ObjectParams
     from napari_diffseg.io.frames import FrameStack
+    from napari_diffseg.io.label_files.export import Export
 
 _SIZES = re.compile(r"([0-9.eE+,-]*[0-9.])\s*([^\s0-9]+)")
+
+
+_PARTS = {
+    "labels": "the labels",
+    "masks": "a mask of 0 and 1 for each class",
+    "objects": "objects of the classes, as 'objects' makes them",
+    "table": "the objects, and as CSV what 'measure' says of them, with a summary",
+}
 
 
 def add_to(commands: Commands) -> None:
     """Add the commands to the parser."""
     _add_objects(commands)
     _add_measure(commands)
+    _add_export(commands)
 
 
 def _add_objects(commands: Commands) -> None:
-    objects = commands.add_parser(
+    objects = add_command(
+        commands,
         "objects",
+        _objects,
         help="make objects of the classes of a label image: one number for each",
         description="Make objects of the classes of a label image: pieces are cleaned, cut where "
         "they touch, and numbered. Over time an object keeps its number as far as it overlaps "
         "itself from frame to frame. One frame is in memory at a time.",
-        allow_abbrev=False,
     )
     objects.add_argument(
         "labels", type=Path, metavar="LABELS", help="what 'segment' or 'apply' has written"
     )
-    objects.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="OBJECTS",
-        help="file for the objects: .ome.tif, .tif (both OME-TIFF), .ome.zarr or .png",
+    add_output(
+        objects,
+        "OBJECTS",
+        "file for the objects: .ome.tif, .tif (both OME-TIFF), .ome.zarr or .png",
     )
     add_axes(objects, "the labels", "TYX or ZYX")
     add_space(objects, "take each plane of a volume by itself")
     add_force_and_quiet(objects, "overwrite OBJECTS")
     add_object_parameters(objects)
-    objects.set_defaults(command=_objects)
 
 
 def _add_measure(commands: Commands) -> None:
-    measure = commands.add_parser(
+    measure = add_command(
+        commands,
         "measure",
+        _measure,
         help="measure objects: area, place, shape and brightness, as CSV",
         description="Measure objects: one row for each object of each frame, with the units in "
         "the names of the columns (µm where the size of a pixel is known, else pixels). One frame "
         "is in memory at a time.",
-        allow_abbrev=False,
     )
     measure.add_argument("objects", type=Path, metavar="OBJECTS", help="from 'objects'")
-    measure.add_argument(
-        "--image", type=Path, metavar="IMAGE", help="what to measure the brightness in"
-    )
     measure.add_argument(
         "--labels",
         type=Path,
         metavar="LABELS",
         help="what the objects were made from, for their class",
     )
-    measure.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="TABLE", help="CSV file for the table"
+    add_output(
+        measure,
+        "TABLE",
+        "CSV file for the table",
     )
     measure.add_argument(
         "--summary",
@@ -91,35 +105,45 @@ def _add_measure(commands: Commands) -> None:
         metavar="FILE",
         help="CSV file for count, mean and total area of each class and frame",
     )
-    measure.add_argument(
-        "--pixel-size",
-        type=pixel_size,
-        metavar="[Z,]Y,X",
-        help="size of a pixel with its unit, such as 0.3um or 2,0.3,0.3um (default: what OBJECTS "
-        "says, or IMAGE)",
-    )
-    measure.add_argument(
-        "--channel-names", metavar="A,B,…", help="names of IMAGE's channels (default: its own)"
-    )
-    measure.add_argument(
-        "--names",
-        type=class_names,
-        default={},
-        metavar="N=NAME,…",
-        help="names of the classes, such as 1=background,2=nucleus (default: those of LABELS)",
-    )
+    add_image(measure)
     add_axes(measure, "OBJECTS and LABELS", "TYX or ZYX")
-    measure.add_argument("--image-axes", metavar="LETTERS", help="the same of IMAGE")
     measure.add_argument("--planes", action="store_true", help="measure each plane by itself")
     add_force_and_quiet(measure, "overwrite TABLE and FILE")
-    measure.set_defaults(command=_measure)
+
+
+def _add_export(commands: Commands) -> None:
+    export = add_command(
+        commands,
+        "export",
+        _export,
+        help="write a result to a folder: labels, masks, objects, tables",
+        description="Write what was segmented to a folder, for other programs: labels, a mask for "
+        "each class, objects, and tables, with size, place and names in every file. Without one of "
+        "--labels, --masks, --objects and --table all are written. One frame is in memory at a "
+        "time.",
+    )
+    export.add_argument(
+        "result", type=Path, metavar="RESULT", help="what 'segment' or 'apply' has written"
+    )
+    add_output(export, "FOLDER", "made where missing")
+    for part, what in _PARTS.items():
+        export.add_argument(f"--{part}", action="store_true", help=f"write {what}")
+    export.add_argument(
+        "--name", metavar="NAME", help="begins the name of every file (default: that of RESULT)"
+    )
+    export.add_argument("--zarr", action="store_true", help="write OME-Zarr instead of OME-TIFF")
+    add_image(export)
+    add_axes(export, "RESULT", "TYX or ZYX")
+    export.add_argument("--planes", action="store_true", help="take each plane by itself")
+    add_force_and_quiet(export, "overwrite files in FOLDER")
+    add_object_parameters(export)
 
 
 def _objects(args: argparse.Namespace) -> int:
     from napari_diffseg.batch.objects import ObjectsJob, open_label_frames
 
-    params = read_object_parameters(args)
     stack = open_label_frames(args.labels, args.axes, planes=args.planes)
+    params = _with_classes(args, stack)
     spacing, size = None, stack.pixel_size
     if stack.spatial == "ZYX":
         space = space_of(args.spacing, stack.spacing, stack.pixel_size)
@@ -143,9 +167,35 @@ def _objects(args: argparse.Namespace) -> int:
     return 0
 
 
+def _with_classes(args: argparse.Namespace, stack: FrameStack) -> ObjectParams:
+    """Find out of which classes of all frames objects are made; says what is left out."""
+    from napari_diffseg.batch.objects import read_planes
+    from napari_diffseg.instances.finding import background_of, count_labels, with_classes
+
+    counts: Counter[int] = Counter()
+    for i in range(stack.n_frames):
+        counts.update(count_labels(read_planes(stack, i)))
+    counts = Counter(dict(sorted(counts.items())))
+    params = read_object_parameters(args)
+    missing = [number for number in params.class_numbers if number not in counts]
+    if missing:
+        there = ", ".join(str(number) for number in counts if number) or "none"
+        raise InputError(
+            f"There is no class {missing[0]} among the labels (they have {there}) of "
+            f"{args.labels}; name classes that there are."
+        )
+    told = with_classes(params, counts)
+    if told != params and not args.quiet:
+        say(
+            f"objects are made of {told.classes}; {background_of(counts)}, the largest class, is "
+            "taken for background (--classes takes others)."
+        )
+    return told
+
+
 def _measure(args: argparse.Namespace) -> int:
     from napari_diffseg.files import check_place
-    from napari_diffseg.instances.table import join, summarize, write_csv
+    from napari_diffseg.instances.table import join, summary, write_csv
 
     _check_places(args)
     for path in (args.output, args.summary):
@@ -156,10 +206,11 @@ def _measure(args: argparse.Namespace) -> int:
     table = join(_shown(job.measure(), job.objects, quiet=args.quiet))
     write_csv(args.output, table, force=args.force)
     if args.summary is not None:
-        rows = summarize(table, job.objects.n_frames)
+        rows = summary(table, job.objects.n_frames)
         write_csv(args.summary, rows, force=args.force)
     if not args.quiet:
-        for note in (*job.objects.notes, *(job.image.notes if job.image else ())):
+        notes = (*job.objects.notes, *(job.image.notes if job.image else ()), *_hint(args.objects))
+        for note in notes:
             say(note)
         if "um" not in next(name for name in table if name.startswith(("area", "volume"))):
             say("sizes are in pixels, for that of a pixel is not known; state it (--pixel-size).")
@@ -168,23 +219,67 @@ def _measure(args: argparse.Namespace) -> int:
     return 0
 
 
+def _hint(path: Path) -> tuple[str, ...]:
+    """Say so where classes are measured as if they were objects."""
+    from napari_diffseg.io.label_files.provenance import read_provenance
+
+    written = read_provenance(path)
+    if not written or "objects" in written:
+        return ()
+    return (
+        f"{path.name} holds classes, each of which was measured as one object; make objects of "
+        "them first (napari-diffseg objects).",
+    )
+
+
 def _job(args: argparse.Namespace) -> MeasureJob:
     from napari_diffseg.batch.objects import MeasureJob, open_label_frames
-    from napari_diffseg.io.frames import open_frames
-    from napari_diffseg.io.sources import open_source
 
     objects = open_label_frames(args.objects, args.axes, planes=args.planes)
     image = labels = None
     if args.labels is not None:
         labels = open_label_frames(args.labels, args.axes, planes=args.planes, like=objects)
     if args.image is not None:
-        facts = open_source(args.image).facts
-        is_alike = facts.axes is None and facts.shape == objects.shape
-        axes = args.image_axes or (objects.axes if is_alike else None)
-        image = open_frames(args.image, axes, volumes=not args.planes)
+        image = open_image(args, objects)
     names = tuple(args.channel_names.split(",")) if args.channel_names else ()
     size = args.pixel_size or objects.pixel_size or (image.pixel_size if image else None)
     return MeasureJob(objects, image, labels, size, names, args.names)
+
+
+def open_image(args: argparse.Namespace, like: FrameStack) -> FrameStack:
+    """Open the image that labels belong to; one that names no axes has theirs, if they fit."""
+    from napari_diffseg.io.frames import open_frames
+    from napari_diffseg.io.sources import open_source
+
+    facts = open_source(args.image).facts
+    is_alike = facts.axes is None and facts.shape == like.shape
+    axes = args.image_axes or (like.axes if is_alike else None)
+    return open_frames(args.image, axes, volumes=not args.planes)
+
+
+def add_image(command: argparse.ArgumentParser) -> None:
+    """Add the options of what is measured in, and how large a pixel is."""
+    command.add_argument(
+        "--image", type=Path, metavar="IMAGE", help="what to measure the brightness in"
+    )
+    command.add_argument(
+        "--pixel-size",
+        type=pixel_size,
+        metavar="[Z,]Y,X",
+        help="size of a pixel with its unit, such as 0.3um or 2,0.3,0.3um (default: what the "
+        "labels say, or IMAGE)",
+    )
+    command.add_argument(
+        "--channel-names", metavar="A,B,…", help="names of IMAGE's channels (default: its own)"
+    )
+    command.add_argument("--image-axes", metavar="LETTERS", help="axes of IMAGE")
+    command.add_argument(
+        "--names",
+        type=class_names,
+        default={},
+        metavar="N=NAME,…",
+        help="names of the classes, such as 1=background,2=nucleus (default: those of the labels)",
+    )
 
 
 def _check_places(args: argparse.Namespace) -> None:
@@ -233,3 +328,62 @@ def _counted(frames: Iterator[Any], counts: list[int]) -> Iterator[Any]:
     for numbers in frames:
         counts.append(int(numbers.max()))
         yield numbers
+
+
+def _export(args: argparse.Namespace) -> int:
+    job = _export_job(args)
+    if any(path.resolve() == args.result.resolve() for path in job.standing()):
+        raise OutputError(f"{args.result} would be replaced; choose another folder or --name.")
+    for path in job.write():
+        if not args.quiet:
+            say(f"written: {path}")
+    return 0
+
+
+def _export_job(args: argparse.Namespace) -> Export:
+    from napari_diffseg.batch.objects import (
+        MeasureJob,
+        ObjectsJob,
+        labels_in,
+        open_label_frames,
+        planes_of_objects,
+    )
+    from napari_diffseg.instances.table import join
+    from napari_diffseg.io.label_files.export import ENDINGS, PARTS, Export, objects_from
+
+    params = read_object_parameters(args)
+    stack = open_label_frames(args.result, args.axes, planes=args.planes)
+    image = open_image(args, stack) if args.image is not None else None
+    size = args.pixel_size or stack.pixel_size or (image.pixel_size if image else None)
+    chosen = {part for part in PARTS if getattr(args, part)} or set(PARTS)
+    if "table" in chosen:
+        chosen.add("objects")  # its rows are of numbers that stand there
+    labels = labels_in(stack, size, args.names)
+    finder = ObjectsJob(stack, args.output, params, (size or stack).spacing, size)
+    job = Export(
+        args.output,
+        args.name or _stem(args.result),
+        labels,
+        [part for part in PARTS if part in chosen],
+        objects_from(labels, partial(planes_of_objects, finder), params),
+        is_volume=stack.spatial == "ZYX",
+        ending=ENDINGS[args.zarr],
+        force=args.force,
+    )
+    channels = tuple(args.channel_names.split(",")) if args.channel_names else ()
+    place = job.place("objects")
+
+    def table() -> Columns:
+        found = open_label_frames(place, planes=args.planes)
+        measuring = MeasureJob(found, image, stack, size, channels, args.names)
+        measuring.check()
+        return join(measuring.measure())
+
+    return replace(job, table=table)
+
+
+def _stem(path: Path) -> str:
+    name = path.name
+    for ending in (".ome.tif", ".ome.tiff", ".ome.zarr"):
+        name = name[: -len(ending)] if name.lower().endswith(ending) else name
+    return Path(name).stem if name == path.name else name

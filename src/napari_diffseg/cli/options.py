@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_diffseg.cli.channels import channel_list, channel_range, channel_weight
 from napari_diffseg.cli.region import stated_region
 from napari_diffseg.cli.spacing import stated_spacing
+from napari_diffseg.cli.terminal import Commands
 from napari_diffseg.errors import InputError
 from napari_diffseg.instances.params import ObjectParams
 from napari_diffseg.parameters import ParameterSpec, Scalar
@@ -33,6 +35,20 @@ def add_parameters(parser: argparse.ArgumentParser) -> None:
     _add_specs(parser, SegmentationParams.specs())
 
 
+def add_command(
+    commands: Commands, name: str, run: Callable[[argparse.Namespace], int], **words: Any
+) -> argparse.ArgumentParser:
+    """Add a command, with its help and its description in words."""
+    command: argparse.ArgumentParser = commands.add_parser(name, allow_abbrev=False, **words)
+    command.set_defaults(command=run)
+    return command
+
+
+def add_output(parser: argparse.ArgumentParser, metavar: str, words: str) -> None:
+    """Add ``-o``, where the result goes."""
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar=metavar, help=words)
+
+
 def add_axes(parser: argparse.ArgumentParser, what: str, example: str) -> None:
     """Add ``--axes``, which states those of the files."""
     parser.add_argument(
@@ -55,8 +71,8 @@ def add_space(parser: argparse.ArgumentParser, planes: str) -> None:
     )
 
 
-def add_level(parser: argparse.ArgumentParser) -> None:
-    """Add ``--level``, which chooses a resolution of the files."""
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """Add ``--level`` and ``--series``, which choose what of the files is read."""
     parser.add_argument(
         "--level",
         type=int,
@@ -64,10 +80,6 @@ def add_level(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="which resolution of a pyramid is read; 0 is the full one (default: %(default)s)",
     )
-
-
-def add_series(parser: argparse.ArgumentParser) -> None:
-    """Add ``--series``, which chooses one of several images in a file."""
     parser.add_argument(
         "--series",
         type=int,
@@ -210,17 +222,21 @@ def class_names(text: str) -> dict[int, str]:
 
 
 def read_parameters(args: argparse.Namespace) -> SegmentationParams:
-    """Build the parameters: those of the preset, changed by what was given.
-
-    Raises
-    ------
-    ParameterError
-        A value is out of its bounds.
-    """
+    """Build the parameters: those of the preset, changed by what was given."""
     names = (spec.name for spec in SegmentationParams.specs())
     preset: Any = PRESETS[args.preset]
     params: SegmentationParams = preset(**_given(args, names))
     return params
+
+
+def idle_notes(args: argparse.Namespace, params: SegmentationParams) -> tuple[str, ...]:
+    """Say which of the parameters that were given count with another design only."""
+    idle = [one for one in SegmentationParams.specs() if one.design not in ("", params.design)]
+    given = _given(args, (one.name for one in idle))
+    if not given:
+        return ()
+    names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+    return (f"Without --design {idle[0].design} this changes nothing: {names}.",)
 
 
 def read_apply_parameters(args: argparse.Namespace) -> ApplyParams:

@@ -30,29 +30,9 @@ _ALIKE = 0.01  # distances of planes that differ by a smaller share are the same
 class References:
     """Reference images of one kind.
 
-    Attributes
-    ----------
-    axes : str
-        Of each image.
-    rgb : bool
-        Whether the channels are colours.
-    pixel_size : PixelSize or None
-        Of the first image.
-    spacing : tuple of 3 floats, or None
-        Distances of the voxels of the first image along z, y and x.
-    n_channels : int
-        Of each image.
-    channel_names : tuple of str
-        What the first file calls them; empty where it does not.
-    images : list of (ndarray or LazyFrame)
-        Planes, which are read; or volumes, of which nothing is.
-    scribbles : list of (ndarray of int, (y, x) or (z, y, x), or None)
-    names : list of str
-        Each image in words.
-    apart : list of str
-        Files whose voxels are farther apart than those of the first, or closer.
-    notes : list of str
-        Sentences that the person should read.
+    Planes, which are read, or volumes, of which nothing is; one entry of `scribbles` ``(z) y x``
+    and of `names` for each. Sizes are the first image's; `apart` names files whose planes lie
+    otherwise.
     """
 
     axes: str
@@ -80,27 +60,8 @@ def read_references(
 ) -> References:
     """Read reference images.
 
-    Parameters
-    ----------
-    paths : sequence of Path
-        Images, or stacks of frames.
-    scribbles : sequence of (Path or None)
-        What was painted, one file for each image: of its height and width (and planes), and
-        for a stack of its frames.
-    frames : sequence of int, optional
-        Which frames of each stack. Where None: those that are painted; else the first,
-        the middle and the last.
-    axes : str, optional
-        Axes of the files, where that is stated.
-    volumes : bool
-        Whether the planes of a file (Z) are one image together.
-    level, series : int
-        Which resolution, and which image, of the files.
-
-    Raises
-    ------
-    InputError
-        A file cannot be read, the files are not of one kind, or a stack has no such frame.
+    Of a stack those `frames`; where None those that are painted, else the first, the middle and the
+    last. `volumes`: whether the planes of a file are one image together.
     """
     from napari_diffseg.io.frames import open_frames
     from napari_diffseg.io.reading import read_class_numbers

@@ -19,14 +19,7 @@ _RANGE = re.compile(r"\s*(\d*)\s*:\s*(\d*)\s*")
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """Ranges of pixels, counted from 0.
-
-    Attributes
-    ----------
-    sides : tuple of (int or None, int or None)
-        First pixel, and the one after the last, along y and x, or z, y and x; None is the
-        end of the image.
-    """
+    """Ranges of pixels, counted from 0."""
 
     sides: tuple[tuple[int | None, int | None], ...]
 
@@ -52,23 +45,8 @@ def stated_region(text: str) -> Box | Path:
 def read_region(region: Box | Path, shape: tuple[int, ...], axes: str) -> NDArray[np.bool_]:
     """Return where labels are wanted.
 
-    Parameters
-    ----------
-    region : Box or Path
-        From `stated_region`. Of the rows and columns alone, it holds for all planes.
-    shape : tuple of int
-        Of the image: ``(y, x)`` or ``(z, y, x)``.
-    axes : str
-        Of the file, which a mask in a file lies as.
-
-    Returns
-    -------
-    ndarray of bool, of that shape
-
-    Raises
-    ------
-    InputError
-        The region lies outside the image, has another shape, is empty, or cannot be read.
+    `shape` is ``(z) y x``; a mask in a file lies as its `axes`. What is given for rows and columns
+    alone holds for all planes.
     """
     import numpy as np
 

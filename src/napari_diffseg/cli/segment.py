@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 from napari_diffseg.cli.options import (
     add_axes,
     add_channels,
+    add_command,
     add_fill,
     add_force_and_quiet,
-    add_level,
     add_options,
+    add_output,
     add_parameters,
+    add_reading,
     add_region,
-    add_series,
     add_space,
+    idle_notes,
     read_options,
     read_parameters,
 )
@@ -40,23 +42,21 @@ if TYPE_CHECKING:
 
 def add_to(commands: Commands) -> None:
     """Add the command to the parser."""
-    segment = commands.add_parser(
+    segment = add_command(
+        commands,
         "segment",
+        _segment,
         help="segment one image or volume",
         description="Segment one image, or one volume. The first Ctrl-C ends the training and "
         "keeps what there is; the second cancels, and nothing is written.",
-        allow_abbrev=False,
     )
     segment.add_argument(
         "image", type=Path, metavar="IN", help="TIFF, OME-TIFF, OME-Zarr, PNG or JPEG"
     )
-    segment.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="OUT",
-        help="file for the labels: .ome.tif, .tif (both OME-TIFF), .ome.zarr or .png",
+    add_output(
+        segment,
+        "OUT",
+        "file for the labels: .ome.tif, .tif (both OME-TIFF), .ome.zarr or .png",
     )
     add_axes(segment, "the image", "YXC or ZYX")
     add_space(
@@ -64,8 +64,7 @@ def add_to(commands: Commands) -> None:
         "segment a volume (Z) plane by plane: a network learns from its first, middle and last "
         "plane, or from those with scribbles, and labels all of them",
     )
-    add_level(segment)
-    add_series(segment)
+    add_reading(segment)
     add_channels(segment)
     add_region(segment)
     add_fill(segment)
@@ -80,7 +79,6 @@ def add_to(commands: Commands) -> None:
     add_force_and_quiet(segment, "overwrite OUT")
     add_options(segment)
     add_parameters(segment)
-    segment.set_defaults(command=_segment)
 
 
 def _segment(args: argparse.Namespace) -> int:
@@ -103,7 +101,12 @@ def _segment(args: argparse.Namespace) -> int:
         result = _train(subject, painted, args, params, options, interrupt)
         _write(args, subject, painted, result)
     if not args.quiet:
-        for note in (*subject.file.notes, *(painted.notes if painted else ()), *result.notes):
+        for note in (
+            *idle_notes(args, params),
+            *subject.file.notes,
+            *(painted.notes if painted else ()),
+            *result.notes,
+        ):
             say(note)
         say(
             f"{result.n_labels} labels{_facts(result)}, {result.seconds:.1f} s: "

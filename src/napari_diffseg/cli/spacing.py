@@ -16,15 +16,7 @@ Distances = tuple[float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class StatedSpacing:
-    """What a person says of a volume.
-
-    Attributes
-    ----------
-    distances : tuple of 3 floats
-        Of neighbouring voxels along z, y and x.
-    unit : str or None
-        One of the units of `PixelSize`; None where only the ratio is known.
-    """
+    """What a person says of a volume."""
 
     distances: Distances
     unit: str | None
@@ -53,14 +45,8 @@ def stated_spacing(text: str) -> StatedSpacing:
 class Space:
     """How large the voxels of an image are.
 
-    Attributes
-    ----------
-    spacing : tuple of 3 floats, or None
-        Distances along z, y and x, whatever their unit; None where nobody knows.
-    pixel_size : PixelSize or None
-        What the labels get.
-    said : str
-        Where it is from, for the person.
+    `spacing` along z, y and x, whatever its unit; `pixel_size` is what the labels get, `said` where
+    both are from.
     """
 
     spacing: Distances | None
@@ -71,17 +57,7 @@ class Space:
 def space_of(
     stated: StatedSpacing | None, spacing: Distances | None, size: PixelSize | None
 ) -> Space:
-    """Find out how large the voxels of a volume are.
-
-    Parameters
-    ----------
-    stated : StatedSpacing or None
-        What a person says; this holds.
-    spacing : tuple of 3 floats, or None
-        What the file says, whatever the unit.
-    size : PixelSize or None
-        What the file says, in a unit.
-    """
+    """Find out how large the voxels of a volume are."""
     in_file = None
     if spacing is not None:
         in_file = _words(spacing, None if size is None or size.z is None else size.unit)

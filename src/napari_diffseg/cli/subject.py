@@ -29,22 +29,8 @@ if TYPE_CHECKING:
 class Subject:
     """One image, and how it is to be taken.
 
-    Attributes
-    ----------
-    file : ImageFile
-        Pixels, of which nothing need be in memory, with the axes that are stated.
-    axes : ImageAxes
-        What these are.
-    spacing : tuple of 3 floats, or None
-        Distances of the voxels of a volume along z, y and x; None where nobody knows.
-    pixel_size : PixelSize or None
-        What the labels get.
-    placement : mapping of str to Placed
-        Where the pixels lie, for the labels.
-    channels : tuple of Channel, or None
-        Those to look at; None where all are.
-    region : ndarray of bool, (y, x) or (z, y, x), or None
-        Where labels are wanted; None where everywhere.
+    `pixel_size` and `placement` are what the labels get; `channels` None where all are looked at,
+    `region` ``(z) y x`` None where labels are wanted everywhere.
     """
 
     file: ImageFile
@@ -64,16 +50,7 @@ class Subject:
 def provenance_of(
     subject: Subject, painted: ImageFile | None, args: argparse.Namespace
 ) -> dict[str, Any]:
-    """Return what a person said of the image and is needed to do the run again, for the labels.
-
-    Parameters
-    ----------
-    subject : Subject
-    painted : ImageFile or None
-        What was painted on it.
-    args : Namespace
-        As for `read_subject`.
-    """
+    """Return what a person said of the image and is needed to do the run again, for the labels."""
     said: dict[str, Any] = {"image": subject.file.path.name}
     if painted is not None:
         said["scribbles"] = painted.path.name
@@ -88,18 +65,7 @@ def provenance_of(
 
 
 def read_subject(args: argparse.Namespace) -> Subject:
-    """Read the image of a command; says on stderr how far its planes are taken to be apart.
-
-    Parameters
-    ----------
-    args : Namespace
-        With ``image``, ``axes``, ``spacing``, ``channels`` and so on.
-
-    Raises
-    ------
-    InputError
-        The image cannot be read, has several frames, or is not such as the options say.
-    """
+    """Read the image of a command; says on stderr how far its planes are taken to be apart."""
     from napari_diffseg.image.axes import resolve_axes
     from napari_diffseg.io.reading import read_image
 

@@ -11,15 +11,17 @@ from napari_diffseg.cli.channels import chosen_channels
 from napari_diffseg.cli.options import (
     add_axes,
     add_channels,
+    add_command,
     add_fill,
     add_force_and_quiet,
-    add_level,
     add_options,
+    add_output,
     add_parameters,
-    add_series,
+    add_reading,
     add_space,
     class_names,
     frame_numbers,
+    idle_notes,
     read_options,
     read_parameters,
 )
@@ -41,12 +43,13 @@ if TYPE_CHECKING:
 
 def add_to(commands: Commands) -> None:
     """Add the command to the parser."""
-    train = commands.add_parser(
+    train = add_command(
+        commands,
         "train",
+        _train,
         help="learn from a few images or frames, and write a model",
         description="Learn from a few images or frames, and write a model for 'apply'. The first "
         "Ctrl-C ends the training and keeps what there is; the second cancels.",
-        allow_abbrev=False,
     )
     train.add_argument(
         "references",
@@ -55,14 +58,27 @@ def add_to(commands: Commands) -> None:
         metavar="REF",
         help="images of one kind, or stacks of frames: TIFF, OME-TIFF, OME-Zarr, PNG or JPEG",
     )
-    train.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="MODEL",
-        help="file for the model, with the ending .safetensors",
+    add_output(
+        train,
+        "MODEL",
+        "file for the model, with the ending .safetensors",
     )
+    _add_learned_from(train)
+    add_axes(train, "a file", "TYX")
+    add_space(
+        train,
+        "learn from the planes of a volume (Z) one by one; without it volumes are learned from as "
+        "a whole, for a model of volumes",
+    )
+    add_reading(train)
+    add_channels(train)
+    add_fill(train)
+    add_force_and_quiet(train, "overwrite MODEL")
+    add_options(train)
+    add_parameters(train)
+
+
+def _add_learned_from(train: argparse.ArgumentParser) -> None:
     train.add_argument(
         "--scribbles",
         type=Path,
@@ -85,20 +101,6 @@ def add_to(commands: Commands) -> None:
         metavar="N=NAME,…",
         help="names of the classes, such as 1=background,2=nucleus; they go with the model",
     )
-    add_axes(train, "a file", "TYX")
-    add_space(
-        train,
-        "learn from the planes of a volume (Z) one by one; without it volumes are learned from as "
-        "a whole, for a model of volumes",
-    )
-    add_level(train)
-    add_series(train)
-    add_channels(train)
-    add_fill(train)
-    add_force_and_quiet(train, "overwrite MODEL")
-    add_options(train)
-    add_parameters(train)
-    train.set_defaults(command=_train)
 
 
 def _train(args: argparse.Namespace) -> int:
@@ -129,7 +131,9 @@ def _train(args: argparse.Namespace) -> int:
     if not args.quiet:
         from napari_diffseg.image.fill import fill_notes
 
-        for note in dict.fromkeys((*found.notes, *fill_notes(model.fill, args.fill))):
+        for note in dict.fromkeys(
+            (*idle_notes(args, params), *found.notes, *fill_notes(model.fill, args.fill))
+        ):
             say(note)
         count = len(found.images)
         say(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from napari_diffseg.core.blocks import blocks_of, is_read_in_blocks
@@ -14,7 +13,7 @@ from napari_diffseg.core.published.training import Command, Iteration
 from napari_diffseg.core.segmentation import run_steps
 from napari_diffseg.core.training_images import ImageOptions, Reference
 from napari_diffseg.errors import InputError
-from napari_diffseg.image.axes import resolve_axes
+from napari_diffseg.image.axes import resolve_axes, shape_of
 from napari_diffseg.image.channels import Channel
 from napari_diffseg.image.fill import AUTO, Fill
 from napari_diffseg.params import RunOptions, SegmentationParams
@@ -24,6 +23,7 @@ def train_steps(
     images: Sequence[ArrayLike],
     *,
     scribbles: Sequence[ArrayLike | None] | None = None,
+    regions: Sequence[ArrayLike | None] | None = None,
     axes: str | None = None,
     rgb: bool | None = None,
     spacing: Sequence[float] | None = None,
@@ -43,13 +43,15 @@ def train_steps(
     -------
     Model
     """
-    painted = _strokes_of_each(images, scribbles, axes)
+    _check_list(images, axes)
+    painted = _one_each(scribbles, len(images), "scribbles")
+    wanted = _one_each(regions, len(images), "regions")
     references = []
-    for image, strokes in zip(images, painted, strict=True):
-        if not is_read_in_blocks(image):
-            references.append(Reference(image, strokes))
+    for image, strokes, region in zip(images, painted, wanted, strict=True):
+        if region is not None or not is_read_in_blocks(image):
+            references.append(Reference(image, strokes, region))
             continue
-        known = resolve_axes(np.shape(image), axes, rgb=rgb)
+        known = resolve_axes(shape_of(image), axes, rgb=rgb)
         blocks, fill = blocks_of(image, known, strokes, fill)
         references += blocks
         # A block has another shape, from which something else could be guessed.
@@ -63,6 +65,7 @@ def train(
     images: Sequence[ArrayLike],
     *,
     scribbles: Sequence[ArrayLike | None] | None = None,
+    regions: Sequence[ArrayLike | None] | None = None,
     axes: str | None = None,
     rgb: bool | None = None,
     spacing: Sequence[float] | None = None,
@@ -81,6 +84,8 @@ def train(
     scribbles : sequence of (array_like of int, or None), optional
         One for each image, None where nothing is painted: 0 = unpainted; class *k* comes
         out as label *k*. The same number means the same class in all of them.
+    regions : sequence of (array_like of bool, or None), optional
+        What of each image is learned from, beside what is painted; all of it where None.
     axes, rgb, spacing, channels, fill, params, options
         As for `napari_diffseg.segment`; they hold for all images. One value is fill in all of
         them, and the model leaves it out of other images too.
@@ -107,6 +112,7 @@ def train(
     steps = train_steps(
         images,
         scribbles=scribbles,
+        regions=regions,
         axes=axes,
         rgb=rgb,
         spacing=spacing,
@@ -118,20 +124,23 @@ def train(
     return result_of(steps)
 
 
-def _strokes_of_each(
-    images: Sequence[ArrayLike], scribbles: Sequence[ArrayLike | None] | None, axes: str | None
-) -> list[ArrayLike | None]:
-    """Return what is painted on each image, once it is clear that there are as many of both."""
+def _check_list(images: Sequence[ArrayLike], axes: str | None) -> None:
     # An array of planes is a list of them, but one that has the axes of an image is one image.
     n_axes = len(axes or ("YXC" if getattr(images, "shape", ())[2:] in ((3,), (4,)) else "YX"))
     if getattr(images, "ndim", n_axes + 1) <= n_axes:
         raise InputError("One image was given where a list is expected; write train([image]).")
     if len(images) == 0:
         raise InputError("There is no image to learn from; give one at least.")
-    painted: list[ArrayLike | None] = [None] * len(images) if scribbles is None else list(scribbles)
-    if len(painted) != len(images):
+
+
+def _one_each(
+    given: Sequence[ArrayLike | None] | None, n_images: int, what: str
+) -> list[ArrayLike | None]:
+    """Return one for each image, None where there is none."""
+    found: list[ArrayLike | None] = [None] * n_images if given is None else list(given)
+    if len(found) != n_images:
         raise InputError(
-            f"There are {len(images)} images, but {len(painted)} scribbles; give one for each "
-            "image, and None for an image that nothing is painted on."
+            f"There are {n_images} images, but {len(found)} {what}; give one for each image, and "
+            "None for an image that has none."
         )
-    return painted
+    return found

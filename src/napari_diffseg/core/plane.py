@@ -55,6 +55,13 @@ class Plane:
         valid = finite_mask(raw, fill)
         return cls(ScaledPixels.measure(raw, valid, ranges), valid, stage, space=space)
 
+    def within(self, region: Mask | None, window: Window) -> Self:
+        """Return this window of an image with labels wanted inside its region only."""
+        if region is None:
+            return self
+        wanted = region[window]
+        return replace(self, valid=wanted if self.valid is None else self.valid & wanted)
+
     @property
     def shape(self) -> Shape:
         """Length of each spatial axis, in pixels."""

@@ -136,10 +136,10 @@ class PreviewPlane:
     area: Window
 
     @classmethod
-    def of(cls, run: Run) -> PreviewPlane:
-        """Choose the pixels of a run's image."""
+    def of(cls, run: Run, side: int = _PREVIEW_SIDE) -> PreviewPlane:
+        """Choose the pixels of a run's image; along its longer side no more than so many."""
         plane = run.plane
-        step = -(-max(plane.shape[-2:]) // _PREVIEW_SIDE)
+        step = -(-max(plane.shape[-2:]) // side)
         shown: Window = ()
         read: Window = ()
         if plane.space.is_volume:

@@ -90,10 +90,8 @@ def segment_steps(
     DiffSegError
         As for `segment`.
     """
-    how = ImageOptions(
-        axes=axes, rgb=rgb, spacing=spacing, channels=channels, region=region, fill=fill
-    )
-    images = [Reference(image, scribbles), *references]
+    how = ImageOptions(axes=axes, rgb=rgb, spacing=spacing, channels=channels, fill=fill)
+    images = [Reference(image, scribbles, region), *references]
     return (yield from run_steps(images, how, params, options, look_at=look_at))
 
 
@@ -169,7 +167,6 @@ def segment(
     >>> result.labels.shape
     (512, 512)
     """
-    how = ImageOptions(
-        axes=axes, rgb=rgb, spacing=spacing, channels=channels, region=region, fill=fill
-    )
-    return result_of(run_steps([Reference(image, scribbles), *references], how, params, options))
+    how = ImageOptions(axes=axes, rgb=rgb, spacing=spacing, channels=channels, fill=fill)
+    images = [Reference(image, scribbles, region), *references]
+    return result_of(run_steps(images, how, params, options))

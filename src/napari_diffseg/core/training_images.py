@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from napari_diffseg.core.features.extraction import Features
-from napari_diffseg.core.features.region_map import RegionMap
 from napari_diffseg.core.model.application import reading_window
 from napari_diffseg.core.plane import Plane
 from napari_diffseg.core.published.sample import Sample
 from napari_diffseg.core.sampling import sample_places, training_windows
 from napari_diffseg.errors import InputError
 from napari_diffseg.image.arrays import Mask
-from napari_diffseg.image.axes import ImageAxes, channels_first, is_in_memory, resolve_axes
+from napari_diffseg.image.axes import (
+    ImageAxes,
+    channels_first,
+    is_in_memory,
+    resolve_axes,
+    shape_of,
+)
 from napari_diffseg.image.channels import Channel, pick_channels
 from napari_diffseg.image.fill import AUTO, Fill, decided_fill, fill_mask, fill_notes
 from napari_diffseg.image.intensity import (
@@ -28,6 +32,7 @@ from napari_diffseg.image.intensity import (
     measure_range,
     stated_range,
 )
+from napari_diffseg.image.region import box_of, region_with_strokes
 from napari_diffseg.image.scribbles import Scribbles, classes_of, read_scribbles
 from napari_diffseg.image.space import Space, space_of
 from napari_diffseg.image.windows import Window, whole
@@ -48,10 +53,13 @@ class Reference:
         One plane or volume with the axes and the channels of the first image.
     scribbles : array_like of int, (y, x) or (z, y, x), or None
         What is painted on it, with the same numbers for the same classes.
+    region : array_like of bool, (y, x) or (z, y, x), or None
+        What counts of it, beside what is painted; all where None.
     """
 
     image: ArrayLike
     scribbles: ArrayLike | None = None
+    region: ArrayLike | None = None
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -62,7 +70,6 @@ class ImageOptions:
     rgb: bool | None = None
     spacing: Sequence[float] | None = None
     channels: Sequence[Channel] | None = None
-    region: ArrayLike | None = None
     fill: Fill = AUTO
 
 
@@ -71,7 +78,7 @@ class TrainingImages:
     """What was read of the images of a run; the first is the one to label.
 
     Axes and data type are its own; intensities, channels and fill are common to all. ``sample``
-    is what the published design trains on, ``maps`` has the parts of each image that the default
+    is what the published design trains on, ``places`` are the parts of each image that the default
     learns from.
     """
 
@@ -81,7 +88,7 @@ class TrainingImages:
     ranges: IntensityRange
     painted: tuple[Scribbles, ...]
     sample: Sample | None
-    maps: tuple[tuple[RegionMap, ...], ...]
+    places: tuple[tuple[Window, ...], ...]
     channels: tuple[Channel, ...]
     fill: float | None
     notes: tuple[str, ...]
@@ -106,14 +113,16 @@ def read_for_training(
     first = axes[0]
     space = space_of(first.spatial, how.spacing)
     channels = pick_channels(how.channels, first.n_channels, rgb=first.rgb)
-    region = _wanted_region(how.region, first.spatial_shape, references[0].scribbles)
-    around = _surroundings(region, first.spatial_shape, space)
+    around = _surroundings(references[0], first.spatial_shape, space)
     raws = _read(references, axes, [one.index for one in channels], around)
     seen = raws[0][:, *around]
     fill = decided_fill(how.fill, [seen, *raws[1:]])
     references, raws = _with_content(references, raws, fill)
     masks = [finite_mask(raw, fill) for raw in raws]
-    valids = [_within(region, masks[0]), *masks[1:]]
+    valids = [
+        _within(region_with_strokes(one.region, one.scribbles, raw.shape[1:]), mask)
+        for one, raw, mask in zip(references, raws, masks, strict=True)
+    ]
     measured = measure_range(*_pooled(raws, valids), params.intensity, rgb=first.rgb)
     ranges = stated_range(measured, channels)
     pixels = [ScaledPixels.measure(*both, ranges) for both in zip(raws, masks, strict=True)]
@@ -122,16 +131,16 @@ def read_for_training(
         _read_strokes(one.scribbles, plane) for one, plane in zip(references, planes, strict=True)
     )
     sample = None
-    maps: tuple[tuple[RegionMap, ...], ...] = ()
+    places: tuple[tuple[Window, ...], ...] = ()
     if params.design == "published":
         sample = _sample(planes, painted, params, rgb=first.rgb, device=device)
     else:
-        weights = [one.weight for one in channels]
-        planes, maps = _measured(planes, weights, rgb=first.rgb, device=device)
+        places = tuple(tuple(sample_places(one.pixels, one.valid, len(planes))) for one in planes)
+        _check_enough(planes, places)
     notes = (*_notes(first, how), *_left_out(seen, how.fill, fill))
     dtype = str(raws[0].dtype)
     return TrainingImages(
-        first, dtype, tuple(planes), ranges, painted, sample, maps, channels, fill, notes
+        first, dtype, tuple(planes), ranges, painted, sample, places, channels, fill, notes
     )
 
 
@@ -139,7 +148,7 @@ def read_for_training(
 
 
 def _common_axes(references: Sequence[Reference], how: ImageOptions) -> list[ImageAxes]:
-    axes = [resolve_axes(np.shape(one.image), how.axes, rgb=how.rgb) for one in references]
+    axes = [resolve_axes(shape_of(one.image), how.axes, rgb=how.rgb) for one in references]
     first = axes[0]
     for number, other in enumerate(axes[1:], start=2):
         mine = (other.n_channels, other.rgb, other.spatial)
@@ -151,39 +160,11 @@ def _common_axes(references: Sequence[Reference], how: ImageOptions) -> list[Ima
     return axes
 
 
-def _wanted_region(
-    region: ArrayLike | None, shape: tuple[int, ...], scribbles: ArrayLike | None
-) -> Mask | None:
-    """Return the region and what is painted outside of it: a stroke counts wherever it lies."""
-    if region is None:
-        return None
-    mask = np.asarray(region)
-    if mask.dtype.kind not in "buif":
-        raise InputError(
-            f"The region holds {mask.dtype}, but numbers were expected: 0 outside, others inside."
-        )
-    inside: Mask = mask != 0
-    if inside.shape != shape:
-        raise InputError(
-            f"The region has the shape {inside.shape}, but the image has {shape}; give a mask "
-            "of the image's shape."
-        )
-    if scribbles is None or np.shape(scribbles) != shape:
-        return inside  # of scribbles that cannot be, something is said later
-    painted = np.asarray(scribbles)
-    return inside | (painted > 0) if painted.dtype.kind in "buif" else inside
-
-
-def _surroundings(region: Mask | None, shape: tuple[int, ...], space: Space) -> Window:
+def _surroundings(first: Reference, shape: tuple[int, ...], space: Space) -> Window:
     """Return the window that holds the region and all that its labels depend on."""
-    if region is None or not region.any():
-        return whole(shape)
-    sides = []
-    for axis in range(region.ndim):
-        others = tuple(one for one in range(region.ndim) if one != axis)
-        (met,) = np.nonzero(region.any(axis=others))
-        sides.append(slice(int(met[0]), int(met[-1]) + 1))
-    return reading_window(tuple(sides), shape, space)
+    region = region_with_strokes(first.region, first.scribbles, shape)
+    box = None if region is None else box_of(region)
+    return whole(shape) if box is None else reading_window(box, shape, space)
 
 
 def _read(
@@ -256,23 +237,6 @@ def _read_strokes(scribbles: ArrayLike | None, plane: Plane) -> Scribbles:
 
 
 # --- what is learned from -------------------------------------------------------------------
-
-
-def _measured(
-    planes: Sequence[Plane], weights: Sequence[float], *, rgb: bool, device: torch.device
-) -> tuple[list[Plane], tuple[tuple[RegionMap, ...], ...]]:
-    """Measure the features on parts of all images, and cut these into leaves."""
-    places = [sample_places(one.pixels, one.valid, len(planes)) for one in planes]
-    _check_enough(planes, places)
-    parts = [(plane, place) for plane, found in zip(planes, places, strict=True) for place in found]
-    valids = [None if plane.valid is None else plane.valid[place] for plane, place in parts]
-    pixels = [plane.pixels[:, *place] for plane, place in parts]
-    seen = list(zip(pixels, valids, strict=True))
-    space = planes[0].space
-    stage, inputs = Features.measure(seen, rgb=rgb, weights=weights, space=space, device=device)
-    cut = iter([RegionMap.of(stage, *both) for both in zip(inputs, valids, strict=True)])
-    maps = tuple(tuple(next(cut) for _ in found) for found in places)
-    return [replace(plane, stage=stage) for plane in planes], maps
 
 
 def _sample(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -28,16 +29,8 @@ _MUCH_SMALLER = 3
 class ImageAxes:
     """What each axis of an image means.
 
-    Attributes
-    ----------
-    axes : str
-        One letter of ``T C Z Y X`` for each axis of the array, in the array's order.
-    shape : tuple of int
-        Shape of the array.
-    guessed : bool
-        True where the axes were guessed from the shape, False where they were stated.
-    rgb : bool
-        True where the 3 or 4 channels are red, green, blue (and alpha).
+    One letter of ``T C Z Y X`` for each axis of the array, in its order. `guessed`: from the shape;
+    `rgb`: the 3 or 4 channels are red, green, blue (and alpha).
     """
 
     axes: str
@@ -91,39 +84,24 @@ class ImageAxes:
         return self.shape[self.axes.index(letter)]
 
 
+def shape_of(image: Any) -> tuple[int, ...]:
+    """Return the shape of what was given as an image; refuses the name of a file."""
+    if isinstance(image, str | bytes | PathLike):
+        raise InputError(
+            f"{str(image)!r} is the name of a file, but the pixels of an image were expected; read "
+            "the file first, such as with skimage.io.imread or tifffile.imread, or use the command "
+            "napari-diffseg."
+        )
+    return tuple(np.shape(image))
+
+
 def resolve_axes(
     shape: Sequence[int], axes: str | None = None, *, rgb: bool | None = None
 ) -> ImageAxes:
     """Find out what each axis of an image means.
 
-    Parameters
-    ----------
-    shape : sequence of int
-        Shape of the array.
-    axes : str, optional
-        One letter for each axis, in any case and order: ``T C Z Y X``, or ``S``
-        (samples, as in TIFF), which counts as channels. 3 or 4 of them are RGB(A) where
-        they stand last or are called S. Guessed from the shape where None.
-    rgb : bool, optional
-        Whether the channels are red, green, blue (and alpha), where that is known.
-
-    Returns
-    -------
-    ImageAxes
-
-    Raises
-    ------
-    InputError
-        The image is empty, the axes do not fit it, it has several frames, or its axes
-        cannot be guessed.
-
-    Notes
-    -----
-    The guess: 2 axes are ``YX``; a last axis of 3 or 4 is RGB(A); leading axes of
-    length 1 mean nothing; of the 3 axes left, one that is much shorter than the
-    others and has at most 10 entries holds channels. Z and T are never guessed: a volume
-    is one because somebody said so. Stated ``C`` is never taken for RGB unless it is the
-    last axis and has 3 or 4 entries, as in a guess.
+    Stated letters in any case and order, ``S`` (samples, as in TIFF) counting as C; 3 or 4 channels
+    are RGB(A) where they stand last or are called S. Without, what `guess_letters` says.
     """
     if any(length != length for length in shape):  # NaN
         raise InputError(
@@ -158,28 +136,8 @@ def channels_first(
 ) -> NDArray[Any]:
     """Bring an image into the order ``c y x``, or ``c z y x``; alpha is dropped.
 
-    Parameters
-    ----------
-    array : array-like
-        Numpy, dask, zarr or whatever numpy can read and slice. It is not changed.
-        Of a lazy array only what is needed is loaded.
-    axes : ImageAxes
-        From `resolve_axes`.
-    window : tuple of slice, optional
-        What is wanted along each spatial axis; all where None.
-    channels : sequence of int, optional
-        The channels that are wanted, in this order; all where None.
-
-    Returns
-    -------
-    ndarray, (c, y, x) or (c, z, y, x)
-        In the native byte order; may be a view of `array`, so do not write to it.
-
-    Raises
-    ------
-    InputError
-        The shape is not the one that the axes were resolved for, or the values are
-        no real numbers.
+    Of a lazy array only the window and the channels that are wanted are read. May be a view of
+    `array`, so do not write to it.
     """
     source = array if hasattr(array, "shape") else np.asarray(array)
     if tuple(source.shape) != axes.shape:
@@ -273,6 +231,28 @@ def _guess(shape: tuple[int, ...], rgb: bool | None) -> ImageAxes:
             f"The image is said to be RGB, but its last axis is not 3 or 4 long (its shape is "
             f"{shape}); {_state_axes(shape)}, or say that it is not RGB."
         )
+    letters = guess_letters(shape, rgb)
+    if letters is None:
+        raise InputError(
+            f"The axes of an image with the shape {shape} cannot be guessed; {_state_axes(shape)}, "
+            "or choose one plane of a volume or a time series."
+        )
+    if len(letters) < len(shape):
+        raise InputError(
+            f"The image has {len(shape)} axes (its shape is {shape}), where at most 5 are "
+            "known; remove axes of length 1."
+        )
+    colour = rgb is not False and letters.endswith("YXC") and shape[-1] in (3, 4)
+    return ImageAxes(letters, shape, guessed=True, rgb=colour)
+
+
+def guess_letters(shape: tuple[int, ...], rgb: bool | None = None) -> str | None:
+    """Return what axes that nobody names are taken for, at every door; None where no guess is safe.
+
+    2 axes are YX; a last axis of 3 or 4 is RGB(A); leading axes of length 1 mean nothing; of the 3
+    left one that is much shorter than the others, with 10 entries at most, holds channels. Z and T
+    are never guessed: a volume is one because somebody said so.
+    """
     n_leading = 0
     while len(shape) - n_leading > 3 and shape[n_leading] == 1:
         n_leading += 1
@@ -280,19 +260,10 @@ def _guess(shape: tuple[int, ...], rgb: bool | None) -> ImageAxes:
     colour = rgb is not False and len(core) == 3 and core[-1] in (3, 4)
     letters = "YXC" if colour else _guess_plane(core)
     if letters is None:
-        raise InputError(
-            f"The axes of an image with the shape {shape} cannot be guessed; {_state_axes(shape)}, "
-            "or choose one plane of a volume or a time series."
-        )
+        return None
     # Leading axes of length 1 mean nothing; they get the letters that are left.
     free = [letter for letter in "TCZ" if letter not in letters]
-    n_missing = len(shape) - len(letters)
-    if n_missing > len(free):
-        raise InputError(
-            f"The image has {len(shape)} axes (its shape is {shape}), where at most 5 are "
-            "known; remove axes of length 1."
-        )
-    return ImageAxes("".join(free[:n_missing]) + letters, shape, guessed=True, rgb=colour)
+    return "".join(free[: len(shape) - len(letters)]) + letters
 
 
 def _state_axes(shape: tuple[int, ...]) -> str:

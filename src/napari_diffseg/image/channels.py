@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -59,21 +59,7 @@ class Channel:
 def pick_channels(
     channels: Sequence[Channel] | None, n_channels: int, *, rgb: bool
 ) -> tuple[Channel, ...]:
-    """Check the channels that are wanted of an image; all of it where None.
-
-    Parameters
-    ----------
-    channels : sequence of Channel, or None
-    n_channels : int
-        How many the image has, alpha not counted.
-    rgb : bool
-        Whether they are red, green, blue: these stay together.
-
-    Raises
-    ------
-    InputError
-        None is wanted, one twice, one that the image does not have, or a part of a colour.
-    """
+    """Check the channels that are wanted of an image; all of it where None."""
     if channels is None:
         return tuple(Channel(index) for index in range(n_channels))
     picked = tuple(channels)
@@ -98,3 +84,54 @@ def pick_channels(
             "own; state that the image is no RGB to take them for channels."
         )
     return picked
+
+
+def find_channels(
+    known: Sequence[Channel], n_source: int, names: Sequence[str], where: str
+) -> tuple[tuple[Channel, ...], str]:
+    """Find the channels that a model knows in an image: by their names, else by their places."""
+    places = {_key(name): place for place, name in reversed([*enumerate(names)]) if name.strip()}
+    if not any(_key(one.name) in places for one in known):
+        return _by_place(known, n_source, names, where)
+    for one in known:
+        # One without a name is where it was, as far as that goes.
+        if _key(one.name) not in places if one.name else one.index >= len(names):
+            there = ", ".join(repr(name) for name in names if name)
+            raise InputError(
+                f"The model was trained on the channel {one.name!r}, which {where} lacks (it has "
+                f"{there}); add that channel, or give the one that is meant this name."
+                if one.name
+                else f"The model looks at {one.title}, which {where} lacks (it has {there}); give "
+                "it an image with the same channels."
+            )
+    found = [replace(one, index=places.get(_key(one.name), one.index)) for one in known]
+    return tuple(found), ""
+
+
+def _by_place(
+    known: Sequence[Channel], n_source: int, names: Sequence[str], where: str
+) -> tuple[tuple[Channel, ...], str]:
+    if len(names) != n_source:
+        wanted = ", ".join(one.name or one.title for one in known)
+        raise InputError(
+            f"{where} has {_count(len(names))}, but the model was trained on {_count(n_source)} "
+            f"(it looks at {wanted}); give it an image with the same channels, or say which axes "
+            "this one has (such as YXC or CYX)."
+        )
+    strange = [
+        f"{names[one.index]!r} for {one.name!r}" for one in known if one.name and names[one.index]
+    ]
+    if len(known) == 1 or not strange:
+        return tuple(known), ""
+    return tuple(known), (
+        f"No channel of {where} has a name that the model knows; they are taken by their place, "
+        f"{', '.join(strange)}."
+    )
+
+
+def _count(n: int) -> str:
+    return "1 channel" if n == 1 else f"{n} channels"
+
+
+def _key(name: str) -> str:
+    return name.strip().casefold()

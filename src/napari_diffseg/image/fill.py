@@ -53,13 +53,7 @@ _STRAIGHT = 0.6
 
 
 def read_fill(text: str) -> Fill:
-    """Read what a person typed: ``"auto"``, ``"none"``, or a number.
-
-    Raises
-    ------
-    InputError
-        It is none of them.
-    """
+    """Read what a person typed: ``"auto"``, ``"none"``, or a number."""
     said = text.strip().lower()
     if said == AUTO:
         return AUTO
@@ -70,13 +64,7 @@ def read_fill(text: str) -> Fill:
 
 
 def checked_fill(fill: Fill) -> float | str | None:
-    """Return what was said of the fill: a finite number, ``"auto"``, or None.
-
-    Raises
-    ------
-    InputError
-        It is none of them.
-    """
+    """Return what was said of the fill: a finite number, ``"auto"``, or None."""
     if isinstance(fill, str):
         return read_fill(fill)
     if fill is None:
@@ -94,34 +82,13 @@ def fill_in_words(fill: Fill) -> str:
 
 
 def decided_fill(fill: Fill, images: Sequence[NDArray[Any]]) -> float | None:
-    """Return the value that is fill in all of these images; None where none is.
-
-    Parameters
-    ----------
-    fill : float, "auto" or None
-        What was said; a value is taken as it is.
-    images : sequence of ndarray, (c, y, x) or (c, z, y, x)
-        Images of one kind, or parts of an image. Of large ones every so manieth pixel and
-        plane is looked at.
-
-    Raises
-    ------
-    InputError
-        It is no number, nor ``"auto"`` or ``"none"``.
-    """
+    """Return the value that is fill in all of these images; None where none is."""
     fill = checked_fill(fill)
     return _found(images) if isinstance(fill, str) else fill
 
 
 def fill_mask(pixels: NDArray[Any], fill: float | None) -> Mask | None:
-    """Find the pixels ``(y, x)`` that have the value in every channel; None where none has.
-
-    Parameters
-    ----------
-    pixels : ndarray, (c, y, x) or (c, z, y, x)
-    fill : float or None
-        From `decided_fill`.
-    """
+    """Find the pixels ``(y, x)`` that have the value in every channel; None where none has."""
     if fill is None or pixels.dtype.kind == "b":
         return None
     value = _as_pixel(fill, pixels.dtype)
@@ -134,17 +101,7 @@ def fill_mask(pixels: NDArray[Any], fill: float | None) -> Mask | None:
 
 
 def fill_notes(value: float | None, said: Fill, n_pixels: int | None = None) -> tuple[str, ...]:
-    """Return what a person should know of the fill.
-
-    Parameters
-    ----------
-    value : float or None
-        From `decided_fill`.
-    said : float, "auto" or None
-        What a person said.
-    n_pixels : int, optional
-        How many pixels of the image that is labelled have the value.
-    """
+    """Return what a person should know of the fill."""
     if value is None:
         return ()
     how = "was taken for fill around the image" if isinstance(said, str) else "is fill"

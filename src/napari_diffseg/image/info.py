@@ -135,7 +135,11 @@ class ImageInfo:
     def coarser(self, shape: tuple[int, ...], factors: Mapping[str, float]) -> Self:
         """Return the same at a resolution whose pixels are so many times longer along an axis."""
         placement = {
-            letter: one._replace(step=one.step * factors.get(letter, 1.0))
+            letter: one._replace(
+                step=one.step * factors.get(letter, 1.0),
+                # The middle of the first of the longer pixels.
+                start=one.start + one.step * (factors.get(letter, 1.0) - 1) / 2,
+            )
             for letter, one in self.placement.items()
         }
         return replace(self, shape=shape, placement=placement)

@@ -38,13 +38,7 @@ _LOWEST, _HIGHEST = -1.0, 2.0
 
 @dataclass(frozen=True, slots=True)
 class IntensityRange:
-    """Range of intensities that becomes 0 to 1.
-
-    Attributes
-    ----------
-    low, high : tuple of float
-        One value for each channel, in the image's own unit.
-    """
+    """Range of intensities that becomes 0 to 1."""
 
     low: tuple[float, ...]
     high: tuple[float, ...]
@@ -56,16 +50,7 @@ _WIDEST_FILLED = 2  # bytes; 8-bit values in a 64-bit array would all be about 0
 def finite_mask(pixels: NDArray[Any], fill: float | None = None) -> NDArray[np.bool_] | None:
     """Find the pixels that are finite in every channel, and no fill.
 
-    Parameters
-    ----------
-    pixels : ndarray, (c, y, x)
-    fill : float, optional
-        The value of pixels that are no image; from `images.fill.decided_fill`.
-
-    Returns
-    -------
-    ndarray of bool, (y, x), or None
-        None where every pixel is finite, as those of integer images are, and none is fill.
+    Of ``c (z) y x`` a mask ``(z) y x``; None where that is all of them.
     """
     filled = fill_mask(pixels, fill)
     if pixels.dtype.kind != "f":
@@ -83,29 +68,10 @@ def measure_range(
 ) -> IntensityRange:
     """Measure the range of intensities that becomes 0 to 1.
 
-    Parameters
-    ----------
-    pixels : ndarray, (c, y, x)
-    valid : ndarray of bool, (y, x), or None
-        From `finite_mask`; other pixels do not count.
-    how : {"percentile", "dtype"}
-        ``"percentile"``: each channel from its 0.1 to its 99.9 percentile.
-        ``"dtype"``: all channels over the range of the data type. Wider integers than
-        16 bits hardly ever fill it, and floating-point images have none: theirs is the
-        values' range, or 0 to 1 where floats lie in it.
-
-    rgb : bool
-        Whether the channels are red, green, blue: then one range, from the lowest to the
-        highest percentile, is that of all three, so that no hue is changed.
-
-    Returns
-    -------
-    IntensityRange
-
-    Raises
-    ------
-    InputError
-        No pixel is finite, or no channel has two different values.
+    "percentile": each channel from its 0.1 to its 99.9 percentile. "dtype": all channels over the
+    range of the data type; wider integers than 16 bits hardly ever fill it, and floats have none:
+    theirs is the values' range, or 0 to 1 where floats lie in it. Of RGB one range is that of all
+    three, from the lowest to the highest percentile, so that no hue is changed.
     """
     if valid is not None and not valid.any():
         raise InputError(
@@ -135,13 +101,7 @@ def measure_range(
 
 
 def stated_range(ranges: IntensityRange, channels: Sequence[Channel]) -> IntensityRange:
-    """Return ranges with what a person has said of them in place of what was measured.
-
-    Raises
-    ------
-    InputError
-        Of a channel one end was said, and it lies beyond the other one, which was measured.
-    """
+    """Return ranges with what a person has said of them in place of what was measured."""
     low, high = [], []
     for channel, *measured in zip(channels, ranges.low, ranges.high, strict=True):
         said = (channel.low, channel.high)
@@ -161,21 +121,8 @@ def check_known_range(
 ) -> None:
     """Refuse an image whose values are so far from those that are known that they say nothing.
 
-    Parameters
-    ----------
-    pixels : ndarray, (c, y, x)
-        Of the image, or of a part of it.
-    ranges : IntensityRange
-        The intensities that became 0 and 1 in the training images.
-    known_dtype : str
-        Data type of those. A dark image of the same type is not refused: a frame may be dark.
-    fill : float, optional
-        Value of pixels that do not count.
-
-    Raises
-    ------
-    InputError
-        Nearly all values lie far above the range; or, of another data type, far below.
+    Nearly all lie far above the range; or, of another data type than that of the training, far
+    below: a dark image of the same type is not refused, for a frame may be dark.
     """
     dtype = pixels.dtype
     for channel, low, high in zip(pixels, ranges.low, ranges.high, strict=True):
@@ -229,19 +176,6 @@ class ScaledPixels:
 
     Indexed like an array ``c (z) y x`` of float32, by a slice for each axis; so that of a large
     image no second, wider copy is held.
-
-    Attributes
-    ----------
-    raw : ndarray, (c, y, x)
-        In the image's own unit; not changed.
-    valid : ndarray of bool, (y, x), or None
-        Where every channel is finite; None where that is everywhere.
-    ranges : IntensityRange
-        One range for each channel. Values beyond it stay beyond 0 and 1, but no
-        further than -1 and 2.
-    fill : tuple of float, (c,)
-        What pixels that are not valid get: the mean of the valid ones of their channel, or 0
-        where there are none.
     """
 
     raw: NDArray[Any]

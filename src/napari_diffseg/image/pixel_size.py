@@ -13,20 +13,8 @@ from napari_diffseg.image.units import MICROMETRES, is_size
 class PixelSize:
     """Size of a pixel or voxel in the object.
 
-    Attributes
-    ----------
-    y, x : float
-        Height and width of a pixel; positive.
-    unit : str
-        Unit of all: ``"m"``, ``"cm"``, ``"mm"``, ``"µm"``, ``"nm"``, ``"Å"``,
-        ``"pm"`` or ``"in"``.
-    z : float or None
-        Distance of neighbouring planes; None where it is not known, or of a single plane.
-
-    Raises
-    ------
-    InputError
-        A size is not a positive number, or the unit is none of these.
+    `z` is the distance of neighbouring planes, None where it is not known, or of a single plane;
+    `unit` is that of all, one of `MICROMETRES`.
     """
 
     y: float

@@ -24,14 +24,7 @@ Mask = NDArray[np.bool_]
 class Scribbles:
     """Painted pixels of one image.
 
-    Attributes
-    ----------
-    painted : ndarray of uint16, (y, x) or (z, y, x)
-        Class of each painted pixel; 0 where nothing is painted.
-    classes : tuple of int
-        The classes that are painted, ascending.
-    notes : tuple of str
-        Sentences that the person should read.
+    `painted` ``(z) y x`` has the class of each, 0 where nothing is painted; `classes` ascend.
     """
 
     painted: NDArray[np.uint16]
@@ -52,24 +45,8 @@ def classes_of(painted: Iterable[Scribbles]) -> tuple[int, ...]:
 def read_scribbles(scribbles: ArrayLike, shape: tuple[int, ...], valid: Mask | None) -> Scribbles:
     """Check scribbles and bring them to one form.
 
-    Parameters
-    ----------
-    scribbles : array_like of int, (y, x) or (z, y, x)
-        0 where nothing is painted, else the number of a class, up to `LARGEST_CLASS`;
-        numpy, dask, zarr. Axes of length 1 are dropped.
-    shape : tuple of int
-        Length of each spatial axis of the image.
-    valid : ndarray of bool, or None
-        Pixels of the image that count; strokes on others do not.
-
-    Returns
-    -------
-    Scribbles
-
-    Raises
-    ------
-    InputError
-        The shape is another, the values are no class numbers, or nothing is painted.
+    Axes of length 1 are dropped. Strokes outside of what is `valid` ``(z) y x`` do not count, which
+    is noted.
     """
     try:
         given = np.asarray(scribbles)

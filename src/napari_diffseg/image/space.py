@@ -12,19 +12,18 @@ from dataclasses import dataclass
 from napari_diffseg.errors import InputError
 
 _LOOSE = 8.0  # pixels between planes
-_FARTHEST = 100.0  # planes that are farther apart than so many pixels tell the same nothing
+FARTHEST = 100.0
+"""Planes that are said to be farther apart than so many pixels, or nearer, are not believed."""
+
+ALIKE = 0.05
+"""Distances of planes that differ by a smaller share are the same."""
 
 
 @dataclass(frozen=True, slots=True)
 class Space:
     """The space that an image lies in.
 
-    Attributes
-    ----------
-    n_axes : int
-        2 for planes ``y x``, 3 for volumes ``z y x``.
-    z_step : float
-        Distance of neighbouring planes in pixels; 1 where voxels are cubes.
+    2 axes for planes, 3 for volumes; `z_step` is the distance of planes in pixels, 1 for cubes.
     """
 
     n_axes: int = 2
@@ -67,18 +66,7 @@ PLANE = Space()
 def space_of(spatial: str, spacing: Sequence[float] | None) -> Space:
     """Return the space of an image.
 
-    Parameters
-    ----------
-    spatial : str
-        ``"YX"`` or ``"ZYX"``.
-    spacing : sequence of float, optional
-        Distances of neighbours along z, y and x, in any one unit; of a plane it does not
-        count. Voxels are taken for cubes where None.
-
-    Raises
-    ------
-    InputError
-        They are not three positive numbers.
+    `spacing` along z, y and x in any one unit does not count of a plane; cubes where None.
     """
     if spatial == "YX":
         return PLANE
@@ -93,7 +81,7 @@ def space_of(spatial: str, spacing: Sequence[float] | None) -> Space:
         )
     z, y, x = distances
     z_step = z / ((y + x) / 2)
-    if not 1 / _FARTHEST <= z_step <= _FARTHEST:
+    if not 1 / FARTHEST <= z_step <= FARTHEST:
         raise InputError(
             f"The planes are {z_step:g} times as far apart as the pixels, which cannot be; check "
             "the spacing, or segment the stack plane by plane."

@@ -75,20 +75,26 @@ def is_time(unit: object) -> bool:
 
 def seconds(value: object, unit: object) -> float | None:
     """Return a time in seconds; None where it is no positive number or has no known unit."""
-    number = positive(value)
+    step = positive(value)
     length = _SECONDS.get(unit.strip().lower()) if isinstance(unit, str) else None
-    return None if number is None or length is None else number * length
+    return None if step is None or length is None else step * length
 
 
 def positive(value: object) -> float | None:
     """Return a positive number, or the one that a text holds; None for everything else."""
+    found = number(value)
+    return found if found is not None and is_size(found) else None
+
+
+def number(value: object) -> float | None:
+    """Return a finite number, or the one that a text holds; None for everything else."""
     if not isinstance(value, int | float | str):
         return None
     try:
-        number = float(value)
+        found = float(value)
     except ValueError:
         return None
-    return number if is_size(number) else None
+    return found if math.isfinite(found) else None
 
 
 def is_size(value: float) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -104,7 +105,7 @@ class ObjectFinder:
 
     def _depth(self) -> NDArray[np.float32]:
         if self._depths is None:
-            found = areas_of(self._classes)
+            found = [number for number in count_labels(self._classes) if number > 0]
             self._depths = depths([self._classes == k for k in found], self._space.steps)
         return self._depths
 
@@ -126,9 +127,9 @@ def checked_labels(labels: ArrayLike) -> Labels:
     return array.astype(np.uint8) if array.dtype.kind == "b" else array
 
 
-def areas_of(labels: Labels) -> dict[int, int]:
-    """Return how many pixels each label has that is there, but 0; by rising label."""
-    areas: Counter[int] = Counter()
+def count_labels(labels: Labels) -> dict[int, int]:
+    """Return how many pixels each label has that is there; by rising label, 0 among them."""
+    counted: Counter[int] = Counter()
     # By parts, for counting makes 64-bit copies.
     for part in np.array_split(labels.reshape(-1), labels.size // _PART + 1):
         if part.dtype.itemsize <= 2 and part.dtype.kind == "u":
@@ -137,13 +138,34 @@ def areas_of(labels: Labels) -> dict[int, int]:
             counts = counts[found]
         else:
             found, counts = np.unique(part, return_counts=True)
-        areas.update(dict(zip(found.tolist(), counts.tolist(), strict=True)))
-    return {number: areas[number] for number in sorted(areas) if number > 0}
+        counted.update(dict(zip(found.tolist(), counts.tolist(), strict=True)))
+    return {number: counted[number] for number in sorted(counted)}
+
+
+def background_of(counts: Mapping[int, int]) -> int:
+    """Return what is background where nobody says: 0 or, if there is no 0, the largest class.
+
+    0 also where there is but one class. At every door no objects are made of it unless it is named.
+    """
+    classes = [number for number in counts if number > 0]
+    if counts.get(0) or len(classes) < 2:
+        return 0
+    return max(classes, key=lambda number: counts[number])
+
+
+def with_classes(params: ObjectParams, counts: Mapping[int, int]) -> ObjectParams:
+    """Return parameters that name the classes which objects of these labels are made of."""
+    classes = [number for number in counts if number > 0]
+    background = background_of(counts)
+    if params.class_numbers or not background:
+        return params
+    chosen = ",".join(str(number) for number in classes if number != background)
+    return replace(params, classes=chosen)
 
 
 def clean_classes(labels: Labels, params: ObjectParams, space: Space) -> Labels:
     """Return the chosen classes alone, smoothed and with their holes filled; 0 elsewhere."""
-    chosen = params.class_numbers or tuple(areas_of(labels))
+    chosen = params.class_numbers or tuple(number for number in count_labels(labels) if number > 0)
     taken = np.isin(labels, chosen)
     cleaned = np.zeros_like(labels)
     for number in chosen:

@@ -21,8 +21,8 @@ class ObjectParams(SelfDescribing):
     classes: str = param(
         "",
         "Classes",
-        "Numbers of the classes that objects are made of, such as 2 or 2,3. Empty takes every "
-        "label but 0.",
+        "Numbers of the classes that objects are made of, such as 2 or 2,3. Empty takes all but "
+        "the background: 0 or, if there is no 0, the largest class.",
         group="Objects",
     )
     split: float = param(

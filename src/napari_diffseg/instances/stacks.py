@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_diffseg.errors import InputError
 from napari_diffseg.image.pixel_size import PixelSize
-from napari_diffseg.instances.finding import find_objects
+from napari_diffseg.instances.finding import count_labels, find_objects, with_classes
 from napari_diffseg.instances.following import Follower
 from napari_diffseg.instances.measuring import Columns, measure_frame
 from napari_diffseg.instances.params import ObjectParams
@@ -46,7 +46,8 @@ def objects(
     result : Segmentation or array_like of int
         A result, or the class of each pixel: a plane, a volume, or frames of either.
     classes : int or iterable of int, optional
-        Of which classes objects are made; every label but 0 where None.
+        Of which classes objects are made. Where None, of all but the background: 0 or, if there
+        is no 0, the largest class.
     axes : str, optional
         ``"YX"``, ``"ZYX"``, ``"TYX"`` or ``"TZYX"``; where None, three axes are those of a
         volume, and four those of volumes over time.
@@ -79,7 +80,7 @@ def objects(
     if classes is not None:
         chosen = [classes] if isinstance(classes, int | np.integer) else list(classes)
         values["classes"] = ",".join(str(int(one)) for one in chosen)
-    told = ObjectParams.from_dict(values)
+    told = with_classes(ObjectParams.from_dict(values), count_labels(labels))
     if "T" not in letters:
         return find_objects(labels, told, spacing)
     found = np.zeros(labels.shape, np.int32)
@@ -166,7 +167,7 @@ def measure(
     letters = frame_letters(numbers.ndim, axes)
     kinds = None if labels is None else _labels_of(labels)
     images = _channels(image, channel_axis)
-    size = _size_of(pixel_size, unit, len(letters.replace("T", "")))
+    size = as_pixel_size(pixel_size, unit, len(letters.replace("T", "")))
     chosen = () if classes is None else tuple(np.atleast_1d(np.asarray(classes)).tolist())
     for other in (*images, *([] if kinds is None else [kinds])):
         if other.shape != numbers.shape:
@@ -233,7 +234,8 @@ def _channels(image: ArrayLike | None, axis: int | None) -> list[NDArray[Any]]:
     return [pixels] if axis is None else list(np.moveaxis(pixels, axis, 0))
 
 
-def _size_of(size: Size, unit: str, n_axes: int) -> PixelSize | None:
+def as_pixel_size(size: Size, unit: str, n_axes: int) -> PixelSize | None:
+    """Return the size of a pixel as people give it: a number, one for each axis, or whole."""
     if size is None or isinstance(size, PixelSize):
         return size
     lengths = [float(one) for one in np.atleast_1d(np.asarray(size, np.float64))]

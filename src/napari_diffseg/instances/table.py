@@ -28,7 +28,7 @@ def join(tables: Iterable[Mapping[str, NDArray[Any]]]) -> Columns:
     return {name: np.concatenate([table[name] for table in every]) for name in every[0]}
 
 
-def summarize(table: Mapping[str, NDArray[Any]], n_frames: int | None = None) -> Columns:
+def summary(table: Mapping[str, NDArray[Any]], n_frames: int | None = None) -> Columns:
     """Sum a table up by frame and class.
 
     Parameters

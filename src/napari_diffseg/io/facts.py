@@ -6,28 +6,16 @@ from collections.abc import Sequence
 
 from napari_diffseg.errors import InputError
 
+Index = tuple[int | slice, ...]
+"""A number, or a slice of step 1, for each axis of a file."""
+
 ALPHA_DROPPED = "The alpha channel was dropped."
 
 _MOST_LISTED = 12
 
 
 def check_series(series: int, found: Sequence[str], name: str) -> tuple[str, ...]:
-    """Refuse an image that a file does not have; return what is to be said of the others.
-
-    Parameters
-    ----------
-    series : int
-        0 is the first.
-    found : sequence of str
-        The images of the file in words.
-    name : str
-        Of the file.
-
-    Raises
-    ------
-    InputError
-        There is no such image.
-    """
+    """Refuse an image that a file does not have; return what is to be said of the others."""
     listed = ", ".join(f"{n}: {one}" for n, one in enumerate(found[:_MOST_LISTED]))
     if len(found) > _MOST_LISTED:
         listed += ", …"
@@ -46,22 +34,7 @@ def check_series(series: int, found: Sequence[str], name: str) -> tuple[str, ...
 
 
 def check_level(level: int, n_levels: int, name: str) -> None:
-    """Refuse a resolution that a file does not have.
-
-    Parameters
-    ----------
-    level : int
-        0 is the full resolution.
-    n_levels : int
-        How many the file has.
-    name : str
-        Of the file, for the error.
-
-    Raises
-    ------
-    InputError
-        There is no such level.
-    """
+    """Refuse a resolution that a file does not have."""
     if 0 <= level < n_levels:
         return
     there = "one resolution, level 0," if n_levels == 1 else f"levels 0 to {n_levels - 1}"
@@ -71,23 +44,7 @@ def check_level(level: int, n_levels: int, name: str) -> None:
 def check_shape_of_level(
     shape: tuple[int, ...], full: tuple[int, ...], axes: str, level: int, name: str
 ) -> None:
-    """Refuse a smaller resolution that cannot be one of the same image.
-
-    Parameters
-    ----------
-    shape, full : tuple of int
-        Of the level, and of level 0.
-    axes : str
-        One letter for each axis of level 0.
-    level : int
-    name : str
-        Of the file, for the error.
-
-    Raises
-    ------
-    InputError
-        It has other axes, more pixels, or other times or channels.
-    """
+    """Refuse a smaller resolution that cannot be one of the same image."""
     fits = len(shape) == len(full) and all(
         0 < own <= whole if letter in "ZYX" else own == whole
         for letter, own, whole in zip(axes, shape, full, strict=False)

@@ -14,28 +14,8 @@ def frame_axes(
 ) -> tuple[str, tuple[str, ...]]:
     """Find out what the axes of a file are.
 
-    Parameters
-    ----------
-    path : Path
-        Of the file, for what is said.
-    facts : ImageInfo
-        What the file says.
-    stated : str or None
-        What a person says; this holds.
-    n_channels : int or None
-        How many channels are expected; it decides a guess between channels and frames.
-
-    Returns
-    -------
-    axes : str
-        One letter of T C Z Y X for each axis.
-    notes : tuple of str
-        What should be known of a guess.
-
-    Raises
-    ------
-    InputError
-        The axes do not fit the shape, or cannot be guessed.
+    What a person states holds; how many channels are expected decides a guess between channels and
+    frames. With what should be known of a guess.
     """
     axes = facts.stated(stated).axes
     notes: tuple[str, ...] = ()

@@ -20,7 +20,7 @@ from napari_diffseg.errors import InputError
 from napari_diffseg.image.info import ImageInfo
 from napari_diffseg.io.frame_axes import frame_axes
 from napari_diffseg.io.kinds import DAMAGE, damaged, first_line, name_of, too_large
-from napari_diffseg.io.lazy_frame import LazyFrame, Region
+from napari_diffseg.io.lazy_frame import LazyFrame
 from napari_diffseg.io.sources import Source, open_source
 
 
@@ -29,23 +29,6 @@ class FrameStack(ImageInfo):
     """The frames of one file, or of several files that follow each other in time.
 
     Its `axes` and `shape` are those of the whole: of several files they begin with T.
-
-    Attributes
-    ----------
-    paths : tuple of Path
-        The files: one, or one for each entry of T.
-    axes : str
-        One letter of T C Z Y X for each axis of the whole.
-    file_axes : str
-        Axes of each file: `axes`, but where there are several files.
-    file_shape : tuple of int
-        Shape of each file.
-    volumes : bool
-        Whether the entries of Z are one frame together; else each is a frame of its own.
-    level : int
-        Which resolution of the files; 0 is the full one.
-    series : int
-        Which image of the files; 0 is the first.
     """
 
     paths: tuple[Path, ...]
@@ -85,6 +68,16 @@ class FrameStack(ImageInfo):
         return tuple(self._length(letter) for letter in self.leading)
 
     @property
+    def labels_axes(self) -> str:
+        """The axes of labels of all frames, in C order of the frames."""
+        return self.leading + self.spatial
+
+    @property
+    def labels_shape(self) -> tuple[int, ...]:
+        """Shape of labels of all frames."""
+        return self.leading_shape + self.spatial_shape
+
+    @property
     def n_frames(self) -> int:
         """How many frames there are; 1 for a plane, or one volume."""
         return int(np.prod(self.leading_shape, dtype=np.int64))
@@ -105,15 +98,7 @@ class FrameStack(ImageInfo):
     def frame(self, i: int) -> LazyFrame:
         """Return a frame, of which nothing has been read yet.
 
-        Parameters
-        ----------
-        i : int
-            From 0 on, in C order over the `leading` axes.
-
-        Raises
-        ------
-        InputError
-            There are fewer frames. A frame that is damaged raises when it is read.
+        From 0 on, in C order over the `leading` axes. One that is damaged raises when it is read.
         """
         if not 0 <= i < self.n_frames:
             raise InputError(
@@ -138,27 +123,11 @@ class FrameStack(ImageInfo):
         spatial = tuple(self.file_axes.index(letter) for letter in self.spatial)
         return self._source(self.file_of(i)).reads_whole(spatial)
 
-    def read(self, i: int, region: Region) -> NDArray[Any]:
+    def read(self, i: int, region: tuple[slice, ...]) -> NDArray[Any]:
         """Read a part of a frame.
 
-        Parameters
-        ----------
-        i : int
-            The frame.
-        region : tuple of slice
-            One slice of step 1 for each of the `frame_axes`.
-
-        Returns
-        -------
-        ndarray
-            As many axes as the frame has, in the native byte order.
-
-        Raises
-        ------
-        InputError
-            The frame cannot be read, or its file is not the one that it was.
-        OutOfMemoryError
-            The part does not fit into memory.
+        `region` has a slice of step 1 for each of the `frame_axes`; so many axes has what is
+        returned.
         """
         path = self.file_of(i)
         where: dict[str, int | slice] = dict(self._position(i))
@@ -208,28 +177,9 @@ def open_frames(
 ) -> FrameStack:
     """Open an image of any number of frames; its pixels are not read.
 
-    Parameters
-    ----------
-    path : path-like
-        An OME-Zarr image, a zarr array, or a TIFF, OME-TIFF, PNG or JPEG file.
-    axes : str, optional
-        One letter of T C Z Y X for each axis. What the file says where None, or else a
-        guess from the shape: a plane, channels, or the planes of a nameless stack (T).
-    n_channels : int, optional
-        How many channels are expected; it decides a guess between channels and frames.
-    volumes : bool
-        Whether the entries of Z are one frame together. Z is never guessed: a nameless
-        stack is one of planes all the same.
-    level : int
-        Which resolution, where the file has several; 0 is the full one.
-    series : int
-        Which image, where the file has several; 0 is the first.
-
-    Raises
-    ------
-    InputError
-        The file is missing, of another kind, truncated or damaged; its metadata make no
-        sense; or its axes are not known, or not those that are stated.
+    `axes` as stated; else what the file says; else a guess, which `n_channels` decides between
+    channels and frames (T). `volumes`: whether the entries of Z are one frame together; Z is never
+    guessed.
     """
     path = Path(path)
     facts = open_source(path, level, series, axes).facts
@@ -258,25 +208,8 @@ def open_series(
 ) -> FrameStack:
     """Open several files of one shape as entries of T; their pixels are not read.
 
-    Parameters
-    ----------
-    paths : sequence of path-like
-        In the order of time. One path is opened as by `open_frames`.
-    axes : str, optional
-        Axes of each file, as for `open_frames`.
-    n_channels, volumes, level, series
-        As for `open_frames`.
-
-    Returns
-    -------
-    FrameStack
-        A file that cannot be opened is let pass: its frames raise when they are read.
-
-    Raises
-    ------
-    InputError
-        There is no file; one is missing; all are damaged; they have several times
-        themselves; or one has another shape or type than the first.
+    One path is opened as by `open_frames`. A file that cannot be opened is let pass: its frames
+    raise when they are read.
     """
     files = tuple(Path(path) for path in paths)
     opened = partial(

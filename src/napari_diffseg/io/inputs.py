@@ -16,21 +16,8 @@ IMAGE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".svs", ".czi", ".nd
 def list_inputs(path: str | PathLike[str]) -> list[Path]:
     """List the images that a path names.
 
-    Parameters
-    ----------
-    path : path-like
-        A file or a zarr folder, which is returned as it is; or a folder, of which the
-        images of known endings and the zarr folders are returned, hidden ones left out.
-
-    Returns
-    -------
-    list of Path
-        In natural order: ``t2.tif`` before ``t10.tif``.
-
-    Raises
-    ------
-    InputError
-        There is nothing of this name, or no image in the folder.
+    A file or a zarr folder itself; of another folder what has a known ending, in natural order:
+    ``t2.tif`` before ``t10.tif``.
     """
     path = Path(path)
     if not path.exists():

@@ -50,13 +50,7 @@ def name_of(path: Path) -> str:
 
 
 def kind_of(path: Path) -> str:
-    """Tell the kind of a file by its first bytes: ``"TIFF"``, ``"PNG"``, ``"CZI"`` and so on.
-
-    Raises
-    ------
-    InputError
-        The file is missing, a folder, empty, or of another kind.
-    """
+    """Tell the kind of a file by its first bytes: ``"TIFF"``, ``"PNG"``, ``"CZI"`` and so on."""
     if path.is_dir():
         raise InputError(f"{path} is a folder, but an image file was expected; name a file in it.")
     try:

@@ -16,35 +16,16 @@ from PIL import ImageFile as PillowFile
 
 from napari_diffseg.errors import InputError
 from napari_diffseg.image.info import ImageInfo, placed_by
-from napari_diffseg.io.facts import ALPHA_DROPPED, check_level, check_series
+from napari_diffseg.io.facts import ALPHA_DROPPED, Index, check_level, check_series
 from napari_diffseg.io.kinds import DAMAGE, damaged
 from napari_diffseg.io.pixel_size import from_resolution
-from napari_diffseg.io.sources import Index
 
 # The switches of pillow and of warnings hold for all threads.
 _ONE_AT_A_TIME = Lock()
 
 
 class PictureSource:
-    """A PNG or JPEG file, which is always read as a whole.
-
-    Parameters
-    ----------
-    path : Path
-        Of the file.
-    kind : str
-        ``"PNG"`` or ``"JPEG"``.
-    level, series : int
-        0: there is but one resolution and one image.
-    numbers : bool
-        Whether a palette gives its numbers instead of colours.
-
-    Raises
-    ------
-    InputError
-        The file is truncated or damaged, as far as its start tells, the picture too large for
-        its kind, or another level or image is asked for.
-    """
+    """A PNG or JPEG file, which is always read as a whole."""
 
     def __init__(
         self, path: Path, kind: str, level: int = 0, series: int = 0, *, numbers: bool = False

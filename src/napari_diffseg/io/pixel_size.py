@@ -20,18 +20,8 @@ _PRINT_DPI = (72, 90, 96, 100, 120, 144, 150, 180, 200, 220, 240, 300, 350, 400,
 def from_resolution(per_y: float, per_x: float, unit: str) -> PixelSize | None:
     """Turn a resolution into a pixel size in µm.
 
-    Parameters
-    ----------
-    per_y, per_x : float
-        Pixels per `unit` along y and x.
-    unit : str
-        One of the units of `PixelSize`.
-
-    Returns
-    -------
-    PixelSize or None
-        None for a resolution that says nothing of the object: zero, one pixel per
-        unit, or what programs write for screens and printers.
+    None where it says nothing of the object: zero, one pixel per unit, or what programs write for
+    screens and printers.
     """
     if not (is_size(per_y) and is_size(per_x)):
         return None

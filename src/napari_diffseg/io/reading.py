@@ -26,12 +26,7 @@ __all__ = ["ImageFile", "read_class_numbers", "read_image"]
 class ImageFile(ImageInfo):
     """An image and what its file says of it.
 
-    Attributes
-    ----------
-    pixels : ndarray, numpy.memmap or zarr.Array
-        As stored, any dtype; of the last two only what is asked for is read.
-    path : Path
-        Where it was read.
+    Pixels as stored, any dtype; of a memory map or a zarr array only what is asked for is read.
     """
 
     pixels: Any
@@ -43,30 +38,8 @@ def read_image(
 ) -> ImageFile:
     """Read one image from a TIFF, OME-TIFF, OME-Zarr, zarr, PNG or JPEG file.
 
-    Parameters
-    ----------
-    path : path-like
-        Its name does not matter, its first bytes do; for zarr a folder.
-    level : int
-        Which resolution, where the file has several; 0 is the full one.
-    series : int
-        Which image, where the file has several; 0 is the first.
-    axes : str, optional
-        What a person says of its axes, one letter for each; it comes before the file's own word.
-
-    Returns
-    -------
-    ImageFile
-        Of any number of axes. The palette of a PNG becomes RGB, that of a TIFF too, unless it
-        only shows intensities; the orientation in the EXIF data of a JPEG is left alone.
-
-    Raises
-    ------
-    InputError
-        The file is missing, a folder, empty, truncated, damaged or of another kind, or it
-        has no such level or image.
-    OutOfMemoryError
-        The image does not fit into memory.
+    What a person says of the axes comes before the file's own word. The palette of a PNG becomes
+    RGB, that of a TIFF too, unless it only shows intensities; EXIF orientation is left alone.
     """
     return _read(Path(path), level, series, axes).stated(axes)
 
@@ -74,23 +47,7 @@ def read_image(
 def read_class_numbers(path: str | PathLike[str]) -> ImageFile:
     """Read an image of whole numbers, such as scribbles, from a TIFF, zarr or PNG file.
 
-    Parameters
-    ----------
-    path : path-like
-        Its name does not matter, its first bytes do.
-
-    Returns
-    -------
-    ImageFile
-        As of `read_image`, but of a picture with a palette it has the numbers, not the
-        colours that they are shown in.
-
-    Raises
-    ------
-    InputError
-        As for `read_image`; or the file holds colours, or is a JPEG.
-    OutOfMemoryError
-        The image does not fit into memory.
+    Of a picture with a palette the numbers, not the colours that they are shown in.
     """
     path = Path(path)
     if not is_zarr(path) and kind_of(path) == "JPEG":

@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 from napari_diffseg.errors import InputError
 from napari_diffseg.files import ZARR_FILES, is_zarr
 from napari_diffseg.image.info import ImageInfo
+from napari_diffseg.io.facts import Index
 from napari_diffseg.io.kinds import kind_of, too_large
-
-Index = tuple[int | slice, ...]
-"""A number, or a slice of step 1, for each axis of a file."""
 
 _OPEN_FILES = 16
 
@@ -36,25 +34,7 @@ class Source(Protocol):
 
 
 def open_source(path: Path, level: int = 0, series: int = 0, axes: str | None = None) -> Source:
-    """Open a file, or return it if this process has it open already.
-
-    Parameters
-    ----------
-    path : Path
-    level : int
-        Which resolution, where the file has several; 0 is the full one.
-    series : int
-        Which image, where the file has several; 0 is the first.
-    axes : str, optional
-        What a person says of its axes, one letter for each; it comes before the file's own word.
-
-    Raises
-    ------
-    InputError
-        The file is missing, of another kind, truncated or damaged, or has no such level or image.
-    OutOfMemoryError
-        Not even its metadata fit into memory.
-    """
+    """Open a file, or return it if this process has it open already."""
     # Of a folder, the files at its top tell whether it was written anew.
     told_by = [path, *(path / name for name in ZARR_FILES)] if path.is_dir() else [path]
     try:
@@ -90,12 +70,7 @@ def new_source(
 ) -> Source:
     """Open a file for the caller alone.
 
-    Parameters
-    ----------
-    path, level, series, axes
-        As for `open_source`, which raises the same.
-    numbers : bool
-        Whether numbers are wanted that stand for classes: those of a palette, not its colours.
+    `numbers`: whether those of a palette are wanted, which stand for classes, not its colours.
     """
     try:
         if is_zarr(path):

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from napari_diffseg.errors import InputError
 from napari_diffseg.image.info import ImageInfo, Placed
 from napari_diffseg.image.units import positive
-from napari_diffseg.io.facts import check_level, check_series
+from napari_diffseg.io.facts import Index, check_level, check_series
 from napari_diffseg.io.kinds import DAMAGE, damaged
-from napari_diffseg.io.sources import Index
 from napari_diffseg.io.tiff.ome_xml import known_names
 
 PLUGINS = {"CZI": "bioio_czi", "ND2": "bioio_nd2", "LIF": "bioio_lif"}
@@ -26,24 +25,7 @@ _MOST_READ = 64 * 2**20
 
 
 class VendorSource:
-    """An image in the file of a microscope.
-
-    Parameters
-    ----------
-    path : Path
-    kind : str
-        One of `PLUGINS`.
-    level : int
-        Which resolution; 0 is the full one.
-    series : int
-        Which image (scene); 0 is the first.
-
-    Raises
-    ------
-    InputError
-        The package that reads it is not installed, the file is damaged, or it has no such image
-        or level.
-    """
+    """An image in the file of a microscope."""
 
     def __init__(self, path: Path, kind: str, level: int = 0, series: int = 0) -> None:
         if find_spec("bioio") is None or find_spec(PLUGINS[kind]) is None:

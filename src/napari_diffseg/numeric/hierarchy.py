@@ -51,16 +51,7 @@ class ClusterHierarchy:
 
     @classmethod
     def of_pixels(cls, inputs: Floats, clusters: NDArray[np.integer[Any]], n_clusters: int) -> Self:
-        """Build the hierarchy of the clusters of some pixels.
-
-        Parameters
-        ----------
-        inputs : ndarray, (d, n)
-            What the network saw of each pixel.
-        clusters : ndarray of int, (n,)
-        n_clusters : int
-            Number of clusters (q).
-        """
+        """Build the hierarchy of the clusters of some pixels; of each ``(d, n)`` was seen."""
         return cls.of_regions(inputs.T, clusters, np.ones(clusters.size), n_clusters)
 
     @classmethod
@@ -91,15 +82,6 @@ class ClusterHierarchy:
         The cost is ``d² · (a b / (a + b) / s)^p`` of two means at a distance d, of sizes a and
         b, and a fixed small size s. With p = 1 it is Ward's; a smaller p lets a small kind that
         is like no other outlast the parts of a large one.
-
-        Parameters
-        ----------
-        means : ndarray, (q, d)
-            Mean inputs of each cluster.
-        sizes : ndarray, (q,)
-            Pixels of each cluster; those with none join before the rest.
-        size_power : float
-            The p above.
         """
         q = len(means)
         # Of no weight, and so at no cost: a cluster that was not seen here, but is in another
@@ -134,17 +116,9 @@ class ClusterHierarchy:
         return min(max(n_unlike, _FEWEST), _MOST, max(self.n_clusters, 1))
 
     def at_most(self, n_labels: int) -> NDArray[np.int64]:
-        """Return for each cluster the one that stands for it when few labels are left.
+        """Return for each cluster the one that stands for it when few labels are left; 0 for all.
 
-        Parameters
-        ----------
-        n_labels : int
-            How many are left at most; 0 for all.
-
-        Returns
-        -------
-        ndarray of int, (q,)
-            Nested: what is together at some number of labels is together at each lower one.
+        Nested: what is together at some number of labels is together at each lower one.
         """
         standing = np.arange(self.n_clusters)
         n_merges = max(self.n_clusters - n_labels, 0) if n_labels else 0

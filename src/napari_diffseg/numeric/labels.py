@@ -50,24 +50,10 @@ def smallest_unsigned_dtype(n: int) -> np.dtype[Any]:
 def number_by_area(
     clusters: Clusters, n_clusters: int, valid: Mask | None = None
 ) -> tuple[Labels, NDArray[np.uint16]]:
-    """Give the clusters the numbers 1 to K by falling area.
+    """Give the clusters the numbers 1 to K by falling area; 0 where not valid.
 
-    Parameters
-    ----------
-    clusters : ndarray of int, (y, x) or (z, y, x)
-        Cluster indices from 0 to ``n_clusters - 1``.
-    n_clusters : int
-        Number of clusters (q).
-    valid : ndarray of bool, optional
-        Other pixels get the label 0 and do not count.
-
-    Returns
-    -------
-    labels : ndarray, (y, x)
-        Of the smallest unsigned type that holds K, the number of clusters in use.
-    numbers : ndarray of uint16, (n_clusters,)
-        Label of each cluster. Of two clusters of the same area the one with the
-        smaller index comes first; those not in use follow from K + 1 on.
+    Returns the labels and the number of each cluster. Of two clusters of the same area the one with
+    the smaller index comes first; those not in use follow from K + 1 on.
     """
     areas = _areas(clusters, n_clusters, valid)
     order = np.argsort(-areas, kind="stable")
@@ -101,18 +87,7 @@ class LabelNumbers:
     def number(self, clusters: Clusters, valid: Mask | None = None) -> Labels:
         """Label the clusters; those that are new get the next free numbers by falling area.
 
-        Parameters
-        ----------
-        clusters : ndarray of int, (y, x) or (z, y, x)
-            Cluster indices from 0 to ``n_clusters - 1``.
-        valid : ndarray of bool, optional
-            Other pixels get the label 0 and do not count.
-
-        Returns
-        -------
-        ndarray, (y, x)
-            Of the smallest unsigned type that holds every number there can be, the same at
-            every call.
+        0 where not valid. The type holds every number there can be, the same at every call.
         """
         areas = _areas(clusters, self._numbers.size, valid)
         areas[self._numbers > 0] = 0
@@ -125,20 +100,8 @@ class LabelNumbers:
 def merge_small_regions(clusters: Clusters, min_size: int, valid: Mask | None = None) -> Clusters:
     """Let small pieces join the neighbour with which they share the longest border.
 
-    Parameters
-    ----------
-    clusters : ndarray of int, (y, x) or (z, y, x)
-        Cluster indices.
-    min_size : int
-        A connected piece (sharing sides or faces) with fewer pixels is small.
-    valid : ndarray of bool, optional
-        Other pixels keep their value, join nothing and are nobody's neighbour.
-
-    Returns
-    -------
-    ndarray, (y, x)
-        A new array of the same type. A small piece is left only where it has no
-        neighbour.
+    A piece shares sides or faces. What is not valid keeps its value and is nobody's neighbour; a
+    small piece is left only where it has none. Returns a new array of the same type.
 
     Notes
     -----

@@ -10,12 +10,11 @@ Arrays lie ``y x``, or ``z y x``.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import product
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
+from scipy.sparse import csc_array
 
 from napari_diffseg.image.space import Space
 from napari_diffseg.numeric.pairs import neighbours
@@ -27,20 +26,11 @@ Leaves = NDArray[np.int32]
 BLUR = 1.5
 """Gaussian σ of the colours before their slope is taken, in pixels."""
 
+_BAND_PIXELS = 1 << 16
+
 
 def color_slope(colors: Floats, space: Space) -> Floats:
-    """Return the length of the gradient of smoothed colours, per pixel.
-
-    Parameters
-    ----------
-    colors : ndarray, (c, y, x) or (c, z, y, x)
-    space : Space
-        Across planes too far apart there is no slope.
-
-    Returns
-    -------
-    ndarray of float32, (y, x) or (z, y, x)
-    """
+    """Return the length of the gradient of smoothed colours ``c (z) y x``, per pixel."""
     sigma = space.along(BLUR)
     smooth = gaussian_filter(colors, sigma, axes=tuple(range(1, colors.ndim)), truncate=3.0)
     squared = np.zeros(colors.shape[1:], np.float32)
@@ -53,36 +43,22 @@ def color_slope(colors: Floats, space: Space) -> Floats:
 
 
 def find_leaves(strength: Floats, space: Space) -> Leaves:
-    """Cut an image into leaves.
-
-    Parameters
-    ----------
-    strength : ndarray of float32, (y, x) or (z, y, x)
-        How strong the boundary at each pixel is.
-    space : Space
-        Where planes are too far apart, each leaf lies within one plane.
-
-    Returns
-    -------
-    ndarray of int32
-        Leaves, each connected, from 0 without gaps.
-    """
-    index = np.arange(strength.size, dtype=np.int32).reshape(strength.shape)
-    lowest, target = strength.copy(), index.copy()
-    across = space.is_dense or not space.is_volume
-    for offset in product((-1, 0, 1), repeat=strength.ndim):
-        if not any(offset) or (offset[0] and strength.ndim == 3 and not across):
-            continue
-        here = tuple(slice(max(-step, 0), n - max(step, 0)) for step, n in _steps(offset, strength))
-        there = tuple(
-            slice(max(step, 0), n - max(-step, 0)) for step, n in _steps(offset, strength)
-        )
-        value, place = strength[there], index[there]
-        # Of equally weak ones the first of the image, so that plains have one end.
-        is_lower = (value < lowest[here]) | ((value == lowest[here]) & (place < target[here]))
-        np.copyto(lowest[here], value, where=is_lower)
-        np.copyto(target[here], place, where=is_lower)
-    ends = target.ravel()
+    """Cut an image by the strength of its boundaries into leaves, from 0 without gaps."""
+    # Strength and place in one number: of equally weak ones the first of the image is the least,
+    # so that plains have one end. The bits of numbers below 0 are turned, to rise as they do.
+    bits = (strength + np.float32(0)).view(np.int32)
+    rising = bits ^ ((bits >> 31) & np.int32(0x7FFFFFFF))
+    place = np.arange(strength.size).reshape(strength.shape)
+    lowest = rising.astype(np.int64) << 32 | place
+    first = 1 if space.is_volume and not space.is_dense else 0
+    for axis in range(first, strength.ndim):
+        before, after = neighbours(lowest, axis)
+        met = lowest.copy()
+        lower, upper = neighbours(met, axis)
+        np.minimum(upper, before, out=upper)
+        np.minimum(lower, after, out=lower)
+        lowest = met
+    ends = lowest.ravel().astype(np.int32)  # the lower half, the place
     while True:
         further = ends[ends]
         if np.array_equal(further, ends):
@@ -93,10 +69,6 @@ def find_leaves(strength: Floats, space: Space) -> Leaves:
     number = np.cumsum(is_end, dtype=np.int32) - 1
     leaves: Leaves = number[ends].reshape(strength.shape)
     return leaves
-
-
-def _steps(offset: tuple[int, ...], image: NDArray[Any]) -> Iterator[tuple[int, int]]:
-    return zip(offset, image.shape, strict=True)
 
 
 def sides_of(leaves: Leaves, strength: Floats, space: Space) -> Iterator[Side]:
@@ -116,20 +88,25 @@ def sides_of(leaves: Leaves, strength: Floats, space: Space) -> Iterator[Side]:
         yield before, after, (low + high) / 2, distance**-2
 
 
-def leaf_means(leaves: Leaves, channels: Floats, counted: NDArray[np.bool_] | None) -> Floats:
-    """Return the mean of each channel over the counted pixels of each leaf, ``(n, d)``.
+def leaf_means(leaves: Leaves, rows: Floats, counted: NDArray[np.bool_] | None) -> Floats:
+    """Return the mean of the rows ``(z) y x d`` of the counted pixels of each leaf, ``(n, d)``.
 
     A leaf without a counted pixel has the mean of all its pixels.
     """
-    n = int(leaves.max()) + 1
-    flat = leaves.ravel()
-    weights = None
+    n, flat = int(leaves.max()) + 1, leaves.ravel()
+    weights = np.ones(flat.size, np.float32)
     if counted is not None:
         met = np.bincount(flat[counted.ravel()], minlength=n) > 0
         weights = (counted.ravel() | ~met[flat]).astype(np.float32)
-    sizes = np.bincount(flat, weights, minlength=n)
-    means = np.empty((n, len(channels)), np.float32)
-    for column, channel in zip(means.T, channels, strict=True):
-        values = channel.ravel() if weights is None else channel.ravel() * weights
-        column[:] = np.bincount(flat, values, minlength=n) / sizes
+    pixels = rows.reshape(flat.size, -1)
+    sums = np.zeros((n, pixels.shape[1]))
+    # Bands, for sums of few float32 are exact enough; and a band meets a short stretch of leaves.
+    for start in range(0, flat.size, _BAND_PIXELS):
+        band = slice(start, start + _BAND_PIXELS)
+        met_here = flat[band]
+        low, high = int(met_here.min()), int(met_here.max()) + 1
+        pointers = np.arange(met_here.size + 1, dtype=np.int32)
+        table = (weights[band], met_here - low, pointers)
+        sums[low:high] += csc_array(table, shape=(high - low, met_here.size)) @ pixels[band]
+    means: Floats = (sums / np.bincount(flat, weights, n)[:, None]).astype(np.float32)
     return means

@@ -20,21 +20,9 @@ def neighbours(image: NDArray[Any], axis: int) -> tuple[NDArray[Any], NDArray[An
 def sum_by_pair(
     first: Integers, second: Integers, values: tuple[NDArray[Any], ...], n: int
 ) -> tuple[Integers, Integers, list[NDArray[Any]]]:
-    """Add up the values of each pair, whichever of the two comes first.
+    """Add up the values of each pair of indices below n, whichever of the two comes first.
 
-    Parameters
-    ----------
-    first, second : ndarray of int, (m,)
-        Indices from 0 to ``n - 1``.
-    values : tuple of ndarray, (m,)
-    n : int
-
-    Returns
-    -------
-    low, high : ndarray of int, (p,)
-        Each pair once, ascending.
-    sums : list of ndarray, (p,)
-        One for each of the values.
+    Returns each pair once, ascending, and a sum for each of the values.
     """
     place = (np.minimum(first, second), np.maximum(first, second))
     # By way of compressed rows, which sums in linear time; coordinates alone would be sorted.

@@ -20,6 +20,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, diags_array
+from scipy.sparse.linalg import splu
 
 from napari_diffseg.numeric.pairs import sum_by_pair
 
@@ -64,16 +65,7 @@ class RegionGraph:
 
     @classmethod
     def build(cls, areas: Floats, sides: Iterable[Side]) -> Self:
-        """Build the graph.
-
-        Parameters
-        ----------
-        areas : ndarray, (n,)
-            Pixels of each region.
-        sides : iterable of (before, after, step, length)
-            Of pairs of neighbouring pixels, each pair once: the regions of both, the
-            strength of the boundary between them, and its length; window by window.
-        """
+        """Build the graph of regions with these areas from the sides of their pixels, each once."""
         n = len(areas)
         nothing = (np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0), np.zeros(0))
         met: list[tuple[Integers, Integers, Floats, Floats]] = [nothing]
@@ -87,53 +79,52 @@ class RegionGraph:
         return cls(areas, first, second, border, crossings / border)
 
     def spread(self, priors: Floats, given: Integers, smoothness: float = 1.0) -> Floats:
-        """Spread what is given and what is likely over the graph.
+        """Return the probability of each class in each region, ``(n, k)``; they add up to 1.
 
-        Parameters
-        ----------
-        priors : ndarray, (n, k)
-            Probability of each class in each region.
-        given : ndarray of int, (n,)
-            Class index of regions that are painted; −1 for the others.
-        smoothness : float
-            How much neighbours count beside the priors.
-
-        Returns
-        -------
-        ndarray of float, (n, k)
-            Probabilities; they add up to 1.
+        The priors are such probabilities; given is the class of painted regions, −1 of the others;
+        smoothness is how much neighbours count beside the priors.
         """
-        n_classes = priors.shape[1]
-        if smoothness == 0:
-            return np.where(given[:, None] < 0, priors, np.eye(n_classes)[given])
+        fixed, free = np.flatnonzero(given >= 0), np.flatnonzero(given < 0)
+        spread = np.array(priors, float)
+        spread[fixed] = np.eye(priors.shape[1])[given[fixed]]
+        if smoothness == 0 or free.size == 0:
+            return spread
         apart = np.abs(priors[self.first] - priors[self.second]).sum(axis=1) / 2
         weight = self.border * np.exp(-_STEP_STRENGTH * self.strength - _PRIOR_STRENGTH * apart)
         trust = _TRUST / smoothness * np.maximum(self.areas, 1)
         system = self._system(weight, trust)
-        spread = np.eye(n_classes)[given]
-        free = np.flatnonzero(given < 0)
-        if free.size == 0:
-            return spread
-        rows = system[free]
-        fixed = np.flatnonzero(given >= 0)
-        known = trust[free, None] * priors[free] - rows[:, fixed] @ spread[fixed]
+        known = trust[free, None] * priors[free]
+        if fixed.size:
+            rows = system[free]
+            known -= rows[:, fixed] @ spread[fixed]
+            system = rows[:, free]
         # Solved to some digits: without those that would make a probability negative.
-        spread[free] = _solve(rows[:, free], known, priors[free]).clip(0, 1)
+        spread[free] = self._solved(system, known, priors[free]).clip(0, 1)
         return spread
 
     def around(self, values: Floats) -> Floats:
         """Return values ``(n, d)`` as they are around each region: their mean, near ones more."""
         trust = _AROUND * np.maximum(self.areas, 1)
         known = trust[:, None] * values
-        found: Floats = _solve(self._system(self.border, trust), known, values)
-        return found
+        return self._solved(self._system(self.border, trust), known, values)
 
     def _system(self, weight: Floats, trust: Floats) -> Any:
         """Return the matrix of the sums above: of edges of a weight, and a trust of each region."""
-        n = len(self.areas)
-        ends = (np.r_[self.first, self.second], np.r_[self.second, self.first])
-        links = coo_array((np.tile(weight + _LEAST, 2), ends), shape=(n, n)).tocsr()
-        return (diags_array(links.sum(axis=1) + trust) - links).tocsr()
+        n, first, second, weight = len(self.areas), self.first, self.second, weight + _LEAST
+        met = np.bincount(first, weight, n) + np.bincount(second, weight, n)
+        every = np.arange(n)
+        ends = (np.r_[first, second, every], np.r_[second, first, every])
+        return coo_array((np.r_[-weight, -weight, met + trust], ends), shape=(n, n)).tocsr()
+
+    def _solved(self, system: Any, known: Floats, start: Floats) -> Floats:
+        """Solve for all columns together.
+
+        Planes give graphs that can be drawn without crossings: these have at most three borders a
+        region, and their systems fill in little. Those of volumes would fill the memory.
+        """
+        is_plane = len(self.first) < 3 * len(self.areas)
+        solve = _solve_at_once if is_plane else _solve_by_steps
+        return solve(system.astype(np.float32), known.astype(np.float32), start)
 
 
 def _summed(
@@ -143,24 +134,43 @@ def _summed(
     return low, high, length, crossings
 
 
-def _solve(system: Any, known: Floats, start: Floats) -> Floats:
-    """Solve for all classes together, by conjugate gradients; each class takes its own steps."""
-    system, known = system.astype(np.float32), known.astype(np.float32)
-    lightness = 1 / system.diagonal()[:, None]
-    found = start.astype(np.float32)
-    rest = known - system @ found
-    goal = _PRECISION**2 * (known**2).sum(axis=0) + _TINY
-    ahead = lightness * rest
-    slope = (rest * ahead).sum(axis=0)
-    way = ahead.copy()
-    for _ in range(_MOST_STEPS):
-        if ((rest**2).sum(axis=0) <= goal).all():
-            break
-        moved = system @ way
-        steps = slope / np.maximum((way * moved).sum(axis=0), _TINY)
-        found += steps * way
-        rest -= steps * moved
-        ahead = lightness * rest
-        before, slope = slope, (rest * ahead).sum(axis=0)
-        way = ahead + slope / np.maximum(before, _TINY) * way
+def _solve_at_once(system: Any, known: Floats, start: Floats) -> Floats:
+    """Solve for all classes together, by elimination in an order that fills in little."""
+    factors = splu(
+        system.tocsc(),
+        permc_spec="MMD_AT_PLUS_A",
+        diag_pivot_thresh=0.0,
+        options={"SymmetricMode": True},
+    )
+    found: Floats = factors.solve(known)
     return found
+
+
+def _solve_by_steps(system: Any, known: Floats, start: Floats) -> Floats:
+    """Solve for all classes together, by conjugate gradients; each class takes its own steps."""
+    unit = (1 / np.sqrt(system.diagonal())).astype(np.float32)
+    scaled = (diags_array(unit) @ system @ diags_array(unit)).tocsr()
+    unit = unit[:, None]
+    found, rest = (start / unit).astype(np.float32), known * unit
+    goal = _PRECISION**2 * _squares(rest) + _TINY
+    rest -= scaled @ found
+    way, slope = rest.copy(), _squares(rest)
+    for _ in range(_MOST_STEPS):
+        if (slope <= goal).all():
+            break
+        moved = scaled @ way
+        steps = slope / np.maximum(np.einsum("nk,nk->k", way, moved), _TINY)
+        found += steps * way
+        moved *= steps
+        rest -= moved
+        before, slope = slope, _squares(rest)
+        way *= slope / np.maximum(before, _TINY)
+        way += rest
+    probabilities: Floats = found * unit
+    return probabilities
+
+
+def _squares(columns: Floats) -> Floats:
+    """Return the sum of squares of each column."""
+    sums: Floats = np.einsum("nk,nk->k", columns, columns)
+    return sums

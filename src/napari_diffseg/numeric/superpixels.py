@@ -20,26 +20,10 @@ def slic_superpixels(
     rgb: bool,
     space: Space = PLANE,
 ) -> NDArray[np.int64]:
-    """Divide an image into superpixels, or a volume into supervoxels.
+    """Divide an image ``c (z) y x``, 0 … 1, into superpixels, from 0 without gaps.
 
-    Parameters
-    ----------
-    pixels : ndarray of float32, (c, y, x) or (c, z, y, x)
-        Normalized intensities; what is beyond 0 and 1 is clipped.
-    n_superpixels : int
-        About so many come out.
-    compactness : float
-        Weight of nearness in space against nearness in colour, on the scale of Lab;
-        for images that are no RGB black to white is as far apart as in Lab.
-    rgb : bool
-        Whether the channels are red, green, blue; they are compared in Lab.
-    space : Space
-        How far planes are apart.
-
-    Returns
-    -------
-    ndarray of int64, (y, x) or (z, y, x)
-        Superpixel indices from 0 on, without gaps.
+    The compactness is the weight of nearness in space against nearness in colour, on the scale of
+    Lab; for images that are no RGB black to white is as far apart as in Lab.
     """
     image = np.clip(np.moveaxis(pixels, 0, -1), 0.0, 1.0)
     # SLIC stretches its input to 0 to 1, so a larger range has to be said by way of the

@@ -32,13 +32,7 @@ _WINDOW = (1300, 860)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the demonstration; return the exit code.
-
-    Parameters
-    ----------
-    arguments : sequence of str, optional
-        Those of the command line where None.
-    """
+    """Run the demonstration; return the exit code."""
     parser = argparse.ArgumentParser(prog="napari_diffseg.widgets.demo", description=__doc__)
     parser.add_argument("-o", "--output", type=Path, default=Path("demo-output"), metavar="DIR")
     parser.add_argument("--stay", action="store_true", help="leave the window open")
@@ -60,25 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run_demo(viewer: napari.Viewer, folder: Path) -> list[Path]:
-    """Segment the sample image by pressing the button; write labels and pictures.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        With a window.
-    folder : Path
-        Gets the files; files of the same names are replaced.
-
-    Returns
-    -------
-    list of Path
-        What was written.
-
-    Raises
-    ------
-    DiffSegError
-        The run failed, or its result could not be written.
-    """
+    """Segment the sample image by pressing the button; write labels and pictures."""
     start = time.perf_counter()
     viewer.open_sample("napari-diffseg", "immunohistochemistry")
     _, dock = viewer.window.add_plugin_dock_widget("napari-diffseg", "Segment")

@@ -57,13 +57,8 @@ class Examples:
     def painted(cls, rows: Floats, counts: Floats, weight: float) -> Examples:
         """Let every class count alike, however much of it is painted.
 
-        Parameters
-        ----------
-        rows : ndarray, (n, d)
-        counts : ndarray, (n, k)
-            Painted pixels of each class.
-        weight : float
-            What all count together (ν).
+        Of rows ``(n, d)`` with so many painted pixels of each class, ``(n, k)``; all together count
+        as much as the weight (ν) says.
         """
         sizes = counts.sum(axis=0)
         shares = counts / (np.maximum(sizes, 1) * np.count_nonzero(sizes))
@@ -136,18 +131,9 @@ def fit_head(
     decay: float = DECAY,
     clusters: ClassHead | None = None,
 ) -> ClassHead:
-    """Fit the classifier.
+    """Fit the classifier, from the weights of another of the same classes where there is one.
 
-    Parameters
-    ----------
-    examples : Examples
-        What to learn from; rows without the probabilities of the clusters.
-    start : ClassHead, optional
-        Weights to start from, of the same classes; found sooner, and the same.
-    decay : float
-        Weight of |W|².
-    clusters : ClassHead, optional
-        The classifier whose answers stand beside the features.
+    The examples come without the clusters' answers, which are put beside them here.
     """
     seen = beside_clusters(examples.rows, clusters)
     rows = np.column_stack([seen, np.ones(len(seen))])

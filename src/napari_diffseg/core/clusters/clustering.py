@@ -33,15 +33,7 @@ _NEVER = -1e4  # response of a cluster that has no centroid
 
 
 def start_head(maps: Sequence[RegionMap], n_clusters: int) -> ClassHead:
-    """Return the classifier whose clusters are the nearest centroids of the leaves.
-
-    Parameters
-    ----------
-    maps : sequence of RegionMap
-        Of the samples of the training images.
-    n_clusters : int
-        The most clusters that are wanted (q).
-    """
+    """Return the classifier whose clusters are the nearest centroids of the leaves."""
     rows = np.concatenate([one.rows for one in maps])
     areas = np.concatenate([one.graph.areas for one in maps])
     centroids = find_centroids(rows, areas, n_clusters)
@@ -55,24 +47,10 @@ def start_head(maps: Sequence[RegionMap], n_clusters: int) -> ClassHead:
 def learn_clusters(
     maps: Sequence[RegionMap], head: ClassHead, smoothness: float, n_rounds: int
 ) -> Iterator[tuple[ClassHead, list[Floats]]]:
-    """Learn features and clusters jointly, round by round.
+    """Learn clusters in some rounds of fits, 0 for the start as it is (smoothness: μ).
 
-    Parameters
-    ----------
-    maps : sequence of RegionMap
-    head : ClassHead
-        Where to start.
-    smoothness : float
-        Weight of continuity (μ).
-    n_rounds : int
-        Fits; 0 for the start as it is.
-
-    Yields
-    ------
-    head : ClassHead
-    answers : list of ndarray, (n, q)
-        Probability of each cluster in each leaf of each map, before the head was fitted to
-        them; with the last head, those that it has.
+    Yields the classifier and its answers ``(n, q)`` on each map, before it is fitted to them; with
+    the last one, those that it has.
     """
     areas = [one.graph.areas for one in maps]
     total = sum(float(one.sum()) for one in areas)

@@ -129,30 +129,10 @@ def learn(
     *,
     rest_is_one: bool = False,
 ) -> Iterator[ClassMap]:
-    """Learn the classes of some scribbles, round by round.
+    """Learn the classes of some scribbles (weight: ν, smoothness: μ), `N_ROUNDS` in all.
 
-    Parameters
-    ----------
-    images : sequence of Painted
-        The image to label and what was painted on it, then those of more images.
-    found : ClassHead
-        The classifier of clusters, as it was found without scribbles.
-    clusters : Clusters or None
-        What was found before, where clusters that no scribble claims stay (see
-        `unclaimed`); None where every pixel goes to a painted class.
-    weight : float
-        Of the scribble loss (ν).
-    smoothness : float
-        Weight of continuity (μ).
-    start : ClassHead, optional
-        Classifier to start from; used where it has as many classes.
-    rest_is_one : bool
-        Whether all clusters that no scribble claims are one class together.
-
-    Yields
-    ------
-    ClassMap
-        One a round, `N_ROUNDS` in all.
+    The first image is the one to label. Clusters that no scribble claims stay where they are given,
+    as one class together if the rest is one. It starts from a classifier of as many classes.
     """
     numbers = painted_classes(images)
     free = np.zeros(0, int) if clusters is None else unclaimed(images, clusters, smoothness)

@@ -79,14 +79,7 @@ class Groundwork:
     ) -> tuple[RegionMap, Floats]:
         """Return the leaves around a window, and the probabilities ``(n, k)`` of each.
 
-        Parameters
-        ----------
-        window : tuple of slice
-        head : ClassHead
-        smoothness : float
-            Weight of continuity (μ).
-        painted : ndarray of int, (y, x) or (z, y, x), optional
-            Index of the class that is painted on each pixel of the image; −1 for none.
+        Where something is painted, its index of class for each pixel of the image; −1 for none.
         """
         regions = self.regions(window)
         given = None
@@ -111,26 +104,10 @@ class Groundwork:
 def cluster_steps(
     ground: Groundwork, head: ClassHead, params: SegmentationParams, known: Floats | None = None
 ) -> Generator[float, None, Integers]:
-    """Find the cluster of every pixel of an image, window by window.
+    """Find the cluster of every pixel, int16 from 0, window by window; small pieces join.
 
-    Parameters
-    ----------
-    ground : Groundwork
-    head : ClassHead
-    params : SegmentationParams
-        Weight of continuity, smallest region.
-    known : ndarray, (n, q), optional
-        The answers for an image of one window, where they are known already.
-
-    Yields
-    ------
-    float
-        Share of the image that is done, between two windows.
-
-    Returns
-    -------
-    ndarray of int16, (y, x) or (z, y, x)
-        Clusters from 0; those of small pieces are their neighbours'.
+    Yields the share of the image that is done. The answers ``(n, q)`` for an image of one window
+    may be known already.
     """
     clusters = np.zeros(ground.plane.shape, np.int16)
     windows = ground.windows

@@ -18,21 +18,10 @@ _GOLDEN = (5**0.5 - 1) / 2
 
 
 def find_centroids(rows: Floats, areas: Floats, n_clusters: int) -> NDArray[np.float64]:
-    """Find centroids of regions: Ward's method, then k-means.
+    """Find centroids ``(k, d)`` of regions ``(n, d)``: Ward's method, then k-means.
 
-    Parameters
-    ----------
-    rows : ndarray, (n, d)
-        Features of each region, in the image's order; an even choice of them is used.
-    areas : ndarray, (n,)
-        Pixels of each: so much it counts.
-    n_clusters : int
-        The most centroids that are wanted.
-
-    Returns
-    -------
-    ndarray, (k, d)
-        With k at most `n_clusters`; fewer where the regions are all alike.
+    Each region counts by its area; an even choice of them, in the image's order, is used. Fewer
+    come where the regions are all alike.
     """
     counted = areas > 0
     rows, areas = rows[counted].astype(np.float64), areas[counted]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_diffseg.core.clusters.class_head import ClassHead
-from napari_diffseg.core.features.extraction import Features
+from napari_diffseg.core.features.extraction import Features, Inputs
 from napari_diffseg.numeric.leaves import Leaves, find_leaves, leaf_means, sides_of
 from napari_diffseg.numeric.region_graph import RegionGraph
 
@@ -40,16 +40,14 @@ class RegionMap:
     rows: NDArray[np.float32]
 
     @classmethod
-    def of(
-        cls, stage: Features, inputs: NDArray[np.float32], valid: NDArray[np.bool_] | None
-    ) -> Self:
-        """Cut a part of an image by its inputs ``d + 1 (z) y x``; only valid pixels count."""
+    def of(cls, stage: Features, inputs: Inputs, valid: NDArray[np.bool_] | None) -> Self:
+        """Cut a part of an image by its inputs; only valid pixels count."""
         strength = stage.strength(inputs)
         leaves = find_leaves(strength, stage.space)
         counted = leaves.ravel() if valid is None else leaves[valid]
         areas = np.bincount(counted, minlength=int(leaves.max()) + 1).astype(np.float64)
         graph = RegionGraph.build(areas, sides_of(leaves, strength, stage.space))
-        return cls(leaves, graph, leaf_means(leaves, inputs[:-1], valid))
+        return cls(leaves, graph, leaf_means(leaves, inputs.rows, valid))
 
     @cached_property
     def wide_rows(self) -> Floats:
@@ -69,14 +67,7 @@ class RegionMap:
         return found + head.share * (head.wide.of_rows(self.wide_rows) - found)
 
     def painted(self, classes: Integers, n_classes: int) -> Integers:
-        """Count the pixels of each leaf on which each class is painted, ``(n, k)``.
-
-        Parameters
-        ----------
-        classes : ndarray of int, (y, x) or (z, y, x)
-            Index of the class; −1 where nothing is painted.
-        n_classes : int
-        """
+        """Count the pixels of each leaf on which each class is painted, ``(n, k)``; −1 is none."""
         where = classes >= 0
         pairs = self.leaves[where].astype(np.int64) * n_classes + classes[where]
         n_leaves = len(self.rows)
@@ -101,14 +92,6 @@ class RegionMap:
 
         The classifier's answers, spread over the leaves but not across boundaries
         (`images.region_graph`).
-
-        Parameters
-        ----------
-        head : ClassHead
-        smoothness : float
-            How much neighbours count beside the classifier (μ).
-        given : ndarray of int, (n,), optional
-            Class index of painted leaves; −1 for the others.
         """
         nothing = np.full(len(self.rows), -1)
         less = 1 - _LESS_SPREAD * head.share

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from napari_diffseg.core.clusters.class_head import ClassHead
 from napari_diffseg.core.doubt import joined_margins
-from napari_diffseg.core.features.extraction import GRID, halo
+from napari_diffseg.core.features.extraction import halo
+from napari_diffseg.core.features.pyramid import GRID
 from napari_diffseg.core.plane import Plane
 from napari_diffseg.core.published.clustering_net import FeatureClusteringNet
 from napari_diffseg.core.published.inference import find_clusters
@@ -162,21 +163,7 @@ def label_by_network(
 ) -> Labelled:
     """Label an area of an image by the clusters of a network of the published design.
 
-    Parameters
-    ----------
-    network : FeatureClusteringNet
-        On the device.
-    plane : Plane
-        The area and what is around it.
-    area : tuple of slice
-        Of the image.
-    device : torch.device
-    hierarchy : ClusterHierarchy
-        Which clusters join.
-    numbers : ndarray of unsigned int, (q,)
-        Label of each cluster.
-    params : SegmentationParams
-        Number of labels, smallest region.
+    The plane holds the area and what is around it; the numbers ``(q,)`` are the clusters' labels.
     """
     clusters, margin = find_clusters(network, plane, device, area)
     merged = look_up(hierarchy.at_most(params.n_labels).astype(np.int16), clusters)
@@ -194,20 +181,8 @@ def label_by_regions(
 ) -> Labelled:
     """Label an area of an image by a classifier of its leaves, of clusters or of classes.
 
-    Parameters
-    ----------
-    plane : Plane
-        The area and what it depends on.
-    area : tuple of slice
-        Of the image.
-    device : torch.device
-    head : ClassHead
-    standing : ndarray of int, (k,)
-        Which class stands for each class.
-    numbers : ndarray of unsigned int, (k,)
-        Label of each class.
-    params : SegmentationParams
-        Weight of continuity, smallest region.
+    The plane holds the area and what it depends on. For each class: which one stands for it, and
+    its label, both ``(k,)``.
     """
     near = grow(area, spread_margin(len(area)), plane.shape)
     regions = plane.regions(near, device)

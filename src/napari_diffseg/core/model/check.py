@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_diffseg.core.clusters.class_head import ClassHead
-from napari_diffseg.core.features.extraction import SCALES, Features
+from napari_diffseg.core.features.extraction import Features
 from napari_diffseg.core.features.network import N_CHANNELS, N_FEATURES
+from napari_diffseg.core.features.pyramid import SCALES
 from napari_diffseg.image.intensity import IntensityRange
 from napari_diffseg.numeric.hierarchy import ClusterHierarchy
 

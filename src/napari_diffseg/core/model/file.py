@@ -23,7 +23,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from napari_diffseg.core.clusters.class_head import ClassHead
-from napari_diffseg.core.features.extraction import Features, features_digest
+from napari_diffseg.core.features.extraction import Features
+from napari_diffseg.core.features.weights import features_digest
 from napari_diffseg.core.model.check import check_model
 from napari_diffseg.core.model.model_facts import Color, ModelFacts
 from napari_diffseg.core.published.clustering_net import FeatureClusteringNet

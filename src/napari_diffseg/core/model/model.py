@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
@@ -20,7 +20,7 @@ from napari_diffseg.core.model.model_facts import ModelFacts
 from napari_diffseg.core.model.unseen_image import apply_windows, axes_for
 from napari_diffseg.core.published.clustering_net import FeatureClusteringNet
 from napari_diffseg.image.arrays import Integers
-from napari_diffseg.image.channels import Channel
+from napari_diffseg.image.channels import Channel, find_channels
 from napari_diffseg.image.intensity import IntensityRange
 from napari_diffseg.image.space import PLANE, Space
 from napari_diffseg.image.windows import Window
@@ -50,8 +50,7 @@ class Model:
     classes : (ClassHead, tuple of int) or None
         With scribbles: the classifier of painted classes, and the label of each.
     fill : float or None
-        Value of pixels that are no image: as stated, or as found in the training images.
-        On other images exactly the pixels with this value in every channel are left out.
+        Value of pixels that are no image, as stated or found; left out of other images, too.
     channels : tuple of Channel
         Which channels of an image it looks at, in its order, and what it takes them for.
     n_source_channels : int
@@ -61,8 +60,7 @@ class Model:
     head : ClassHead or None
         Of the default: the classifier of clusters.
     network : FeatureClusteringNet or None
-        Of the published design: weights and batch-norm statistics, on the CPU, in evaluation
-        mode.
+        Of the published design: weights and statistics, on the CPU, in evaluation mode.
     """
 
     params: SegmentationParams
@@ -135,6 +133,18 @@ class Model:
         """Return the same model with other facts, such as ``class_names={1: "nucleus"}``."""
         return replace(self, facts=replace(self.facts, **changes))
 
+    def for_channels(self, names: Sequence[str]) -> Self:
+        """Return the same model for images whose channels are in another order.
+
+        Parameters
+        ----------
+        names : sequence of str
+            What their channels are called. The model finds its own by their names; where none is
+            among them, by their places. Where one is missing, an `InputError` says which.
+        """
+        found, _ = find_channels(self.channels, self.n_source_channels, names, "the image")
+        return replace(self, channels=found, n_source_channels=len(names))
+
     # --- use on other images ----------------------------------------------------------
 
     def apply(
@@ -143,6 +153,7 @@ class Model:
         *,
         axes: str | None = None,
         rgb: bool | None = None,
+        region: ArrayLike | None = None,
         params: ApplyParams | None = None,
         options: RunOptions | None = None,
     ) -> Labels:
@@ -160,6 +171,8 @@ class Model:
             One letter per array axis, e.g. ``"CYX"``; guessed where None, but Z is not.
         rgb : bool, optional
             Whether the channels are red, green, blue (and alpha), where that is known.
+        region : array_like of bool, (y, x) or (z, y, x), optional
+            Where labels are wanted; elsewhere they are 0.
         params : ApplyParams, optional
             Intensities of the frame itself, or steps of adaptation to it.
         options : RunOptions, optional
@@ -177,21 +190,15 @@ class Model:
         DeviceError, OutOfMemoryError, TrainingError
             The machine cannot do it.
         """
-        return self.apply_frame(image, axes=axes, rgb=rgb, params=params, options=options).labels
+        told: dict[str, Any] = {"axes": axes, "rgb": rgb, "region": region, "params": params}
+        return self.apply_frame(image, **told, options=options).labels
 
-    def apply_frame(
-        self,
-        image: ArrayLike,
-        *,
-        axes: str | None = None,
-        rgb: bool | None = None,
-        params: ApplyParams | None = None,
-        options: RunOptions | None = None,
-    ) -> AppliedFrame:
+    def apply_frame(self, image: ArrayLike, **how: Any) -> AppliedFrame:
         """Do what `apply` does; the labels come with their areas and how sure they are."""
-        labels = np.zeros(axes_for(self, image, axes, rgb).spatial_shape, self.label_dtype)
+        axes = axes_for(self, image, how.get("axes"), how.get("rgb"))
+        labels = np.zeros(axes.spatial_shape, self.label_dtype)
         tally = Tally()
-        for part in self.apply_windows(image, axes=axes, rgb=rgb, params=params, options=options):
+        for part in self.apply_windows(image, **how):
             labels[part.window] = part.labels
             tally.add(part)
         return AppliedFrame(labels, tally.sorted_areas, tally.confidence)
@@ -202,6 +209,7 @@ class Model:
         *,
         axes: str | None = None,
         rgb: bool | None = None,
+        region: ArrayLike | None = None,
         params: ApplyParams | None = None,
         options: RunOptions | None = None,
         windows: Iterable[Window] | None = None,
@@ -213,7 +221,7 @@ class Model:
 
         Parameters
         ----------
-        image, axes, rgb, params, options
+        image, axes, rgb, region, params, options
             As for `apply`.
         windows : iterable of tuple of slice, optional
             Which of `core.model.application.windows_of` are wanted, for several workers at
@@ -227,7 +235,7 @@ class Model:
         image = image if hasattr(image, "shape") else np.asarray(image)
         found = axes_for(self, image, axes, rgb)
         params, options = params or ApplyParams(), options or RunOptions()
-        yield from apply_windows(self, image, found, params, options, windows)
+        yield from apply_windows(self, image, found, params, options, windows, region)
 
     # --- files ------------------------------------------------------------------------
 

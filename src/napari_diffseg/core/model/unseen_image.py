@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from napari_diffseg.core.device import choose_device, readable_torch_errors, thread_limit
 from napari_diffseg.core.model.adaptation import adapted
@@ -20,10 +21,11 @@ from napari_diffseg.core.model.application import (
     reading_window,
     windows_of,
 )
+from napari_diffseg.core.model.matching import matched
 from napari_diffseg.core.plane import Plane
 from napari_diffseg.core.sampling import window_around
-from napari_diffseg.errors import InputError
-from napari_diffseg.image.axes import ImageAxes, channels_first, resolve_axes
+from napari_diffseg.image.arrays import Mask
+from napari_diffseg.image.axes import ImageAxes, channels_first, resolve_axes, shape_of
 from napari_diffseg.image.intensity import (
     brightness_beside,
     check_known_range,
@@ -31,7 +33,8 @@ from napari_diffseg.image.intensity import (
     measure_range,
     stated_range,
 )
-from napari_diffseg.image.windows import Window, inside, size
+from napari_diffseg.image.region import region_with_strokes
+from napari_diffseg.image.windows import Window, inside, size, whole
 from napari_diffseg.params import ApplyParams, RunOptions
 
 if TYPE_CHECKING:
@@ -42,31 +45,8 @@ _LOOKED_AT = {2: (1024, 1024), 3: (8, 256, 256)}  # pixels that tell whether val
 
 def axes_for(model: Model, image: Any, axes: str | None, rgb: bool | None) -> ImageAxes:
     """Return an image's axes; raises InputError where the model was trained on other images."""
-    found = resolve_axes(np.shape(image), axes, rgb=rgb)
-    if found.spatial != model.spatial:
-        theirs, mine = ("a volume", "planes") if found.spatial == "ZYX" else ("a plane", "volumes")
-        raise InputError(
-            f"The image is {theirs} ({found.describe()}), but the model was trained on {mine}; "
-            f"apply it to {mine}, or train one on images of this kind."
-        )
-    missing = [one for one in model.channels if one.index >= found.n_channels]
-    if missing and model.n_source_channels > 1:
-        raise InputError(
-            f"The image has {found.n_channels} channel(s), but the model was trained on "
-            f"{model.n_source_channels} and looks at {missing[0].title}; give it an image with "
-            "the same channels."
-        )
-    if found.n_channels != model.n_source_channels:
-        raise InputError(
-            f"The image has {found.n_channels} channel(s), but the model was trained "
-            f"on {model.n_source_channels}; give it an image with the same channels."
-        )
-    if found.rgb != model.facts.rgb:
-        mine, theirs = ("colours", "intensities") if found.rgb else ("intensities", "colours")
-        raise InputError(
-            f"The channels of the image are {mine}, but the model was trained on {theirs}; "
-            "give it an image of the same kind, or state its axes (such as YXC or CYX)."
-        )
+    found = resolve_axes(shape_of(image), axes, rgb=rgb)
+    matched(model, found, "The image")
     return found
 
 
@@ -77,19 +57,24 @@ def apply_windows(
     params: ApplyParams,
     options: RunOptions,
     windows: Iterable[Window] | None,
+    region: ArrayLike | None = None,
 ) -> Generator[AppliedWindow, None, None]:
     """Label an image of known axes window by window; see `Model.apply_windows`."""
     with readable_torch_errors(), thread_limit(options.threads):
         device = choose_device(options.device)
+        wanted = region_with_strokes(region, None, axes.spatial_shape)
         brightness = _brightness(model, image, axes) if params.intensities == "trained" else ""
-        model = _fitted(model, image, axes, params, device)
+        model = _fitted(model, image, axes, params, device, wanted)
         if model.network is not None and device.type != "cpu":
             model = replace(model, network=copy.deepcopy(model.network).to(device))
     for window in windows_of(axes.spatial_shape) if windows is None else windows:
         with readable_torch_errors(), thread_limit(options.threads):
             around = reading_window(window, axes.spatial_shape, model.space)
-            plane = _read(model, image, axes, around)
-            labelled = _label(model, plane, inside(window, around), device)
+            if wanted is not None and not wanted[window].any():
+                labelled = Labelled(np.zeros(size(window), model.label_dtype), 0.0)
+            else:
+                plane = _read(model, image, axes, around).within(wanted, around)
+                labelled = _label(model, plane, inside(window, around), device)
         values, counts = np.unique(labelled.labels, return_counts=True)
         areas = dict(zip(values.tolist(), counts.tolist(), strict=True))
         yield AppliedWindow(window, labelled.labels, areas, labelled.confidence, brightness)
@@ -111,17 +96,24 @@ def _brightness(model: Model, image: Any, axes: ImageAxes) -> str:
 
 
 def _fitted(
-    model: Model, image: Any, axes: ImageAxes, params: ApplyParams, device: torch.device
+    model: Model,
+    image: Any,
+    axes: ImageAxes,
+    params: ApplyParams,
+    device: torch.device,
+    region: Mask | None,
 ) -> Model:
     """Return the model with the intensities of the frame, or adapted to it, as asked."""
     picked = [one.index for one in model.channels]
     if params.intensities == "frame":
         raw = channels_first(image, axes, channels=picked)
-        valid = finite_mask(raw, model.fill)
+        finite = finite_mask(raw, model.fill)
+        valid = finite if region is None else region if finite is None else region & finite
         ranges = measure_range(raw, valid, model.params.intensity, rgb=axes.rgb)
         model = replace(model, ranges=stated_range(ranges, model.channels))
     if params.adapt_steps > 0:
-        return adapted(model, _read(model, image, axes), params.adapt_steps, device)
+        plane = _read(model, image, axes).within(region, whole(axes.spatial_shape))
+        return adapted(model, plane, params.adapt_steps, device)
     return model
 
 

@@ -50,7 +50,7 @@ class Iteration:
     Attributes
     ----------
     index : int
-        1 for the first.
+        1 for the first; 0 for a first look, before there is anything but its labels.
     n_iterations : int
         The most that will be done (T).
     loss, similarity, continuity, scribble : float

@@ -22,12 +22,12 @@ from napari_diffseg.files import cannot_write, made_aside
 from napari_diffseg.image.info import Placed
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.image.windows import Window, size, tiles, whole
+from napari_diffseg.io.facts import Index
 from napari_diffseg.io.kinds import DAMAGE, first_line
 from napari_diffseg.io.label_files.provenance import LABELS, NAME, PROVENANCE_KEY
 from napari_diffseg.io.ngff.labels import VERSION, image_label, multiscales
 from napari_diffseg.io.ngff.metadata import ome_attributes, read_datasets
 from napari_diffseg.io.ngff.pyramid import CHUNKS, Level, levels_of
-from napari_diffseg.io.sources import Index
 
 if TYPE_CHECKING:
     import zarr

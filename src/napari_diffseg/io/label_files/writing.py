@@ -21,6 +21,7 @@ from napari_diffseg.errors import InputError, OutputError
 from napari_diffseg.files import check_place, check_replaceable, placed_whole, written_whole
 from napari_diffseg.image.info import Placed
 from napari_diffseg.image.pixel_size import PixelSize
+from napari_diffseg.image.units import MICROMETRES, parse_unit
 from napari_diffseg.io.label_files.label_store import Described, LabelStore
 from napari_diffseg.io.label_files.provenance import PROVENANCE_KEY
 
@@ -69,8 +70,9 @@ def write_labels(
     that nothing half-written ever stands under its name.
 
     The pixel size is written as PhysicalSize (OME-TIFF), as scale and units (OME-Zarr), or as the
-    resolution (PNG, in whole pixels per metre); the placement in OME-Zarr alone; the provenance,
-    values that JSON can hold, as description of the image in OME-TIFF, else as `PROVENANCE_KEY`.
+    resolution (PNG, in whole pixels per metre); the placement in OME-Zarr and, beside a pixel
+    size, in OME-TIFF (positions of the planes); the provenance, values that JSON can hold, as
+    description of the image in OME-TIFF, else as `PROVENANCE_KEY`.
     """
     path, labels = Path(path), _checked(labels)
     axes, name = "ZYX"[-labels.ndim :], path.name.lower()
@@ -92,7 +94,8 @@ def write_labels(
         with written_whole(path, force=force) as file:
             _write_png(file, labels, pixel_size, text)
         return
-    metadata = _ome_metadata(axes, pixel_size, text, sha256(labels.tobytes()).digest())
+    known = _ome_metadata(axes, labels.shape, pixel_size, placement, text)
+    metadata = _with_uuid(known, sha256(labels.tobytes()).digest())
     # The same bytes as ever for what fits into a TIFF file of 32 bits.
     options = {"bigtiff": True} if labels.nbytes >= _MOST_TIFF_BYTES else {}
     with written_whole(path, force=force) as file:
@@ -129,6 +132,7 @@ def write_label_frames(
             dtype=dtype,
             pixel_size=size,
             t_step=said.get("t_step"),
+            placement=said.get("placement"),
             provenance=provenance,
             force=force,
         )
@@ -159,6 +163,7 @@ def write_label_stack(
     dtype: Any,
     pixel_size: PixelSize | None = None,
     t_step: float | None = None,
+    placement: Mapping[str, Placed] | None = None,
     provenance: Mapping[str, Any] | None = None,
     force: bool = False,
 ) -> None:
@@ -179,9 +184,8 @@ def write_label_stack(
     check_output(path, force=force)
     # The labels themselves are not yet known when their name is written.
     content = json.dumps([text, lengths, axes, kind.str]).encode()
-    metadata = _ome_metadata(axes, pixel_size, text, sha256(content).digest())
-    if t_step is not None and "T" in axes:
-        metadata |= {"TimeIncrement": t_step, "TimeIncrementUnit": "s"}
+    known = _ome_metadata(axes, lengths, pixel_size, placement, text)
+    metadata = _with_uuid(known, sha256(content).digest()) | _time_metadata(axes, t_step)
     planes = _planes(frames, lengths, kind)
     with written_whole(path, force=force) as file:
         _write_ome_tiff(
@@ -237,9 +241,13 @@ def _check_fits_png(path: Path, labels: NDArray[np.unsignedinteger]) -> None:
 
 
 def _ome_metadata(
-    axes: str, pixel_size: PixelSize | None, text: str | None, content: bytes
+    axes: str,
+    shape: Sequence[int],
+    pixel_size: PixelSize | None,
+    placement: Mapping[str, Placed] | None,
+    text: str | None,
 ) -> dict[str, Any]:
-    """Return what goes into the OME-XML; `content` stands for all else that is in the file."""
+    """Return what goes into the OME-XML."""
     metadata: dict[str, Any] = {"axes": axes, "Name": "labels"}
     if text is not None:
         metadata["Description"] = text
@@ -249,6 +257,47 @@ def _ome_metadata(
             metadata[f"PhysicalSize{axis}Unit"] = pixel_size.unit
         if pixel_size.z is not None and "Z" in axes:
             metadata |= {"PhysicalSizeZ": pixel_size.z, "PhysicalSizeZUnit": pixel_size.unit}
+    return metadata | _positions(axes, shape, pixel_size, placement)
+
+
+def _time_metadata(axes: str, t_step: float | None) -> dict[str, Any]:
+    has_time = t_step is not None and "T" in axes
+    return {"TimeIncrement": t_step, "TimeIncrementUnit": "s"} if has_time else {}
+
+
+def _positions(
+    axes: str,
+    shape: Sequence[int],
+    pixel_size: PixelSize | None,
+    placement: Mapping[str, Placed] | None,
+) -> dict[str, Any]:
+    """Return where each plane lies, for the OME-XML; empty where that is at 0, or not known."""
+    if pixel_size is None or not placement:
+        return {}
+    starts: dict[str, float] = {}
+    for letter in "ZYX":
+        placed = placement.get(letter)
+        unit = None if placed is None else parse_unit(placed.unit)
+        if placed is not None and unit is not None and letter in axes:
+            starts[letter] = placed.start
+            if unit != pixel_size.unit:
+                starts[letter] *= MICROMETRES[unit] / MICROMETRES[pixel_size.unit]
+    if not any(starts.values()):
+        return {}
+    leading = tuple(int(length) for length in shape[:-2])
+    planes: dict[str, Any] = {}
+    for letter, start in starts.items():
+        step = (pixel_size.z or 0.0) if letter == "Z" else 0.0
+        planes[f"Position{letter}"] = [
+            start + step * (index[axes.index("Z")] if letter == "Z" else 0)
+            for index in np.ndindex(leading)
+        ]
+        planes[f"Position{letter}Unit"] = [pixel_size.unit] * prod(leading)
+    return {"Plane": planes}
+
+
+def _with_uuid(metadata: dict[str, Any], content: bytes) -> dict[str, Any]:
+    """Name a file by what is in it, of which `content` stands for what the metadata do not say."""
     # Made from the content, so that the same labels are the same bytes.
     known = json.dumps(metadata, ensure_ascii=False).encode()
     metadata["UUID"] = str(UUID(bytes=sha256(known + content).digest()[:16], version=4))

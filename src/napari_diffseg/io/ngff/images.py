@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 
 from napari_diffseg.errors import InputError
 from napari_diffseg.image.info import ImageInfo
-from napari_diffseg.io.facts import check_level, check_series, check_shape_of_level
+from napari_diffseg.io.facts import Index, check_level, check_series, check_shape_of_level
 from napari_diffseg.io.kinds import DAMAGE, damaged
 from napari_diffseg.io.ngff.metadata import images_of, ome_attributes, read_multiscale
 from napari_diffseg.io.ngff.plates import what_is_in
-from napari_diffseg.io.sources import Index
 
 if TYPE_CHECKING:
     import zarr

@@ -13,7 +13,7 @@ from napari_diffseg.image.units import MICROMETRES, parse_unit, seconds
 VERSION = "0.5"
 """Version of the metadata that is written."""
 
-_UNIT_NAMES = {
+UNIT_NAMES = {
     "m": "meter",
     "cm": "centimeter",
     "mm": "millimeter",
@@ -90,7 +90,7 @@ def _place(
         start = placed.start * (1.0 if known == unit else MICROMETRES[known] / MICROMETRES[unit])
     if placed is not None and placed.step < 0:
         step = -step
-    return Placed(float(step), start, unit if letter == "T" else _UNIT_NAMES[str(unit)])
+    return Placed(float(step), start, unit if letter == "T" else UNIT_NAMES[str(unit)])
 
 
 def image_label(names: Mapping[int, str], colors: Mapping[int, Sequence[float]]) -> dict[str, Any]:

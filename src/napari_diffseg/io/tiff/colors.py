@@ -32,18 +32,8 @@ _ALIKE = 0.9
 class Colors:
     """What the numbers stand for, and how they are brought to gray or red, green and blue.
 
-    Attributes
-    ----------
-    rgb : bool
-        Whether the samples of a pixel are colours then.
-    convert : callable or None
-        Brings pixels, their samples (if any) last, to what they stand for.
-    n_samples : int or None
-        Samples of a pixel afterwards; None where these have no axis.
-    dtype : dtype
-        Of the pixels afterwards.
-    note : str
-        What should be said; empty where nothing should.
+    `convert` takes pixels with their samples (if any) last; `n_samples` (None: no axis), `rgb` and
+    `dtype` are of what it gives.
     """
 
     rgb: bool
@@ -56,13 +46,7 @@ class Colors:
 def colors_of(page: tifffile.TiffPage, *, numbers: bool) -> Colors:
     """Find out what the numbers of a page stand for.
 
-    Parameters
-    ----------
-    page : tifffile.TiffPage
-        The key frame of an image.
-    numbers : bool
-        Whether the numbers themselves are wanted, such as of classes: a palette is then left
-        aside, and so is inversion, but of black and white.
+    Where class `numbers` are wanted a palette is left aside, and so is inversion, but of 1 bit.
     """
     has_samples = "S" in page.axes
     n = page.shape[page.axes.index("S")] if has_samples else None

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tifffile
 
 from napari_diffseg.image.info import ImageInfo, Placed, placed_by
 from napari_diffseg.image.pixel_size import PixelSize
-from napari_diffseg.image.units import is_size, positive, seconds
+from napari_diffseg.image.units import is_size, number, positive, seconds
 from napari_diffseg.io.facts import check_level, check_series, check_shape_of_level
 from napari_diffseg.io.kinds import DAMAGE
 from napari_diffseg.io.pixel_size import from_aperio, from_imagej, from_resolution
@@ -28,17 +30,7 @@ _UNITS = {2: "in", 3: "cm", 4: "mm", 5: "µm"}
 
 @dataclass(frozen=True, slots=True)
 class TiffImage:
-    """One image of a TIFF file, at one of its resolutions.
-
-    Attributes
-    ----------
-    level : tifffile.TiffPageSeries
-        Its planes, as they are stored.
-    colors : Colors
-        What the numbers stand for.
-    facts : ImageInfo
-        Of the image as it is read.
-    """
+    """One image of a TIFF file, at one of its resolutions."""
 
     level: tifffile.TiffPageSeries
     colors: Colors
@@ -53,27 +45,7 @@ class TiffImage:
 def open_tiff(
     tif: tifffile.TiffFile, path: Path, level: int = 0, series: int = 0, *, numbers: bool = False
 ) -> TiffImage:
-    """Find an image in a TIFF file, after a look at whether it is whole.
-
-    Parameters
-    ----------
-    tif : tifffile.TiffFile
-    path : Path
-        Of the file.
-    level : int
-        Which resolution; 0 is the full one.
-    series : int
-        Which image; 0 is the first.
-    numbers : bool
-        Whether numbers are wanted that stand for classes, and not for intensities.
-
-    Raises
-    ------
-    one of TIFF_DAMAGE
-        There is no image, or the file ends too early.
-    InputError
-        There is no such image or level, or too many planes are missing.
-    """
+    """Find an image in a TIFF file, after a look at whether it is whole."""
     if len(tif.pages) == 0:
         raise tifffile.TiffFileError("there is no image in it")
     others = check_series(series, [_name(one) for one in tif.series], str(path))
@@ -189,7 +161,23 @@ def _placement(tif: tifffile.TiffFile, present: Present, ome: OmeFacts) -> dict[
         t_step = seconds(said.get("finterval"), said.get("tunit", "s"))
     if t_step is not None and not np.any(np.diff(present.kept.get("T", [])) > 1):
         placement["T"] = Placed(t_step, 0.0, "s")
+    starts = _starts(said, placement) if said and not tif.ome_metadata else ome.starts
+    for letter, start in starts.items():
+        if letter in placement:
+            placement[letter] = placement[letter]._replace(start=start)
+    for letter, kept in present.kept.items():
+        if letter in placement and kept:
+            step, start, unit = placement[letter]
+            placement[letter] = Placed(step, start + kept[0] * step, unit)
     return placement
+
+
+def _starts(said: Mapping[str, Any], placement: Mapping[str, Placed]) -> dict[str, float]:
+    """Return where the first pixel lies along each axis: ImageJ says which one is at 0."""
+    origins = {letter: number(said.get(f"{letter.lower()}origin")) for letter in placement}
+    return {
+        letter: -at * placement[letter].step for letter, at in origins.items() if at is not None
+    }
 
 
 def _axes(series: tifffile.TiffPageSeries, colors: Colors, path: Path) -> tuple[str | None, str]:

@@ -12,8 +12,8 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from napari_diffseg.io.facts import Index
 from napari_diffseg.io.kinds import damaged
-from napari_diffseg.io.sources import Index
 from napari_diffseg.io.tiff.files import TIFF_DAMAGE, TiffImage, open_tiff
 
 _MOST_READ = 64 * 2**20
@@ -21,24 +21,7 @@ _MOST_READ = 64 * 2**20
 
 
 class TiffSource:
-    """An image of a TIFF file, read in parts.
-
-    Parameters
-    ----------
-    path : Path
-        Of the file; it stays open as long as this object lives.
-    level : int
-        Which resolution; 0 is the full one.
-    series : int
-        Which image; 0 is the first.
-    numbers : bool
-        Whether numbers are wanted that stand for classes, and not for intensities.
-
-    Raises
-    ------
-    InputError
-        The file is truncated or damaged, or has no such image or level.
-    """
+    """An image of a TIFF file, read in parts."""
 
     def __init__(
         self, path: Path, level: int = 0, series: int = 0, *, numbers: bool = False

@@ -28,17 +28,7 @@ _MOST_NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """The planes of an image that are there.
-
-    Attributes
-    ----------
-    series : tifffile.TiffPageSeries
-        The image made of these alone.
-    kept : dict of str to list of int
-        Entries of each axis of planes, where not all could be kept.
-    notes : tuple of str
-        What is missing, in words.
-    """
+    """The planes of an image that are there."""
 
     series: tifffile.TiffPageSeries
     kept: dict[str, list[int]] = field(default_factory=dict)
@@ -53,21 +43,6 @@ def present_planes(
     Of what is there the time points, or planes along Z, or channels are kept that are complete,
     whichever leaves most; of planes along Z those in one piece, for others are not equally far
     apart.
-
-    Parameters
-    ----------
-    tif : tifffile.TiffFile
-    series : tifffile.TiffPageSeries
-    ome : OmeFacts
-    path : Path
-        Of the file.
-
-    Raises
-    ------
-    TiffFileError
-        The file ends too early.
-    InputError
-        Planes are missing, and none of the axes has an entry that is complete.
     """
     pages, letters, lengths = _expected(tif, series)
     if None not in pages:

@@ -1,8 +1,8 @@
-"""What the sections *Apply* and *Model* say to a person; no Qt, no layers."""
+"""What the section *Apply* says to a person; no Qt, no layers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from napari_diffseg.batch.facts import brightness_notes
@@ -10,10 +10,8 @@ from napari_diffseg.widgets.ui.words import count_in_words, duration_in_words
 
 if TYPE_CHECKING:
     from napari_diffseg.batch.facts import Progress
-    from napari_diffseg.core.model.model import Model
     from napari_diffseg.widgets.batch.job import FolderJob, LayerJob
 
-NO_MODEL = "There is no model yet: press Segment, or load one under Model."
 BUSY = "A model is being applied already; stop it, then start again."
 STARTING = "Starting …"
 STOPPING = "Stopping … the frames that are done are kept."
@@ -27,8 +25,6 @@ CHOSEN_ANEW = (
     "on a new layer."
 )
 GO_ON = "Press Resume to go on."
-LOADING = "Loading the model …"
-COPIED = "The model card was copied; paste it where you keep your notes."
 
 OWN = "choose Intensities: match each frame's own"
 
@@ -83,12 +79,3 @@ def _left_out(failed: Sequence[tuple[str, str]]) -> list[str]:
     names = [name or "the image" for name, _ in failed[:_MOST_NAMES]]
     names += ["…"] if len(failed) > _MOST_NAMES else []
     return [f"Left out: {', '.join(names)}. {failed[0][1]}"]
-
-
-def model_in_words(model: Model, names: Mapping[int, str]) -> str:
-    """Return what a model takes and gives, e.g. ``"1 channel → 2 labels: nuclei, 2"``."""
-    channels = "RGB" if model.facts.rgb else count_in_words(model.n_channels, "channel")
-    called = [names.get(label, str(label)) for label in model.labels]
-    named = any(label in names for label in model.labels)
-    listed = f": {', '.join(called)}" if named else ""
-    return f"{channels} → {count_in_words(len(model.labels), 'label')}{listed}"

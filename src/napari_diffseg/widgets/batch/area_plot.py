@@ -30,8 +30,8 @@ _BIN = 2
 _INTERVAL = 0.25
 """At least so many seconds lie between two drawings."""
 
-_GREY = QColor("#8f959e")
-_BLUE = QColor("#4f9be0")
+GREY = QColor("#8f959e")
+BLUE = QColor("#4f9be0")
 
 
 class AreaPlot(QWidget):
@@ -165,12 +165,12 @@ class AreaPlot(QWidget):
         self._draw_frame(painter, sureness, "Mean confidence", {1.0: "100%", 0.0: "0%"})
         self._draw_frame_numbers(painter, sureness)
         for column, label in enumerate(self._record.labels if self._record else ()):
-            color = self._colors.get(label, _GREY)
+            color = self._colors.get(label, GREY)
             self._draw_line(painter, areas, places, np.sqrt(shares[:, column] / highest), color)
         ink = self.palette().color(QPalette.ColorRole.WindowText)
         self._draw_line(painter, sureness, places, confidence, ink)
         if self._current is not None and self._record is not None:
-            painter.setPen(QPen(_BLUE, 1.5))
+            painter.setPen(QPen(BLUE, 1.5))
             x = self.x_of(self._current)
             painter.drawLine(QPointF(x, areas.top()), QPointF(x, sureness.bottom()))
         painter.end()
@@ -200,7 +200,7 @@ class AreaPlot(QWidget):
     def _draw_frame(
         self, painter: QPainter, panel: QRectF, title: str, ticks: Mapping[float, str]
     ) -> None:
-        painter.setPen(QPen(_GREY, 1))
+        painter.setPen(QPen(GREY, 1))
         painter.drawText(QPointF(panel.left(), panel.top() - 4), title)
         painter.drawLine(panel.bottomLeft(), panel.bottomRight())
         painter.drawLine(panel.topLeft(), panel.bottomLeft())
@@ -213,7 +213,7 @@ class AreaPlot(QWidget):
     def _draw_frame_numbers(self, painter: QPainter, panel: QRectF) -> None:
         n = len(self._record.done) if self._record is not None else 0
         box = QRectF(panel.left(), panel.bottom() + 2, panel.width(), _BOTTOM - 2)
-        painter.setPen(QPen(_GREY, 1))
+        painter.setPen(QPen(GREY, 1))
         painter.drawText(box, Qt.AlignmentFlag.AlignLeft, "0")
         painter.drawText(box, Qt.AlignmentFlag.AlignHCenter, "frame")
         painter.drawText(box, Qt.AlignmentFlag.AlignRight, str(max(n - 1, 0)))

@@ -5,11 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_diffseg.batch.fitting import depth_notes
 from napari_diffseg.errors import InputError
 from napari_diffseg.widgets.image.axes_reading import Extent
-from napari_diffseg.widgets.image.channel_sources import arrange_channels
-from napari_diffseg.widgets.ui.words import count_in_words
 
 if TYPE_CHECKING:
     from napari_diffseg.core.model.model import Model
@@ -18,13 +15,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """How a model and frames go together: why they do not, and what a person should know of it.
+    """How a model and frames go together: the model for these, or why there is none; and a note."""
 
-    For each channel that the model is given, `channels` says which of a frame's it is; None for
-    colours.
-    """
-
-    channels: tuple[int, ...] | None = None
+    model: Model | None = None
     reason: str = ""
     note: str = ""
 
@@ -36,29 +29,12 @@ def extent_of(model: Model) -> Extent:
 
 def find_fit(model: Model, frames: FrameSet) -> Fit:
     """Find out how a model and frames, planes or volumes as it asks for, go together."""
-    shown, name = frames.shown, frames.shown.layer_names[0]
-    if shown.is_volume is not (extent_of(model) is Extent.VOLUME):
-        return Fit(
-            reason=f"The model labels volumes, but {name!r} has no planes along Z; choose a stack "
-            "of planes, or correct the letters of its axes."
-        )
-    if shown.rgb != model.facts.rgb:
-        mine, other = ("colours", "intensities") if shown.rgb else ("intensities", "colours")
-        return Fit(
-            reason=f"The channels of {name!r} are {mine}, but the model was trained on {other}; "
-            "choose an image of the same kind."
-        )
-    if shown.rgb:
-        return Fit()
-    n_known, names = model.n_source_channels, frames.channel_names
-    if n_known != len(names) and not any(one.name for one in model.channels):
-        return Fit(
-            reason=f"{name!r} has {count_in_words(len(names), 'channel')}, but the model was "
-            f"trained on {n_known}; choose an image with the same channels."
-        )
+    from napari_diffseg.core.model.matching import matched
+
+    shown = frames.shown
+    where = repr(shown.layer_names[0])
     try:
-        arrangement = arrange_channels(model.channels, n_known, names, name)
+        found, notes = matched(model, shown.image_axes, where, frames.channel_names, shown.spacing)
     except InputError as error:
         return Fit(reason=str(error))
-    notes = [arrangement.note, *depth_notes(model, repr(name), shown.spacing)]
-    return Fit(arrangement.places, note=" ".join(filter(None, notes)))
+    return Fit(found, note=" ".join(notes))

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from enum import Enum
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QFileDialog,
@@ -22,7 +21,7 @@ from qtpy.QtWidgets import (
 
 from napari_diffseg.params import ApplyParams
 from napari_diffseg.widgets.batch.area_plot import AreaPlot
-from napari_diffseg.widgets.ui.controls import MUTED, RED, narrow_combo
+from napari_diffseg.widgets.ui.controls import MUTED, RED, Sentence, narrow_combo
 
 _SPECS = {spec.name: spec for spec in ApplyParams.specs()}
 _INTENSITIES = {"trained": "as trained", "frame": "match each frame's own"}
@@ -34,29 +33,6 @@ class Scope(Enum):
     FRAME = "this frame"
     ALL = "all frames"
     FOLDER = "folder"
-
-
-class Sentence(QLabel):
-    """A text that takes as many lines as it needs; a scroll area would give it too few."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setWordWrap(True)
-        self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-
-    def setText(self, text: str) -> None:
-        """Show a text; an empty one takes no room."""
-        super().setText(text)
-        self.setVisible(bool(text))
-        self._fit()
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Take other lines at another width."""
-        super().resizeEvent(event)
-        self._fit()
-
-    def _fit(self) -> None:
-        self.setMinimumHeight(max(self.heightForWidth(self.width()), 0))
 
 
 class ApplyForm(QWidget):

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_diffseg.widgets.image.image_source import ImageSource
-from napari_diffseg.widgets.image.lazy_arrays import rearranged
 from napari_diffseg.widgets.ui.words import NO_BREAK
 
 if TYPE_CHECKING:
@@ -77,15 +76,9 @@ class FrameSet:
         places = zip(self.stack, self.position(number), strict=True)
         return ", ".join(f"{self.letters[axis]}{NO_BREAK}{place}" for axis, place in places)
 
-    def pixels(self, number: int, channels: tuple[int, ...] | None = None) -> Any:
-        """Return a frame, with the axes `shown.axes`; nothing is read before it is asked for.
-
-        `channels` says which of its channels stands in each place; as they are where None.
-        """
-        pixels = self.shown.at(self.position(number)).pixels()
-        if channels is None or "C" not in self.shown.axes:
-            return pixels
-        return rearranged(pixels, self.shown.axes.index("C"), channels)
+    def pixels(self, number: int) -> Any:
+        """Return a frame, with the axes `shown.axes`; nothing is read before it is asked for."""
+        return self.shown.at(self.position(number)).pixels()
 
     def window(self, number: int, window: Window) -> tuple[int | slice, ...]:
         """Return where a window of a frame stands in an array of the canvas's shape."""

@@ -35,7 +35,7 @@ MOST_AT_ONCE = 1 << 28
 class LayerJob(Application):
     """One model, the frames of one stack, and the array that gets their labels.
 
-    `channels` says which of a frame's channels stands in each place of what the model is given.
+    `fitted` is the model that looks at its channels where these frames have them.
     """
 
     def __init__(
@@ -44,13 +44,13 @@ class LayerJob(Application):
         stack: FrameSet,
         params: ApplyParams,
         options: RunOptions,
-        channels: tuple[int, ...] | None = None,
+        fitted: Model | None = None,
     ) -> None:
         shown, n = stack.shown, stack.n_frames
         array = make_labels(shown.canvas.shape, shown.spatial, np.dtype(model.label_dtype))
         sink = ArraySink(array, n, stack.window, stack.turned, len(shown.spatial))
-        frames, record = _LayerFrames(stack, channels), Record(n, model.labels)
-        super().__init__(model, frames, sink, params, options, record, stack.in_view)
+        frames, record = _LayerFrames(stack), Record(n, model.labels)
+        super().__init__(model, frames, sink, params, options, record, stack.in_view, fitted)
         self.stack = stack
 
     @property
@@ -84,7 +84,6 @@ class _LayerFrames:
     """The frames of layers, for the engine."""
 
     stack: FrameSet
-    channels: tuple[int, ...] | None
 
     @property
     def frame_axes(self) -> str:
@@ -97,8 +96,11 @@ class _LayerFrames:
     def name(self, number: int) -> str:
         return self.stack.name(number)
 
+    def region_of(self, number: int) -> None:
+        return None
+
     def read(self, number: int) -> Any:
-        frame = _Frame(self.stack, number, self.stack.pixels(number, self.channels))
+        frame = _Frame(self.stack, number, self.stack.pixels(number))
         n_bytes = int(np.prod(frame.shape, dtype=np.int64)) * frame.dtype.itemsize
         return np.asarray(frame) if n_bytes <= MOST_AT_ONCE else frame
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.widgets.batch import apply_words
 from napari_diffseg.widgets.batch.fit import Fit, extent_of, find_fit
 from napari_diffseg.widgets.batch.form import ask_for_folders
 from napari_diffseg.widgets.batch.job import FolderJob, LayerJob
 from napari_diffseg.widgets.batch.layer import AppliedLayer, label_colors
 from napari_diffseg.widgets.tasks.worker import spare_one_core
+from napari_diffseg.widgets.ui import words
 
 if TYPE_CHECKING:
     import napari
@@ -81,12 +81,12 @@ class NewestJob:
         known, frames = self._models.shelf.chosen, self.chosen_frames()
         fit = self.fit(frames)
         if known is None or fit.reason:
-            raise InputError(fit.reason or apply_words.NO_MODEL)
+            raise InputError(fit.reason or words.NO_MODEL)
         options, job = self._run_options(), self.on_layers
         if job is not None and self.is_chosen(frames):
             job.in_view, job.options = frames.in_view, options
             return job
-        job = LayerJob(known.model, frames, self._form.params(), options, fit.channels)
+        job = LayerJob(known.model, frames, self._form.params(), options, fit.model)
         layer = AppliedLayer(self._viewer, job, known.colors, known.names)
         self.job, self.layer = job, layer
         self._results.adopt(layer)
@@ -98,7 +98,7 @@ class NewestJob:
         """Ask for two folders and return the job for them; None where a person cancels."""
         known = self._models.shelf.chosen
         if known is None:
-            raise InputError(apply_words.NO_MODEL)
+            raise InputError(words.NO_MODEL)
         params, options = self._form.params(), self._run_options()
         folders = ask_for_folders(self._form)
         if folders is None:

@@ -148,7 +148,7 @@ class ApplySection:
         scope = form.chosen_scope()
         is_folder = scope is Scope.FOLDER
         if shelf.chosen is None:
-            reason = apply_words.NO_MODEL
+            reason = words.NO_MODEL
         elif is_folder:
             reason = ""
         can_start = not self.session.is_busy or self._is_looking()

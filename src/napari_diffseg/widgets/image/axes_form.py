@@ -7,14 +7,11 @@ from collections.abc import Sequence
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import (
-    QComboBox,
     QGridLayout,
-    QHBoxLayout,
     QLabel,
     QLineEdit,
     QPushButton,
     QToolButton,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -25,10 +22,13 @@ from napari_diffseg.widgets.ui.controls import (
     RED,
     TITLE_WIDTH,
     WRONG,
-    narrow_combo,
+    Chooser,
+    Sentence,
+    beside,
+    stack,
     titled_row,
-    wrapped_text,
 )
+from napari_diffseg.widgets.ui.size_field import SizeField
 from napari_diffseg.widgets.ui.words import NO_BREAK
 
 _SHORT = {"Z": "Z planes", "T": "T time", "C": "C channels"}
@@ -46,11 +46,7 @@ class AxesForm(QWidget):
     """One line on the axes, a question where they are a guess, and fields to correct them."""
 
     letters_typed = Signal(str)
-    """Emitted with what stands in the field, while a person types."""
-    z_step_typed = Signal(str)
-    """Emitted with what stands in the other field."""
-    picked = Signal(str)
-    """Emitted with the letters that a person has picked as the answer to the question."""
+    """Emitted with what stands in the field, while a person types, or picks an answer."""
     extent_picked = Signal(object)
     """Emitted with the `Extent`."""
     reset = Signal()
@@ -58,47 +54,36 @@ class AxesForm(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.line = wrapped_text(MUTED)
+        self.line = Sentence(MUTED)
         self.edit_button = QToolButton()
-        self.question = wrapped_text(AMBER)
+        self.question = Sentence(AMBER)
         self.answers: dict[str, QPushButton] = {}
         self._answers_row = QWidget()
         self.letters = QLineEdit()
-        self.z_step = QLineEdit()
-        self._z_step_row = (QLabel("Z step"), self.z_step, QLabel("pixels"))
+        self.size = SizeField()
         self.reset_button = QPushButton("As guessed")
         self.panel = self._make_panel()
-        self.extent = self._make_extent()
+        extents = [(one.value, one) for one in (Extent.VOLUME, Extent.PLANE)]
+        self.extent = Chooser(extents, tooltip=_ABOUT_EXTENT)
         self._extent_row = titled_row("Z-stack", self.extent)
         self._lay_out()
         self.edit_button.toggled.connect(self.panel.setVisible)
         self.letters.textEdited.connect(self.letters_typed.emit)
-        self.z_step.textEdited.connect(self.z_step_typed.emit)
         self.reset_button.clicked.connect(lambda: self.reset.emit())
-        self.extent.activated.connect(
-            lambda row: self.extent_picked.emit(self.extent.itemData(row))
-        )
+        self.extent.activated.connect(lambda row: self.extent_picked.emit(self.extent.items()[row]))
         self.show_nothing()
 
     # --- showing things ---------------------------------------------------------------
 
     def show_nothing(self) -> None:
         """Show that there is no image."""
-        for widget in (self.line, self.edit_button, self.panel, self.question):
+        for widget in (self.line, self.edit_button, self.panel, self.question, self.size):
             widget.setVisible(False)
         self._answers_row.setVisible(False)
         self._extent_row.setVisible(False)
 
     def show_reading(self, reading: AxesReading, *, has_choice: bool) -> None:
-        """Say how the axes are read, and ask where that is a guess.
-
-        Parameters
-        ----------
-        reading : AxesReading
-            How they are read.
-        has_choice : bool
-            Whether they could be read otherwise at all.
-        """
+        """Say how the axes are read, and ask where that is a guess."""
         self._show_line(reading.describe())
         self.edit_button.setVisible(has_choice)
         self.panel.setVisible(has_choice and self.edit_button.isChecked())
@@ -106,10 +91,7 @@ class AxesForm(QWidget):
         self.question.setStyleSheet(AMBER)
         self.question.setVisible(not reading.is_certain)
         self._offer_answers(reading)
-        for widget in self._z_step_row:
-            widget.setVisible(reading.n_planes > 1)
-        step = reading.voxel.z_step
-        self.z_step.setPlaceholderText("1" if step is None else f"{step:.3g}")
+        self.size.setVisible(True)
 
     def show_wrong(self, reason: str) -> None:
         """Say what is wrong with the fields, or that nothing could be guessed."""
@@ -122,17 +104,15 @@ class AxesForm(QWidget):
         self.edit_button.setChecked(True)
         self.panel.setVisible(True)
 
-    def mark(self, *, letters: bool, z_step: bool) -> None:
-        """Colour the fields of which the text cannot be used."""
-        self.letters.setStyleSheet(WRONG if letters else "")
-        self.z_step.setStyleSheet(WRONG if z_step else "")
+    def mark_letters(self, is_wrong: bool) -> None:
+        """Colour the field, where its text cannot be used."""
+        self.letters.setStyleSheet(WRONG if is_wrong else "")
 
-    def write(self, letters: str, z_step: str, *, can_reset: bool) -> None:
-        """Write into the fields, unless a person is typing there what means the same."""
-        for field, text in ((self.letters, letters), (self.z_step, z_step)):
-            if field.text() != text:
-                with QSignalBlocker(field):
-                    field.setText(text)
+    def write(self, letters: str, *, can_reset: bool) -> None:
+        """Write into the field, unless a person is typing there what means the same."""
+        if self.letters.text() != letters:
+            with QSignalBlocker(self.letters):
+                self.letters.setText(letters)
         self.reset_button.setEnabled(can_reset)
 
     def show_extent(self, extent: Extent | None) -> None:
@@ -140,7 +120,7 @@ class AxesForm(QWidget):
         self._extent_row.setVisible(extent is not None)
         if extent is not None:
             with QSignalBlocker(self.extent):
-                self.extent.setCurrentIndex(self.extent.findData(extent))
+                self.extent.choose(extent)
 
     def _show_line(self, text: str) -> None:
         # A size is not torn apart where the line ends.
@@ -166,7 +146,7 @@ class AxesForm(QWidget):
             button = QPushButton(text)
             button.setStyleSheet("QPushButton { padding: 2px 4px; }")
             button.setToolTip(reading.lengths_as(letters))
-            button.clicked.connect(lambda _=False, said=letters: self.picked.emit(said))
+            button.clicked.connect(lambda _=False, said=letters: self.letters_typed.emit(said))
             layout.addWidget(button)
             self.answers[letters] = button
 
@@ -183,46 +163,22 @@ class AxesForm(QWidget):
             "One letter for each axis of the image, in the order of the sliders, then what is "
             "shown:\nT time, C channels, Z planes, Y rows, X columns."
         )
-        self.z_step.setFixedWidth(_FIELD_WIDTH)
-        self.z_step.setToolTip(
-            "How far apart neighbouring planes are, in pixels; it is read from the layer's scale.\n"
-            "For planes 2 µm apart and pixels of 0.5 µm, type 4."
-        )
         self.reset_button.setToolTip("Forget what was typed or picked here.")
         grid.addWidget(QLabel("Axes"), 0, 0)
         grid.addWidget(self.letters, 0, 1)
-        grid.addWidget(wrapped_text(MUTED, "letters: T C Z Y X"), 0, 2)
-        for column, widget in enumerate(self._z_step_row):
-            grid.addWidget(widget, 1, column)
-        self._z_step_row[2].setStyleSheet(MUTED)
-        grid.addWidget(self.reset_button, 2, 1, 1, 2, Qt.AlignmentFlag.AlignLeft)
+        grid.addWidget(Sentence(MUTED, "letters: T C Z Y X"), 0, 2)
+        grid.addWidget(self.reset_button, 1, 1, 1, 2, Qt.AlignmentFlag.AlignLeft)
         grid.setColumnMinimumWidth(0, TITLE_WIDTH)
         grid.setColumnStretch(2, 1)
         return panel
-
-    def _make_extent(self) -> QComboBox:
-        combo = narrow_combo()
-        for extent in (Extent.VOLUME, Extent.PLANE):
-            combo.addItem(extent.value, extent)
-        combo.setToolTip(_ABOUT_EXTENT)
-        return combo
 
     def _lay_out(self) -> None:
         self.edit_button.setText("Edit")
         self.edit_button.setCheckable(True)
         self.edit_button.setAutoRaise(True)
         self.edit_button.setToolTip("Say what each axis is, where it is read wrongly.")
-        top = QHBoxLayout()
-        top.addWidget(self.line, stretch=1)
-        top.addWidget(self.edit_button, alignment=Qt.AlignmentFlag.AlignTop)
-        answers = QHBoxLayout(self._answers_row)
-        answers.setContentsMargins(0, 0, 0, 0)
-        answers.setSpacing(4)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        layout.addLayout(top)
-        layout.addWidget(self.panel)
-        layout.addWidget(self.question)
-        layout.addWidget(self._answers_row)
-        layout.addWidget(self._extent_row)
+        top = beside(self.line, self.edit_button)
+        top.setAlignment(self.edit_button, Qt.AlignmentFlag.AlignTop)
+        self._answers_row.setLayout(beside())
+        rows = self.panel, self.size, self.question, self._answers_row, self._extent_row
+        stack(self, top, *rows)

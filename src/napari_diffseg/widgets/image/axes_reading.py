@@ -5,13 +5,21 @@ A pure function, and the only place that decides it. No napari, no Qt, and no pi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 from itertools import permutations
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.widgets.image.voxel_size import VoxelSize, read_voxel_size
+from napari_diffseg.image.axes import guess_letters
+from napari_diffseg.image.info import Placed
+from napari_diffseg.image.units import parse_unit
+from napari_diffseg.widgets.image.voxel_size import (
+    SizeOrigin,
+    TypedSize,
+    VoxelSize,
+    read_voxel_size,
+)
 
 _WORDS = {
     "T": ("t", "time", "times", "timepoint", "timepoints", "frame", "frames"),
@@ -29,7 +37,6 @@ _GUESSES = {
 """Number of axes without a name → what they may be, the likeliest first."""
 
 _MOST_COLORS = 4
-_MUCH_SMALLER = 3
 _MOST_CHOICES = 4
 
 _STATE_AXES = "state one letter of T, C, Z, Y, X for each, such as ZYX"
@@ -57,24 +64,9 @@ class Extent(Enum):
 class LayerFacts:
     """What is known of the axes of an Image layer.
 
-    Attributes
-    ----------
-    name : str
-        Of the layer.
-    shape : tuple of int
-        At full resolution; the colours of an RGB layer are not counted.
-    labels : tuple of str
-        Its axis labels.
-    units : tuple of str
-        Unit of each axis.
-    scale : tuple of float
-        Step of each axis, in its unit.
-    n_colors : int
-        Length of the last axis of an RGB layer; 0 for another one.
-    noted : tuple of str
-        Names of the axes in the metadata that came with the file; empty where there are none.
-    n_layers : int
-        How many layers are taken together, each of them a channel.
+    `shape` is at full resolution, the colours of an RGB layer (`n_colors`) not counted; `noted` are
+    the names of axes that came with its file. `n_layers` are taken together, each of them a
+    channel. `in_file` is where the file says that pixels lie, of a layer that does not say it.
     """
 
     name: str
@@ -85,51 +77,28 @@ class LayerFacts:
     n_colors: int = 0
     noted: tuple[str, ...] = ()
     n_layers: int = 1
+    in_file: Mapping[str, Placed] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class AxesEdit:
     """What a person says of the axes of a layer.
 
-    Attributes
-    ----------
-    letters : str or None
-        One letter for each axis of the layer; of an RGB layer, one with a C at its end says
-        that its channels are no colours. None where nothing was said.
-    z_step : float or None
-        Distance of neighbouring planes, in pixels; None for that of the layer.
+    One letter an axis; a C more at the end of an RGB layer says that its channels are no colours.
+    `size` is that of a pixel. None where nothing was said.
     """
 
     letters: str | None = None
-    z_step: float | None = None
+    size: TypedSize | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AxesReading:
     """How the axes of a layer are read.
 
-    Attributes
-    ----------
-    letters : str
-        One letter of ``T C Z Y X`` for each axis of the layer; colours are not counted.
-    shape : tuple of int
-        Of the layer, as `letters`.
-    n_channels : int
-        All of them, alpha not counted.
-    rgb : bool
-        Whether the channels are red, green and blue.
-    has_alpha : bool
-        Whether the layer has an alpha channel, which is left out.
-    origin : Origin
-        What the letters were read from.
-    choices : tuple of str
-        Where they are a guess: what they may be, the guess first.
-    voxel : VoxelSize
-        How far apart neighbours are.
-    notes : tuple of str
-        What contradicts itself.
-    volume_notes : tuple of str
-        What a person should know before they take it as a volume.
+    One of ``T C Z Y X`` for each axis, colours not counted. Where that is a guess, `choices` are
+    what they may be, the guess first. `notes` say what contradicts itself, `volume_notes` what a
+    person should know before they take it as a volume.
     """
 
     letters: str
@@ -140,6 +109,7 @@ class AxesReading:
     origin: Origin
     choices: tuple[str, ...]
     voxel: VoxelSize
+    size_origin: SizeOrigin
     notes: tuple[str, ...]
     volume_notes: tuple[str, ...]
 
@@ -212,24 +182,9 @@ _NAMES = {"T": "T (time)", "C": "C (channels)", "Z": "Z (planes)", "Y": "Y", "X"
 def read_axes(facts: LayerFacts, edit: AxesEdit | None = None) -> AxesReading:
     """Read the axes of a layer.
 
-    Parameters
-    ----------
-    facts : LayerFacts
-        What is known of it.
-    edit : AxesEdit, optional
-        What a person says; it counts before everything else.
-
-    Raises
-    ------
-    InputError
-        What the person says cannot be, or there are too many axes to guess.
-
-    Notes
-    -----
-    Names are taken from the axis labels, then from what the file says, then from a unit of
-    time. Without a name the last axes are Y and X, which napari shows, and the ones
-    before them are guessed; where that could be otherwise, `AxesReading.choices` has more
-    than one entry.
+    What a person says counts first; then the axis labels, what the file says, a unit of time.
+    Without a name the last axes are Y and X, which napari shows, and the ones before them are
+    guessed. Raises `InputError` where that cannot be, or there are too many axes to guess.
     """
     edit = edit or AxesEdit()
     notes: list[str] = []
@@ -246,7 +201,9 @@ def read_axes(facts: LayerFacts, edit: AxesEdit | None = None) -> AxesReading:
     else:
         in_axis = facts.shape[letters.index("C")] if "C" in letters else 1
         n_channels = max(facts.n_layers, in_axis)
-    voxel, voxel_notes = read_voxel_size(letters, facts.scale, facts.units, edit.z_step)
+    voxel, origin_of_size, voxel_notes = read_voxel_size(
+        letters, facts.scale, facts.units, edit.size, facts.in_file
+    )
     return AxesReading(
         letters=letters,
         shape=facts.shape,
@@ -256,6 +213,7 @@ def read_axes(facts: LayerFacts, edit: AxesEdit | None = None) -> AxesReading:
         origin=origin,
         choices=choices,
         voxel=voxel,
+        size_origin=origin_of_size,
         notes=tuple(notes),
         volume_notes=voxel_notes,
     )
@@ -353,7 +311,14 @@ def _complete(letters: Sequence[str | None], used: set[str], facts: LayerFacts) 
     """Yield what the letters may be, the likeliest first; those that mean the same once."""
     known, shape = list(letters), facts.shape
     free = [axis for axis, one in enumerate(known) if one is None]
-    is_last = _ends_in_channels(free, used, facts)
+    # What files and arrays without names are taken for comes first here, too.
+    is_nameless = not used and len(free) == len(shape)
+    first = guess_letters(shape, rgb=False) if is_nameless else None
+    # But nobody counts channels in micrometres.
+    has_channels = first is not None and "C" in first and shape[first.index("C")] > 1
+    every = []
+    if first is not None and has_channels and parse_unit(facts.units[first.index("C")]) is None:
+        every.append(first)
     if {"Y", "X"}.isdisjoint(used) and free[-2:] == [len(known) - 2, len(known) - 1]:
         known[-2:] = "Y", "X"
         free = free[:-2]
@@ -364,29 +329,14 @@ def _complete(letters: Sequence[str | None], used: set[str], facts: LayerFacts) 
                 known[free.pop()] = letter
     left = [one for one in "TCZ" if one not in used]
     guesses = _GUESSES.get(len(free), ("",) if not free else ())
-    every = [*guesses, *("".join(p) for p in permutations(left, len(free)))]
-    seen = set()
-    if is_last:
-        seen.add("YXC")
-        yield "YXC"
-    for guess in every:
-        if not set(guess) <= set(left):
-            continue
-        for axis, letter in zip(free, guess, strict=True):
-            known[axis] = letter
+    for guess in (*guesses, *("".join(p) for p in permutations(left, len(free)))):
+        if set(guess) <= set(left):
+            for axis, letter in zip(free, guess, strict=True):
+                known[axis] = letter
+            every.append("".join(str(one) for one in known))
+    meanings: dict[str, str] = {}
+    for one in every:
         # An axis of one entry means nothing, whatever it is called.
-        meaning = "".join(str(one) if n > 1 else "-" for one, n in zip(known, shape, strict=True))
-        if meaning not in seen and len(seen) < _MOST_CHOICES:
-            seen.add(meaning)
-            yield "".join(str(one) for one in known)
-
-
-def _ends_in_channels(free: Sequence[int], used: set[str], facts: LayerFacts) -> bool:
-    """Whether the last of three axes without a name looks like colours or channels."""
-    shape = facts.shape
-    return (
-        len(free) == len(shape) == 3
-        and "C" not in used
-        and 1 < shape[-1] <= _MOST_COLORS
-        and shape[-1] * _MUCH_SMALLER <= min(shape[:-1])
-    )
+        meaning = "".join(letter if n > 1 else "-" for letter, n in zip(one, shape, strict=True))
+        meanings.setdefault(meaning, one)
+    yield from list(meanings.values())[:_MOST_CHOICES]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.widgets.image.axes_reading import AxesEdit, AxesReading, Extent, read_axes
+from napari_diffseg.widgets.image.axes_reading import Extent
 from napari_diffseg.widgets.image.layer_facts import facts_of
-from napari_diffseg.widgets.image.voxel_size import FARTHEST
+from napari_diffseg.widgets.image.voxel_size import TypedSize
+from napari_diffseg.widgets.image.wishes import AxesSaid
 from napari_diffseg.widgets.ui import words
 
 if TYPE_CHECKING:
@@ -21,37 +23,35 @@ if TYPE_CHECKING:
 _EVENTS = ("axis_labels", "data", "scale", "units")
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
-    """What a person said of one layer, as they typed it; None where nothing was said."""
-
-    letters: str | None = None
-    z_step: str | None = None
-    extent: Extent | None = None
-
-
 class AxesSection:
-    """How the axes of the chosen image are read.
-
-    Parameters
-    ----------
-    form : AxesForm
-        Shows it.
-    """
+    """How the axes of the chosen image are read."""
 
     changed = Signal()
     """Emitted when a person has said something, here or of the layer itself."""
 
-    def __init__(self, form: AxesForm) -> None:
+    def __init__(self, form: AxesForm, said: Sequence[tuple[Image, AxesSaid]] = ()) -> None:
         self._form = form
         self._layer: Image | None = None
         # Layers are compared by ==: napari hands out proxies of them.
-        self._said: list[tuple[Image, _Said]] = []
-        form.letters_typed.connect(lambda text: self._say(letters=text))
-        form.z_step_typed.connect(lambda text: self._say(z_step=text.strip() or None))
-        form.picked.connect(self.pick)
+        self._said = list(said)
+        form.letters_typed.connect(self.type_letters)
+        form.size.typed.connect(lambda size: self._say(size=size if size.says_something else None))
         form.extent_picked.connect(self.choose_extent)
         form.reset.connect(self.reset)
+
+    @property
+    def said(self) -> AxesSaid:
+        """What was said of the layer."""
+        return self.said_of(self._layer)
+
+    def said_of(self, layer: object) -> AxesSaid:
+        """Return what was said of any layer."""
+        return next((said for one, said in self._said if one == layer), AxesSaid())
+
+    @property
+    def all_said(self) -> list[tuple[Image, AxesSaid]]:
+        """What was said of each layer."""
+        return list(self._said)
 
     def take(self, layer: Image | None) -> None:
         """Be about this layer from now on, and hear when it changes; None for none."""
@@ -62,87 +62,60 @@ class AxesSection:
         self._layer = layer
         self._hear(connects=True)
 
-    def reading(self, n_layers: int = 1) -> AxesReading:
-        """Return how its axes are read.
-
-        Parameters
-        ----------
-        n_layers : int
-            How many layers like it are taken together, each of them a channel.
-
-        Raises
-        ------
-        InputError
-            What a person says cannot be, or there are too many axes to guess.
-        """
-        if self._layer is None:
-            raise InputError(
-                "There is no image yet; open one with File ▸ Open, or File ▸ Open Sample."
-            )
-        said = self._of_layer()
-        facts = replace(facts_of(self._layer), n_layers=n_layers)
-        return read_axes(facts, AxesEdit(said.letters, _z_step(said.z_step)))
-
-    def extent(self, reading: AxesReading) -> Extent:
-        """Return what a run takes of its stack."""
-        if reading.n_planes < 2:
-            return Extent.PLANE
-        return self._of_layer().extent or reading.extent
-
     def show(self, n_layers: int = 1) -> str:
-        """Show how the axes are read, or what is wrong; return a word on that, or an empty text.
+        """Show how the axes are read of so many layers that are taken for channels.
 
-        Parameters
-        ----------
-        n_layers : int
-            As for `reading`.
+        Returns a word on what is wrong, or an empty text.
         """
-        form, said = self._form, self._of_layer()
+        form, said = self._form, self.said
         if self._layer is None:
             form.show_nothing()
             return ""
+        reason = ""
         try:
-            reading = self.reading(n_layers)
+            reading = said.sizeless.reading(self._layer, n_layers)
         except InputError as error:
-            letters_fit = self._letters_fit()
             form.show_wrong(str(error))
-            form.mark(letters=not letters_fit, z_step=letters_fit)
-            form.write(said.letters or "", said.z_step or "", can_reset=said != _Said())
+            form.mark_letters(True)
+            form.write(said.letters or "", can_reset=said != AxesSaid())
             return words.SAY_AXES
-        form.mark(letters=False, z_step=False)
+        try:
+            reading = said.reading(self._layer, n_layers)
+        except InputError as error:
+            reason = str(error)
+        form.mark_letters(False)
         has_choice = len(facts_of(self._layer).shape) > 2 or self._layer.rgb
         form.show_reading(reading, has_choice=has_choice)
         letters = reading.letters if said.letters is None else said.letters
-        form.write(letters, said.z_step or "", can_reset=said != _Said())
-        form.show_extent(self.extent(reading) if reading.n_planes > 1 else None)
-        return ""
+        form.write(letters, can_reset=said != AxesSaid())
+        form.size.show_size(
+            reading.voxel, reading.size_origin, said.size, has_planes=reading.n_planes > 1
+        )
+        form.size.show_wrong(reason)
+        form.show_extent(said.extent_of(reading) if reading.n_planes > 1 else None)
+        return words.SAY_SIZE if reason else ""
 
     # --- what a person says -----------------------------------------------------------
 
     def type_letters(self, letters: str) -> None:
-        """Say what the axes are."""
-        self._say(letters=letters)
-
-    def pick(self, letters: str) -> None:
-        """Answer the question, of which the letters are a choice."""
+        """Say what the axes are, by typing or as the answer to the question."""
         self._say(letters=letters)
 
     def choose_extent(self, extent: Extent) -> None:
         """Say what a run takes of the stack; who says *as a volume* says that Z is Z."""
-        said = self._of_layer()
-        letters = said.letters
+        letters = self.said.letters
         if extent is Extent.VOLUME and letters is None:
-            letters = self.reading().letters
+            letters = self.said.reading(self._layer).letters
         self._say(extent=extent, letters=letters)
 
     def reset(self) -> None:
         """Forget what was said of this layer."""
-        self._forget(self._layer)
+        self.on_removed(self._layer)
         self.changed.emit()
 
     def on_removed(self, layer: object) -> None:
         """Forget what was said of a layer that is gone."""
-        self._forget(layer)
+        self._said = [(one, said) for one, said in self._said if one != layer]
 
     def close(self) -> None:
         """Hear of nothing any more."""
@@ -161,38 +134,10 @@ class AxesSection:
     def _on_layer(self, event: Any = None) -> None:
         self.changed.emit()
 
-    def _of_layer(self) -> _Said:
-        return next((said for one, said in self._said if one == self._layer), _Said())
-
-    def _say(self, **what: str | Extent | None) -> None:
+    def _say(self, **what: str | TypedSize | Extent | None) -> None:
         if self._layer is None:
             return
-        said = replace(self._of_layer(), **what)
-        self._forget(self._layer)
+        said = replace(self.said, **what)
+        self.on_removed(self._layer)
         self._said.append((self._layer, said))
         self.changed.emit()
-
-    def _forget(self, layer: object) -> None:
-        self._said = [(one, said) for one, said in self._said if one != layer]
-
-    def _letters_fit(self) -> bool:
-        try:
-            read_axes(facts_of(self._layer), AxesEdit(self._of_layer().letters))
-        except InputError:
-            return False
-        return True
-
-
-def _z_step(text: str | None) -> float | None:
-    if text is None:
-        return None
-    try:
-        step = float(text.replace(",", "."))
-    except ValueError:
-        step = 0.0
-    if not 1 / FARTHEST <= step <= FARTHEST:
-        raise InputError(
-            f"The Z step is {text}, but must be a number of pixels from {1 / FARTHEST:g} to "
-            f"{FARTHEST:g}; type how many pixels lie between two planes."
-        )
-    return step

@@ -42,14 +42,8 @@ class IntensityRule(Enum):
 class ChannelEntry:
     """A channel that there is.
 
-    Attributes
-    ----------
-    name : str
-        The name of its layer or colour; empty for one along an axis.
-    title : str
-        What it is called where it has no name: ``"channel 1"``.
-    displayed : tuple of float
-        The contrast limits of its layer.
+    `name` is that of its layer or colour, empty for one along an axis; `displayed` its contrast
+    limits.
     """
 
     name: str
@@ -66,18 +60,7 @@ class ChannelEntry:
 class ChannelSetting:
     """What is wished of a channel.
 
-    Attributes
-    ----------
-    is_on : bool
-        Whether it is looked at.
-    name : str
-        What a person calls it, where it has no name of its own.
-    weight : float
-        How much it counts beside the others; 0 switches it off.
-    rule : IntensityRule
-        Where its intensities come from.
-    low, high : float or None
-        Intensities that were typed; measured where None.
+    A weight of 0 switches it off; `low` and `high` are intensities that were typed.
     """
 
     is_on: bool = True
@@ -102,36 +85,13 @@ class ChannelSetting:
 class ChannelSelection:
     """What a run is told.
 
-    Attributes
-    ----------
-    layers : tuple of Image
-        One layer that holds all channels, or the layers that are the channels.
-    channels : tuple of Channel or None
-        The channels that count; None for an RGB picture as it is.
-    rgb : bool
-        Whether the channels are red, green, blue. A picture of which a person has left out
-        a colour, or weighted one, is taken for channels.
+    `channels` is None for an RGB picture as it is; one of which a person has left out a colour, or
+    weighted one, is taken for channels.
     """
 
     layers: tuple[Image, ...]
     channels: tuple[Channel, ...] | None
     rgb: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Arrangement:
-    """Where the channels that a model knows are found in an image.
-
-    Attributes
-    ----------
-    places : tuple of int
-        For each channel of what the model is given, which of the image's stands there.
-    note : str
-        What a person should know of it.
-    """
-
-    places: tuple[int, ...]
-    note: str = ""
 
 
 def are_layers(first: Image, letters: str) -> bool:
@@ -140,15 +100,7 @@ def are_layers(first: Image, letters: str) -> bool:
 
 
 def list_channels(layers: Sequence[Image], letters: str) -> tuple[ChannelEntry, ...]:
-    """Return the channels that there are.
-
-    Parameters
-    ----------
-    layers : sequence of Image
-        One layer, or several that are a channel each.
-    letters : str
-        One letter for each axis of the layers.
-    """
+    """Return the channels that there are."""
     first = layers[0]
     limits = _limits(first)
     if first.rgb:
@@ -162,22 +114,7 @@ def list_channels(layers: Sequence[Image], letters: str) -> tuple[ChannelEntry, 
 def select_channels(
     layers: Sequence[Image], letters: str, settings: Sequence[ChannelSetting]
 ) -> ChannelSelection:
-    """Return what a run is told of its channels.
-
-    Parameters
-    ----------
-    layers : sequence of Image
-        As for `list_channels`.
-    letters : str
-        One letter for each axis of the layers.
-    settings : sequence of ChannelSetting
-        One for each channel.
-
-    Raises
-    ------
-    InputError
-        No channel is on, the intensities of one cannot be, or the layers do not fit together.
-    """
+    """Return what a run is told of its channels."""
     first = layers[0]
     if first.rgb and all(setting.is_plain for setting in settings):
         return ChannelSelection((first,), None, rgb=True)
@@ -199,13 +136,7 @@ def select_channels(
 
 
 def check_same_grid(layers: Sequence[Image]) -> None:
-    """Refuse layers of which the pixels do not belong together.
-
-    Raises
-    ------
-    InputError
-        Their shapes, places, units or axes differ, or one of several is a colour image.
-    """
+    """Refuse layers of which the pixels do not belong together."""
     first = layers[0]
     for layer in layers[1:]:
         reason = misfit(first, layer)
@@ -241,67 +172,6 @@ def misfit(first: Image, layer: Image) -> str:
     return ""
 
 
-def arrange_channels(
-    known: Sequence[Channel], n_source: int, names: Sequence[str], where: str
-) -> Arrangement:
-    """Find the channels that a model knows among those of an image.
-
-    By their names; in their order where none of the names is there.
-
-    Parameters
-    ----------
-    known : sequence of Channel
-        Those of the model.
-    n_source : int
-        How many channels the model is given, those among them that it leaves out too.
-    names : sequence of str
-        Names of the image's channels; empty where one has none.
-    where : str
-        Name of the image, for the sentence of an error.
-
-    Raises
-    ------
-    InputError
-        A channel is missing.
-    """
-    places = {_key(name): place for place, name in reversed([*enumerate(names)]) if name}
-    found = [one for one in known if _key(one.name) in places]
-    if not found:
-        return _in_order(known, n_source, names, where)
-    missing = [one for one in known if one.name and one not in found]
-    # One without a name is where it was, as far as that goes.
-    lost = [one for one in known if not one.name and one.index >= len(names)]
-    if missing or lost:
-        what = repr(missing[0].name) if missing else lost[0].title
-        there = ", ".join(repr(name) for name in names if name)
-        raise InputError(
-            f"The model was trained on the channel {what}, which {where!r} lacks (it has {there}); "
-            "add that channel, or give the one that is meant this name."
-        )
-    # What the model leaves out is never looked at; whatever is there may stand in its place.
-    arranged = [min(place, len(names) - 1) for place in range(n_source)]
-    for one in known:
-        arranged[one.index] = places[_key(one.name)] if one.name else one.index
-    return Arrangement(tuple(arranged))
-
-
-def _in_order(
-    known: Sequence[Channel], n_source: int, names: Sequence[str], where: str
-) -> Arrangement:
-    if len(names) != n_source:
-        wanted = ", ".join(one.name or one.title for one in known)
-        raise InputError(
-            f"The model was trained on an image of {n_source} channel(s), of which it knows "
-            f"{wanted}, but {where!r} has {len(names)}; choose the same channels."
-        )
-    pairs = [(one.name, names[one.index]) for one in known]
-    strange = [f"{name!r} for {old!r}" for old, name in pairs if old and name]
-    note = ""
-    if len(known) > 1 and strange:
-        note = f"No channel has a name that the model knows; in their order, {', '.join(strange)}."
-    return Arrangement(tuple(range(n_source)), note)
-
-
 def _channel(place: int, entry: ChannelEntry, setting: ChannelSetting) -> Channel:
     low, high = {
         IntensityRule.PERCENTILES: (None, None),
@@ -309,10 +179,6 @@ def _channel(place: int, entry: ChannelEntry, setting: ChannelSetting) -> Channe
         IntensityRule.TYPED: (setting.low, setting.high),
     }[setting.rule]
     return Channel(place, entry.name or setting.name.strip(), setting.weight, low, high)
-
-
-def _key(name: str) -> str:
-    return name.strip().casefold()
 
 
 def _limits(layer: Image) -> tuple[float, float]:

@@ -12,7 +12,6 @@ from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QDoubleSpinBox,
-    QHBoxLayout,
     QLabel,
     QLineEdit,
     QVBoxLayout,
@@ -20,7 +19,6 @@ from qtpy.QtWidgets import (
 )
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.widgets.batch.form import Sentence
 from napari_diffseg.widgets.image.channel_sources import (
     ChannelEntry,
     ChannelSelection,
@@ -29,9 +27,9 @@ from napari_diffseg.widgets.image.channel_sources import (
     are_layers,
     list_channels,
     misfit,
-    select_channels,
 )
-from napari_diffseg.widgets.ui.controls import MUTED, WRONG, narrow_combo
+from napari_diffseg.widgets.image.wishes import ChannelWish
+from napari_diffseg.widgets.ui.controls import MUTED, WRONG, Chooser, Sentence, beside, stack
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -54,10 +52,6 @@ class _Key:
 
     layer: Image
     place: int
-
-    def is_same(self, other: _Key) -> bool:
-        # Layers are compared by ==, because napari hands out proxies of them.
-        return self.place == other.place and bool(self.layer == other.layer)
 
 
 class _Weight(QDoubleSpinBox):
@@ -100,26 +94,20 @@ class ChannelRow(QWidget):
         self.box = QCheckBox()
         self.name = QLineEdit()
         self.weight = _Weight()
-        self.rule = narrow_combo()
+        self.rule = Chooser([(rule.value, rule) for rule in IntensityRule], tooltip=_RULES)
         self.low, self.high = QLineEdit(), QLineEdit()
         self._ends = QWidget()
         self._lay_out()
         self.box.toggled.connect(lambda _: self._on_change())
         self.name.textEdited.connect(lambda _: self._on_change())
         self.weight.valueChanged.connect(lambda _: self._on_change())
-        self.rule.activated.connect(lambda _: self._on_rule())
+        self.rule.changed.connect(self._on_rule)
         for end in (self.low, self.high):
             end.textEdited.connect(lambda _: self._on_change())
 
     def setting(self) -> ChannelSetting:
-        """Return what the row says.
-
-        Raises
-        ------
-        InputError
-            An end of the intensities is no number.
-        """
-        rule = self._chosen_rule()
+        """Return what the row says."""
+        rule = self.rule.chosen()
         low, high = (
             self._number(end) if rule is IntensityRule.TYPED else None
             for end in (self.low, self.high)
@@ -150,29 +138,25 @@ class ChannelRow(QWidget):
         """Switch the channel on or off, without a signal."""
         with QSignalBlocker(self.box):
             self.box.setChecked(on)
-        self._dress()
-
-    def _chosen_rule(self) -> IntensityRule:
-        rule: IntensityRule = self.rule.currentData()
-        return rule
+        self._apply_style()
 
     def _on_rule(self) -> None:
-        if self._chosen_rule() is IntensityRule.TYPED and not (self.low.text() or self.high.text()):
+        if self.rule.chosen() is IntensityRule.TYPED and not (self.low.text() or self.high.text()):
             # Something to start from.
             for end, value in zip((self.low, self.high), self._displayed, strict=True):
                 end.setText(f"{value:.6g}")
         self._on_change()
 
     def _on_change(self) -> None:
-        self._dress()
+        self._apply_style()
         self.changed.emit()
 
-    def _dress(self) -> None:
+    def _apply_style(self) -> None:
         """Show what matters in the row as it stands."""
         is_on = self.box.isChecked()
         for field in (self.weight, self.rule, self.low, self.high):
             field.setEnabled(is_on)
-        self._ends.setVisible(is_on and self._chosen_rule() is IntensityRule.TYPED)
+        self._ends.setVisible(is_on and self.rule.chosen() is IntensityRule.TYPED)
         for end in (self.low, self.high):
             end.setStyleSheet("" if _is_number(end.text()) else WRONG)
 
@@ -189,33 +173,17 @@ class ChannelRow(QWidget):
     def _lay_out(self) -> None:
         self.box.setChecked(True)
         self.box.setToolTip("Whether the channel counts.")
-        for rule in IntensityRule:
-            self.rule.addItem(rule.value, rule)
-        self.rule.setToolTip(_RULES)
         self.rule.setFixedWidth(130)
         self.name.setMinimumWidth(40)
         for end, what in ((self.low, "0"), (self.high, "1")):
             end.setPlaceholderText("measured")
             end.setToolTip(f"The intensity that becomes {what}, in the image's own unit.")
-        top = QHBoxLayout()
-        top.setSpacing(4)
-        top.addWidget(self.box)
-        top.addWidget(self.name, stretch=1)
-        top.addWidget(self.weight)
-        top.addWidget(self.rule)
-        ends = QHBoxLayout(self._ends)
+        ends = beside(QLabel("from"), self.low, QLabel("to"), self.high, widest=1)
         ends.setContentsMargins(24, 0, 0, 0)
-        ends.setSpacing(4)
-        ends.addWidget(QLabel("from"))
-        ends.addWidget(self.low, stretch=1)
-        ends.addWidget(QLabel("to"))
-        ends.addWidget(self.high, stretch=1)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(3)
-        layout.addLayout(top)
-        layout.addWidget(self._ends)
-        self._dress()
+        ends.setStretch(3, 1)
+        self._ends.setLayout(ends)
+        stack(self, beside(self.box, self.name, self.weight, self.rule, widest=1), self._ends)
+        self._apply_style()
 
 
 class ChannelsSection(QWidget):
@@ -230,32 +198,25 @@ class ChannelsSection(QWidget):
         self._keys: list[_Key] = []
         self._layers: tuple[Image, ...] = ()
         self._letters = ""
-        self.note = Sentence()
-        self.note.setStyleSheet(MUTED)
+        self.note = Sentence(MUTED)
         self._list = QVBoxLayout()
         self._list.setSpacing(3)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        layout.addLayout(self._list)
-        layout.addWidget(self.note)
-        self.note.setText("")
+        stack(self, self._list, self.note)
 
     # --- reading things -------------------------------------------------------------
 
-    def selection(self) -> ChannelSelection:
-        """Return what a run is told.
+    def wish(self) -> ChannelWish:
+        """Return what stands in the rows."""
+        settings, problem = [ChannelSetting()] * self._n_channels(), ""
+        try:
+            settings[: len(self.rows)] = [row.setting() for row in self.rows]
+        except InputError as error:
+            problem = str(error)
+        return ChannelWish(self._layers, self._letters, tuple(settings), problem)
 
-        Raises
-        ------
-        InputError
-            There is no image, no channel is on, or intensities are not as they must be.
-        """
-        if not self._layers:
-            raise InputError("There is no image, so there are no channels; open one first.")
-        settings = [row.setting() for row in self.rows]
-        settings += [ChannelSetting()] * (self._n_channels() - len(settings))
-        return select_channels(self._layers, self._letters, settings)
+    def selection(self) -> ChannelSelection:
+        """Return what a run is told; raises `InputError` where it cannot be told anything."""
+        return self.wish().selection()
 
     def problem(self) -> str:
         """Return why a run cannot be told; an empty text where it can."""
@@ -276,18 +237,7 @@ class ChannelsSection(QWidget):
     # --- showing things -------------------------------------------------------------
 
     def offer(self, first: Image | None, others: Sequence[Image], letters: str) -> None:
-        """List the channels; what is set stays for those that stay.
-
-        Parameters
-        ----------
-        first : Image, optional
-            The chosen image.
-        others : sequence of Image
-            Further images, topmost first; those that lie on the grid of the first can be channels
-            beside it, listed in the order in which they were opened.
-        letters : str
-            One letter for each axis of the first.
-        """
+        """List the channels; what is set stays for those that stay."""
         layers, misfits = _sort_out(first, others, letters)
         entries = list_channels(layers, letters)[:MOST_ROWS] if layers else ()
         keys = [_Key(layers[0], place) for place in range(len(entries))]
@@ -295,7 +245,7 @@ class ChannelsSection(QWidget):
             keys = [_Key(layer, 0) for layer in layers[:MOST_ROWS]]
             layers = layers[:MOST_ROWS]
         is_other_image = first is None or not self._layers or self._layers[0] != first
-        are_others = not _are_same(keys, self._keys)
+        are_others = keys != self._keys
         is_new = is_other_image or are_others or letters != self._letters
         self._layers, self._letters = layers, letters
         if are_others:
@@ -317,7 +267,7 @@ class ChannelsSection(QWidget):
 
     def _fill(self, keys: list[_Key]) -> None:
         before = list(zip(self._keys, self.rows, strict=True))
-        kept = [next((row for old, row in before if old.is_same(key)), None) for key in keys]
+        kept = [next((row for old, row in before if old == key), None) for key in keys]
         for row in self.rows:
             self._list.removeWidget(row)
             if row not in kept:
@@ -380,7 +330,3 @@ def _is_number(text: str) -> bool:
         return not text.strip() or math.isfinite(float(text))
     except ValueError:
         return False
-
-
-def _are_same(keys: Sequence[_Key], others: Sequence[_Key]) -> bool:
-    return len(keys) == len(others) and all(map(_Key.is_same, keys, others))

@@ -24,15 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FirstLook:
-    """Where a first look is had.
-
-    Attributes
-    ----------
-    source : ImageSource
-        What is segmented, at a coarser level.
-    level, wanted : Level
-        That level, and the one that is to be segmented.
-    """
+    """Where a first look is had."""
 
     source: ImageSource
     level: Level
@@ -48,21 +40,7 @@ def look_first(
 ) -> Iteration | None:
     """Segment the coarse level until something is to be seen.
 
-    Parameters
-    ----------
-    look : FirstLook
-        What is looked at.
-    params, options
-        What the run is told; an area of so many pixels is that of fewer larger ones.
-    mask : ndarray of bool, (y, x) or (z, y, x), optional
-        Where the wanted level is segmented.
-    fill : float, "auto" or None
-        Value of pixels that are no image.
-
-    Returns
-    -------
-    Iteration or None
-        With labels on the pixels of the wanted level; None where there is nothing to see.
+    Labels lie on the pixels of the wanted level, within `mask` ``(z) y x``; None without any.
     """
     from napari_diffseg.core.segmentation import segment_steps
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_diffseg.image.axes import ImageAxes, is_in_memory, resolve_axes
 from napari_diffseg.image.fill import AUTO, Fill
-from napari_diffseg.widgets.image.lazy_arrays import common_dtype, join_channels, part_of
+from napari_diffseg.image.lazy import common_dtype, join_channels, part_of
 from napari_diffseg.widgets.region.placement import Placement
 
 if TYPE_CHECKING:
@@ -25,42 +25,10 @@ if TYPE_CHECKING:
 class ImageSource:
     """The pixels to segment, a plane or a volume; nothing is read before `read`.
 
-    Attributes
-    ----------
-    layer_names : tuple of str
-        Names of the Image layers, the first one names the result.
-    arrays : tuple of array-like
-        Data of the layers, lazy ones too.
-    index : tuple of int or slice
-        The plane or the volume within each of them.
-    spatial : tuple of int
-        The axes of the layers along which it lies: its y and x, or z, y and x.
-    axes : str
-        Axes of what `read` returns, e.g. ``"YX"``, ``"CYX"``, ``"ZYXC"``.
-    rgb : bool
-        Whether the channels are red, green, blue.
-    channel : int
-        The layers' axis that holds channels; −1 where there is none.
-    placement : Placement
-        Where the result stands.
-    canvas : Placement
-        Where a layer would stand in which every plane could be painted.
-    spacing : tuple of float, or None
-        Of a volume: distances of neighbours along z, y and x; None where they are not known.
-    pixel_size : PixelSize or None
-        Size of a pixel, where the layers say it in a unit of length.
-    look_at : int or None
-        Of a volume: the plane (z) that the viewer shows.
-    channels : tuple of Channel, or None
-        Which channels count, and how; None for all as they are.
-    region : Region or None
-        Where it is segmented; None for everywhere.
-    fill : float, "auto" or None
-        Value of pixels that are no image, as a person said.
-    first_look : FirstLook or None
-        The same at a coarser level, where something is to be seen sooner.
-    notes : tuple of str
-        What a person should know before the run, e.g. that one plane is segmented.
+    Of `arrays` (data of the layers) the part at `index`, which lies along the layers' `spatial`
+    axes and is read in the order `axes`; `channel` is the layers' channel axis or -1. The result
+    stands at `placement`; on `canvas` every plane could be painted. `look_at` is the plane of a
+    volume on view.
     """
 
     layer_names: tuple[str, ...]
@@ -72,6 +40,7 @@ class ImageSource:
     channel: int
     placement: Placement
     canvas: Placement
+    letters: str = ""
     spacing: tuple[float, ...] | None = None
     pixel_size: PixelSize | None = None
     look_at: int | None = field(default=None, compare=False)

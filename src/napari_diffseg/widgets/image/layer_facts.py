@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 
+from napari_diffseg.errors import DiffSegError
+from napari_diffseg.io.sources import open_source
 from napari_diffseg.widgets.image.axes_reading import LayerFacts
+from napari_diffseg.widgets.image.voxel_size import says_nothing
 
 if TYPE_CHECKING:
     import napari
+    from napari.layers import Layer
+
+    from napari_diffseg.image.info import ImageInfo
 
 _NOTED = ("axes", "dims", "axis_labels", "dimension_order", "dim_order")
 """Where the metadata of a layer may name the axes of its file."""
@@ -36,6 +44,8 @@ def shape_in_words(layer: Image) -> str:
 def facts_of(layer: Image) -> LayerFacts:
     """Return what is known of the axes of a layer."""
     shape = layer_shape(layer)
+    is_silent = says_nothing(layer.scale, [str(unit) for unit in layer.units])
+    info = file_info(layer) if is_silent else None
     return LayerFacts(
         name=str(layer.name),
         shape=shape[: layer.ndim],
@@ -43,8 +53,33 @@ def facts_of(layer: Image) -> LayerFacts:
         units=tuple(str(unit) for unit in layer.units),
         scale=tuple(float(step) for step in layer.scale),
         n_colors=shape[-1] if layer.rgb else 0,
-        noted=_noted(layer.metadata),
+        noted=_noted(layer.metadata) or _axes_of(info, shape),
+        in_file={} if info is None else info.placement,
     )
+
+
+def file_info(layer: Layer) -> ImageInfo | None:
+    """Return what the file that a layer was read from says of its image; None where nothing."""
+    source = layer.source
+    while source.path is None and source.parent is not None and source.parent() is not None:
+        source = source.parent().source
+    path = Path(str(source.path or ""))
+    try:
+        return _read_info(path, path.stat().st_mtime_ns) if source.path else None
+    except OSError:
+        return None  # an address on the network, or a file that is gone
+
+
+@lru_cache(maxsize=64)
+def _read_info(path: Path, stamp: int) -> ImageInfo | None:
+    try:
+        return open_source(path).facts
+    except DiffSegError:
+        return None  # napari could read what we cannot
+
+
+def _axes_of(info: ImageInfo | None, shape: tuple[int, ...]) -> tuple[str, ...]:
+    return tuple(info.axes) if info is not None and info.axes and info.shape == shape else ()
 
 
 def _noted(metadata: Mapping[str, Any]) -> tuple[str, ...]:

@@ -38,14 +38,8 @@ Interval = tuple[float, float]
 class Level:
     """One resolution of a layer.
 
-    Attributes
-    ----------
-    number : int
-        Its place in the pyramid; 0 is the full resolution.
-    shape : tuple of int
-        Length of each of the layer's axes; the colours of RGB are not counted.
-    factors : tuple of float
-        By how much each axis is shrunk.
+    `number` 0 is the full one; `shape` without the colours of RGB; by `factors` each axis is
+    shrunk.
     """
 
     number: int
@@ -65,22 +59,7 @@ class Level:
 def find_levels(layers: Sequence[Image], letters: str) -> tuple[Level, ...]:
     """Return the levels of a layer, or those that several layers have in common.
 
-    Parameters
-    ----------
-    layers : sequence of Image
-        One, or several on one grid.
-    letters : str
-        One letter of ``T C Z Y X`` for each axis of the layers.
-
-    Returns
-    -------
-    tuple of Level
-        From fine to coarse; only the first where a layer is not multiscale.
-
-    Raises
-    ------
-    InputError
-        The levels do not match each other.
+    From fine to coarse; only the first where a layer is not multiscale.
     """
     every = [_levels_of(layer, letters) for layer in layers]
     common = []
@@ -105,20 +84,7 @@ def suggest_level(levels: Sequence[Level], spatial: Sequence[int]) -> Level:
 def preview_level(levels: Sequence[Level], spatial: Sequence[int], chosen: Level) -> Level | None:
     """Return the level from which a first look is had, long before a large one is read.
 
-    Parameters
-    ----------
-    levels : sequence of Level
-        From fine to coarse.
-    spatial : sequence of int
-        The axes along which a run goes.
-    chosen : Level
-        The level that is to be segmented.
-
-    Returns
-    -------
-    Level or None
-        None where a run on the chosen one shows something in a second itself, or none is
-        coarser.
+    None where a run on the chosen one shows something in a second itself, or none is coarser.
     """
     if chosen.fits(spatial, MOST_PIXELS, MOST_VOXELS):
         return None
@@ -139,17 +105,7 @@ def level_title(level: Level, spatial: Sequence[int]) -> str:
 def carry_labels(
     labels: NDArray[Any], from_level: Level, to_level: Level, spatial: Sequence[int]
 ) -> NDArray[Any]:
-    """Bring the labels of a level onto the pixels of another one; each gets the nearest.
-
-    Parameters
-    ----------
-    labels : ndarray, (y, x) or (z, y, x)
-        Of the whole of `from_level`.
-    from_level, to_level : Level
-        Of one pyramid.
-    spatial : sequence of int
-        The layer's axes along which the labels lie.
-    """
+    """Bring the labels of a level onto the pixels of another one; each gets the nearest."""
     index = []
     for axis, length in zip(spatial, labels.shape, strict=True):
         middles = _middles(np.arange(to_level.shape[axis]), to_level.factors[axis])

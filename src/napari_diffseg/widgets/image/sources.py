@@ -19,8 +19,8 @@ from napari_diffseg.widgets.image.channel_sources import check_same_grid
 from napari_diffseg.widgets.image.image_source import ImageSource
 from napari_diffseg.widgets.image.layer_facts import layer_shape
 from napari_diffseg.widgets.image.level import Level, array_of
-from napari_diffseg.widgets.image.voxel_size import VoxelSize, size_of_pixels
-from napari_diffseg.widgets.region.placement import Placement, place
+from napari_diffseg.widgets.image.voxel_size import VoxelSize
+from napari_diffseg.widgets.region.placement import place
 from napari_diffseg.widgets.ui.words import NO_BREAK
 
 if TYPE_CHECKING:
@@ -29,13 +29,7 @@ if TYPE_CHECKING:
 
 
 def check_layers(layers: Sequence[Image]) -> None:
-    """Check that there is a layer, and that several are the channels of one image.
-
-    Raises
-    ------
-    InputError
-        There is none, or they do not fit.
-    """
+    """Check that there is a layer, and that several are the channels of one image."""
     if not layers:
         raise InputError("There is no image yet; open one with File ▸ Open, or File ▸ Open Sample.")
     check_same_grid(layers)
@@ -50,24 +44,8 @@ def describe_source(
 ) -> ImageSource:
     """Find out what a run would segment, and where its result would stand.
 
-    Parameters
-    ----------
-    layers : sequence of Image
-        One layer, or several of one shape, each of which is a channel.
-    dims : Dims
-        What the viewer displays.
-    reading : AxesReading
-        How the axes of the layers are read.
-    extent : Extent
-        The displayed plane, in whichever way the view is turned, or the volume that it is in,
-        which does not depend on the view. A stack of one plane has no volume.
-    level : Level, optional
-        Which resolution of a multiscale layer; the finest where None.
-
-    Raises
-    ------
-    InputError
-        The layers or the displayed plane do not fit.
+    The displayed plane, in whichever way the view is turned, or the volume that it is in, which
+    does not depend on the view; at the finest level where None.
     """
     check_layers(layers)
     layer = layers[0]
@@ -77,7 +55,7 @@ def describe_source(
     factors = np.asarray(level.factors, dtype=np.float64)
     position = {axis: int(cut.position[axis]) for axis in cut.stack}
     canvas = place(layer, level.shape, factors, cut.channel, {})
-    pixel, voxel = _sizes(reading, cut, canvas, factors)
+    pixel, voxel = sizes_of(reading, cut.spatial, factors)
     return ImageSource(
         layer_names=tuple(str(one.name) for one in layers),
         arrays=tuple(array_of(one, level) for one in layers),
@@ -87,6 +65,7 @@ def describe_source(
         ),
         spatial=cut.spatial,
         axes=_array_axes(layers, cut),
+        letters=reading.letters,
         rgb=reading.rgb,
         channel=cut.channel,
         placement=place(layer, level.shape, factors, cut.channel, position),
@@ -102,18 +81,8 @@ def describe_source(
 class _Cut:
     """The plane or the volume of a layer that is taken: what each of its axes is for.
 
-    Attributes
-    ----------
-    letters : str
-        One letter for each axis of the layer; those that the network sees along `spatial`.
-    spatial : tuple of int
-        The axes along which it lies: y and x, or z, y and x.
-    channel : int
-        The channel axis, −1 where there is none.
-    position : ndarray of int
-        Where the sliders stand, in the layer's pixels; matters for stack axes.
-    notes : tuple of str
-        What a person should know of it.
+    `letters` are what the network sees along `spatial`; `channel` is -1 where there is none,
+    `position` where the sliders stand, in pixels of the layer.
     """
 
     letters: str
@@ -210,17 +179,24 @@ def _array_axes(layers: Sequence[Image], cut: _Cut) -> str:
     return "C" + axes if len(layers) > 1 else axes
 
 
-def _sizes(
-    reading: AxesReading, cut: _Cut, canvas: Placement, factors: NDArray[np.float64]
+def sizes_of(
+    reading: AxesReading, spatial: Sequence[int], factors: NDArray[np.float64]
 ) -> tuple[VoxelSize, VoxelSize]:
-    """Return the size of the pixels, and of a volume that of the voxels, as they are read."""
-    *depth, y, x = cut.spatial
-    scale, units = canvas.transform["scale"], canvas.transform["units"]
-    pixel = size_of_pixels([scale[y], scale[x]], [units[y], units[x]])
+    """Return the size of pixels, and of a volume that of voxels, along these axes of a layer.
+
+    The factors say how many times coarser the level is along each axis of the layer.
+    """
+    *depth, y, x = spatial
+    sizes = reading.voxel.sizes or ()
+    known = dict(zip("ZYX"[-len(sizes) :], sizes, strict=True)) if sizes else {}
+    sides = [known.get(reading.letters[axis]) for axis in (y, x)]
+    pixel = VoxelSize()
+    if None not in sides:
+        pixel = VoxelSize(tuple(sides), reading.voxel.unit).times(factors[[y, x]])
     if not depth:
         return pixel, VoxelSize()
-    known = reading.voxel if reading.voxel.z_step else VoxelSize()
-    return pixel, known.times(factors[list(cut.spatial)])
+    voxel = reading.voxel if reading.voxel.z_step else VoxelSize()
+    return pixel, voxel.times(factors[list(spatial)])
 
 
 def _look_at(cut: _Cut, level: Level) -> int:

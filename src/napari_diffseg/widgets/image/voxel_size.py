@@ -3,26 +3,66 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
+from napari_diffseg.errors import InputError
+from napari_diffseg.image.info import Placed
 from napari_diffseg.image.pixel_size import PixelSize
+from napari_diffseg.image.space import FARTHEST
 from napari_diffseg.image.units import MICROMETRES, is_size, parse_unit
 
-FARTHEST = 100.0
-"""Planes that are said to be farther apart than so many pixels, or nearer, are not believed."""
+PIXELS = "px"
+"""What a person chooses as the unit where only the ratio of sizes is known."""
+
+_CUBES = "so voxels are taken as cubes; type it beside the pixel size, in the field z"
+
+
+class SizeOrigin(Enum):
+    """Who says how large a pixel is."""
+
+    PERSON = "typed"
+    LAYER = "layer"
+    FILE = "file"
+    NOBODY = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TypedSize:
+    """What a person typed: the side of a pixel, or height × width; distance of planes; unit."""
+
+    side: str = ""
+    depth: str = ""
+    unit: str = "µm"
+
+    @property
+    def says_something(self) -> bool:
+        """Whether anything was typed."""
+        return bool(self.side.strip() or self.depth.strip())
+
+    def sides(self) -> tuple[float, float] | None:
+        """Return height and width; None where nothing was typed."""
+        if not self.side.strip():
+            return None
+        sides = [_number(part) for part in self.side.replace("×", "x").split("x")]
+        if len(sides) > 2:
+            raise InputError(
+                f"The size of a pixel is {self.side!r}, but one number was expected, or height × "
+                "width; correct it."
+            )
+        return sides[0], sides[-1]
+
+    def distance(self) -> float | None:
+        """Return the distance of planes; None where nothing was typed."""
+        return _number(self.depth) if self.depth.strip() else None
 
 
 @dataclass(frozen=True, slots=True)
 class VoxelSize:
     """Distances of neighbours.
 
-    Attributes
-    ----------
-    sizes : tuple of float, or None
-        Along z, y and x, or y and x; None where they are not known.
-    unit : str
-        Their unit; empty where only their ratio is known.
+    Along (z,) y and x; None where not known. `unit` is empty where only their ratio is.
     """
 
     sizes: tuple[float, ...] | None = None
@@ -53,6 +93,14 @@ class VoxelSize:
             tuple(s * float(f) for s, f in zip(self.sizes, factors, strict=True)), self.unit
         )
 
+    def in_unit(self, unit: str) -> tuple[float, ...] | None:
+        """Return the sizes in a unit; None where they are not known in one that is like it."""
+        if self.sizes is None or bool(unit) != bool(self.unit):
+            return None
+        if unit == self.unit:
+            return self.sizes
+        return tuple(one * MICROMETRES[self.unit] / MICROMETRES[unit] for one in self.sizes)
+
     def in_words(self) -> str:
         """Return e.g. ``"3.5 × 0.8 × 0.8 µm"``; an empty text where they are not known."""
         if self.sizes is None:
@@ -69,40 +117,70 @@ def size_of_pixels(sizes: Sequence[float], units: Sequence[str]) -> VoxelSize:
 
 
 def read_voxel_size(
-    letters: str, scale: Sequence[float], units: Sequence[str], z_step: float | None = None
-) -> tuple[VoxelSize, tuple[str, ...]]:
-    """Find out how far apart neighbours are.
+    letters: str,
+    scale: Sequence[float],
+    units: Sequence[str],
+    typed: TypedSize | None = None,
+    in_file: Mapping[str, Placed] | None = None,
+) -> tuple[VoxelSize, SizeOrigin, tuple[str, ...]]:
+    """Find out how far apart neighbours are: as typed, as the layer says, as its file says.
 
-    Parameters
-    ----------
-    letters : str
-        One letter for each axis of the layer, Y and X among them.
-    scale : sequence of float
-        Step of each axis.
-    units : sequence of str
-        Unit of each axis.
-    z_step : float, optional
-        What a person says: distance of neighbouring planes, in pixels.
-
-    Returns
-    -------
-    VoxelSize
-    tuple of str
-        What a person should know: of a stack whose planes are at an unknown distance, or at
-        one that cannot be.
+    `letters`, `scale` and `units` are of the axes of the layer. Returned are the size along Z, Y
+    and X, or Y and X; who says so; and what a person should know of a stack whose planes are at
+    an unknown distance, or at one that cannot be. Raises `InputError` for what cannot be read.
     """
     spatial = "ZYX" if "Z" in letters else "YX"
     axes = [letters.index(one) for one in spatial]
     sizes = [abs(float(scale[axis])) for axis in axes]
     named = [str(units[axis]) for axis in axes]
+    origin = SizeOrigin.LAYER
+    if in_file and says_nothing(sizes, named):
+        placed = [in_file.get(one, Placed(1.0)) for one in spatial]
+        sizes = [abs(one.step) for one in placed]
+        named = [one.unit or "pixel" for one in placed]
+        origin = SizeOrigin.FILE
     pixel = size_of_pixels(sizes[-2:], named[-2:])
+    voxel, notes = pixel, ()
+    if spatial == "ZYX":
+        voxel, notes = _believed(size_of_pixels(sizes, named), pixel, sizes, named)
+    if typed is not None and typed.says_something:
+        voxel, notes = _as_typed(typed, spatial, voxel)
+        origin = SizeOrigin.PERSON
+    return voxel, SizeOrigin.NOBODY if voxel.sizes is None else origin, notes
+
+
+def says_nothing(scale: Sequence[float], units: Sequence[str]) -> bool:
+    """Whether steps of 1 in pixels are all that a layer says, as napari's own reader leaves it."""
+    return all(abs(step) == 1 for step in scale) and set(units) <= {"pixel"}
+
+
+def _as_typed(
+    typed: TypedSize, spatial: str, known: VoxelSize
+) -> tuple[VoxelSize, tuple[str, ...]]:
+    """Return what was typed, and what is known for the rest, such as the distance of planes."""
+    unit = "" if typed.unit == PIXELS else typed.unit
+    before = known.in_unit(unit)
+    sides = typed.sides() or (before[-2:] if before else (1.0, 1.0) if not unit else None)
+    if sides is None:
+        raise InputError(
+            f"The distance of planes is {typed.depth} {unit}, but how large a pixel is, is not "
+            "known; type that too."
+        )
     if spatial == "YX":
-        return pixel, ()
-    if z_step is not None:
-        y, x = pixel.sizes or (1.0, 1.0)
-        return VoxelSize((z_step * (y + x) / 2, y, x), pixel.unit), ()
-    voxel = size_of_pixels(sizes, named)
-    return _believed(voxel, pixel, sizes, named)
+        return VoxelSize(tuple(sides), unit), ()
+    depth = typed.distance()
+    if depth is None and before is not None and len(before) == 3:
+        depth = before[0]
+    if depth is None:
+        why = "The distance of the planes is not known"
+        return VoxelSize(tuple(sides), unit), (f"{why}, {_CUBES}.",)
+    size = VoxelSize((depth, *sides), unit)
+    if size.z_step is None or not 1 / FARTHEST <= size.z_step <= FARTHEST:
+        raise InputError(
+            f"The planes are said to lie {size.z_step:.4g} pixels apart, but that must be from "
+            f"{1 / FARTHEST:g} to {FARTHEST:g}; type their distance in the unit of the pixels."
+        )
+    return size, ()
 
 
 def _in_one_unit(
@@ -124,7 +202,7 @@ def _believed(
     voxel: VoxelSize, pixel: VoxelSize, sizes: Sequence[float], named: Sequence[str]
 ) -> tuple[VoxelSize, tuple[str, ...]]:
     """Return the size of the voxels of a stack, unless it contradicts itself."""
-    how = "so they are taken as cubes; type the Z step under Edit"
+    how = _CUBES
     if voxel.z_step is None:
         if not all(is_size(size) for size in sizes):
             why = "The layer's scale has a step that is no positive number"
@@ -137,3 +215,16 @@ def _believed(
         why = f"The planes are said to lie {voxel.z_step:.4g} pixels apart, which cannot be"
         return pixel, (f"{why}, {how}.",)
     return voxel, ()
+
+
+def _number(text: str) -> float:
+    try:
+        found = float(text.strip().replace(",", "."))
+    except ValueError:
+        found = 0.0
+    if not is_size(found):
+        raise InputError(
+            f"The size of a pixel is {text.strip()!r}, but a positive number was expected, such as "
+            "0.325; correct it."
+        )
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,12 @@ from napari_diffseg.errors import DiffSegError
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.instances.measuring import Columns
 from napari_diffseg.instances.scale import scale_of
-from napari_diffseg.instances.table import summarize, write_csv
+from napari_diffseg.instances.table import summary, write_csv
 from napari_diffseg.widgets.objects.label_source import LabelSource
 from napari_diffseg.widgets.scribbles.class_names import names_in
-from napari_diffseg.widgets.tasks.background import LatestAnswer
+from napari_diffseg.widgets.tasks.worker import LatestAnswer
 from napari_diffseg.widgets.ui import words
-from napari_diffseg.widgets.ui.notices import notify_of
+from napari_diffseg.widgets.ui.notices import tell
 
 if TYPE_CHECKING:
     import napari
@@ -45,19 +46,7 @@ class _Question:
 
 
 class MeasureSection:
-    """The measurements of the newest objects, as far as somebody looks at them.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        Whose view goes to the object of a row; a click on an object goes to its row.
-    form : MeasureForm
-        Shows things.
-    objects : ObjectsSection
-        Has the objects.
-    is_open : callable
-        Returns whether the section is open; nothing is measured while it is not.
-    """
+    """The measurements of the newest objects, as far as somebody looks at them."""
 
     def __init__(
         self,
@@ -67,12 +56,12 @@ class MeasureSection:
         is_open: Callable[[], bool],
     ) -> None:
         self._viewer, self._form, self._objects, self._is_open = viewer, form, objects, is_open
-        self._filled_for: PixelSize | str | None = "nothing yet"
         self._measured_in: PixelSize | None = None
+        self._asked_in: PixelSize | None = None
         self._n_asked = 0
-        self._answers = LatestAnswer(_measure, self._on_measured, self._on_failure)
+        self._answers = LatestAnswer(_measure, self._on_measured, partial(tell, form.say))
         objects.found.connect(self.look)
-        form.changed.connect(self.look)
+        form.plot.clicked.connect(self.go_to_frame)
         form.table.picked.connect(self.go_to)
         form.save_button.clicked.connect(lambda: self._ask_and_save(self.save, ".csv"))
         form.summary_button.clicked.connect(
@@ -95,19 +84,16 @@ class MeasureSection:
         if source is None or layer is None or params is None:
             self._answers.hold(None)
             form.table.show_table({})
+            form.plot.setVisible(False)
             form.allow_saving(False)
+            form.about.say("")
             form.say(_NOTHING)
             return
-        if source.shown.pixel_size != self._filled_for:
-            self._filled_for = source.shown.pixel_size
-            form.fill_in(source.shown.pixel_size)
-        form.show_depth(source.shown.is_volume)
+        size = objects.sizes.now(source.shown).pixel_size
+        form.show_size(size, is_volume=source.shown.is_volume)
         if not self._is_open():
             return
-        try:
-            size = form.pixel_size()
-        except DiffSegError:
-            return  # the form says so
+        self._asked_in = size
         number = self._n_asked
         self._answers.hold(source)
         form.say("Measuring …")
@@ -120,6 +106,25 @@ class MeasureSection:
                 lambda: number != self._n_asked,
             )
         )
+
+    def refresh(self) -> None:
+        """Measure again where the pixels are known to be of another size now."""
+        source = self._objects.source
+        if source is None or not self._is_open() or not self.table:
+            return
+        if self._objects.sizes.now(source.shown).pixel_size != self._asked_in:
+            self.look()
+
+    def go_to_frame(self, number: int) -> None:
+        """Let the sliders show a frame."""
+        layer, source = self._objects.layer, self._objects.source
+        if layer is None or source is None or not layer.is_there or not source.lengths:
+            return
+        world = layer.layer.data_to_world(source.point(number, *[0.0] * len(source.letters)))
+        dims = self._viewer.dims
+        surplus = dims.ndim - len(world)
+        axes = list(source.shown.stack)
+        dims.set_point([a + surplus for a in axes], [float(world[a]) for a in axes])
 
     def go_to(self, entry: int) -> None:
         """Bring the object of an entry of the table to the middle of the view."""
@@ -137,7 +142,7 @@ class MeasureSection:
     def save_summary(self, path: Path) -> None:
         """Write count and areas of each class and frame; a file that is there is replaced."""
         source = self._objects.source
-        self._write(path, summarize(self.table, None if source is None else source.n_frames))
+        self._write(path, summary(self.table, None if source is None else source.n_frames))
 
     def close(self) -> None:
         """Hear of nothing any more."""
@@ -169,6 +174,19 @@ class MeasureSection:
         n_rows = table["object"].size
         self._form.say(f"{words.count_in_words(n_rows, 'row')}; click one to go there.")
         self._show_features()
+        self._show_plot(table)
+
+    def _show_plot(self, table: Columns) -> None:
+        layer, source = self._objects.layer, self._objects.source
+        if layer is None or source is None:
+            return
+        classes = layer.classes
+        kinds = set(table["class"].tolist()) if "class" in table else set()
+        colors = {kind: np.asarray(classes.get_color(kind)) for kind in kinds if kind > 0}
+        self._form.plot.show_objects(
+            table, source.n_frames, colors, names_in(classes.features), "Frame {}".format
+        )
+        self._form.plot.mark(source.frame_at(layer.layer, self._viewer.dims))
 
     def _show_features(self) -> None:
         """Let the layer tell of the objects of the frame in view."""
@@ -180,8 +198,10 @@ class MeasureSection:
 
     def _on_view(self, event: Any = None) -> None:
         source = self._objects.source
-        if source is not None and source.n_frames > 1:
+        layer = self._objects.layer
+        if source is not None and layer is not None and source.n_frames > 1:
             self._show_features()
+            self._form.plot.mark(source.frame_at(layer.layer, self._viewer.dims))
 
     def _on_click(self, viewer: Any, event: Any) -> None:
         """Mark the row of the object under the pointer, unless somebody paints."""
@@ -212,13 +232,9 @@ class MeasureSection:
         try:
             write_csv(path, table, force=True)
         except DiffSegError as error:
-            self._on_failure(error)
+            tell(self._form.say, error)
             return
         self._form.say(f"Saved: {path}")
-
-    def _on_failure(self, error: Exception) -> None:
-        self._form.say(words.error_in_words(error), wrong=True)
-        notify_of(error)
 
 
 def _measure(source: LabelSource, question: _Question) -> tuple[Columns | None, PixelSize | None]:

@@ -1,11 +1,10 @@
-"""The section of the dock about the model itself: controls only."""
+"""The section of the dock that saves, loads and describes a model: controls only."""
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QPushButton, QWidget
 
-from napari_diffseg.widgets.batch.form import Sentence
-from napari_diffseg.widgets.ui.controls import MUTED, RED
+from napari_diffseg.widgets.ui.controls import MUTED, RED, Sentence, beside, stack
 
 
 class ModelForm(QWidget):
@@ -13,8 +12,7 @@ class ModelForm(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.about = Sentence()
-        self.about.setStyleSheet(MUTED)
+        self.about = Sentence(MUTED)
         self.save_button = QPushButton("Save model …")
         self.save_button.setToolTip(
             "Write the model to a file: it labels other images without training, here, from "
@@ -27,22 +25,12 @@ class ModelForm(QWidget):
             "Copy a page about the model: what it takes and gives, and how it was trained."
         )
         self.status = Sentence()
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.save_button)
-        buttons.addWidget(self.load_button)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 4, 0, 4)
-        layout.setSpacing(6)
-        layout.addWidget(self.about)
-        layout.addLayout(buttons)
-        layout.addWidget(self.card_button)
-        layout.addWidget(self.status)
-        self.say("")
+        buttons = beside(self.save_button, self.load_button)
+        stack(self, self.about, buttons, self.card_button, self.status, spacing=6, edge=4)
 
     def say(self, text: str, *, wrong: bool = False) -> None:
         """Write the status line."""
-        self.status.setText(text)
-        self.status.setStyleSheet(RED if wrong else "")
+        self.status.say(text, RED if wrong else "")
 
     def show_model(self, text: str, *, is_there: bool) -> None:
         """Say which model there is, and switch on what can be done with it."""

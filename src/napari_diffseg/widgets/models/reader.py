@@ -15,30 +15,13 @@ Reader = Callable[[str], list[tuple[None]]]
 
 
 def get_reader(path: str | list[str]) -> Reader | None:
-    """Return what reads this file; None where it is not one model.
-
-    Parameters
-    ----------
-    path : str or list of str
-        What was dropped or opened.
-    """
+    """Return what reads this file; None where it is not one model."""
     is_one = isinstance(path, str) and path.lower().endswith(_SUFFIX)
     return read_model if is_one else None
 
 
 def read_model(path: str) -> list[tuple[None]]:
-    """Let the dock of the current viewer load a model; no layer is added.
-
-    Parameters
-    ----------
-    path : str
-        A model file. What is wrong with it, the dock says.
-
-    Raises
-    ------
-    InputError
-        There is no viewer.
-    """
+    """Let the dock of the current viewer load a model; no layer is added."""
     viewer: Any = napari.current_viewer()
     if viewer is None:
         raise InputError(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,11 @@ from psygnal import Signal
 from qtpy.QtWidgets import QApplication, QFileDialog
 
 from napari_diffseg.errors import DiffSegError
-from napari_diffseg.widgets.batch import apply_words
 from napari_diffseg.widgets.models.shelf import LOADED, RESULT, KnownModel, ModelShelf
 from napari_diffseg.widgets.scribbles.class_names import names_in
-from napari_diffseg.widgets.tasks.background import LatestAnswer
+from napari_diffseg.widgets.tasks.worker import LatestAnswer
 from napari_diffseg.widgets.ui import words
-from napari_diffseg.widgets.ui.notices import notify_of
+from napari_diffseg.widgets.ui.notices import tell
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -27,20 +27,12 @@ if TYPE_CHECKING:
 
 _SUFFIX = ".safetensors"
 _FILES = f"Models (*{_SUFFIX})"
+_LOADING = "Loading the model …"
+_COPIED = "The model card was copied; paste it where you keep your notes."
 
 
 class ModelSection:
-    """Which models there are, and how they come from files and go to files.
-
-    Parameters
-    ----------
-    form : ModelForm
-        Shows them.
-    results : Results
-        Whose newest result has a model.
-    scribbles : callable
-        Returns the layer that is painted on, or None; it has the names of the classes.
-    """
+    """Which models there are, and how they come from files and go to files."""
 
     changed = Signal()
     """Emitted when another model is chosen, or is there."""
@@ -48,12 +40,16 @@ class ModelSection:
     """Emitted after a model came from a file."""
 
     def __init__(
-        self, form: ModelForm, results: Results, scribbles: Callable[[], Labels | None]
+        self,
+        form: ModelForm,
+        results: Results,
+        scribbles: Callable[[], Labels | None],
+        shelf: ModelShelf,
     ) -> None:
         self._form, self._results, self.scribbles = form, results, scribbles
-        self.shelf = ModelShelf()
+        self.shelf = shelf
         # Reading is slow the first time, because it loads torch.
-        self._files = LatestAnswer(_read_model, self._on_loaded, self._on_failure)
+        self._files = LatestAnswer(_read_model, self._on_loaded, partial(tell, form.say))
         self._files.hold(self)
         form.save_button.clicked.connect(lambda: self.ask_and_save())
         form.load_button.clicked.connect(lambda: self.ask_and_load())
@@ -95,7 +91,7 @@ class ModelSection:
 
     def load(self, path: str) -> None:
         """Load a model; it is chosen as soon as it is there."""
-        self._form.say(apply_words.LOADING)
+        self._form.say(_LOADING)
         self._files.ask(path)
 
     def ask_and_save(self) -> None:
@@ -118,7 +114,7 @@ class ModelSection:
         try:
             known.to_save().save(path, force=True)
         except DiffSegError as error:
-            self._on_failure(error)
+            tell(self._form.say, error)
             return
         self._form.say(f"Saved: {path}")
 
@@ -127,7 +123,7 @@ class ModelSection:
         known = self._named()
         if known is not None:
             QApplication.clipboard().setText(known.to_save().card())
-            self._form.say(apply_words.COPIED)
+            self._form.say(_COPIED)
 
     def close(self) -> None:
         """Hear of nothing any more."""
@@ -155,19 +151,15 @@ class ModelSection:
         self.loaded.emit()
         self.changed.emit()
 
-    def _on_failure(self, error: Exception) -> None:
-        self._form.say(words.error_in_words(error), wrong=True)
-        notify_of(error)
-
     def _show(self) -> None:
         known = self.shelf.chosen
         if known is None:
-            self._form.show_model(apply_words.NO_MODEL, is_there=False)
+            self._form.show_model(words.NO_MODEL, is_there=False)
             return
         origin = (
             f"Loaded from {known.title}" if self.shelf.key == LOADED else "Of the newest result"
         )
-        about = apply_words.model_in_words(known.model, known.names)
+        about = model_in_words(known.model, known.names)
         self._form.show_model(f"{origin}: {about}", is_there=True)
 
 
@@ -175,3 +167,12 @@ def _read_model(section: Any, path: str) -> tuple[Model, str]:
     from napari_diffseg.core.model.model import Model
 
     return Model.load(path), path
+
+
+def model_in_words(model: Model, names: Mapping[int, str]) -> str:
+    """Return what a model takes and gives, e.g. ``"1 channel → 2 labels: nuclei, 2"``."""
+    channels = "RGB" if model.facts.rgb else words.count_in_words(model.n_channels, "channel")
+    called = [names.get(label, str(label)) for label in model.labels]
+    named = any(label in names for label in model.labels)
+    listed = f": {', '.join(called)}" if named else ""
+    return f"{channels} → {words.count_in_words(len(model.labels), 'label')}{listed}"

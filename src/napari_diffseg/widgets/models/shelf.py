@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from napari_diffseg.widgets.models.facts import facts_known
 
 if TYPE_CHECKING:
     from napari_diffseg.core.model.model import Model
@@ -20,27 +18,13 @@ RESULT, LOADED = "result", "loaded"
 
 @dataclass(frozen=True, slots=True)
 class KnownModel:
-    """A model, and what a person knows it by.
+    """A model, and what a person knows it by."""
 
-    Attributes
-    ----------
-    model : Model
-        The model.
-    title : str
-        Where it comes from.
-    colors : mapping of int to ndarray, (4,)
-        Colours of its labels.
-    names : mapping of int to str
-        Names of its classes.
-    source : ImageSource or None
-        What it was trained on, where that was here.
-    """
-
-    model: Model
-    title: str
-    colors: Mapping[int, NDArray[Any]] = field(default_factory=dict)
-    names: Mapping[int, str] = field(default_factory=dict)
-    source: ImageSource | None = None
+    model: Model  # The model
+    title: str  # Where it comes from
+    colors: Mapping[int, NDArray[Any]] = field(default_factory=dict)  # Colours of its labels
+    names: Mapping[int, str] = field(default_factory=dict)  # Names of its classes
+    source: ImageSource | None = None  # What it was trained on, where that was here
 
     def to_save(self) -> Model:
         """Return the model with the names, the colours and the pixel size that are known here."""
@@ -93,3 +77,21 @@ class ModelShelf:
         """Take notice that the classes of the result are called otherwise."""
         if RESULT in self._models:
             self._models[RESULT] = replace(self._models[RESULT], names=dict(names))
+
+
+def facts_known(
+    labels: Iterable[int],
+    names: Mapping[int, str],
+    colors: Mapping[int, NDArray[Any]] | None = None,
+    source: ImageSource | None = None,
+) -> dict[str, Any]:
+    """Return what `Model.with_facts` is to be told."""
+    labels = tuple(labels)
+    facts: dict[str, Any] = {"class_names": {one: names[one] for one in labels if one in names}}
+    if colors is not None:
+        facts["class_colors"] = {
+            one: tuple(float(part) for part in colors[one]) for one in labels if one in colors
+        }
+    if source is not None:
+        facts["pixel_size"] = source.pixel_size
+    return facts

@@ -9,23 +9,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import (
     QCheckBox,
-    QFormLayout,
     QGridLayout,
-    QHBoxLayout,
     QLabel,
     QPushButton,
     QSlider,
     QSpinBox,
-    QVBoxLayout,
     QWidget,
 )
 
+from napari_diffseg.instances.finding import background_of
 from napari_diffseg.instances.params import ObjectParams
-from napari_diffseg.widgets.batch.form import Sentence
-from napari_diffseg.widgets.ui.controls import AMBER, MUTED, RED, narrow_combo
+from napari_diffseg.widgets.ui.controls import (
+    MUTED,
+    RED,
+    Chooser,
+    Sentence,
+    beside,
+    form_rows,
+    stack,
+    swatch,
+)
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -36,6 +41,11 @@ _FARTHEST = 50
 _MOST = int(min(_SPECS["split"].high or 0, _SPECS["smooth"].high or 0))
 _MOST_ROWS = 32
 _BOX_WIDTH = 92
+_NO_LABELS = "no labels yet"
+_ABOUT_MAKING = (
+    "Give each piece of the ticked classes a number of its own, on a layer of its own; "
+    "from then on the objects follow what you change here. The classes stay as they are."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +55,7 @@ class ClassFact:
     number: int
     color: NDArray[np.floating]
     name: str
-    is_largest: bool
+    is_background: bool
 
 
 class ObjectsForm(QWidget):
@@ -58,22 +68,28 @@ class ObjectsForm(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._layers: list[Labels] = []
-        self.combo = narrow_combo()
+        self.combo = Chooser(tooltip="The layer of classes that objects are made of.")
+        self.combo.setMinimumContentsLength(6)
+        self.combo.offer([], _NO_LABELS)
         self.classes = ClassTicks()
-        self.split = NumberSlider(_FARTHEST, " px")
-        self.neck = NumberSlider(int(_SPECS["neck"].high or 0), " %")
-        self.min_size = QSpinBox()
-        self.fill_holes = QCheckBox(_SPECS["fill_holes"].title)
-        self.clear_border = QCheckBox(_SPECS["clear_border"].title)
-        self.smooth = NumberSlider(_FARTHEST // 5, " px")
+        self.split = NumberSlider("split", _FARTHEST, _MOST)
+        self.neck = NumberSlider("neck", int(_SPECS["neck"].high or 0))
+        self.smooth = NumberSlider("smooth", _FARTHEST // 5, _MOST)
+        self.min_size = _spin_box("min_size", int(_SPECS["min_size"].high or 0), "any")
+        self.fill_holes, self.clear_border = _tick("fill_holes"), _tick("clear_border")
         self.make_button = QPushButton("Make objects")
+        self.make_button.setToolTip(_ABOUT_MAKING)
         self.count = QLabel()
+        self.count.setStyleSheet("font-weight: bold;")
         self.status = Sentence()
-        self._fill()
-        self._lay_out()
-        self.combo.currentIndexChanged.connect(lambda _: self.layer_chosen.emit())
-        for box in (self.fill_holes, self.clear_border):
+        named = ((n, getattr(self, n)) for n in ("split", "neck", "min_size", "smooth"))
+        titled = ((_SPECS[name].title, control) for name, control in named)
+        rows = form_rows(("From", self.combo), ("Classes", self.classes), *titled)
+        ticks = self.fill_holes, self.clear_border
+        foot = beside(self.make_button, self.count, widest=1)
+        stack(self, rows, *ticks, foot, self.status, spacing=6, edge=4)
+        self.combo.changed.connect(self.layer_chosen.emit)
+        for box in ticks:
             box.toggled.connect(lambda _: self.changed.emit())
         for part in (self.split, self.neck, self.smooth, self.classes):
             part.changed.connect(self.changed.emit)
@@ -93,87 +109,26 @@ class ObjectsForm(QWidget):
 
     def offer(self, layers: Sequence[Labels], wanted: Labels | None = None) -> None:
         """Offer layers of classes; keep the choice, unless another one is wanted."""
-        chosen = wanted if wanted is not None else self.chosen()
-        same = len(layers) == len(self._layers) and all(
-            one == other for one, other in zip(layers, self._layers, strict=True)
-        )
-        titles = [str(layer.name) for layer in layers] or ["no labels yet"]
-        shown = [self.combo.itemText(row) for row in range(self.combo.count())]
-        if same and titles == shown and (wanted is None or wanted == self.chosen()):
-            return
-        before = self.chosen()
-        self._layers = list(layers)
-        with QSignalBlocker(self.combo):
-            self.combo.clear()
-            self.combo.addItems(titles)
-            self.combo.setEnabled(bool(self._layers))
-            if chosen is not None and chosen in self._layers:
-                self.combo.setCurrentIndex(self._layers.index(chosen))
-        now = self.chosen()
-        if (before is None) != (now is None) or (before is not None and before != now):
+        is_other = self.combo.offer([(str(one.name), one) for one in layers], _NO_LABELS)
+        if wanted is not None and wanted in layers:
+            with QSignalBlocker(self.combo):
+                is_other |= not bool(wanted == self.chosen())
+                self.combo.choose(wanted)
+        if is_other:
             self.layer_chosen.emit()
 
     def chosen(self) -> Labels | None:
         """Return the chosen layer; None where there is none."""
-        row = self.combo.currentIndex()
-        return self._layers[row] if 0 <= row < len(self._layers) else None
+        layer: Labels | None = self.combo.chosen()
+        return layer
 
     def say(self, text: str, *, wrong: bool = False) -> None:
         """Write the status line."""
-        self.status.setText(text)
-        self.status.setStyleSheet(RED if wrong else AMBER)
+        self.status.say(text, RED if wrong else MUTED)
 
     def show_count(self, text: str) -> None:
         """Say how many objects there are."""
         self.count.setText(text)
-
-    def _fill(self) -> None:
-        self.combo.setMinimumContentsLength(6)
-        self.combo.setToolTip("The layer of classes that objects are made of.")
-        for name in ("split", "neck", "smooth"):
-            number: NumberSlider = getattr(self, name)
-            number.setToolTip(_SPECS[name].help)
-            number.set_value(int(_SPECS[name].default))
-        spec = _SPECS["min_size"]
-        self.min_size.setRange(0, int(spec.high or 0))
-        self.min_size.setValue(int(spec.default))
-        self.min_size.setSuffix(" px")
-        self.min_size.setSpecialValueText("any")
-        self.min_size.setToolTip(spec.help)
-        self.min_size.setMinimumWidth(_BOX_WIDTH)
-        self.min_size.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        for box, name in ((self.fill_holes, "fill_holes"), (self.clear_border, "clear_border")):
-            box.setChecked(bool(_SPECS[name].default))
-            box.setToolTip(_SPECS[name].help)
-        self.make_button.setToolTip(
-            "Give each piece of the ticked classes a number of its own, on a layer of its own; "
-            "from then on the objects follow what you change here. The classes stay as they are."
-        )
-        self.count.setStyleSheet("font-weight: bold;")
-        self.say("")
-
-    def _lay_out(self) -> None:
-        rows = QFormLayout()
-        rows.setHorizontalSpacing(12)
-        rows.setVerticalSpacing(6)
-        rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        rows.addRow("From", self.combo)
-        rows.addRow("Classes", self.classes)
-        rows.addRow(_SPECS["split"].title, self.split)
-        rows.addRow(_SPECS["neck"].title, self.neck)
-        rows.addRow(_SPECS["min_size"].title, self.min_size)
-        rows.addRow(_SPECS["smooth"].title, self.smooth)
-        foot = QHBoxLayout()
-        foot.addWidget(self.make_button)
-        foot.addWidget(self.count, stretch=1)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 4, 0, 4)
-        layout.setSpacing(6)
-        layout.addLayout(rows)
-        layout.addWidget(self.fill_holes)
-        layout.addWidget(self.clear_border)
-        layout.addLayout(foot)
-        layout.addWidget(self.status)
 
 
 class ClassTicks(QWidget):
@@ -186,9 +141,7 @@ class ClassTicks(QWidget):
         super().__init__()
         self.boxes: dict[int, QCheckBox] = {}
         self._n_columns = 2
-        self._none = QLabel("none yet: press Segment first")
-        self._none.setStyleSheet(MUTED)
-        self._none.setWordWrap(True)
+        self._none = Sentence(MUTED, "none yet: press Segment first")
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setVerticalSpacing(2)
@@ -199,17 +152,9 @@ class ClassTicks(QWidget):
         return tuple(number for number, box in self.boxes.items() if box.isChecked())
 
     def show_classes(self, facts: Sequence[ClassFact], *, keep: bool) -> None:
-        """List classes; those that are new are ticked, but for the largest, the background.
-
-        Parameters
-        ----------
-        facts : sequence of ClassFact
-            By rising number; of very many the first ones are listed.
-        keep : bool
-            Whether classes that are listed already keep their ticks.
-        """
+        """List classes; those that are new are ticked, but for the largest, the background."""
         facts = facts[:_MOST_ROWS]
-        ticks = {one.number: not one.is_largest or len(facts) == 1 for one in facts}
+        ticks = {one.number: not one.is_background or len(facts) == 1 for one in facts}
         if keep:
             ticks |= {n: box.isChecked() for n, box in self.boxes.items() if n in ticks}
         # The dock is narrow: names stand one below the other.
@@ -221,7 +166,7 @@ class ClassTicks(QWidget):
         for one in facts:
             box = self.boxes[one.number]
             box.setText(f"{one.number}  {one.name}".strip())
-            box.setIcon(_swatch(one.color))
+            box.setIcon(swatch(one.color))
             with QSignalBlocker(box):
                 box.setChecked(ticks[one.number])
 
@@ -238,35 +183,25 @@ class ClassTicks(QWidget):
 
 
 class NumberSlider(QWidget):
-    """A number, as a slider and to be typed; 0 is off.
+    """A number, as a slider to `farthest` and to be typed, up to `most`; 0 is off.
 
-    Parameters
-    ----------
-    farthest : int
-        Where the slider ends; of pixels more can be typed.
-    suffix : str
-        Unit, with a space before it.
+    The slider of superqt has one range for both.
     """
 
     changed = Signal()
     """Emitted when the number is another one."""
 
-    def __init__(self, farthest: int, suffix: str) -> None:
+    def __init__(self, name: str, farthest: int, most: int = 0) -> None:
         super().__init__()
+        self.setToolTip(_SPECS[name].help)
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, farthest)
         self.slider.setMinimumWidth(40)
-        self.box = QSpinBox()
-        self.box.setRange(0, _MOST if suffix == " px" else farthest)
-        self.box.setSuffix(suffix)
-        self.box.setSpecialValueText("off")
-        self.box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.box = _spin_box(name, most or farthest, "off")
         # Qt would ask for room for the widest number.
         self.box.setFixedWidth(_BOX_WIDTH)
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.slider, stretch=1)
-        layout.addWidget(self.box)
+        self.setLayout(beside(self.slider, self.box))
+        self._on_typed(self.value())
         self.slider.valueChanged.connect(self.box.setValue)
         self.box.valueChanged.connect(self._on_typed)
 
@@ -288,14 +223,28 @@ def class_facts(
     areas: Mapping[int, int], colors: Mapping[int, NDArray[Any]], names: Mapping[int, str]
 ) -> list[ClassFact]:
     """Return what is to be listed of classes with these areas."""
-    largest = max(areas, key=areas.__getitem__, default=0)
+    background = background_of(areas)
     return [
-        ClassFact(number, colors[number], names.get(number, ""), number == largest)
+        ClassFact(number, colors[number], names.get(number, ""), number == background)
         for number in sorted(areas)
+        if number > 0
     ]
 
 
-def _swatch(color: NDArray[np.floating]) -> QIcon:
-    pixmap = QPixmap(14, 14)
-    pixmap.fill(QColor.fromRgbF(*(float(part) for part in color[:3])))
-    return QIcon(pixmap)
+def _spin_box(name: str, most: int, zero: str) -> QSpinBox:
+    spec, box = _SPECS[name], QSpinBox()
+    box.setRange(0, most)
+    box.setValue(int(spec.default))
+    box.setSuffix(f" {spec.unit}" if spec.unit else " px")
+    box.setSpecialValueText(zero)
+    box.setToolTip(spec.help)
+    box.setMinimumWidth(_BOX_WIDTH)
+    box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    return box
+
+
+def _tick(name: str) -> QCheckBox:
+    box = QCheckBox(_SPECS[name].title)
+    box.setChecked(bool(_SPECS[name].default))
+    box.setToolTip(_SPECS[name].help)
+    return box

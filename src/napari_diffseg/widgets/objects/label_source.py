@@ -28,25 +28,15 @@ Stale = Callable[[], bool]
 
 @dataclass(frozen=True, eq=False)
 class LabelSource:
-    """The labels of a layer that lies on an image; nothing is read before it is asked for.
+    """The labels of a layer that lies on an image; nothing is read before it is asked for."""
 
-    Attributes
-    ----------
-    array : array-like
-        The layer's data: one frame, of the shape of the image's placement, or all of them, of
-        its canvas.
-    shown : ImageSource
-        The image, at the frame that the labels are of; at any, where they have all.
-    has_all : bool
-        Whether all frames are there.
-    channel_names : tuple of str
-        Empty where nobody says.
-    """
-
+    # The layer's data: one frame, of the shape of the image's placement, or all of them, of
+    # its canvas
     array: Any
+    # The image, at the frame that the labels are of; at any, where they have all
     shown: ImageSource
-    has_all: bool
-    channel_names: tuple[str, ...] = ()
+    has_all: bool  # Whether all frames are there
+    channel_names: tuple[str, ...] = ()  # Empty where nobody says
     _finders: dict[int, ObjectFinder] = field(default_factory=dict, repr=False)
 
     @property
@@ -120,13 +110,7 @@ class LabelSource:
     # --- objects ----------------------------------------------------------------------
 
     def check_size(self) -> None:
-        """Refuse what cannot be kept in memory.
-
-        Raises
-        ------
-        InputError
-            There are too many pixels.
-        """
+        """Refuse what cannot be kept in memory."""
         n_pixels = math.prod(int(n) for n in self.array.shape)
         if n_pixels > MOST_PIXELS:
             raise InputError(
@@ -159,18 +143,7 @@ class LabelSource:
         class_names: dict[int, str],
         is_stale: Stale,
     ) -> Columns | None:
-        """Measure the objects of all frames; None once it is stale.
-
-        Parameters
-        ----------
-        numbers : ndarray of int
-            The objects, of the shape of the array.
-        size : PixelSize or None
-        classes : tuple of int
-            Of which classes they were made.
-        class_names : dict of int to str
-        is_stale : callable
-        """
+        """Measure the objects of all frames; None once it is stale."""
         tables = []
         for i in range(self.n_frames):
             if is_stale():

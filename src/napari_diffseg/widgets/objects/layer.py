@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +10,8 @@ import pandas as pd
 from napari.layers import Labels
 from numpy.typing import NDArray
 
-from napari_diffseg.widgets.region.placement import camera_of
 from napari_diffseg.widgets.scribbles.class_names import INDEX
+from napari_diffseg.widgets.ui.layers import checksum, go_to
 
 if TYPE_CHECKING:
     import napari
@@ -21,17 +20,7 @@ _TRANSFORM = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_
 
 
 class ObjectsLayer:
-    """A layer of objects; that of the classes is hidden while it is there.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        Gets the layer with `add`.
-    classes : Labels
-        The layer of the classes.
-    name : str
-        Of the image; napari makes the name of the layer unique.
-    """
+    """A layer of objects; that of the classes is hidden while it is there."""
 
     def __init__(self, viewer: napari.Viewer, classes: Labels, name: str) -> None:
         self._viewer, self._classes = viewer, classes
@@ -42,7 +31,7 @@ class ObjectsLayer:
             opacity=0.6,
             **{key: getattr(classes, key) for key in _TRANSFORM},
         )
-        self._checksum = self._looked_at = _checksum(self.layer.data)
+        self._checksum = self._looked_at = checksum(self.layer.data)
 
     def add(self) -> None:
         """Add the layer right above that of the classes; what was selected stays selected."""
@@ -69,11 +58,11 @@ class ObjectsLayer:
     @property
     def was_edited(self) -> bool:
         """Whether a person has changed the objects since they were shown."""
-        return self._checksum != _checksum(self.layer.data)
+        return self._checksum != checksum(self.layer.data)
 
     def notice_edit(self) -> bool:
         """Return whether the objects are others than when this was asked, or they were shown."""
-        before, self._looked_at = self._looked_at, _checksum(self.layer.data)
+        before, self._looked_at = self._looked_at, checksum(self.layer.data)
         return self._looked_at != before
 
     @property
@@ -96,13 +85,13 @@ class ObjectsLayer:
         """Show objects, of the shape of the layer."""
         self.layer.data = numbers
         self.layer.metadata["napari_diffseg"] = dict(metadata)
-        self._checksum = self._looked_at = _checksum(numbers)
+        self._checksum = self._looked_at = checksum(numbers)
 
     def show_part(self, numbers: NDArray[np.int32], index: tuple[int | slice, ...]) -> None:
         """Show the objects of one frame, in the order of the layer's axes."""
         self.layer.data[index] = numbers
         self.layer.refresh(extent=False)
-        self._checksum = self._looked_at = _checksum(self.layer.data)
+        self._checksum = self._looked_at = checksum(self.layer.data)
 
     def show_features(self, table: Mapping[str, NDArray[Any]]) -> None:
         """Let napari's status bar and its own table tell what was measured of each object."""
@@ -116,14 +105,7 @@ class ObjectsLayer:
 
     def look_at(self, point: NDArray[np.float64], number: int) -> None:
         """Bring a point of the data to the middle of the view, and choose the object there."""
-        world = np.asarray(self.layer.data_to_world(point), np.float64)
-        dims = self._viewer.dims
-        surplus = dims.ndim - world.size
-        for axis in dims.not_displayed:
-            if axis >= surplus:
-                dims.set_point(axis, float(world[axis - surplus]))
-        shown = [float(world[axis - surplus]) for axis in dims.displayed if axis >= surplus]
-        camera_of(self._viewer).center = tuple(shown)
+        go_to(self._viewer, np.asarray(self.layer.data_to_world(point), np.float64))
         self.layer.selected_label = number
 
     def object_at(self, position: Any, direction: Any, displayed: Any) -> int:
@@ -133,11 +115,11 @@ class ObjectsLayer:
         )
         return int(value or 0)
 
+    def hide_classes(self) -> None:
+        """Hide the layer of the classes, which a run has shown."""
+        self._classes.visible = False
+
     def bring_classes_back(self) -> None:
         """Show the layer of the classes again, once this one is gone."""
         if self._classes in self._viewer.layers and self._was_visible:
             self._classes.visible = True
-
-
-def _checksum(numbers: NDArray[Any]) -> int:
-    return zlib.crc32(np.ascontiguousarray(numbers))

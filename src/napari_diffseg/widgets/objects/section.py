@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Labels
 from numpy.typing import NDArray
 from psygnal import Signal
-from qtpy.QtCore import QTimer
+from superqt.utils import qdebounced
 
 from napari_diffseg.errors import DiffSegError
-from napari_diffseg.instances.finding import areas_of
 from napari_diffseg.instances.params import ObjectParams
-from napari_diffseg.widgets.objects.form import class_facts
-from napari_diffseg.widgets.objects.label_source import LabelSource
+from napari_diffseg.widgets.objects.classes import ClassesInView
 from napari_diffseg.widgets.objects.layer import ObjectsLayer
-from napari_diffseg.widgets.scribbles.class_names import names_in
-from napari_diffseg.widgets.segment.live import StrokeWatch
-from napari_diffseg.widgets.tasks.background import LatestAnswer
+from napari_diffseg.widgets.scribbles.watch import StrokeWatch
+from napari_diffseg.widgets.tasks.worker import LatestAnswer
 from napari_diffseg.widgets.ui import words
-from napari_diffseg.widgets.ui.notices import notify_of
+from napari_diffseg.widgets.ui.notices import tell
 
 if TYPE_CHECKING:
     import napari
 
     from napari_diffseg.widgets.batch.frames import FrameSet
+    from napari_diffseg.widgets.files.sizes import KnownSizes
     from napari_diffseg.widgets.objects.form import ObjectsForm
+    from napari_diffseg.widgets.objects.label_source import LabelSource
     from napari_diffseg.widgets.segment.results import Results
 
 _PAUSE = 60
@@ -53,30 +52,7 @@ class _Question:
 
 
 class ObjectsSection:
-    """The newest objects; they follow what is changed until a person edits them.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        Gets the layer.
-    form : ObjectsForm
-        Shows things.
-    results : Results
-        Whose layers have classes; told of the layer of objects.
-    frames : callable
-        Returns the `FrameSet` of the chosen images, or raises a `DiffSegError`.
-    scribbles : callable
-        Returns the layer that is painted on, or None; it has no classes of objects.
-
-    Attributes
-    ----------
-    layer : ObjectsLayer or None
-        Where the objects are shown.
-    source : LabelSource or None
-        What they are made of.
-    params : ObjectParams or None
-        How they were made.
-    """
+    """The newest objects; they follow what is changed until a person edits them."""
 
     found = Signal()
     """Emitted when there are other objects of all frames, or none any more."""
@@ -88,35 +64,29 @@ class ObjectsSection:
         results: Results,
         frames: Callable[[], FrameSet],
         scribbles: Callable[[], Labels | None],
+        sizes: KnownSizes,
     ) -> None:
         self._viewer, self._form, self._results = viewer, form, results
-        self._frames, self._scribbles = frames, scribbles
+        self.classes = ClassesInView(viewer, form, results, frames, scribbles, sizes)
+        self.sizes = sizes
         self.layer: ObjectsLayer | None = None
         self.source: LabelSource | None = None
         self.params: ObjectParams | None = None
-        self._classes: Labels | None = None
-        self._areas: dict[int, int] = {}
-        self._seen: dict[int | None, int] = {}
         self._n_asked = 0
-        self._answers = LatestAnswer(self._work, self._on_found, self._on_failure)
-        self._watch = StrokeWatch(self._on_classes, lambda: None, self._list_classes)
-        self._edits = StrokeWatch(self._on_edited, lambda: None, lambda: None)
-        self._timer = QTimer()
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(_PAUSE)
-        self._timer.timeout.connect(self._ask)
-        form.changed.connect(self._timer.start)
-        form.layer_chosen.connect(self._on_chosen)
+        self._answers = LatestAnswer(self._work, self._on_found, partial(tell, form.say))
+        self._edits = StrokeWatch(self._on_edited)
+        self._ask_soon = qdebounced(lambda: self._ask(), timeout=_PAUSE)
+        form.changed.connect(lambda: self._ask_soon())
+        self.classes.changed.connect(self._on_classes)
         form.make_button.clicked.connect(lambda: self.make())
-        self._on_chosen()
 
     # --- what a person does -------------------------------------------------------------
 
     def make(self) -> None:
         """Make objects of the chosen classes, on a layer of their own."""
-        classes = self._form.chosen()
+        classes = self.classes.layer
         try:
-            source = self._describe(classes)
+            source = self.classes.describe()
             if source is None or classes is None:
                 return
             source.check_size()
@@ -138,15 +108,17 @@ class ObjectsSection:
 
     def refresh(self) -> None:
         """Offer the layers of classes that there are."""
-        self._form.offer(self._candidates())
+        self.classes.offer()
 
     def follow(self) -> None:
         """Take notice of another result: it is chosen, and its objects follow it."""
         finished = self._results.finished
         if finished is None:
             return
-        self._form.offer(self._candidates(), wanted=finished.layer)
-        self._on_classes()
+        self.classes.offer(wanted=finished.layer)
+        self.classes.look()
+        if self.layer is not None and self.layer.is_on(finished.layer):
+            self.layer.hide_classes()
 
     def on_layer_removed(self, layer: object) -> None:
         """Let go of the layer of objects, or of their classes."""
@@ -161,44 +133,14 @@ class ObjectsSection:
         """Hear of nothing any more."""
         self._answers.hold(None)
         self._n_asked += 1
-        self._watch.watch(None)
+        self.classes.close()
         self._edits.watch(None)
         self.found.disconnect()
         # At the end of the program Qt may have taken the timer away already.
         with suppress(RuntimeError):
-            self._timer.stop()
+            self._ask_soon.cancel()
 
-    # --- layers -------------------------------------------------------------------------
-
-    def _candidates(self) -> list[Labels]:
-        own = [layer for layer, *_ in self._results.labelled() if layer in self._viewer.layers]
-        shape, scribbles = self._chosen_shape(), self._scribbles()
-        others = [
-            layer
-            for layer in reversed(self._viewer.layers)
-            if isinstance(layer, Labels)
-            and not self._results.owns(layer)
-            and not layer.multiscale
-            and tuple(layer.data.shape) == shape
-            and (scribbles is None or layer != scribbles)
-        ]
-        return own + others
-
-    def _chosen_shape(self) -> tuple[int, ...] | None:
-        try:
-            return self._frames().shown.canvas.shape
-        except DiffSegError:
-            return None
-
-    def _describe(self, classes: Labels | None) -> LabelSource | None:
-        """Return what objects would be made of; raises `InputError` where the image is no more."""
-        if classes is None:
-            return None
-        for layer, shown, has_all, names in self._results.labelled():
-            if layer == classes:
-                return LabelSource(layer.data, shown, has_all, names)
-        frames = self._frames()
-        return LabelSource(classes.data, frames.shown, True, frames.channel_names)
+    # --- objects ------------------------------------------------------------------------
 
     def _take_layer(self, layer: ObjectsLayer | None) -> None:
         self.layer, self.source, self.params = layer, None, None
@@ -211,55 +153,10 @@ class ObjectsSection:
         self._form.say("")
         self.found.emit()
 
-    # --- classes ------------------------------------------------------------------------
-
-    def _on_chosen(self) -> None:
-        layer = self._form.chosen()
-        self._classes = layer
-        self._watch.watch(layer)
-        self._form.make_button.setEnabled(layer is not None)
-        self._seen.clear()
-        self._has_changed()
-        self._list_classes(keep=False)
-
-    def _list_classes(self, *, keep: bool = True) -> None:
-        layer = self._classes
-        if layer is None:
-            self._form.classes.show_classes([], keep=False)
-            return
-        names = names_in(layer.features)
-        areas = {number: 0 for number in names if number > 0} | self._areas
-        colors = {number: np.asarray(layer.get_color(number)) for number in areas}
-        self._form.classes.show_classes(class_facts(areas, colors, names), keep=keep)
-
-    def _has_changed(self) -> bool:
-        """Look at the classes of the frame in view; return whether they were others before."""
-        try:
-            source = self._describe(self._classes)
-        except DiffSegError:
-            source = None
-        if source is None or self._classes is None:
-            return False
-        frame = source.frame_at(self._classes, self._viewer.dims)
-        if frame is None:
-            return False
-        labels = np.ascontiguousarray(source.read(frame))
-        checksum, before = zlib.crc32(labels), self._seen.get(frame)
-        self._seen[frame] = checksum
-        if checksum != before:
-            self._areas = areas_of(labels)
-        return before is not None and checksum != before
-
     def _on_classes(self) -> None:
-        """Follow classes that are others now; those of a run under way are not yet any."""
-        layer = self._classes
-        if layer is None or not layer.editable or not self._has_changed():
-            return
-        self._list_classes()
-        if self.layer is not None and self.layer.is_on(layer) and not self.layer.was_edited:
+        layer = self.layer
+        if layer is not None and layer.is_on(self.classes.layer) and not layer.was_edited:
             self.make()
-
-    # --- objects ------------------------------------------------------------------------
 
     def _ask(self) -> None:
         """Ask for objects as the form says, of the frame in view first."""
@@ -326,7 +223,3 @@ class ObjectsSection:
         # Undone, they are followed again.
         self._form.say(EDITED if layer.was_edited else "")
         self.found.emit()
-
-    def _on_failure(self, error: Exception) -> None:
-        self._form.say(words.error_in_words(error), wrong=True)
-        notify_of(error)

@@ -28,12 +28,8 @@ _PARALLEL = 1e-9
 class Map:
     """Places in an image → places elsewhere; affine, and compared by value.
 
-    Attributes
-    ----------
-    rows : tuple of tuple of float
-        One row for each axis there, with one factor for each axis of the image.
-    offset : tuple of float
-        Where the first pixel comes to lie.
+    `rows`: one for each axis there, with a factor for each axis of the image; `offset`: the first
+    pixel.
     """
 
     rows: tuple[tuple[float, ...], ...]
@@ -58,14 +54,7 @@ class Map:
 class Grid:
     """The pixels that a run sees.
 
-    Attributes
-    ----------
-    placement : Placement
-        Shape and place of all frames, at the level that is read.
-    spatial : tuple of int
-        Those of its axes along which the run goes: y and x, or z, y and x.
-    position : tuple of int
-        Where the run stands along each of its axes; of those in `spatial` it does not count.
+    At `position` of a placement, along its `spatial` axes: (z,) y and x.
     """
 
     placement: Placement
@@ -113,19 +102,7 @@ def bounds_within(
 ) -> Box | None:
     """Return the smallest box of an image outside of which nothing is mapped between two ends.
 
-    Parameters
-    ----------
-    mapped : Map
-        From places in the image.
-    low, high : ndarray of float
-        Along each axis there.
-    shape : sequence of int
-        Of the image. A pixel reaches half its width around its middle.
-
-    Returns
-    -------
-    tuple of slice, or None
-        None where nothing of the image comes to lie there.
+    A pixel reaches half its width around its middle. None where nothing comes to lie there.
     """
     rows, offset = np.asarray(mapped.rows), np.asarray(mapped.offset)
     # Each row in pixels, so that nanometres in metres are not lost in rounding.

@@ -42,27 +42,7 @@ def region_layers(viewer: napari.Viewer) -> list[Shapes | Labels]:
 
 
 def describe_region(wish: RegionWish, grid: Grid, viewer: napari.Viewer) -> Region | None:
-    """Find out where an image is to be segmented; quick, and no pixel is read.
-
-    Parameters
-    ----------
-    wish : RegionWish
-        What a person wants.
-    grid : Grid
-        The pixels of the image.
-    viewer : napari.Viewer
-        What it shows counts.
-
-    Returns
-    -------
-    Region or None
-        None for the whole image.
-
-    Raises
-    ------
-    InputError
-        There is nothing to see or nothing drawn, or the layer does not reach the frame shown.
-    """
+    """Find out where an image is to be segmented; quick, and no pixel is read."""
     if wish.kind is RegionKind.VIEW:
         return _view_region(grid, viewer)
     if wish.kind is RegionKind.INSIDE and isinstance(wish.layer, Shapes):

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from skimage.draw import polygon
 
 from napari_diffseg.errors import InputError
+from napari_diffseg.image.region import box_of
 from napari_diffseg.widgets.region.grid import Box, Map, bounds_within
 
 if TYPE_CHECKING:
@@ -39,15 +40,7 @@ class RegionKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RegionWish:
-    """What a person wants.
-
-    Attributes
-    ----------
-    kind : RegionKind
-        Where to segment.
-    layer : Shapes or Labels, optional
-        Inside what.
-    """
+    """What a person wants."""
 
     kind: RegionKind = RegionKind.WHOLE
     layer: Shapes | Labels | None = None
@@ -57,14 +50,7 @@ class RegionWish:
 class Found:
     """The pixels that a region covers.
 
-    Attributes
-    ----------
-    shape : tuple of int
-        Of the image: ``(y, x)`` or ``(z, y, x)``.
-    box : tuple of slice
-        The smallest box around them, one slice for each axis, with start and stop.
-    inside : ndarray of bool, or None
-        Which pixels of the box they are; None for all of it.
+    The smallest `box` around them, and which of it they are; `inside` is None for all.
     """
 
     shape: tuple[int, ...]
@@ -82,14 +68,7 @@ class Found:
 class Region(ABC):
     """A region of an image; two that cover the same pixels for the same reason are equal.
 
-    Attributes
-    ----------
-    shape : tuple of int
-        Of the image: ``(y, x)`` or ``(z, y, x)``.
-    name : str
-        Where it is, for a person: ``"the field of view"``, ``"'Shapes'"``.
-    notes : tuple of str
-        What a person should know of it.
+    `shape` is that of the image, ``(z) y x``; `name` is for a person: ``"'Shapes'"``.
     """
 
     shape: tuple[int, ...]
@@ -98,13 +77,7 @@ class Region(ABC):
 
     @abstractmethod
     def find(self) -> Found:
-        """Find the pixels that it covers; slow for large images.
-
-        Raises
-        ------
-        InputError
-            There are none.
-        """
+        """Find the pixels that it covers; slow for large images."""
 
     def mask(self) -> NDArray[np.bool_]:
         """Return an array of the whole image, true where it is segmented; as `find`."""
@@ -112,14 +85,10 @@ class Region(ABC):
 
     def _tighten(self, covered: NDArray[np.bool_], box: Box) -> Found:
         """Return what is covered within a box, with the smallest box around it."""
-        tight = []
-        for axis in range(covered.ndim):
-            rest = tuple(other for other in range(covered.ndim) if other != axis)
-            places = np.flatnonzero(covered.any(axis=rest))
-            if places.size == 0:
-                raise self._is_empty()
-            tight.append(slice(int(places[0]), int(places[-1]) + 1))
-        inside = covered[tuple(tight)]
+        tight = box_of(covered)
+        if tight is None:
+            raise self._is_empty()
+        inside = covered[tight]
         placed = tuple(
             slice(side.start + part.start, side.start + part.stop)
             for side, part in zip(box, tight, strict=True)
@@ -135,13 +104,7 @@ class Region(ABC):
 
 @dataclass(frozen=True)
 class BoxRegion(Region):
-    """All pixels of a box.
-
-    Attributes
-    ----------
-    box : tuple of slice
-        One slice for each axis, with start and stop.
-    """
+    """All pixels of a box."""
 
     box: Box
 
@@ -152,15 +115,7 @@ class BoxRegion(Region):
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """A polygon in the plane of two axes, which goes through all of the third one.
-
-    Attributes
-    ----------
-    axes : tuple of int
-        The axes of the image in whose plane it lies.
-    vertices : tuple of (float, float)
-        In pixels of the image; whole numbers are middles of pixels.
-    """
+    """A polygon in the plane of two axes, which goes through all of the third one."""
 
     axes: tuple[int, int]
     vertices: tuple[tuple[float, float], ...]
@@ -168,13 +123,7 @@ class Outline:
 
 @dataclass(frozen=True)
 class OutlineRegion(Region):
-    """The pixels whose middle lies in one of several polygons.
-
-    Attributes
-    ----------
-    outlines : tuple of Outline
-        The polygons.
-    """
+    """The pixels whose middle lies in one of several polygons."""
 
     outlines: tuple[Outline, ...]
 
@@ -214,17 +163,7 @@ class OutlineRegion(Region):
 
 @dataclass(frozen=True, eq=False)
 class LabelsRegion(Region):
-    """The pixels at which an array is above 0.
-
-    Attributes
-    ----------
-    array : array-like
-        Of a Labels layer, at its finest level.
-    index : tuple of int or slice
-        The part of it that matters.
-    to_array : Map
-        Pixels of the image → places in that part.
-    """
+    """The pixels at which an array is above 0."""
 
     array: Any = field(compare=False)
     index: tuple[int | slice, ...]
@@ -261,17 +200,13 @@ class LabelsRegion(Region):
 
     def _box_of(self, painted: NDArray[np.bool_]) -> Box:
         """Return a box of the image in which all that is painted lies."""
-        low, high = [], []
-        for axis in range(painted.ndim):
-            rest = tuple(other for other in range(painted.ndim) if other != axis)
-            places = np.flatnonzero(painted.any(axis=rest))
-            if places.size == 0:
-                raise InputError(
-                    f"Nothing is painted in {self.name}; paint where the image is to be "
-                    "segmented, or choose the whole image."
-                )
-            low.append(places[0] - 0.5)
-            high.append(places[-1] + 0.5)
+        around = box_of(painted)
+        if around is None:
+            raise InputError(
+                f"Nothing is painted in {self.name}; paint where the image is to be segmented, or "
+                "choose the whole image."
+            )
+        low, high = ([side.start - 0.5 for side in around], [side.stop - 0.5 for side in around])
         box = bounds_within(self.to_array, np.asarray(low), np.asarray(high), self.shape)
         if box is None:
             raise self._is_empty()

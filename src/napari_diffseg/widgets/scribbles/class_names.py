@@ -11,6 +11,8 @@ from collections.abc import Mapping
 import pandas as pd
 
 INDEX, NAME = "index", "class"
+BACKGROUND = "background"
+"""Who calls a class so sees through it in the result."""
 
 
 def names_in(features: pd.DataFrame) -> dict[int, str]:
@@ -24,23 +26,7 @@ def names_in(features: pd.DataFrame) -> dict[int, str]:
 def features_for(
     features: pd.DataFrame, names: Mapping[int, str], last: int
 ) -> pd.DataFrame | None:
-    """Return a layer's features with these names of classes, and no others.
-
-    Parameters
-    ----------
-    features : DataFrame
-        Of the layer; its other columns stay.
-    names : mapping of int to str
-        Name of each class that has one.
-    last : int
-        The highest label: every label gets a row, because napari says of one that has
-        none that it has no properties.
-
-    Returns
-    -------
-    DataFrame or None
-        None where the layer's features say so already.
-    """
+    """Return a layer's features with these names of classes, and no others."""
     if names == names_in(features) and (not names or last in set(features[INDEX])):
         return None
     table = pd.DataFrame(features).copy()

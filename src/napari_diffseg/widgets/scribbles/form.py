@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import (
     QGridLayout,
-    QHBoxLayout,
     QLabel,
     QLineEdit,
     QPushButton,
     QToolButton,
-    QVBoxLayout,
     QWidget,
 )
 
-from napari_diffseg.widgets.ui.controls import MUTED, narrow_combo
+from napari_diffseg.widgets.scribbles.other_planes import MOST_OTHERS, LearnFrom
+from napari_diffseg.widgets.ui import words
+from napari_diffseg.widgets.ui.controls import MUTED, Chooser, beside, stack, titled_row
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -27,58 +27,71 @@ if TYPE_CHECKING:
 MOST_ROWS = 12
 """So many classes are listed at most."""
 
+_NONE = "none", None
+_ABOUT_LAYER = "The Labels layer with your strokes: each label is a class, 0 is unpainted."
+_LEARN_FROM = [
+    ("this and painted planes", LearnFrom.PAINTED),
+    ("also start, middle, end", LearnFrom.SPREAD),
+    ("this plane only", LearnFrom.HERE),
+]
+_ABOUT_LEARNING = (
+    "Which planes the next run learns from; the plane shown is the one that gets labels.\n\n"
+    "This and painted planes: strokes on all planes count together, so that a plane\n"
+    "without strokes is labelled by what you painted elsewhere.\n"
+    "Also start, middle, end: the run also looks at the first, the middle and the last\n"
+    "plane of the stack, painted or not. Good where the image changes along it, and before\n"
+    "you apply the model to all frames.\n"
+    "This plane only: no other plane counts.\n\n"
+    f"At most {MOST_OTHERS} other planes are used, of large ones fewer; the nearest come first."
+)
+
 
 class ScribblesForm(QWidget):
     """Choose the Labels layer that is painted on, make one, and name its classes."""
+
+    changed = Signal()
+    """Emitted after every change of the choice, and whenever layers are offered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.combo = Chooser([_NONE], tooltip=_ABOUT_LAYER)
+        self.new_button = QPushButton("New")
+        self.new_button.setToolTip("Make an empty layer of the image's size, ready to paint on.")
+        self.classes = ClassList()
+        stack(self, beside(self.combo, self.new_button), self.classes)
+        self.combo.changed.connect(self._on_chosen)
+        self.choose, self.chosen = self.combo.choose, self.combo.chosen
+        self.classes.setVisible(False)
+
+    def offer(self, layers: Sequence[Labels]) -> None:
+        """Offer these layers, and none; keep the choice as far as it is still there."""
+        self.combo.offer([_NONE, *((str(layer.name), layer) for layer in layers)])
+        self._on_chosen()
+
+    def _on_chosen(self) -> None:
+        self.classes.setVisible(self.chosen() is not None)
+        self.changed.emit()
+
+
+class LearnFromChooser(QWidget):
+    """Choose which planes of a stack a run learns from; of use only where there are several."""
 
     changed = Signal()
     """Emitted after every change of the choice."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._layers: list[Labels] = []
-        self.combo = narrow_combo()
-        self.combo.setToolTip(
-            "The Labels layer with your strokes: each label is a class, 0 is unpainted."
-        )
-        self.new_button = QPushButton("New")
-        self.new_button.setToolTip("Make an empty layer of the image's size, ready to paint on.")
-        self.classes = ClassList()
-        top = QHBoxLayout()
-        top.addWidget(self.combo, stretch=1)
-        top.addWidget(self.new_button)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        layout.addLayout(top)
-        layout.addWidget(self.classes)
-        self.combo.currentIndexChanged.connect(lambda _: self._on_chosen())
-        self.offer(())
+        self.combo = Chooser(_LEARN_FROM)
+        self.setToolTip(_ABOUT_LEARNING)
+        titled_row("Learn from", self.combo, owner=self)
+        self.combo.changed.connect(self.changed.emit)
+        self.choose = self.combo.choose
+        self.setVisible(False)
 
-    def offer(self, layers: Sequence[Labels]) -> None:
-        """Offer these layers, and none; keep the choice as far as it is still there."""
-        chosen = self.chosen()
-        self._layers = list(layers)
-        with QSignalBlocker(self.combo):
-            self.combo.clear()
-            self.combo.addItem("none")
-            self.combo.addItems([str(layer.name) for layer in self._layers])
-            if chosen is not None and chosen in self._layers:
-                self.combo.setCurrentIndex(self._layers.index(chosen) + 1)
-        self._on_chosen()
-
-    def choose(self, layer: Labels) -> None:
-        """Choose a layer that is on offer."""
-        self.combo.setCurrentIndex(self._layers.index(layer) + 1)
-
-    def chosen(self) -> Labels | None:
-        """Return the chosen layer; None where there is none."""
-        row = self.combo.currentIndex() - 1
-        return self._layers[row] if 0 <= row < len(self._layers) else None
-
-    def _on_chosen(self) -> None:
-        self.classes.setVisible(self.chosen() is not None)
-        self.changed.emit()
+    def chosen(self) -> LearnFrom:
+        """Return which planes count."""
+        choice: LearnFrom = self.combo.chosen()
+        return choice
 
 
 class ClassList(QWidget):
@@ -88,6 +101,8 @@ class ClassList(QWidget):
     """Emitted with the number of the class to paint with."""
     named = Signal(int, str)
     """Emitted with a class and its new name."""
+    rest_wanted = Signal()
+    """Emitted when all that the only painted class does not claim is to be one class."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -96,15 +111,20 @@ class ClassList(QWidget):
         self.names: dict[int, QLineEdit] = {}
         self.add_button = QToolButton()
         self.add_button.setText("+ class")
-        self.add_button.setToolTip("Paint with a further class.")
+        self.add_button.setToolTip(
+            f"Paint with a further class. {words.KEY_CLASS} goes from class to class."
+        )
         self.add_button.clicked.connect(lambda: self.picked.emit(max(self._numbers) + 1))
         self._more = QLabel()
         self._more.setStyleSheet(MUTED)
+        self.rest_button = QPushButton("Everything else = background")
+        self.rest_button.setToolTip(
+            "One class is painted: make one class of all the rest, and find no regions in it."
+        )
+        self.rest_button.clicked.connect(lambda: self.rest_wanted.emit())
         self._foot = QWidget()
-        foot = QHBoxLayout(self._foot)
-        foot.setContentsMargins(0, 0, 0, 0)
-        foot.addWidget(self.add_button)
-        foot.addWidget(self._more, stretch=1)
+        stack(self._foot, beside(self.add_button, self._more, widest=1), self.rest_button)
+        self.rest_button.setVisible(False)
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setVerticalSpacing(3)
@@ -116,18 +136,11 @@ class ClassList(QWidget):
         colors: Mapping[int, NDArray[np.floating]],
         names: Mapping[int, str],
         selected: int,
+        *,
+        is_alone: bool = False,
     ) -> None:
-        """List these classes.
-
-        Parameters
-        ----------
-        numbers : iterable of int
-            The classes; of many only the first ones are listed.
-        colors, names : mapping
-            Of the classes; those without a name are left out.
-        selected : int
-            The label that is painted with now.
-        """
+        """List these classes, of which one alone may be painted."""
+        self.rest_button.setVisible(is_alone)
         every = sorted(numbers)
         if every != self._numbers:
             self._fill(every)

@@ -37,52 +37,30 @@ class LearnFrom(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
-    """What is known of the other planes when a run starts; two that are equal teach the same.
+class TrainingContext:
+    """What is known of the other planes when a run starts; two that are equal teach the same."""
 
-    Attributes
-    ----------
-    learn_from : LearnFrom
-        Which planes were wanted.
-    elsewhere : tuple of (Position, int)
-        The other painted planes, and a checksum of the strokes on each.
-    """
-
-    learn_from: LearnFrom
+    learn_from: LearnFrom  # Which planes were wanted
+    # The other painted planes, and a checksum of the strokes on each
     elsewhere: tuple[tuple[Position, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class OtherPlanes:
-    """The planes of a stack but for the one shown; nothing is read before `read`.
+    """The planes of a stack but for the one shown; nothing is read before `read`."""
 
-    Attributes
-    ----------
-    source : ImageSource
-        The plane shown.
-    strokes : StrokeSource or None
-        What is painted on it, in a layer that may reach over further planes.
-    learn_from : LearnFrom
-        Which of them are wanted.
-    """
-
-    source: ImageSource
+    source: ImageSource  # The plane shown
+    # What is painted on it, in a layer that may reach over further planes
     strokes: StrokeSource | None
-    learn_from: LearnFrom
+    learn_from: LearnFrom  # Which of them are wanted
 
-    def lesson(self, painted: Mapping[Position, PaintedPlane]) -> Lesson:
-        """Return what a run would learn from them.
-
-        Parameters
-        ----------
-        painted : mapping of Position to PaintedPlane
-            The painted planes of the scribbles, as far as they are known.
-        """
+    def context(self, painted: Mapping[Position, PaintedPlane]) -> TrainingContext:
+        """Return what a run would learn from them."""
         if self.learn_from is LearnFrom.HERE:
-            return Lesson(LearnFrom.HERE)
+            return TrainingContext(LearnFrom.HERE)
         here = None if self.strokes is None else self.strokes.position
         elsewhere = [(at, plane.checksum) for at, plane in painted.items() if at != here]
-        return Lesson(self.learn_from, tuple(sorted(elsewhere)))
+        return TrainingContext(self.learn_from, tuple(sorted(elsewhere)))
 
     def read(self) -> list[tuple[NDArray[Any], NDArray[Any] | None]]:
         """Load them: pixels, and strokes ``(y, x)``, None where nothing is painted; slow."""

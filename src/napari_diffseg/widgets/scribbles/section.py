@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from numpy.typing import NDArray
 from psygnal import Signal
 
 from napari_diffseg.widgets.region.placement import camera_of
-from napari_diffseg.widgets.scribbles.class_names import features_for, names_in
+from napari_diffseg.widgets.scribbles.class_names import BACKGROUND, features_for, names_in
+from napari_diffseg.widgets.scribbles.layer import add_scribbles
+from napari_diffseg.widgets.scribbles.painted_planes import PaintedPlanes
 from napari_diffseg.widgets.scribbles.strokes import (
     StrokeSource,
     describe_strokes,
-    painted_classes,
     scribble_layers,
     sensible_brush,
 )
-from napari_diffseg.widgets.scribbles.survey import PlaneSurvey
-from napari_diffseg.widgets.segment.live import StrokeWatch
-from napari_diffseg.widgets.ui.layers import add_scribbles
+from napari_diffseg.widgets.scribbles.watch import StrokeWatch
 
 if TYPE_CHECKING:
     import napari
@@ -33,24 +31,7 @@ _ALWAYS_LISTED = (1, 2)
 
 
 class ScribblesSection:
-    """The layer that is painted on.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        Whose Labels layers are offered.
-    form : ScribblesForm
-        Shows them.
-    results : Results
-        Layers that are not to be painted on; their classes have the same names.
-    fail : callable
-        Called with an exception.
-
-    Attributes
-    ----------
-    survey : PlaneSurvey
-        Knows which planes of a stack are painted.
-    """
+    """The layer that is painted on."""
 
     changed = Signal()
     """Emitted when another layer is chosen, may lie elsewhere, or has other painted planes."""
@@ -66,8 +47,8 @@ class ScribblesSection:
     ) -> None:
         self._viewer, self._form, self._results = viewer, form, results
         self._painted: tuple[int, ...] = ()
-        self.survey = PlaneSurvey(fail)
-        self.survey.changed.connect(self._on_survey)
+        self.planes = PaintedPlanes(fail)
+        self.planes.changed.connect(self._on_planes)
         self._watch = StrokeWatch(self.painted.emit, self.changed.emit, self.show_classes)
         form.changed.connect(self._on_chosen)
         form.classes.picked.connect(self.pick)
@@ -90,13 +71,7 @@ class ScribblesSection:
         self._form.choose(layer)
 
     def strokes(self, source: ImageSource) -> StrokeSource | None:
-        """Return the strokes on the plane of a run; None where no layer is chosen.
-
-        Raises
-        ------
-        InputError
-            The layer does not fit.
-        """
+        """Return the strokes on the plane of a run; None where no layer is chosen."""
         return None if self.layer is None else describe_strokes(self.layer, source)
 
     def look(self) -> None:
@@ -113,6 +88,19 @@ class ScribblesSection:
         if layer.editable and str(layer.mode) not in ("paint", "fill", "polygon"):
             layer.mode = "paint"
 
+    def pick_next(self) -> None:
+        """Paint with the next of the listed classes; after the last with the first."""
+        if self.layer is not None:
+            listed, selected = self._listed(), int(self.layer.selected_label)
+            self.pick(next((one for one in listed if one > selected), listed[0]))
+
+    def name_rest(self) -> None:
+        """Call what the only painted class does not claim the background."""
+        (painted,) = self._all_painted()
+        layer, rest = self.layer, painted + 1  # as the core numbers it
+        if layer is not None and rest not in names_in(layer.features):
+            self.name(rest, BACKGROUND)
+
     def name(self, number: int, name: str) -> None:
         """Name a class, in the layer and in the result."""
         layer = self.layer
@@ -125,9 +113,9 @@ class ScribblesSection:
             layer.features = features
         self._results.name_classes(names)
 
-    def note_classes(self, strokes: NDArray[Any]) -> None:
+    def note_classes(self, classes: tuple[int, ...]) -> None:
         """Take notice of what is painted."""
-        self._painted = painted_classes(strokes)
+        self._painted = classes
         self.show_classes()
 
     def show_classes(self) -> None:
@@ -135,32 +123,36 @@ class ScribblesSection:
         layer = self.layer
         if layer is None:
             return
-        numbers = self._listed()
+        numbers, names = self._listed(), names_in(layer.features)
+        is_alone = len(self._all_painted()) == 1 and BACKGROUND not in names.values()
         self._form.classes.show_classes(
             numbers,
             {number: layer.get_color(number) for number in numbers},
-            names_in(layer.features),
+            names,
             int(layer.selected_label),
+            is_alone=is_alone,
         )
 
     def close(self) -> None:
         """Hear of nothing any more."""
         self._watch.watch(None)
-        self.survey.close()
+        self.planes.close()
         self.changed.disconnect()
         self.painted.disconnect()
 
-    def _on_survey(self) -> None:
+    def _on_planes(self) -> None:
         self.show_classes()
         self.changed.emit()
+
+    def _all_painted(self) -> set[int]:
+        return {*self._painted, *self.planes.classes}
 
     def _listed(self) -> list[int]:
         layer = self.layer
         if layer is None:
             return []
         selected = int(layer.selected_label)
-        painted = {*self._painted, *self.survey.classes}
-        numbers = {*_ALWAYS_LISTED, *painted, *names_in(layer.features), selected}
+        numbers = {*_ALWAYS_LISTED, *self._all_painted(), *names_in(layer.features), selected}
         return sorted(number for number in numbers if number > 0)
 
     def _on_chosen(self) -> None:
@@ -168,7 +160,7 @@ class ScribblesSection:
         self._watch.watch(layer)
         self._painted = ()
         if layer is None:
-            self.survey.watch(None)
+            self.planes.watch(None)
         self.show_classes()
         if layer is not None:
             self.look()

@@ -5,7 +5,6 @@ As in `sources`, nothing is read before it is asked for, and no layer is touched
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from napari_diffseg.errors import InputError
 from napari_diffseg.widgets.image.image_source import ImageSource
+from napari_diffseg.widgets.ui.layers import checksum
 
 if TYPE_CHECKING:
     import napari
@@ -31,49 +31,23 @@ _BRUSHES_ACROSS = 25
 
 @dataclass(frozen=True, slots=True)
 class PaintedPlane:
-    """What is painted on one plane, or in one volume.
+    """What is painted on one plane, or in one volume."""
 
-    Attributes
-    ----------
-    checksum : int
-        Changes with the strokes.
-    classes : tuple of int
-        The numbers that are painted, ascending.
-    """
-
-    checksum: int
-    classes: tuple[int, ...]
+    checksum: int  # Changes with the strokes
+    classes: tuple[int, ...]  # The numbers that are painted, ascending
 
 
 @dataclass(frozen=True, slots=True)
 class StrokeSource:
-    """The strokes on the plane or in the volume of a run; nothing is read before `read`.
+    """The strokes on the plane or in the volume of a run; nothing is read before `read`."""
 
-    Attributes
-    ----------
-    layer_name : str
-        Name of the Labels layer.
-    array : array-like
-        Its data, at the finest level.
-    index : tuple of int or slice
-        The plane or the volume within it.
-    order : tuple of int
-        The axes of what `array[index]` gives, as ``(y, x)`` or ``(z, y, x)``.
-    channel : int
-        Its axis along which strokes count alike; −1 for none.
-    stack : tuple of int
-        The axes of the array along which further planes can be painted.
-    missing : int
-        How many of the image's first axes the array does not have.
-    """
-
-    layer_name: str
-    array: Any
-    index: tuple[int | slice, ...]
-    order: tuple[int, ...]
-    channel: int
-    stack: tuple[int, ...]
-    missing: int
+    layer_name: str  # Name of the Labels layer
+    array: Any  # Its data, at the finest level
+    index: tuple[int | slice, ...]  # The plane or the volume within it
+    order: tuple[int, ...]  # The axes of what `array[index]` gives, as ``(y, x)`` or ``(z, y, x)``
+    channel: int  # Its axis along which strokes count alike; −1 for none
+    stack: tuple[int, ...]  # The axes of the array along which further planes can be painted
+    missing: int  # How many of the image's first axes the array does not have
 
     @property
     def is_in_memory(self) -> bool:
@@ -107,7 +81,7 @@ class StrokeSource:
             # Not a copy, as `read` makes: most planes are empty.
             if np.asarray(plane.array[plane.index]).any():
                 strokes = plane.read()
-                found[at] = PaintedPlane(strokes_checksum(strokes), painted_classes(strokes))
+                found[at] = PaintedPlane(checksum(strokes), painted_classes(strokes))
         return found
 
     def read(self) -> NDArray[Any]:
@@ -125,20 +99,7 @@ def scribble_layers(viewer: napari.Viewer) -> list[Labels]:
 
 
 def describe_strokes(layer: Labels, source: ImageSource) -> StrokeSource:
-    """Find the strokes that belong to the pixels of a run.
-
-    Parameters
-    ----------
-    layer : Labels
-        Of the shape of the image, or of what is segmented, or of a stack of such.
-    source : ImageSource
-        What is segmented.
-
-    Raises
-    ------
-    InputError
-        The layer has another shape, or lies elsewhere.
-    """
+    """Find the strokes that belong to the pixels of a run."""
     array = layer.data[0] if layer.multiscale else layer.data
     shape = tuple(int(n) for n in array.shape)
     missing = len(source.canvas.shape) - len(shape)
@@ -225,29 +186,8 @@ def painted_classes(strokes: NDArray[Any]) -> tuple[int, ...]:
     return tuple(int(number) for number in np.unique(strokes[strokes > 0]))
 
 
-def strokes_checksum(strokes: NDArray[Any]) -> int:
-    """Return a number that changes with the strokes."""
-    return zlib.crc32(np.ascontiguousarray(strokes))
-
-
 def visible_part(layer: Labels, source: ImageSource, dims: Dims) -> View | None:
-    """Return what the window shows of the pixels of a run.
-
-    Parameters
-    ----------
-    layer : Labels
-        A layer whose last axes are those of the image, such as its scribbles.
-    source : ImageSource
-        What is segmented.
-    dims : Dims
-        The sliders of the viewer: of a volume one plane is in view. In a 3D view, that is the
-        one of the Z slider.
-
-    Returns
-    -------
-    tuple of slice, or None
-        None where all of it is in view, or nothing.
-    """
+    """Return what the window shows of the pixels of a run."""
     missing, n_axes = len(source.index) - layer.ndim, len(source.index)
     shown = [axis - dims.ndim + n_axes for axis in dims.order[-2:]]
     whole = {axis: slice(0, source.canvas.shape[axis]) for axis in source.spatial}
@@ -271,15 +211,7 @@ def visible_part(layer: Labels, source: ImageSource, dims: Dims) -> View | None:
 
 
 def sensible_brush(source: ImageSource, zoom: float) -> int:
-    """Return the width of a brush, in pixels of the image, that suits image and zoom.
-
-    Parameters
-    ----------
-    source : ImageSource
-        What is painted on.
-    zoom : float
-        Pixels of the screen for one unit of the world.
-    """
+    """Return the width of a brush, in pixels of the image, that suits image and zoom."""
     *_, height, width = source.spatial_shape
     axes = list(source.spatial[-2:])
     pixel = float(np.min(np.abs(source.placement.transform["scale"])[axes]))

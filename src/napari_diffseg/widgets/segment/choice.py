@@ -1,119 +1,65 @@
-"""What is chosen in the dock, and what a run would be told of it."""
+"""What is chosen, and what the viewer's sliders show → what a run is told. Nothing is changed."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSignalBlocker
-
-from napari_diffseg.errors import InputError
+from napari_diffseg.image.fill import read_fill
 from napari_diffseg.widgets.batch.frames import FrameSet
 from napari_diffseg.widgets.image.axes_reading import AxesReading, Extent
-from napari_diffseg.widgets.image.axes_section import AxesSection
-from napari_diffseg.widgets.image.channel_sources import ChannelSelection
+from napari_diffseg.widgets.image.fields import choose_level, level_note
 from napari_diffseg.widgets.image.first_look import FirstLook
 from napari_diffseg.widgets.image.image_source import ImageSource
 from napari_diffseg.widgets.image.level import Level, find_levels, preview_level
 from napari_diffseg.widgets.image.sources import describe_source
 from napari_diffseg.widgets.region.grid import Grid
-from napari_diffseg.widgets.region.reading import describe_region, region_layers
+from napari_diffseg.widgets.region.reading import describe_region
 from napari_diffseg.widgets.region.region import RegionKind
 from napari_diffseg.widgets.scribbles.other_planes import LearnFrom, choose_others, most_others
-from napari_diffseg.widgets.scribbles.strokes import visible_part
-from napari_diffseg.widgets.segment.order import Order
+from napari_diffseg.widgets.scribbles.strokes import StrokeSource, describe_strokes, visible_part
+from napari_diffseg.widgets.segment.request import RunRequest
 from napari_diffseg.widgets.ui import words
 
 if TYPE_CHECKING:
     import napari.viewer
-    from napari.layers import Labels, Shapes
 
     from napari_diffseg.widgets.region.region import Region
-    from napari_diffseg.widgets.scribbles.section import ScribblesSection
-    from napari_diffseg.widgets.scribbles.strokes import StrokeSource
-    from napari_diffseg.widgets.segment.face import SegmentFace
+    from napari_diffseg.widgets.scribbles.painted_planes import PaintedPlanes
     from napari_diffseg.widgets.segment.results import Results
+    from napari_diffseg.widgets.segment.state import SegmentState
 
 
 class Choice:
-    """Reads the controls and the viewer's sliders.
-
-    Parameters
-    ----------
-    viewer : napari.viewer.Viewer
-        Whose sliders say which plane is meant.
-    face : SegmentFace
-        The controls.
-    axes : AxesSection
-        How the axes of the chosen image are read.
-    section : ScribblesSection
-        Has the layer that is painted on.
-    results : Results
-        What was segmented before.
-    """
+    """Reads the state and the sliders; every method raises a `DiffSegError` where it cannot be."""
 
     def __init__(
         self,
         viewer: napari.viewer.Viewer,
-        face: SegmentFace,
-        axes: AxesSection,
-        section: ScribblesSection,
+        state: SegmentState,
         results: Results,
+        planes: PaintedPlanes,
     ) -> None:
-        self._viewer, self._face, self._axes = viewer, face, axes
-        self._section, self._results = section, results
+        self._viewer, self._state, self._results, self._planes = viewer, state, results, planes
 
-    # --- what is on offer ---------------------------------------------------------------
+    def reading(self) -> AxesReading:
+        """Return how the axes of the chosen image are read."""
+        return self._state.axes.reading(self._state.image)
 
-    def take(self) -> None:
-        """Let the controls be about the image that is chosen, and offer what goes with it."""
-        face = self._face
-        first = face.images.chosen()
-        self._axes.take(first)
-        try:
-            letters = self._axes.reading().letters
-        except InputError:
-            first, letters = None, ""
-        with QSignalBlocker(face.channels):
-            face.channels.offer(first, face.images.others(), letters)
-        with QSignalBlocker(face.region):
-            face.region.offer([one for one in region_layers(self._viewer) if self._is_drawn(one)])
-
-    # --- what a run would be told -------------------------------------------------------
-
-    def n_layers(self) -> int:
-        """Return how many layers are taken together, each of them a channel."""
-        try:
-            return len(self._selection().layers)
-        except InputError:
-            return 1
+    def levels(self) -> tuple[Level, ...]:
+        """Return the levels of the chosen image, from fine to coarse."""
+        return find_levels(self._state.channels.selection().layers, self.reading().letters)
 
     def source(self) -> ImageSource:
-        """Return what Segment would segment now, everywhere; where is told by `order`.
-
-        Raises
-        ------
-        InputError
-            Nothing that could be segmented.
-        """
-        reading, layers = self._axes.reading(), self._selection().layers
-        extent = self._axes.extent(reading)
-        levels = find_levels(layers, reading.letters)
-        with QSignalBlocker(self._face.level):
-            spatial = describe_source(layers, self._viewer.dims, reading, extent).spatial
-            self._face.level.offer(levels, spatial)
-        return replace(self._describe(reading, extent), fill=self._face.fill.chosen())
+        """Return what Segment would segment now, everywhere; where is told by `request`."""
+        reading = self.reading()
+        source = self._describe(reading, self._state.axes.extent_of(reading))
+        return replace(source, fill=read_fill(self._state.fill))
 
     def frames(self, extent: Extent | None = None) -> FrameSet:
-        """Return all frames of that image; raises `InputError` as `source` does.
-
-        Parameters
-        ----------
-        extent : Extent, optional
-            Whether they are planes or volumes; as chosen in the dock where None.
-        """
-        reading, selection = self._axes.reading(), self._selection()
-        shown = self._describe(reading, extent or self._axes.extent(reading))
+        """Return all frames of that image: planes or volumes, as chosen where that is None."""
+        reading, selection = self.reading(), self._state.channels.selection()
+        shown = self._describe(reading, extent or self._state.axes.extent_of(reading))
         names = [""] * shown.image_axes.n_channels
         for channel in selection.channels or ():
             names[channel.index] = channel.name
@@ -121,34 +67,31 @@ class Choice:
         shown = replace(shown, channels=None)
         return FrameSet(selection.layers, shown, reading.letters, tuple(names))
 
-    def order(self, *, follows: bool = False) -> Order:
+    def strokes(self, source: ImageSource) -> StrokeSource | None:
+        """Return the strokes on the plane of a run; None where no layer is chosen."""
+        layer = self._state.scribbles
+        return None if layer is None else describe_strokes(layer, source)
+
+    def request(self, *, follows: bool = False) -> RunRequest:
         """Return what a run would be told now.
 
-        Parameters
-        ----------
-        follows : bool
-            Whether it is to follow strokes: then the field of view is that of the result
-            which they follow, wherever the view has gone since.
-
-        Raises
-        ------
-        DiffSegError
-            Nothing can be run.
+        One that follows strokes has the field of view of the result which they follow, wherever
+        the view has gone since.
         """
-        source = self.source()
-        source = replace(source, region=self._region(source, follows=follows))
-        if source.region is not None:
-            source = replace(source, notes=(*source.notes, *source.region.notes))
-        layer, strokes = self._section.layer, self._section.strokes(source)
-        others = choose_others(source, strokes, self._face.learn_from.chosen())
-        return Order(
+        state, source = self._state, self.source()
+        region = self._region(source, follows=follows)
+        notes = () if region is None else region.notes
+        source = replace(source, region=region, notes=(*source.notes, *notes))
+        layer, strokes = state.scribbles, self.strokes(source)
+        others = choose_others(source, strokes, state.learn_from)
+        return RunRequest(
             source,
-            self._face.params(),
-            self._face.options(),
+            state.params(),
+            state.options(),
+            others,
+            others.context(self._planes.planes or {}),
             layer,
             strokes,
-            others,
-            others.lesson(self._section.survey.planes or {}),
             None if layer is None else visible_part(layer, source, self._viewer.dims),
         )
 
@@ -161,9 +104,9 @@ class Choice:
             return flat
         if source.is_volume:
             return (words.ONLY_THIS_VOLUME, *flat)
-        if self._face.learn_from.chosen() is LearnFrom.HERE:
+        if self._state.learn_from is LearnFrom.HERE:
             return (words.ONLY_HERE, *flat)
-        planes, here = self._section.survey.planes, strokes.position
+        planes, here = self._planes.planes, strokes.position
         is_painted = planes is not None and here in planes
         n_elsewhere = None if planes is None else len(planes) - is_painted
         most = most_others(source)
@@ -171,36 +114,32 @@ class Choice:
 
     # --- pieces of the above ------------------------------------------------------------
 
-    def _selection(self) -> ChannelSelection:
-        return self._face.channels.selection()
-
     def _describe(self, reading: AxesReading, extent: Extent) -> ImageSource:
-        selection, chooser = self._selection(), self._face.level
+        selection, wanted = self._state.channels.selection(), self._state.level
         levels = find_levels(selection.layers, reading.letters)
-        level = chooser.chosen()
-        level = level if level in levels else levels[0]
 
         def describe(at: Level) -> ImageSource:
             source = describe_source(selection.layers, self._viewer.dims, reading, extent, at)
             rgb = source.rgb and selection.rgb
             return replace(source, rgb=rgb, channels=selection.channels)
 
-        source, note = describe(level), chooser.note()
-        coarse = preview_level(levels, source.spatial, level)
+        source = describe(levels[0])
+        spatial = source.spatial
+        level = choose_level(levels, spatial, wanted)
+        if level != levels[0]:
+            source = describe(level)
+        coarse = preview_level(levels, spatial, level)
         look = None if coarse is None else FirstLook(describe(coarse), coarse, level)
-        notes = (*source.notes, note) if note else source.notes
-        return replace(source, first_look=look, notes=notes)
-
-    def _is_drawn(self, layer: Labels | Shapes) -> bool:
-        """Whether a layer is neither a result nor painted on to show what is what."""
-        scribbles = self._section.layer
-        return not self._results.owns(layer) and (scribbles is None or layer != scribbles)
+        note = level_note(levels, spatial, wanted)
+        return replace(
+            source, first_look=look, notes=(*source.notes, note) if note else source.notes
+        )
 
     def _region(self, source: ImageSource, *, follows: bool) -> Region | None:
-        wish, before = self._face.region.chosen(), self._results.source
-        if follows and before is not None and wish.kind is RegionKind.VIEW:
-            there = replace(source, region=before.region)
-            if before.shows_the_same(there):
+        wish, request = self._state.region, self._results.request
+        if follows and request is not None and wish.kind is RegionKind.VIEW:
+            before = request.source
+            if before.shows_the_same(replace(source, region=before.region)):
                 return before.region
         canvas = source.canvas
         where = dict(zip(source.stack, source.position, strict=True))

@@ -1,4 +1,4 @@
-"""The dock widget *Segment*: composes session, worker, layers and form, and adds nothing.
+"""The dock widget *Segment*: composes state, views and controllers, and adds nothing.
 
 Opening it loads no torch.
 """
@@ -9,239 +9,258 @@ from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from numpy.typing import NDArray
-from qtpy.QtCore import QEvent
-from qtpy.QtWidgets import QWidget
+from qtpy.QtCore import QEvent, QSignalBlocker
+from qtpy.QtGui import QKeySequence, QShortcut
+from qtpy.QtWidgets import QSizePolicy, QWidget
+from superqt.utils import qdebounced
 
 from napari_diffseg.errors import DiffSegError
 from napari_diffseg.widgets.batch.section import ApplySection
+from napari_diffseg.widgets.export.section import ExportSection
+from napari_diffseg.widgets.files.sizes import KnownSizes
 from napari_diffseg.widgets.image.axes_section import AxesSection
 from napari_diffseg.widgets.image.layer_facts import image_layers
 from napari_diffseg.widgets.measure.section import MeasureSection
 from napari_diffseg.widgets.models.section import ModelSection
+from napari_diffseg.widgets.models.shelf import ModelShelf
 from napari_diffseg.widgets.objects.section import ObjectsSection
+from napari_diffseg.widgets.region.reading import region_layers
 from napari_diffseg.widgets.scribbles.section import ScribblesSection
-from napari_diffseg.widgets.scribbles.strokes import painted_classes
 from napari_diffseg.widgets.segment.choice import Choice
-from napari_diffseg.widgets.segment.face import SegmentFace
 from napari_diffseg.widgets.segment.follower import StrokeFollower
-from napari_diffseg.widgets.segment.live import Answer
-from napari_diffseg.widgets.segment.order import Order
 from napari_diffseg.widgets.segment.overview import Overview
-from napari_diffseg.widgets.segment.relabel import LabelMerger
 from napari_diffseg.widgets.segment.results import Results
+from napari_diffseg.widgets.segment.runs import Runs
+from napari_diffseg.widgets.segment.state import Left, SegmentState, keep, leave, take_left
 from napari_diffseg.widgets.segment.uncertainty import UncertaintyView
-from napari_diffseg.widgets.tasks.session import SegmentationSession, SessionState
-from napari_diffseg.widgets.tasks.worker import launcher, steps_maker
+from napari_diffseg.widgets.segment.view import SegmentView
 from napari_diffseg.widgets.ui import words
-from napari_diffseg.widgets.ui.notices import notify_of
+from napari_diffseg.widgets.ui.controls import stack
 
 if TYPE_CHECKING:
     import napari.viewer
 
-    from napari_diffseg.core.published.training import Iteration
-    from napari_diffseg.core.result import Segmentation
+
+_PAUSE = 500
+"""So many milliseconds after a change, it is kept for the next session."""
 
 
-class SegmentDock(SegmentFace):
-    """Press Segment: regions form on the image until they are done, or you press Stop.
-
-    Parameters
-    ----------
-    viewer : napari.viewer.Viewer
-        Whose images are segmented.
-    """
+class SegmentDock(QWidget):
+    """Press Segment: regions form on the image until they are done, or you press Stop."""
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self._viewer = viewer
         self._was_docked = False
-        self._task = Answer.SEGMENT
-        self.results = Results(viewer)
+        self.state = SegmentState()
+        self.params, self.options = self.state.params, self.state.options
+        left = take_left(viewer)
+        self.results = Results(viewer) if left is None else left.results
+        self.results.come_back()
         turn = Lock()
-        self.session = SegmentationSession(launcher(turn))
-        self.section = ScribblesSection(viewer, self.scribbles, self.results, self._show_failure)
-        self.axes = AxesSection(self.axes_form)
-        self.choice = Choice(viewer, self, self.axes, self.section, self.results)
-        self._overview = Overview(
-            self, self.choice, self.axes, self.section, self.results, self.session
-        )
-        self._merger = LabelMerger(self._on_merged, self._show_failure, turn)
-        self._doubts = UncertaintyView(
-            viewer, self.results, lambda: self.section.layer, self._show_failure, turn
-        )
-        self.modelling = ModelSection(self.model_form, self.results, lambda: self.section.layer)
-        self.applying = ApplySection(
-            viewer,
-            self.apply_form,
-            self.modelling,
-            self.results,
-            self.choice.frames,
-            self.options,
-            turn,
-        )
-        self.objects = ObjectsSection(
-            viewer,
-            self.objects_form,
-            self.results,
-            self.choice.frames,
-            lambda: self.section.layer,
-        )
-        self.measuring = MeasureSection(
-            viewer, self.measure_form, self.objects, self.measure_fold.isExpanded
-        )
-        self.measure_fold.toggled.connect(lambda _: self.measuring.look())
-        self._follower = StrokeFollower(
-            self.section,
-            self.session,
-            self.results,
-            partial(self.choice.order, follows=True),
-            self._follow,
-            self.say,
-        )
-        self._connect_controls()
-        self._links = [
-            (viewer.layers.events.inserted, self._on_layers),
-            (viewer.layers.events.removed, self._on_layer_removed),
-            (viewer.layers.events.reordered, self._on_layers),
-            (viewer.layers.events.renamed, self._on_layers),
-            (viewer.dims.events, self._refresh),
-        ]
-        for emitter, slot in self._links:
-            emitter.connect(slot)
-        self._parts = (
-            self.axes,
-            self.section,
-            self._doubts,
-            self.modelling,
-            self.applying,
-            self.measuring,
-            self.objects,
-        )
-        self.destroyed.connect(partial(_release, self.session, self._links, self._parts))
+        self.runs = Runs(self.state, self.results, turn)
+        self.session = self.runs.session
+        self.view = SegmentView()
+        # Scripts reach every control by the dock.
+        vars(self).update(self.view.parts())
+        stack(self, self.view)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+        self.setMinimumWidth(320)
+        self._make_controllers(turn, left)
+        self._overview = Overview(self)
+        self._connect_state()
+        self._connect_views()
+        self._connect_viewer()
         self._on_layers()
         active = viewer.layers.selection.active
         if active in image_layers(viewer):
             self.images.choose(active)
-        self.say(words.HINT)
+        if left is None:
+            self.knobs.recall()
+        else:
+            self.view.take_up(left.state)
+            self.results.changed.emit()
+        self.state.events.image.connect(self._on_other_image)
+        self._bind_keys()
+        self.run_view.say(words.HINT)
 
-    def _connect_controls(self) -> None:
-        self.session.state_changed.connect(self._on_state)
-        self.session.stepped.connect(self._on_step)
-        self.session.succeeded.connect(self._on_success)
-        self.session.failed.connect(self._on_failure)
-        self.section.changed.connect(self._refresh)
-        self.segment_button.clicked.connect(self.start)
-        self.stop_button.clicked.connect(self.session.finish)
-        self.scribbles.new_button.clicked.connect(self.add_scribbles)
-        self.live_box.toggled.connect(self._follower.set_live)
-        self.previous_button.clicked.connect(self.step_back)
-        self.uncertainty_box.toggled.connect(self._doubts.show)
-        self.uncertain_button.clicked.connect(self._doubts.go)
+    # --- what it is composed of -----------------------------------------------------
+
+    def _make_controllers(self, turn: Lock, left: Left | None) -> None:
+        viewer, results, fail = self._viewer, self.results, self.runs.fail
+
+        def scribbles() -> Any:
+            return self.state.scribbles
+
+        self.section = ScribblesSection(viewer, self.scribbles, results, fail)
+        self.axes = AxesSection(self.axes_form, () if left is None else left.said)
+        self.choice = Choice(viewer, self.state, results, self.section.planes)
+        ask = partial(self.choice.request, follows=True)
+        self._follower = StrokeFollower(self.state, self.section, self.runs, ask)
+        self._doubts = UncertaintyView(viewer, results, scribbles, fail, turn)
+        shelf = ModelShelf() if left is None else left.shelf
+        self.modelling = ModelSection(self.model_form, results, scribbles, shelf)
+        frames, options = self.choice.frames, self.options
+        self.applying = ApplySection(
+            viewer, self.apply_form, self.modelling, results, frames, options, turn
+        )
+        self.sizes = sizes = KnownSizes(viewer, self.axes)
+        self.objects = ObjectsSection(viewer, self.objects_form, results, frames, scribbles, sizes)
+        is_open = self.measure_fold.isExpanded
+        self.measuring = MeasureSection(viewer, self.measure_form, self.objects, is_open)
+        self.exporting = ExportSection(self.export_form, results, self.objects)
+        self._parts = (
+            *(self.runs, self.axes, self.section, self._doubts, self.modelling),
+            *(self.applying, self.measuring, self.exporting, self.objects),
+        )
+
+    def _connect_state(self) -> None:
+        """Let every view write what is chosen in it into the state, which the dock then shows."""
+        state, knobs = self.state, self.knobs
+        for view, name, read in (
+            (self.channels, "channels", self.channels.wish),
+            (self.level, "level", lambda: self.level.wanted),
+            (self.region, "region", self.region.chosen),
+            (self.fill, "fill", self.fill.typed),
+            (self.learn_from, "learn_from", self.learn_from.chosen),
+            (self.section, "scribbles", lambda: self.section.layer),
+            (knobs.params_form, "typed_params", knobs.params_form.values),
+            (knobs.options_form, "typed_options", knobs.options),
+            (knobs, "typed_options", knobs.options),
+        ):
+            view.changed.connect(partial(self._on_chosen, name, read))
+        # Of the state and not of the forms, which may be gone when this comes.
+        self._keep = qdebounced(lambda: keep(state), timeout=_PAUSE)
+        for event in (state.events.typed_params, state.events.typed_options):
+            event.connect(lambda _: self._keep())
+        self.live_box.toggled.connect(partial(setattr, state, "is_live"))
         self.images.changed.connect(self._on_image_chosen)
         self.axes.changed.connect(self._on_image_chosen)
-        for part in (self.channels, self.level, self.region, self.fill):
-            part.changed.connect(self._refresh)
-        self.preset.activated.connect(self.fill_in_preset)
-        self.learn_from.changed.connect(self._refresh)
-        self.labels.moved.connect(self._on_labels)
-        self.params_form.changed.connect(self._refresh)
-        self.options_form.changed.connect(self._refresh)
+
+    def _connect_views(self) -> None:
+        runs, run = self.runs, self.run_view
+        runs.said.connect(run.say)
+        runs.progressed.connect(run.show_progress)
+        runs.begun.connect(self._on_layers)
+        runs.changed.connect(self._refresh)
+        runs.ended.connect(self.knobs.offer_devices)
+        for part in (self._doubts, self.modelling, self.objects):
+            self.results.changed.connect(part.follow)
+        self.results.changed.connect(self._show_found)
+        run.segment_button.clicked.connect(lambda: self.start())
+        run.stop_button.clicked.connect(lambda: self.session.finish())
+        run.previous_button.clicked.connect(lambda: runs.step_back())
+        run.keep_button.clicked.connect(lambda: runs.keep())
+        run.uncertainty_box.toggled.connect(self._doubts.show)
+        run.uncertain_button.clicked.connect(lambda: self._doubts.go())
+        self.scribbles.new_button.clicked.connect(lambda: self.add_scribbles())
+        self.scribbles.classes.rest_wanted.connect(self._on_rest)
+        self.knobs.labels.moved.connect(self._on_labels)
+        self.measure_fold.toggled.connect(lambda _: self.measuring.look())
+
+    def _bind_keys(self) -> None:
+        """Bind keys, which the tooltips of the buttons say."""
+        # Shortcuts of Qt go with the dock; keys that are bound to a viewer would outlive it.
+        for key, slot in (
+            (words.KEY_SEGMENT, self.segment_button.click),
+            (words.KEY_STOP, self.stop_button.click),
+            (words.KEY_SHOW, self.results.show_or_hide),
+            (words.KEY_CLASS, self.section.pick_next),
+        ):
+            QShortcut(QKeySequence(key), self).activated.connect(slot)
+
+    def _connect_viewer(self) -> None:
+        layers = self._viewer.layers.events
+        self._links = [
+            *((emitter, self._on_layers) for emitter in (layers.inserted, layers.reordered)),
+            (layers.renamed, self._on_layers),
+            (layers.removed, self._on_layer_removed),
+            (self._viewer.dims.events, self._refresh),
+        ]
+        for emitter, slot in self._links:
+            emitter.connect(slot)
+        self.destroyed.connect(partial(_release, self.results, self._links, self._parts))
 
     # --- what a person does ---------------------------------------------------------
 
     def start(self) -> None:
         """Start a run on what is chosen now; where one is under way, only say so."""
         if self.session.is_busy:
-            self.say(words.BUSY, wrong=True)
+            self.run_view.say(words.BUSY, wrong=True)
             return
         try:
-            order = self.choice.order()
+            request = self.choice.request()
         except DiffSegError as error:
-            self.say(str(error), wrong=True)
+            self.run_view.say(str(error), wrong=True)
             return
-        self._forget_finished()
-        in_memory = order.strokes is not None and order.strokes.is_in_memory
-        strokes = order.strokes.read() if order.strokes is not None and in_memory else None
-        self._run(order, Answer.SEGMENT, strokes, in_place=False)
+        self.runs.start(request)
 
     def add_scribbles(self) -> None:
         """Make a layer to paint on."""
         try:
             self.section.add(self.choice.source(), self.params().n_clusters)
         except DiffSegError as error:
-            self.say(str(error), wrong=True)
+            self.run_view.say(str(error), wrong=True)
             return
-        self.say(words.PAINT)
-
-    def step_back(self) -> None:
-        """Show the result before this one."""
-        if self.session.is_busy or not self._may_change_result():
-            return
-        if self.results.step_back():
-            self._take_up_result()
-            self._refresh()
-            self.say(words.BACK)
-
-    def _follow(self, order: Order, task: Answer, strokes: NDArray[Any]) -> None:
-        # A result that a person has edited is left as it is, and a new layer is made.
-        self._may_change_result()
-        self._run(order, task, strokes, in_place=True)
-
-    def _run(
-        self, order: Order, task: Answer, strokes: NDArray[Any] | None, *, in_place: bool
-    ) -> None:
-        """Start a run; strokes that are None are read by the run itself, if there are any."""
-        results = self.results
-        self._task = task
-        self._follower.is_starting = True
-        try:
-            results.begin(order, in_place=in_place, follows=task is Answer.FOLLOW)
-            layer = results.running
-            self.segment_button.setEnabled(False)
-            self._on_layers()
-            if strokes is not None:
-                results.color_classes(painted_classes(strokes))
-            self._follower.started(order, task, strokes)
-            base = results.segmentation if task is Answer.FOLLOW else None
-            # napari lets other events through while it adds a layer; it may be gone again.
-            if results.running is layer:
-                self.session.start(steps_maker(order, base, strokes))
-        finally:
-            self._follower.is_starting = False
-            if not self.session.is_busy:
-                self._abandon()
-                self._refresh()
+        self.run_view.say(words.PAINT)
 
     def _on_labels(self, n_labels: int) -> None:
-        self.params_form.write({"n_labels": n_labels})
-        if self._may_change_result():
-            self._merger.ask(n_labels)
+        self.knobs.params_form.write({"n_labels": n_labels})
+        self.runs.merge(n_labels)
 
-    def _on_image_chosen(self) -> None:
-        self.choice.take()
+    def _on_rest(self) -> None:
+        """Make one class of what the only painted one does not claim."""
+        self.section.name_rest()
+        self.knobs.params_form.write({"only_painted": "yes"})
+        self.section.look()
+        self.run_view.say(words.REST_IS_ONE)
+
+    def _on_other_image(self, image: Any) -> None:
+        if not self.session.is_busy:
+            self.run_view.say(words.HINT)
+
+    def _on_chosen(self, name: str, read: Any) -> None:
+        setattr(self.state, name, read())
         self._refresh()
 
-    # --- what the viewer does -------------------------------------------------------
+    def _on_image_chosen(self) -> None:
+        """Let the controls be about the image that is chosen, and offer what goes with it."""
+        image = self.images.chosen()
+        self.axes.take(image)
+        self.state.image, self.state.axes = image, self.axes.said
+        try:
+            letters, first = self.axes.said.sizeless.reading(image).letters, image
+        except DiffSegError:
+            letters, first = "", None
+        others = [one for one in self.images.items() if one != image]
+        drawn = [one for one in region_layers(self._viewer) if self._is_drawn(one)]
+        with QSignalBlocker(self.channels), QSignalBlocker(self.region):
+            self.channels.offer(first, others, letters)
+            self.region.offer(drawn)
+        self.state.channels, self.state.region = self.channels.wish(), self.region.chosen()
+        self._refresh()
+
+    def _is_drawn(self, layer: Any) -> bool:
+        """Whether a layer is neither a result nor painted on to show what is what."""
+        scribbles = self.section.layer
+        return not self.results.owns(layer) and (scribbles is None or layer != scribbles)
+
+    # --- what the viewer and the runs do --------------------------------------------
 
     def _on_layers(self, event: Any = None) -> None:
-        layers = image_layers(self._viewer)
-        self.images.offer([one for one in layers if not self._doubts.is_layer(one)])
+        layers = [one for one in image_layers(self._viewer) if not self._doubts.is_layer(one)]
+        self.images.offer([(str(one.name), one) for one in layers], "no image layer")
         self.section.offer()
+        self._on_image_chosen()
 
     def _on_layer_removed(self, event: Any) -> None:
         layer = event.value
-        was_running, was_finished = self.results.on_removed(layer)
-        if was_running:
-            self.session.cancel()
-            self.say(words.REMOVED)
-        if was_finished:
-            self._merger.hold(None)
+        self.runs.on_layer_removed(layer)
         if self._doubts.is_layer(layer):
             self._doubts.on_removed()
-            self.uncertainty_box.setChecked(False)
+            self.run_view.uncertainty_box.setChecked(False)
         if self.section.layer is not None and self.section.layer == layer:
-            self.say(words.SCRIBBLES_GONE)
+            self.run_view.say(words.SCRIBBLES_GONE)
         self.axes.on_removed(layer)
         self.applying.on_layer_removed(layer)
         self.objects.on_layer_removed(layer)
@@ -250,96 +269,13 @@ class SegmentDock(SegmentFace):
     def _refresh(self, event: Any = None) -> None:
         """Bring the controls up to date with what is chosen."""
         self._overview.show()
-        self.applying.refresh()
-        self.objects.refresh()
+        for part in (self.applying, self.objects, self.measuring, self.exporting):
+            part.refresh()
 
-    # --- what the run says ----------------------------------------------------------
-
-    def _on_state(self, state: SessionState) -> None:
-        running = state in (SessionState.RUNNING, SessionState.FINISHING)
-        self.stop_button.setEnabled(state is SessionState.RUNNING)
-        is_whole = self._task is Answer.SEGMENT
-        self.show_progress(0, 0 if running and is_whole else None)
-        if state is SessionState.RUNNING:
-            self.say(words.FOLLOWING if self._task is Answer.FOLLOW else words.STARTING)
-        elif state is SessionState.FINISHING:
-            self.say(words.FINISHING)
-        else:
-            if is_whole:
-                self.offer_devices()
-            self._follower.ended()
-        self._refresh()
-
-    def _on_step(self, facts: Iteration) -> None:
-        if facts.labels is not None and self.results.running is not None:
-            self.results.running.show_preview(facts.labels)
-        if self._task is not Answer.SEGMENT:
-            return
-        if self.session.state is SessionState.RUNNING:
-            self.say(words.progress_in_words(facts))
-        self.show_progress(facts.index, facts.n_iterations)
-
-    def _on_success(self, segmentation: Segmentation) -> None:
-        if self.results.running is not None:
-            self.results.complete(segmentation)
-            self._take_up_result()
-            in_words = words.followed_in_words
-            if self._task is Answer.SEGMENT:
-                in_words = words.result_in_words
-            self.say(in_words(segmentation))
-            self._follow_moved_knob(segmentation)
-
-    def _follow_moved_knob(self, segmentation: Segmentation) -> None:
-        """Merge anew where the knob was moved while the run was under way."""
-        wanted = self.params_form.values()["n_labels"]
-        is_moved = wanted != segmentation.params.n_labels
-        if is_moved and not segmentation.only_painted and not self.params_form.problems():
-            self._merger.ask(wanted)
-
-    def _take_up_result(self) -> None:
-        """Let the knob and the uncertainty be about the result on show."""
+    def _show_found(self) -> None:
         segmentation = self.results.segmentation
-        self._merger.hold(segmentation)
         is_free = segmentation is not None and segmentation.scribbles is None
-        self.show_found(segmentation.n_labels if is_free else 0)
-        self._doubts.follow()
-        self.modelling.follow()
-        self.objects.follow()
-
-    def _on_merged(self, segmentation: Segmentation) -> None:
-        # Asked again: a person may have painted while the labels were merged.
-        if self._may_change_result():
-            self.results.replace(segmentation)
-            self._doubts.follow()
-            self.modelling.follow()
-            self.objects.follow()
-            self.say(words.merged_in_words(segmentation))
-
-    def _may_change_result(self) -> bool:
-        """Whether a finished result is as it came; one that a person edited is let go."""
-        if self.results.let_go_of_edited():
-            self._merger.hold(None)
-            self.say(words.EDITED)
-        return self.results.finished is not None
-
-    def _forget_finished(self) -> None:
-        """From now on the knob is for the next run only."""
-        self.results.forget()
-        self._merger.hold(None)
-        self._doubts.follow()
-
-    def _on_failure(self, error: Exception) -> None:
-        self._abandon()
-        self._refresh()
-        self._show_failure(error)
-
-    def _abandon(self) -> None:
-        """Leave the viewer as it was before the run."""
-        self.results.abandon()
-
-    def _show_failure(self, error: Exception) -> None:
-        self.say(words.error_in_words(error), wrong=True)
-        notify_of(error)
+        self.knobs.show_found(segmentation.n_labels if is_free else 0)
 
     # --- the end of the dock --------------------------------------------------------
 
@@ -353,22 +289,22 @@ class SegmentDock(SegmentFace):
 
     def close_down(self) -> None:
         """Cancel the run, leave things as they were, and delete the widget."""
-        _release(self.session, self._links, self._parts)
-        self._forget_finished()
-        self._abandon()
+        _release(self.results, self._links, self._parts)
+        self.results.abandon()
+        keep(self.state)
+        left = Left(self.state, self.results, self.modelling.shelf, self.axes.all_said)
+        leave(self._viewer, left)
         self.deleteLater()
 
 
 def _release(
-    session: SegmentationSession,
+    results: Results,
     links: list[tuple[Any, Any]],
     parts: tuple[Any, ...],
     destroyed: QWidget | None = None,
 ) -> None:
     """Cut every line into the widget, so that nothing calls it when it is gone."""
-    for signal in (session.state_changed, session.stepped, session.succeeded, session.failed):
-        signal.disconnect()
-    session.cancel()
+    results.changed.disconnect()
     for part in parts:
         part.close()
     for emitter, slot in links:

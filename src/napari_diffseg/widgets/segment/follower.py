@@ -1,113 +1,92 @@
-"""Live: looks at the strokes when they change, and has a run started where they ask for one."""
+"""Live: the run that follows strokes.
+
+A stroke's way: the layer's event → `StrokeWatch`, which waits for the end of the stroke →
+`StrokeFollower`, which reads the strokes once and asks `LiveLoop` → `Runs.follow` → the steps
+of the run, in its thread → the layer of the result.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
-
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from napari_diffseg.errors import DiffSegError
-from napari_diffseg.widgets.segment.live import Answer, LiveLoop
-from napari_diffseg.widgets.segment.order import Order
-from napari_diffseg.widgets.segment.results import Results, follows
+from napari_diffseg.widgets.segment.live import Answer
+from napari_diffseg.widgets.segment.request import RunRequest
 from napari_diffseg.widgets.ui import words
 
 if TYPE_CHECKING:
     from napari_diffseg.widgets.scribbles.section import ScribblesSection
-    from napari_diffseg.widgets.tasks.session import SegmentationSession
-
-StartRun = Callable[[Order, Answer, NDArray[Any]], None]
+    from napari_diffseg.widgets.segment.runs import Runs
+    from napari_diffseg.widgets.segment.state import SegmentState
 
 
 class StrokeFollower:
-    """Joins the layer that is painted on to the session.
+    """Looks at the strokes when they change, and has a run started where they ask for one.
 
-    Parameters
-    ----------
-    section : ScribblesSection
-        Says when there may be other strokes.
-    session : SegmentationSession
-        Whose run under way is cancelled for new strokes.
-    results : Results
-        From whose newest one strokes follow.
-    order : callable
-        Returns what a run would be told; raises a `DiffSegError` where there can be none.
-    run : callable
-        Starts a run with an order, what to do, and the strokes.
-    say : callable
-        Called with a sentence, and with ``wrong=True`` where something is wrong.
+    `ask` returns what a run would be told; it raises a `DiffSegError` where there can be none.
     """
 
     def __init__(
         self,
+        state: SegmentState,
         section: ScribblesSection,
-        session: SegmentationSession,
-        results: Results,
-        order: Callable[[], Order],
-        run: StartRun,
-        say: Callable[..., None],
+        runs: Runs,
+        ask: Callable[[], RunRequest],
     ) -> None:
-        self._section, self._session, self._results = section, session, results
-        self._order, self._run, self._say = order, run, say
-        self._loop = LiveLoop()
-        self.is_live = False
-        self.is_starting = False
+        self._state, self._section, self._runs, self._ask = state, section, runs, ask
         section.painted.connect(self._on_painted)
+        runs.ended.connect(self._on_ended)
+        state.events.is_live.connect(self._on_live)
 
-    def set_live(self, is_live: bool) -> None:
-        """Follow strokes from now on, also those that are there; or follow no more."""
-        self.is_live = is_live
-        if is_live:
+    def _on_live(self, is_live: bool) -> None:
+        if is_live:  # strokes that are there already are followed, too
             self._section.look()
 
-    def started(self, order: Order, task: Answer, strokes: NDArray[Any] | None) -> None:
-        """Remember what a run was told."""
-        is_whole = task is Answer.SEGMENT
-        self._loop.started(order.source, order.params, strokes, is_whole=is_whole)
-
-    def ended(self) -> None:
+    def _on_ended(self) -> None:
         """Look at strokes that had to wait for the run that is over now."""
-        if self._loop.is_late:
+        if self._runs.loop.is_late:
             self._section.look()
 
     def _on_painted(self) -> None:
+        is_live = self._state.is_live
         # While a run starts, napari lets other events through.
-        if self.is_starting:
+        if self._runs.is_starting:
             self._section.look()
             return
         try:
-            order = self._order()
+            request = self._ask()
         except DiffSegError as error:
-            if self.is_live:
-                self._say(str(error), wrong=True)
+            if is_live:
+                self._runs.said.emit(str(error), True)
             return
-        if order.strokes is None or not (self.is_live or order.strokes.is_in_memory):
+        if request.strokes is None or not (is_live or request.strokes.is_in_memory):
             return
-        self._section.survey.look(order.strokes)
-        strokes = order.strokes.read()
-        self._section.note_classes(strokes)
-        if self.is_live:
-            self._answer(order, strokes)
+        self._section.planes.look(request.strokes)
+        request = request.with_strokes()
+        self._section.note_classes(request.classes)
+        if is_live:
+            self._answer(request)
 
-    def _answer(self, order: Order, strokes: NDArray[Any]) -> None:
-        base = follows(self._results, order.source, order.params)
-        # Strokes on other planes are part of a result; it does not follow other ones.
-        is_same_lesson = order.lesson == self._results.lesson or not strokes.any()
-        answer = self._loop.answer(
-            order.source,
-            order.params,
-            strokes,
-            is_busy=self._session.is_busy,
-            can_follow=base is not None and is_same_lesson,
+    def _answer(self, request: RunRequest) -> None:
+        runs = self._runs
+        base = runs.base_for(request)
+        is_same = base is not None and runs.results.request is not None
+        can_follow = is_same and (
+            runs.results.request.context == request.context or not request.is_painted
+        )
+        answer = runs.loop.answer(
+            request,
+            is_busy=runs.session.is_busy,
+            can_follow=can_follow,
             is_painted=base is not None and base.scribbles is not None,
         )
         if answer is Answer.UNPAINTED:
             if base is not None:
-                self._session.cancel()  # a correction under way follows strokes that are gone
-            self._say(words.UNPAINTED_HERE if order.lesson.elsewhere else words.UNPAINTED)
+                runs.session.cancel()  # a correction under way follows strokes that are gone
+            runs.say(words.UNPAINTED_HERE if request.context.elsewhere else words.UNPAINTED)
         elif answer is Answer.LATER:
-            self._say(words.LATER)
+            runs.say(words.LATER)
         elif answer is not Answer.NOTHING:
-            self._session.cancel()
-            self._run(order, answer, strokes)
+            runs.session.cancel()
+            runs.follow(request, answer)

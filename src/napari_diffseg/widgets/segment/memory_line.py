@@ -7,26 +7,17 @@ from dataclasses import dataclass
 
 import psutil
 
-from napari_diffseg.widgets.batch.form import Sentence
-from napari_diffseg.widgets.ui.controls import AMBER, MUTED
+from napari_diffseg.widgets.ui.controls import AMBER, MUTED, Sentence
 
 _GIGA = 1e9
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryNote:
-    """What is said of the memory that a run needs.
+    """What is said of the memory that a run needs."""
 
-    Attributes
-    ----------
-    text : str
-        One sentence or two.
-    fits : bool
-        Whether there is enough.
-    """
-
-    text: str
-    fits: bool
+    text: str  # One sentence or two
+    fits: bool  # Whether there is enough
 
 
 def free_memory() -> int:
@@ -36,17 +27,7 @@ def free_memory() -> int:
 
 
 def remedies(*, has_levels: bool, has_region: bool, is_volume: bool) -> tuple[str, ...]:
-    """Return what makes a run smaller.
-
-    Parameters
-    ----------
-    has_levels : bool
-        Whether there is a coarser resolution.
-    has_region : bool
-        Whether it is told already where to segment.
-    is_volume : bool
-        Whether planes are segmented together.
-    """
+    """Return what makes a run smaller."""
     every = {
         "a coarser resolution": has_levels,
         "plane by plane": is_volume,
@@ -57,15 +38,7 @@ def remedies(*, has_levels: bool, has_region: bool, is_volume: bool) -> tuple[st
 
 
 def memory_in_words(needed: int, free: int, remedies: Sequence[str] = ()) -> MemoryNote:
-    """Say how much memory a run needs.
-
-    Parameters
-    ----------
-    needed, free : int
-        Bytes beside the image itself, and those that there are.
-    remedies : sequence of str
-        What makes the run smaller, the best first.
-    """
+    """Say how much memory a run needs."""
     fits = needed <= free
     text = f"Needs about {_in_words(needed)} beside the image; {_in_words(free)} are free."
     if not fits and remedies:

@@ -2,126 +2,93 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from qtpy.QtCore import QSignalBlocker
+
 from napari_diffseg.errors import DiffSegError, InputError
-from napari_diffseg.image.memory import estimate_memory
+from napari_diffseg.image.pieces import estimate_memory
 from napari_diffseg.widgets.region.region import RegionKind
 from napari_diffseg.widgets.segment.memory_line import remedies
 from napari_diffseg.widgets.ui import words
 
 if TYPE_CHECKING:
-    from napari_diffseg.core.result import Segmentation
-    from napari_diffseg.widgets.image.axes_section import AxesSection
     from napari_diffseg.widgets.image.image_source import ImageSource
-    from napari_diffseg.widgets.scribbles.section import ScribblesSection
-    from napari_diffseg.widgets.segment.choice import Choice
-    from napari_diffseg.widgets.segment.face import SegmentFace
-    from napari_diffseg.widgets.segment.results import Results
-    from napari_diffseg.widgets.tasks.session import SegmentationSession
+    from napari_diffseg.widgets.segment.dock import SegmentDock
 
 
 class Overview:
-    """Brings the controls up to date with what is chosen.
+    """Brings the controls up to date with what is chosen, which it describes once."""
 
-    Parameters
-    ----------
-    face : SegmentFace
-        The controls.
-    choice : Choice
-        What is chosen.
-    axes : AxesSection
-        How the axes are read.
-    section : ScribblesSection
-        What is painted on.
-    results : Results
-        The newest result.
-    session : SegmentationSession
-        Whether a run is under way.
-    """
-
-    def __init__(
-        self,
-        face: SegmentFace,
-        choice: Choice,
-        axes: AxesSection,
-        section: ScribblesSection,
-        results: Results,
-        session: SegmentationSession,
-    ) -> None:
-        self._face, self._choice, self._axes = face, choice, axes
-        self._section, self._results, self._session = section, results, session
+    def __init__(self, dock: SegmentDock) -> None:
+        self._dock = dock
 
     def show(self) -> None:
         """Read the axes out, mark what is wrong, and say why Segment is off."""
-        face, busy = self._face, self._session.is_busy
-        problems = {**face.params_form.problems(), **face.options_form.problems()}
-        reason = self._show_image() or next(iter(problems.values()), "")
-        face.show_parameters(face.params_form.values())
-        face.give_reason(reason, wrong=face.images.chosen() is not None, busy=busy)
-        face.segment_button.setEnabled(not reason and not busy)
-        face.segment_button.setToolTip(reason or words.HINT)
+        dock, busy = self._dock, self._dock.session.is_busy
+        knobs, run = dock.knobs, dock.run_view
+        reason = self._show_image() or knobs.problem()
+        knobs.show_parameters(dock.state.typed_params)
+        run.give_reason(reason, wrong=dock.state.image is not None, busy=busy)
+        run.segment_button.setEnabled(not reason and not busy)
+        run.segment_button.setToolTip(reason or f"{words.HINT} ({words.KEY_SEGMENT})")
         self._show_what_can_be_done()
 
     def _show_what_can_be_done(self) -> None:
         """Switch on what makes sense with the result and the scribbles that there are."""
-        face, results, busy = self._face, self._results, self._session.is_busy
+        run, results, session = self._dock.run_view, self._dock.results, self._dock.session
         shown = results.segmentation if results.finished is not None else None
-        face.live_box.setEnabled(self._section.layer is not None)
-        face.previous_button.setEnabled(bool(results.history) and not busy)
-        face.uncertain_button.setEnabled(shown is not None)
-        face.uncertainty_box.setEnabled(shown is not None or face.uncertainty_box.isChecked())
-        face.show_merging(words.ALL_PAINTED if shown is not None and shown.only_painted else "")
+        run.stop_button.setEnabled(session.can_finish)
+        run.live_box.setEnabled(self._dock.state.scribbles is not None)
+        run.previous_button.setEnabled(bool(results.history) and not session.is_busy)
+        run.keep_button.setEnabled(shown is not None)
+        run.uncertain_button.setEnabled(shown is not None)
+        run.uncertainty_box.setEnabled(shown is not None or run.uncertainty_box.isChecked())
+        all_painted = shown is not None and shown.only_painted
+        self._dock.knobs.show_merging(words.ALL_PAINTED if all_painted else "")
 
     def _show_image(self) -> str:
         """Show what would be segmented; return why nothing can be, or an empty text."""
-        face = self._face
-        face.show_channels()
-        reason = self._axes.show(self._choice.n_layers())
-        source = None
+        dock, state, source = self._dock, self._dock.state, None
+        dock.view.show_channels()
+        reason = dock.axes.show(state.channels.n_layers)
         if not reason:
             try:
-                source = self._choice.source()
+                source = dock.choice.source()
+                with QSignalBlocker(dock.level):
+                    dock.level.offer(dock.choice.levels(), source.spatial)
             except InputError as error:
                 reason = str(error)
-        face.show_image_notes(() if source is None else source.notes)
+        dock.notes.setText("" if source is None else " ".join(source.notes))
+        dock.fill.show_found(None if source is None else dock.results.result_of(source))
+        is_stack = source is not None and source.n_frames > 1 and not source.is_volume
+        dock.learn_from.setVisible(is_stack)
         self._show_memory(source)
-        if source is None:
-            face.show_scribble_notes(())
-        face.fill.show_found(self._result_of(source))
-        face.learn_from.setVisible(
-            source is not None and source.n_frames > 1 and not source.is_volume
-        )
-        return reason if source is None else self._show_strokes(source)
-
-    def _result_of(self, source: ImageSource | None) -> Segmentation | None:
-        """Return the newest result, where it is one of this image or a part of it."""
-        before = self._results.source
-        if source is None or before is None:
-            return None
-        is_same = before.shows_the_same(replace(source, region=before.region))
-        return self._results.segmentation if is_same else None
+        if source is not None:
+            return self._show_strokes(source)
+        dock.scribble_notes.setText("")
+        return reason
 
     def _show_strokes(self, source: ImageSource) -> str:
+        dock = self._dock
         try:
-            strokes = self._section.strokes(source)
+            strokes = dock.choice.strokes(source)
         except InputError as error:
-            self._face.show_scribble_notes(())
+            dock.scribble_notes.setText("")
             return str(error)
-        self._section.survey.watch(strokes)
-        self._face.show_scribble_notes(self._choice.stroke_notes(source, strokes))
+        dock.section.planes.watch(strokes)
+        dock.scribble_notes.setText(" ".join(dock.choice.stroke_notes(source, strokes)))
         return ""
 
     def _show_memory(self, source: ImageSource | None) -> None:
         """Say how much memory a run would need."""
-        face = self._face
+        dock, memory = self._dock, self._dock.run_view.memory
         try:
-            params = face.params()
+            params = dock.state.params()
         except DiffSegError:
             source = None
         if source is None:
-            face.memory.show_need(None)
+            memory.show_need(None)
             return
         needed = estimate_memory(
             source.image_axes,
@@ -131,8 +98,8 @@ class Overview:
             is_held=source.is_in_memory,
         )
         ways_out = remedies(
-            has_levels=face.level.has_coarser(),
-            has_region=face.region.chosen().kind is not RegionKind.WHOLE,
+            has_levels=dock.level.has_coarser(),
+            has_region=dock.state.region.kind is not RegionKind.WHOLE,
             is_volume=source.is_volume,
         )
-        face.memory.show_need(needed, ways_out)
+        memory.show_need(needed, ways_out)

@@ -6,99 +6,109 @@ it completes or is abandoned; a finished result can be replaced by the one befor
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
+from psygnal import Signal
 
 from napari_diffseg.widgets.image.image_source import ImageSource
-from napari_diffseg.widgets.models.facts import facts_known
+from napari_diffseg.widgets.models.shelf import facts_known
 from napari_diffseg.widgets.scribbles.class_names import names_in
-from napari_diffseg.widgets.segment.history import ResultHistory
-from napari_diffseg.widgets.ui.layers import ResultLayer
+from napari_diffseg.widgets.segment.result_layer import KeptLayer, ResultLayer
 
 if TYPE_CHECKING:
     import napari
     from napari.layers import Labels
 
     from napari_diffseg.core.result import Segmentation
-    from napari_diffseg.params import SegmentationParams
     from napari_diffseg.widgets.batch.layer import AppliedLayer
     from napari_diffseg.widgets.objects.layer import ObjectsLayer
-    from napari_diffseg.widgets.scribbles.other_planes import Lesson
-    from napari_diffseg.widgets.segment.order import Order
+    from napari_diffseg.widgets.segment.request import RunRequest
+
+MOST_RESULTS = 10
+"""So many results are kept at most."""
+
+MOST_PIXELS = 60_000_000
+"""Of large images fewer are kept: those that have no more pixels together; one always is."""
+
+
+class ResultHistory:
+    """The results before the one on show, the newest last; bounded, for the memory's sake."""
+
+    def __init__(self, most_results: int = MOST_RESULTS, most_pixels: int = MOST_PIXELS) -> None:
+        self._most_results, self._most_pixels = most_results, most_pixels
+        self._results: deque[Segmentation] = deque()
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+    def push(self, segmentation: Segmentation) -> None:
+        """Keep a result that is being replaced; the oldest ones go where there are too many."""
+        self._results.append(segmentation)
+        while len(self._results) > 1 and self._is_too_much():
+            self._results.popleft()
+
+    def pop(self) -> Segmentation:
+        """Take the newest one back; raises `IndexError` where there is none."""
+        return self._results.pop()
+
+    def clear(self) -> None:
+        """Forget them all."""
+        self._results.clear()
+
+    def _is_too_much(self) -> bool:
+        n_pixels = sum(one.labels.size for one in self._results)
+        return len(self._results) > self._most_results or n_pixels > self._most_pixels
 
 
 class Results:
-    """The result layers of a dock, and the newest result.
+    """The result layers of a dock, and the newest result."""
 
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        Gets the layers.
-
-    Attributes
-    ----------
-    running : ResultLayer or None
-        Where the run under way shows its previews.
-    finished : ResultLayer or None
-        Where the newest result stands; None once a person has edited or removed it.
-    segmentation : Segmentation or None
-        The newest result itself; strokes follow from it even when its layer is gone.
-    source : ImageSource or None
-        What it was made from.
-    lesson : Lesson or None
-        What it was learned from besides its own plane.
-    history : ResultHistory
-        The results that the finished layer has shown before.
-    """
+    changed = Signal()
+    """Emitted when another result is on show, or none any more."""
 
     def __init__(self, viewer: napari.Viewer) -> None:
         self._viewer = viewer
-        self._layers: list[ResultLayer | AppliedLayer | ObjectsLayer] = []
-        self._scribbles: Labels | None = None
-        self.running: ResultLayer | None = None
-        self.finished: ResultLayer | None = None
-        self.segmentation: Segmentation | None = None
-        self.source: ImageSource | None = None
-        self.lesson: Lesson | None = None
-        self.history = ResultHistory()
-        self._begun: Lesson | None = None
+        self._layers: list[ResultLayer | KeptLayer | AppliedLayer | ObjectsLayer] = []
+        self._begun: RunRequest | None = None
         self._names: dict[int, str] = {}
+        # Where the run under way shows its previews.
+        self.running: ResultLayer | None = None
+        # Where the newest result stands; None once a person has edited or removed it.
+        self.finished: ResultLayer | None = None
+        # The newest result itself; strokes follow from it even when its layer is gone.
+        self.segmentation: Segmentation | None = None
+        # What it was made of.
+        self.request: RunRequest | None = None
+        # The results that the finished layer has shown before.
+        self.history = ResultHistory()
 
     # --- a run ----------------------------------------------------------------------
 
-    def begin(self, order: Order, *, in_place: bool, follows: bool) -> None:
-        """Make ready the layer of a run.
+    def begin(self, request: RunRequest, *, corrects: bool) -> None:
+        """Make ready the layer of a run: the newest one of the same plane, if there is one.
 
-        Parameters
-        ----------
-        order : Order
-            What the run is told.
-        in_place : bool
-            Whether it may be the newest layer that shows the same plane.
-        follows : bool
-            Whether the run corrects the finished result, and learns from what that did.
+        A run that corrects the finished result learns from what that did.
         """
-        self._scribbles = order.scribbles
-        self._begun = self.lesson if follows else order.lesson
+        if corrects and self.request is not None:
+            request = replace(request, context=self.request.context)
+        self._begun = request.without_strokes()
         standing = self.running or self.finished
-        if not in_place or standing is None or not standing.source.lies_as(order.source):
+        if standing is None or not standing.source.lies_as(request.source):
             self.abandon()
-            standing = self._layer_of(order.source) if in_place else None
+            standing = self._layer_of(request.source)
+        n_clusters, scribbles = request.params.n_clusters, request.scribbles
         if standing is not None:
             self.running = standing
-            standing.lock()
-            return
-        n_clusters = order.params.n_clusters
-        self.running = ResultLayer(self._viewer, order.source, n_clusters, order.scribbles)
-        self._layers.append(self.running)
-
-    def color_classes(self, classes: tuple[int, ...]) -> None:
-        """Give painted classes the colours of their strokes while the run goes on."""
-        if self.running is not None and self._scribbles is not None:
-            self.running.color_classes(_colors(self._scribbles, classes))
+            standing.begin(n_clusters)
+        else:
+            self.running = ResultLayer(self._viewer, request.source, n_clusters, scribbles)
+            self._layers.append(self.running)
+        if request.scribbles is not None:
+            self.running.color_classes(_colors(request.scribbles, request.classes))
 
     def complete(self, segmentation: Segmentation) -> None:
         """Show the result of the run under way; the one before it goes to the history."""
@@ -109,7 +119,7 @@ class Results:
             self.history.clear()
         elif self.segmentation is not None:
             self.history.push(self.segmentation)
-        self.finished, self.source, self.lesson = layer, layer.source, self._begun
+        self.finished, self.request = layer, self._begun
         self._show(segmentation)
 
     def abandon(self) -> None:
@@ -137,6 +147,20 @@ class Results:
         self._show(self.history.pop())
         return True
 
+    def show_or_hide(self) -> None:
+        """Show the finished result, or hide it."""
+        if self.finished is not None:
+            self.finished.layer.visible = not self.finished.layer.visible
+
+    def keep(self) -> str:
+        """Copy the finished layer, as it is now, to one that no run changes; return its name."""
+        if self.finished is None:
+            return ""
+        kept = KeptLayer(self._viewer, self.finished)
+        self._layers.append(kept)
+        kept.add()
+        return str(kept.layer.name)
+
     def name_classes(self, names: Mapping[int, str]) -> None:
         """Let the status bar say the names of the classes, and the model know them."""
         self._names = dict(names)
@@ -153,10 +177,25 @@ class Results:
             return True
         return False
 
+    def come_back(self) -> None:
+        """Let go of the layers that were removed while no dock was open."""
+        for one in list(self._layers):
+            if one.layer not in self._viewer.layers:
+                self.on_removed(one.layer)
+
     def forget(self) -> None:
         """Let go of the finished result; its layer stays as it is."""
-        self.finished = self.segmentation = self.source = self.lesson = None
+        self.finished = self.segmentation = self.request = None
         self.history.clear()
+        self.changed.emit()
+
+    def result_of(self, source: ImageSource) -> Segmentation | None:
+        """Return the newest result, where it is one of this image or a part of it."""
+        if self.request is None:
+            return None
+        before = self.request.source
+        is_same = before.shows_the_same(replace(source, region=before.region))
+        return self.segmentation if is_same else None
 
     # --- layers ---------------------------------------------------------------------
 
@@ -165,16 +204,12 @@ class Results:
         self._layers.append(layer)
 
     def labelled(self) -> list[tuple[Labels, ImageSource, bool, tuple[str, ...]]]:
-        """Return the layers that have labels, the newest first.
+        """Return the layers that have labels, the finished one, then the newest first.
 
-        Returns
-        -------
-        list of tuple
-            The layer; the image that it lies on; whether it has all frames of that; and what
-            the channels are called.
+        Of each: the layer; the image that it lies on; whether it has all frames of that; and
+        what the channels are called.
         """
         newest_first = self._layers[::-1]
-        # The finished one before all others.
         newest_first.sort(key=lambda one: one is not self.finished)
         return [found for one in newest_first if (found := one.labelled()) is not None]
 
@@ -183,13 +218,7 @@ class Results:
         return any(one.is_layer(layer) for one in self._layers)
 
     def on_removed(self, layer: object) -> tuple[bool, bool]:
-        """Let go of a layer that was removed.
-
-        Returns
-        -------
-        tuple of bool
-            Whether it was the layer of the run under way, and of the finished one.
-        """
+        """Let go of a layer that was removed; return whether it was the running, the finished."""
         self._layers = [one for one in self._layers if not one.is_layer(layer)]
         was_running = self.running is not None and self.running.is_layer(layer)
         was_finished = self.finished is not None and self.finished.is_layer(layer)
@@ -217,11 +246,10 @@ class Results:
         return replace(segmentation, model=segmentation.model.with_facts(**changes))
 
     def _show(self, segmentation: Segmentation) -> None:
-        self.segmentation = segmentation
-        layer = self.finished
-        if layer is None:
+        self.segmentation, layer = segmentation, self.finished
+        if layer is None or self.request is None:
             return
-        scribbles = self._scribbles
+        scribbles = self.request.scribbles
         if scribbles is not None and segmentation.scribbles is not None:
             layer.color_classes(_colors(scribbles, segmentation.painted_classes))
         layer.complete(segmentation)
@@ -229,20 +257,7 @@ class Results:
             self._names = names_in(scribbles.features)
             layer.name_classes(self._names)
         self.segmentation = self._with_facts(segmentation)
-
-
-def follows(
-    results: Results, source: ImageSource, params: SegmentationParams
-) -> Segmentation | None:
-    """Return the result from which a run on this image can follow; None where there is none.
-
-    The number of labels may be another one: it only says what is merged.
-    """
-    segmentation = results.segmentation
-    if segmentation is None or results.source is None or not segmentation.can_be_corrected:
-        return None
-    is_same = replace(segmentation.params, n_labels=params.n_labels) == params
-    return segmentation if is_same and results.source.shows_the_same(source) else None
+        self.changed.emit()
 
 
 def _colors(scribbles: Labels, classes: tuple[int, ...]) -> dict[int, NDArray[Any]]:

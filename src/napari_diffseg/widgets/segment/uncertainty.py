@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from threading import Lock
+from typing import TYPE_CHECKING
 
 import numpy as np
+from napari.layers import Image
+from napari.utils.colormaps import Colormap
 from numpy.typing import NDArray
 
 from napari_diffseg.widgets.region.placement import camera_of
-from napari_diffseg.widgets.tasks.background import LatestAnswer
-from napari_diffseg.widgets.ui.layers import UncertaintyLayer
+from napari_diffseg.widgets.tasks.worker import LatestAnswer
+from napari_diffseg.widgets.ui.layers import go_to, move_below
 
 if TYPE_CHECKING:
     import napari
     from napari.layers import Labels
 
     from napari_diffseg.core.result import Segmentation
+    from napari_diffseg.widgets.image.image_source import ImageSource
+    from napari_diffseg.widgets.segment.result_layer import ResultLayer
     from napari_diffseg.widgets.segment.results import Results
-    from napari_diffseg.widgets.ui.layers import ResultLayer
 
 Region = tuple[slice, ...]
 
@@ -27,24 +30,12 @@ _ROOM = 4
 """The view comes nearer until it is about so many times as large as the region …"""
 _NEARER = 2.0
 """… but not by more than this factor at once."""
+_MOST_SEEN = 20
+"""So many regions are gone to before the first one comes again."""
 
 
 class UncertaintyView:
-    """Shows the uncertainty of the newest result, and goes where it is largest.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        Gets the layer; its camera is moved.
-    results : Results
-        Whose newest result is meant.
-    scribbles : callable
-        Returns the layer that is painted on, or None.
-    fail : callable
-        Called with an exception.
-    turn : context manager
-        Held while uncertainty is computed.
-    """
+    """Shows the uncertainty of the newest result, and goes where it is largest."""
 
     def __init__(
         self,
@@ -52,14 +43,16 @@ class UncertaintyView:
         results: Results,
         scribbles: Callable[[], Labels | None],
         fail: Callable[[Exception], None],
-        turn: AbstractContextManager[Any],
+        turn: Lock,
     ) -> None:
         self._viewer, self._results, self._scribbles = viewer, results, scribbles
         self._layer = UncertaintyLayer(viewer)
         self._answers = LatestAnswer(_measure, self._on_measured, fail, turn)
         self._subject: Segmentation | None = None
+        self._seen: list[Region] = []
         self._is_shown = False
         self._is_going = False
+        self.is_layer = self._layer.is_layer
 
     def follow(self) -> None:
         """Take notice of another result; what is shown follows it."""
@@ -68,85 +61,118 @@ class UncertaintyView:
             return
         self._subject = segmentation
         self._is_going = False
+        self._seen.clear()
         self._answers.hold(segmentation)
         if self._is_shown:
-            self._answers.ask(False)
+            self._ask()
 
     def show(self, is_shown: bool) -> None:
         """Show the layer, or take it away."""
         self._is_shown = is_shown
         if is_shown:
-            self._answers.ask(self._is_going)
+            self._ask()
         else:
             self._layer.forget()
 
     def go(self) -> None:
-        """Take the view to the most uncertain region, as soon as it is known."""
+        """Take the view to the most uncertain region, as soon as it is known; then to the next."""
         self._is_going = True
-        self._answers.ask(True)
-
-    def is_layer(self, layer: object) -> bool:
-        """Whether this is the layer that shows the uncertainty."""
-        return self._layer.is_layer(layer)
+        self._ask()
 
     def on_removed(self) -> None:
         """Let go of the layer, which a person has removed."""
-        self._is_shown = False
-        self._layer.forget()
+        self.show(False)
 
     def close(self) -> None:
         """Hear of nothing any more."""
         self._answers.hold(None)
 
+    def _ask(self) -> None:
+        self._answers.ask(tuple(self._seen) if self._is_going else None)
+
     def _on_measured(self, answer: tuple[NDArray[np.float32], Region | None]) -> None:
         uncertainty, region = answer
-        source, layer = self._results.source, self._results.finished
-        if self._is_shown and source is not None:
-            self._layer.show(uncertainty, source, self._scribbles())
+        layer, request = self._results.finished, self._results.request
+        if self._is_shown and request is not None:
+            self._layer.show(uncertainty, request.source, self._scribbles())
         if region is not None and layer is not None and self._is_going:
             self._is_going = False
+            self._seen = [*self._seen, region][-_MOST_SEEN:]
             look_at(self._viewer, layer, region)
 
 
 def _measure(
-    segmentation: Segmentation, is_going: bool
+    segmentation: Segmentation, seen: tuple[Region, ...] | None
 ) -> tuple[NDArray[np.float32], Region | None]:
+    """Return how unsure the result is, and where to go that was not seen; None to go nowhere."""
     from napari_diffseg.core.doubt import most_uncertain_region
 
     uncertainty = segmentation.uncertainty
-    if not is_going:
+    if seen is None:
         return uncertainty, None
-    scribbles = segmentation.scribbles
+    scribbles, left = segmentation.scribbles, uncertainty.copy()
+    for region in seen:
+        left[region] = 0
     painted = None if scribbles is None else scribbles.painted
-    return uncertainty, most_uncertain_region(uncertainty, painted)
+    return uncertainty, most_uncertain_region(left if left.any() else uncertainty, painted)
 
 
 def look_at(viewer: napari.Viewer, layer: ResultLayer, region: Region) -> None:
-    """Bring a region of a result to the middle of the view, and a little nearer if it is small.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        Whose sliders and camera are moved.
-    layer : ResultLayer
-        On which the region lies.
-    region : tuple of slice
-        One for each spatial axis of the result.
-    """
+    """Bring a region of a result to the middle of the view, and a little nearer if it is small."""
     middle = layer.point_in_world(*((side.start + side.stop - 1) / 2 for side in region))
-    dims = viewer.dims
-    surplus = dims.ndim - len(middle)
-    for axis in dims.not_displayed:
-        if axis >= surplus:
-            dims.set_point(axis, float(middle[axis - surplus]))
-    camera = camera_of(viewer)
-    camera.center = tuple(float(middle[axis - surplus]) for axis in dims.displayed)
-    spatial = layer.source.spatial
+    surplus, spatial = go_to(viewer, middle), layer.source.spatial
     sides = [
         (side.stop - side.start, visible)
         for axis, side, visible in zip(spatial, region, layer.visible_size(), strict=True)
-        if axis + surplus in dims.displayed
+        if axis + surplus in viewer.dims.displayed
     ]
     room = max((_ROOM * length / max(visible, 1) for length, visible in sides), default=1)
     if 0 < room < 1 and min(visible for _, visible in sides) > 1:
-        camera.zoom *= min(1 / room, _NEARER)
+        camera_of(viewer).zoom *= min(1 / room, _NEARER)
+
+
+class UncertaintyLayer:
+    """The Image layer that shows where a result is unsure; it lies below the scribbles."""
+
+    def __init__(self, viewer: napari.Viewer) -> None:
+        self._viewer = viewer
+        self._layer: Image | None = None
+        self._source: ImageSource | None = None
+
+    def is_layer(self, layer: object) -> bool:
+        """Whether this is the layer."""
+        return self._layer is not None and bool(self._layer == layer)
+
+    def show(
+        self, uncertainty: NDArray[np.float32], source: ImageSource, above: Labels | None
+    ) -> None:
+        """Show the uncertainty of a result of this image, below the scribbles."""
+        data = source.in_place(uncertainty)
+        if self._layer is not None and self._source is not None and source.lies_as(self._source):
+            self._layer.data = data
+            self._layer.visible = True
+            return
+        self.forget()
+        self._source = source
+        active = self._viewer.layers.selection.active
+        # Known before it is in the viewer, so that it is not offered as an image to segment.
+        self._layer = Image(
+            data,
+            name=f"{source.layer_names[0]} uncertainty",
+            # Nothing where the result is sure; a colour that stained tissue does not have.
+            colormap=Colormap([(0, 1, 1, 0), (0, 1, 1, 1)], name="unsure"),
+            contrast_limits=(0, 1),
+            opacity=0.8,
+            blending="translucent_no_depth",
+            **source.placement.transform,
+        )
+        self._viewer.add_layer(self._layer)
+        if above is not None and above in self._viewer.layers:
+            move_below(self._viewer, self._layer, above)
+        self._viewer.layers.selection.active = active
+
+    def forget(self) -> None:
+        """Let go of a layer that was removed, and take one away that is still there."""
+        layer, self._layer = self._layer, None
+        if layer is not None and layer in self._viewer.layers:
+            self._viewer.layers.remove(layer)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from psygnal import Signal
 
@@ -42,23 +42,13 @@ class SessionState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RunListener:
-    """What a worker tells about its run, always in the thread of the session.
+    """What a worker tells about its run, always in the thread of the session."""
 
-    Attributes
-    ----------
-    stepped : callable
-        Called with an `Iteration`, now and then.
-    succeeded : callable
-        Called once with the `Segmentation`; then nothing more comes.
-    failed : callable
-        Called once with the exception; then nothing more comes.
-    aborted : callable
-        Called once where the run was ended from outside; then nothing more comes.
-    """
-
-    stepped: Callable[[Iteration], None]
+    stepped: Callable[[Iteration], None]  # Called with an `Iteration`, now and then
+    # Called once with the `Segmentation`; then nothing more comes
     succeeded: Callable[[Segmentation], None]
-    failed: Callable[[Exception], None]
+    failed: Callable[[Exception], None]  # Called once with the exception; then nothing more comes
+    # Called once where the run was ended from outside; then nothing more comes
     aborted: Callable[[], None]
 
 
@@ -77,13 +67,7 @@ Launcher = Callable[[StepsMaker, RunListener], RunningWorker]
 
 
 class SegmentationSession:
-    """One run at a time.
-
-    Parameters
-    ----------
-    launch : callable
-        Starts a run, e.g. `napari_diffseg.widgets.tasks.worker.start_worker`.
-    """
+    """One run at a time."""
 
     state_changed = Signal(object)
     """Emitted with the new `SessionState`."""
@@ -110,28 +94,18 @@ class SegmentationSession:
         """Whether a run is under way."""
         return self._run is not None
 
+    @property
+    def can_finish(self) -> bool:
+        """Whether a run is under way that was not told yet to end."""
+        return self._state is SessionState.RUNNING
+
     def start(self, make_steps: StepsMaker) -> None:
-        """Start a run.
-
-        Parameters
-        ----------
-        make_steps : callable
-            Makes the generator of the run, in the thread of the run.
-
-        Raises
-        ------
-        BusyError
-            A run is under way.
-        """
+        """Start a run."""
         if self.is_busy:
             raise BusyError(words.BUSY)
         run = object()
-        listener = RunListener(
-            partial(self._on_step, run),
-            partial(self._on_success, run),
-            partial(self._on_failure, run),
-            partial(self._on_abort, run),
-        )
+        slots = self.stepped.emit, self._on_success, self._on_failure, self._on_abort
+        listener = RunListener(*(partial(self._hear, run, slot) for slot in slots))
         worker = self._launch(make_steps, listener)
         # Not before: where launching breaks, there is no run.
         self._run, self._worker = run, worker
@@ -149,25 +123,23 @@ class SegmentationSession:
             self._worker.cancel()
             self._leave(SessionState.IDLE)
 
-    def _on_step(self, run: object, facts: Iteration) -> None:
+    def _hear(self, run: object, slot: Callable[..., None], *what: Any) -> None:
+        """Pass on what the run under way says; one that is over has nothing to say any more."""
         if run is self._run:
-            self.stepped.emit(facts)
+            slot(*what)
 
-    def _on_success(self, run: object, segmentation: Segmentation) -> None:
-        if run is self._run:
-            try:
-                self.succeeded.emit(segmentation)
-            finally:
-                self._leave(SessionState.DONE)
+    def _on_success(self, segmentation: Segmentation) -> None:
+        try:
+            self.succeeded.emit(segmentation)
+        finally:
+            self._leave(SessionState.DONE)
 
-    def _on_failure(self, run: object, error: Exception) -> None:
-        if run is self._run:
-            self._leave(SessionState.IDLE)
-            self.failed.emit(error)
+    def _on_failure(self, error: Exception) -> None:
+        self._leave(SessionState.IDLE)
+        self.failed.emit(error)
 
-    def _on_abort(self, run: object) -> None:
-        if run is self._run:
-            self._leave(SessionState.IDLE)
+    def _on_abort(self) -> None:
+        self._leave(SessionState.IDLE)
 
     def _leave(self, state: SessionState) -> None:
         self._run = self._worker = None

@@ -1,10 +1,10 @@
-"""A run in its own thread, as a napari worker.
+"""Work in threads of its own, as napari workers: a run, or a question at a time.
 
 Four things are done here and nowhere else. Errors are shielded: a RuntimeError that
 leaves the generator of a napari worker is swallowed, neither ``errored`` nor
 ``finished`` fires, and the window would wait for ever. Signals are thinned by time at
-the source, because they queue without bound. Runs of one dock wait for each other, so
-that one that was cancelled has let go before the next computes. And torch is imported in
+the source, because they queue without bound. What computes waits for its turn, so
+that a run that was cancelled has let go before the next computes. And torch is imported in
 the thread of the run, so that the window never waits for it.
 """
 
@@ -15,28 +15,18 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from napari.qt.threading import create_worker
 
 from napari_diffseg.batch.engine import waits_for
 from napari_diffseg.errors import OutOfMemoryError, TrainingError
-from napari_diffseg.params import RunOptions, SegmentationParams
-from napari_diffseg.widgets.image.first_look import look_first
-from napari_diffseg.widgets.tasks.session import Launcher, RunListener, StepsMaker
+from napari_diffseg.widgets.tasks.session import RunListener, StepsMaker
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from napari_diffseg.core.published.training import Iteration
     from napari_diffseg.core.result import Segmentation
-    from napari_diffseg.widgets.image.image_source import ImageSource
-    from napari_diffseg.widgets.scribbles.strokes import View
-    from napari_diffseg.widgets.segment.order import Order
-    from napari_diffseg.widgets.tasks.session import Steps
 
 STATUS_INTERVAL = 0.1
 """At least so many seconds lie between two signals to the window."""
@@ -57,128 +47,6 @@ class RunControl:
     previews_shown: int = 0
 
 
-def segmentation_steps(
-    source: ImageSource,
-    params: SegmentationParams,
-    options: RunOptions,
-    read_strokes: Callable[[], NDArray[Any]] | None = None,
-    read_others: Callable[[], list[tuple[NDArray[Any], NDArray[Any] | None]]] | None = None,
-) -> Steps:
-    """Read the images and make the generator of their run; slow, and loads torch.
-
-    Parameters
-    ----------
-    source : ImageSource
-        Which pixels of which layers.
-    params, options
-        What the run is told; previews are always made.
-    read_strokes : callable, optional
-        Returns the scribbles ``(y, x)`` or ``(z, y, x)``; where nothing is painted, the run is
-        one without.
-    read_others : callable, optional
-        Returns other planes to learn from, and what is painted on each.
-    """
-    from napari_diffseg.core.segmentation import segment_steps
-    from napari_diffseg.core.training_images import Reference
-
-    others = read_others() if read_others is not None else []
-    strokes = read_strokes() if read_strokes is not None else None
-    is_painted = strokes is not None and strokes.any()
-    mask = None if source.region is None else source.region.mask()
-    options = _for_window(options)
-    steps = segment_steps(
-        source.pixels(),
-        scribbles=strokes if is_painted else None,
-        references=[Reference(*other) for other in others],
-        axes=source.axes,
-        rgb=source.rgb,
-        spacing=source.spacing,
-        channels=source.channels,
-        region=mask,
-        fill=source.fill,
-        look_at=source.look_at,
-        params=params,
-        options=options,
-    )
-    if source.first_look is None or is_painted or others:
-        return steps
-    look = partial(look_first, source.first_look, params, options, mask, source.fill)
-    return _after_a_look(look, steps)
-
-
-def _after_a_look(look: Callable[[], Iteration | None], steps: Steps) -> Steps:
-    """Let something be seen before the first of the steps, which may read for long."""
-    with closing(steps):
-        seen = look()
-        if seen is not None:
-            yield seen
-        return (yield from steps)
-
-
-def correction_steps(
-    segmentation: Segmentation,
-    strokes: NDArray[Any],
-    view: View | None,
-    params: SegmentationParams,
-    options: RunOptions,
-) -> Steps:
-    """Make the generator that lets a finished result follow new strokes.
-
-    Parameters
-    ----------
-    segmentation : Segmentation
-        Where it starts from.
-    strokes : ndarray of int, (y, x) or (z, y, x)
-        All of the scribbles on its pixels; where there are none any more, and none on other
-        planes that it was learned from, the result is that of the network by itself.
-    view : tuple of slice, optional
-        What of them the person sees; it is answered first.
-    params : SegmentationParams
-        Those of the result, or the same with another number of labels.
-    options : RunOptions
-        What the run is told.
-    """
-    base = segmentation
-    if base.params != params:
-        base = replace(segmentation, params=params)
-    if not strokes.any() and not any(one.scribbles.classes for one in base.references):
-        return _unpainted_steps(base)
-    return base.correct_steps(strokes, view=view, options=_for_window(options))
-
-
-def _unpainted_steps(segmentation: Segmentation) -> Steps:
-    yield from ()
-    return segmentation.without_scribbles()
-
-
-def steps_maker(
-    order: Order, base: Segmentation | None, strokes: NDArray[Any] | None
-) -> StepsMaker:
-    """Return what makes the generator of a run.
-
-    Parameters
-    ----------
-    order : Order
-        What the run is told.
-    base : Segmentation or None
-        A result to follow from; None for a run from the start.
-    strokes : ndarray of int, (y, x) or (z, y, x), or None
-        The scribbles; where None, a run from the start reads those of the order.
-    """
-    if base is not None and strokes is not None:
-        return partial(correction_steps, base, strokes, order.view, order.params, order.options)
-    read = order.strokes.read if order.strokes is not None else None
-    if strokes is not None:
-        read = partial(np.asarray, strokes)
-    return partial(
-        segmentation_steps, order.source, order.params, order.options, read, order.others.read
-    )
-
-
-def _for_window(options: RunOptions) -> RunOptions:
-    return replace(options, previews=True, threads=options.threads or spare_one_core())
-
-
 def spare_one_core() -> int:
     """Leave a core to the window: threads that wait for each other stall when it draws."""
     return max((os.cpu_count() or 2) - 1, 1)
@@ -186,15 +54,7 @@ def spare_one_core() -> int:
 
 @contextmanager
 def shielded_errors() -> Iterator[None]:
-    """Turn what a napari worker would swallow into errors that reach the window.
-
-    Raises
-    ------
-    OutOfMemoryError
-        For a MemoryError.
-    TrainingError
-        For a RuntimeError, and for a StopIteration, which would become one.
-    """
+    """Turn what a napari worker would swallow into errors that reach the window."""
     try:
         yield
     except MemoryError as error:
@@ -210,29 +70,8 @@ def shielded_errors() -> Iterator[None]:
 def relay_steps(
     make_steps: StepsMaker, control: RunControl, turn: Lock | None = None
 ) -> Generator[Iteration, None, Segmentation | None]:
-    """Run the steps to their end and pass on a few of them.
-
-    Parameters
-    ----------
-    make_steps : callable
-        Makes the generator of the run.
-    control : RunControl
-        Read after every iteration.
-    turn : Lock, optional
-        Held by the run that computes; others wait for it.
-
-    Yields
-    ------
-    Iteration
-        The facts, `STATUS_INTERVAL` apart at least, but a preview at once. It comes along
-        only once the window has shown the one before.
-
-    Returns
-    -------
-    Segmentation or None
-        None where the run was cancelled.
-    """
-    with _taken(turn, control) as is_taken:
+    """Run the steps to their end and pass on a few of them."""
+    with take_turn(turn, lambda: control.cancelled) as is_taken:
         if not is_taken:
             return None
         return (yield from _thinned(make_steps, control))
@@ -270,13 +109,13 @@ def _thinned(
 
 
 @contextmanager
-def _taken(turn: Lock | None, control: RunControl) -> Iterator[bool]:
-    """Wait for the turn; tell whether it came before the run was cancelled."""
+def take_turn(turn: Lock | None, is_off: Callable[[], bool] = lambda: False) -> Iterator[bool]:
+    """Wait for the turn and hold it; False where it was called off before the turn came."""
     if turn is None:
         yield True
         return
     for _ in waits_for(turn):
-        if control.cancelled:
+        if is_off():
             yield False
             return
     try:
@@ -292,17 +131,7 @@ def _finish_command() -> object:
 
 
 class ThreadedRun:
-    """A run in a napari worker; its listener is called in the thread of the window.
-
-    Parameters
-    ----------
-    make_steps : callable
-        Makes the generator of the run, in the worker's thread.
-    listener : RunListener
-        Told what happens.
-    turn : Lock, optional
-        Shared by the runs that must not compute beside each other.
-    """
+    """A run in a napari worker; its listener is called in the thread of the window."""
 
     def __init__(
         self, make_steps: StepsMaker, listener: RunListener, turn: Lock | None = None
@@ -358,12 +187,63 @@ class ThreadedRun:
             self._listener.aborted()
 
 
-def launcher(turn: Lock) -> Launcher:
-    """Return what starts a run in its own thread, for a real session.
+class LatestAnswer:
+    """Answers questions about one subject in a thread; of those that wait only the latest counts.
 
-    Parameters
-    ----------
-    turn : Lock
-        Held by the run that computes.
+    `work` is called with subject and question in the thread, while it holds the turn; `show`
+    with what it returned, or `fail` with its exception, in the thread of the window.
     """
-    return partial(ThreadedRun, turn=turn)
+
+    def __init__(
+        self,
+        work: Callable[[Any, Any], Any],
+        show: Callable[[Any], None],
+        fail: Callable[[Exception], None],
+        turn: Lock | None = None,
+    ) -> None:
+        self._work, self._show, self._fail, self._turn = work, show, fail, turn
+        self._subject: Any = None
+        self._n_held = 0
+        self._waiting: list[Any] = []
+        self._is_busy = False
+
+    def hold(self, subject: Any) -> None:
+        """Take another subject; None for none. Of the one before nothing more is heard."""
+        self._subject = subject
+        self._n_held += 1
+        self._waiting.clear()
+
+    def ask(self, question: Any) -> None:
+        """Answer this question, soon; without a subject do nothing."""
+        if self._subject is None:
+            return
+        self._waiting[:] = [question]
+        if not self._is_busy:
+            self._start()
+
+    def _start(self) -> None:
+        if not self._waiting:
+            return
+        # A finished worker is kept by napari for a while, its subject must not be.
+        task = [(self._subject, self._waiting.pop())]
+        number = self._n_held
+        self._is_busy = True
+        worker = create_worker(self._answered, task, _start_thread=False, _ignore_errors=True)
+        worker.returned.connect(lambda answer: self._say(number, self._show, answer))
+        worker.errored.connect(lambda error: self._say(number, self._fail, error))
+        worker.finished.connect(self._on_finished)
+        worker.start()
+
+    def _answered(self, task: list[tuple[Any, Any]]) -> Any:
+        subject, question = task.pop()
+        with take_turn(self._turn), shielded_errors():
+            return self._work(subject, question)
+
+    def _say(self, number: int, say: Callable[[Any], None], what: Any) -> None:
+        # A subject that has been replaced in the meantime has nothing to say any more.
+        if number == self._n_held:
+            say(what)
+
+    def _on_finished(self) -> None:
+        self._is_busy = False
+        self._start()

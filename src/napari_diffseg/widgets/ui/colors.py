@@ -26,19 +26,14 @@ Colors = NDArray[np.floating]
 
 
 class Coloring:
-    """Which colour each label of one layer has.
-
-    Parameters
-    ----------
-    number : int
-        The most labels that there can be; each gets a colour of its own.
-    """
+    """Which colour each label of one layer has."""
 
     def __init__(self, number: int) -> None:
         self._palette = distinct_colors(number)
         # The palette's colour of each label; 0 is unlabelled.
         self._order = np.arange(len(self._palette.colors))
         self._painted: dict[int, Colors] = {}
+        self._clear: set[int] = set()
 
     @property
     def colormap(self) -> CyclicLabelColormap:
@@ -46,21 +41,11 @@ class Coloring:
         colors = np.array(self._palette.colors)[self._order]
         for number, color in self._painted.items():
             colors[number] = color
+        colors[[number for number in self._clear if number < len(colors)], 3] = 0
         return with_colors(self._palette, colors)
 
     def fix(self, painted: Mapping[int, Colors]) -> bool:
-        """Give painted classes the colours of their strokes.
-
-        Parameters
-        ----------
-        painted : mapping of int to ndarray, (4,)
-            Colour of each class.
-
-        Returns
-        -------
-        bool
-            Whether a colour is another one now.
-        """
+        """Give painted classes the colours of their strokes."""
         before = np.asarray(self.colormap.colors)
         last = len(self._order) - 1
         self._painted = {one: color for one, color in painted.items() if 0 < one <= last}
@@ -70,15 +55,15 @@ class Coloring:
             self._order[other], self._order[number] = self._order[number], place
         return not np.array_equal(before, np.asarray(self.colormap.colors))
 
+    def clear(self, numbers: set[int]) -> bool:
+        """Let labels be seen through; return whether others were before."""
+        before, self._clear = self._clear, numbers
+        return before != numbers
+
     def keep(self, shown: NDArray[np.integer], labels: NDArray[np.integer]) -> None:
         """Colour new labels so that as many pixels as can be keep the colour they have.
 
         Painted classes have the colours of their strokes, whatever was shown.
-
-        Parameters
-        ----------
-        shown, labels : ndarray of int
-            Labels that were shown, and those that will be; of the same size.
         """
         n = len(self._order)
         if labels.size and int(labels.max()) >= n:

@@ -1,29 +1,30 @@
-"""Two controls of the dock, which image and how many labels, and what all controls are made of."""
+"""What the forms of the dock are made of: texts, choosers, sections that fold, rows and columns."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
-from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
+from qtpy.QtCore import QEvent, QSignalBlocker, Qt, Signal
+from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap, QResizeEvent
 from qtpy.QtWidgets import (
+    QBoxLayout,
     QComboBox,
+    QFormLayout,
     QHBoxLayout,
     QLabel,
+    QLayout,
+    QProgressBar,
     QSizePolicy,
-    QSlider,
     QVBoxLayout,
     QWidget,
 )
 from superqt import QCollapsible
 
-if TYPE_CHECKING:
-    from napari.layers import Image
-
 MUTED = "color: #8f959e;"
 RED = "color: #e5605a;"
 AMBER = "color: #d9a441;"
+"""Of warnings only; what is as it should be is muted."""
 WRONG = "border: 1px solid #e5534b;"
 """Of a field in which something stands that cannot be."""
 
@@ -32,6 +33,173 @@ TITLE_WIDTH = 80
 
 _TALLEST = (1 << 24) - 1
 """The height that Qt gives to widgets that may have any."""
+
+
+class Sentence(QLabel):
+    """A text that can be copied and takes as many lines as it needs; an empty one takes no room.
+
+    A scroll area would give it too few lines by itself.
+    """
+
+    def __init__(self, style: str = "", text: str = "") -> None:
+        super().__init__()
+        self.setWordWrap(True)
+        self.setStyleSheet(style)
+        self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.setText(text)
+
+    def say(self, text: str, style: str = "") -> None:
+        """Show a text in a style."""
+        self.setStyleSheet(style)
+        self.setText(text)
+
+    def setText(self, text: str) -> None:
+        """Show a text."""
+        super().setText(text)
+        # Without a parent it would be a window of its own.
+        if not text or self.parent() is not None:
+            self.setVisible(bool(text))
+        self._fit()
+
+    def event(self, event: QEvent) -> bool:
+        """Be seen in the place that it has been given, where there is a text."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is not None:
+            self.setVisible(bool(self.text()))
+        return super().event(event)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Take other lines at another width."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        self.setMinimumHeight(max(self.heightForWidth(self.width()), 0))
+
+
+class Chooser(QComboBox):
+    """Choose one of what is on offer, which is known by ``==`` and never by its title.
+
+    napari hands out proxies of layers, and a layer may be renamed: the chooser of magicgui goes
+    by the title, and would take the first layer instead.
+    """
+
+    changed = Signal()
+    """Emitted after every change of the choice, but for what `offer` changes."""
+
+    def __init__(self, items: Sequence[tuple[str, Any]] = (), *, tooltip: str = "") -> None:
+        super().__init__()
+        narrow(self)
+        self.setToolTip(tooltip)
+        self._items: list[Any] = []
+        self.offer(items)
+        self.currentIndexChanged.connect(lambda _: self.changed.emit())
+
+    def offer(self, items: Sequence[tuple[str, Any]], empty: str = "") -> bool:
+        """Offer these by title; keep the choice, if it is still there, else take the first.
+
+        Returns whether the choice is another one now; where there is none, `empty` is shown.
+        """
+        before = self.chosen()
+        self._items = [item for _, item in items]
+        titles = [title for title, _ in items] or [empty]
+        if titles != [self.itemText(row) for row in range(self.count())]:
+            with QSignalBlocker(self):
+                self.clear()
+                self.addItems(titles)
+        with QSignalBlocker(self):
+            self.setEnabled(bool(items))
+            self.setCurrentIndex(self._row_of(before))
+        # None may be a proxy, of which only == is known.
+        return not bool(before == self.chosen())
+
+    def chosen(self) -> Any:
+        """Return what is chosen; None where nothing is on offer."""
+        row = self.currentIndex()
+        return self._items[row] if 0 <= row < len(self._items) else None
+
+    def choose(self, item: Any) -> None:
+        """Choose as a person does; what is not on offer gives the first."""
+        self.setCurrentIndex(self._row_of(item))
+
+    def items(self) -> list[Any]:
+        """Return what is on offer."""
+        return list(self._items)
+
+    def _row_of(self, item: Any) -> int:
+        return next((row for row, one in enumerate(self._items) if bool(one == item)), 0)
+
+
+def narrow(combo: QComboBox) -> QComboBox:
+    """Let a combobox not grow with its longest entry."""
+    combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    combo.setMinimumContentsLength(10)
+    combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    return combo
+
+
+def narrow_combo() -> QComboBox:
+    """Return a combobox that does not grow with its longest entry."""
+    return narrow(QComboBox())
+
+
+def thin_bar() -> QProgressBar:
+    """Return a bar of progress without a text."""
+    bar = QProgressBar()
+    bar.setTextVisible(False)
+    bar.setStyleSheet("QProgressBar::chunk { background-color: #4f9be0; }")
+    bar.setFixedHeight(5)
+    return bar
+
+
+# --- rows and columns -----------------------------------------------------------------------
+
+
+def stack(owner: QWidget, *parts: QWidget | QLayout | int, spacing: int = 4, edge: int = 0) -> None:
+    """Lay out parts below each other; a number is empty room, `edge` that above and below."""
+    layout = QVBoxLayout(owner)
+    layout.setContentsMargins(0, edge, 0, edge)
+    layout.setSpacing(spacing)
+    _fill(layout, parts)
+
+
+def beside(*parts: QWidget | QLayout | int, widest: int = 0) -> QHBoxLayout:
+    """Return parts beside each other, of which the one of this number takes the room left."""
+    layout = QHBoxLayout()
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(4)
+    _fill(layout, parts)
+    layout.setStretch(widest, 1)
+    return layout
+
+
+def _fill(layout: QBoxLayout, parts: Sequence[QWidget | QLayout | int]) -> None:
+    for part in parts:
+        if isinstance(part, int):
+            layout.addSpacing(part)
+        elif isinstance(part, QLayout):
+            layout.addLayout(part)
+        else:
+            layout.addWidget(part)
+
+
+def form_rows(*rows: tuple[str, QWidget]) -> QFormLayout:
+    """Return controls below each other, each with its title before it."""
+    layout = QFormLayout()
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setHorizontalSpacing(12)
+    layout.setVerticalSpacing(6)
+    layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    for title, control in rows:
+        layout.addRow(title, control)
+    return layout
+
+
+def titled_row(title: str, *controls: QWidget, owner: QWidget | None = None) -> QWidget:
+    """Return controls with what they are called before them; the last takes the room left."""
+    row, label = owner or QWidget(), QLabel(title)
+    label.setMinimumWidth(TITLE_WIDTH)
+    row.setLayout(beside(label, *controls, widest=len(controls)))
+    return row
 
 
 def folded(title: str, content: QWidget) -> QCollapsible:
@@ -47,9 +215,7 @@ def folded(title: str, content: QWidget) -> QCollapsible:
     )
     # The section changes the height of what it holds, which must not be fixed.
     box = QWidget()
-    layout = QVBoxLayout(box)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.addWidget(content)
+    stack(box, content)
     section.setContent(box)
     section.collapse(animate=False)
     # It would keep the height that it was opened with, whatever is shown in it later.
@@ -57,33 +223,11 @@ def folded(title: str, content: QWidget) -> QCollapsible:
     return section
 
 
-def narrow_combo() -> QComboBox:
-    """Return a combobox that does not grow with its longest entry."""
-    combo = QComboBox()
-    combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-    combo.setMinimumContentsLength(10)
-    combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    return combo
-
-
-def titled_row(title: str, control: QWidget) -> QWidget:
-    """Return a control with what it is called before it."""
-    row, label = QWidget(), QLabel(title)
-    label.setMinimumWidth(TITLE_WIDTH)
-    layout = QHBoxLayout(row)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.addWidget(label)
-    layout.addWidget(control, stretch=1)
-    return row
-
-
-def wrapped_text(style: str, text: str = "") -> QLabel:
-    """Return a text that is broken into lines, and can be copied."""
-    label = QLabel(text)
-    label.setWordWrap(True)
-    label.setStyleSheet(style)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    return label
+def swatch(color: Any) -> QIcon:
+    """Return a small square of a colour (red, green, blue, …), each 0 … 1."""
+    pixmap = QPixmap(14, 14)
+    pixmap.fill(QColor.fromRgbF(*(float(part) for part in color[:3])))
+    return QIcon(pixmap)
 
 
 def _icon(letter: str) -> QIcon:
@@ -98,112 +242,3 @@ def _icon(letter: str) -> QIcon:
     painter.drawText(pixmap.rect(), Qt.AlignmentFlag.AlignCenter, letter)
     painter.end()
     return QIcon(pixmap)
-
-
-class ImageChooser(QWidget):
-    """Choose one Image layer."""
-
-    changed = Signal()
-    """Emitted after every change of the choice."""
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._layers: list[Image] = []
-        self.combo = narrow_combo()
-        self.combo.setToolTip("The image to segment.")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.combo)
-        self.combo.currentIndexChanged.connect(lambda _: self.changed.emit())
-
-    def offer(self, layers: Sequence[Image]) -> None:
-        """Offer these layers and keep the choice, if it is still there."""
-        chosen = self.chosen()
-        self._layers = list(layers)
-        with QSignalBlocker(self.combo):
-            self.combo.clear()
-            self.combo.addItems([str(layer.name) for layer in self._layers])
-            if not self._layers:
-                self.combo.addItem("no image layer")
-            self.combo.setEnabled(bool(self._layers))
-            if chosen is not None and chosen in self._layers:
-                self.combo.setCurrentIndex(self._layers.index(chosen))
-        self.changed.emit()
-
-    def choose(self, layer: Image) -> None:
-        """Choose a layer that is on offer."""
-        self.combo.setCurrentIndex(self._layers.index(layer))
-
-    def chosen(self) -> Image | None:
-        """Return the chosen layer; None where there is none."""
-        return self._layers[self.combo.currentIndex()] if self._layers else None
-
-    def others(self) -> list[Image]:
-        """Return the layers that are on offer, and not chosen."""
-        chosen = self.chosen()
-        return [layer for layer in self._layers if layer != chosen]
-
-
-class LabelsSlider(QWidget):
-    """A slider from few labels to many; it starts where the image itself says.
-
-    Parameters
-    ----------
-    tooltip : str
-        What the number does.
-    """
-
-    moved = Signal(int)
-    """Emitted with the number when a person moves the slider; 0 at the end that means all."""
-
-    FEWEST = 2
-
-    def __init__(self, tooltip: str) -> None:
-        super().__init__()
-        self._all_at_end = False
-        self.slider = QSlider(Qt.Orientation.Horizontal)
-        self.slider.setMinimum(self.FEWEST)
-        self.slider.setPageStep(4)
-        self.slider.setToolTip(tooltip)
-        self.number = QLabel()
-        self.number.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        self.number.setFixedWidth(self.number.fontMetrics().horizontalAdvance("auto0"))
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(5)
-        layout.addWidget(QLabel("Fewer"))
-        layout.addWidget(self.slider, stretch=1)
-        layout.addWidget(QLabel("More"))
-        layout.addWidget(self.number)
-        self.slider.valueChanged.connect(self._on_moved)
-
-    def show_value(self, n_labels: int, most: int, *, found: int = 0, chooses: bool = True) -> None:
-        """Move the slider, without a signal.
-
-        Parameters
-        ----------
-        n_labels : int
-            What is asked for; 0 where that is left open.
-        most : int
-            Where the slider ends.
-        found : int
-            How many labels the result on show has; 0 where there is none.
-        chooses : bool
-            Whether 0 lets the image choose, else it means all that there are.
-        """
-        self._all_at_end = not chooses
-        with QSignalBlocker(self.slider):
-            self.slider.setMaximum(max(most, self.FEWEST))
-            self.slider.setValue(n_labels or (found if chooses and found else most))
-        is_all = self._all_at_end and n_labels >= most
-        self._write_number(0 if is_all else n_labels or (found if chooses else 0))
-
-    def _on_moved(self, position: int) -> None:
-        at_end = position == self.slider.maximum()
-        n_labels = 0 if self._all_at_end and at_end else position
-        self._write_number(n_labels)
-        self.moved.emit(n_labels)
-
-    def _write_number(self, n_labels: int) -> None:
-        open_ended = "all" if self._all_at_end else "auto"
-        self.number.setText(str(n_labels) if n_labels else open_ended)

@@ -1,294 +1,18 @@
-"""Arrays → layers: with `apply_layer` and `objects_layer`, all that adds or edits layers.
-
-A `ResultLayer` holds on to the one Labels layer of a run, never to its name. Layers are
-compared by ``==``, not ``is``: napari hands its plugins proxies of them.
-"""
+"""What every room does with layers, which are known by ``==``: napari hands out proxies of them."""
 
 from __future__ import annotations
 
-import math
 import zlib
-from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Image
-from napari.utils.colormaps import Colormap
 from numpy.typing import NDArray
 
-from napari_diffseg.errors import InputError
-from napari_diffseg.numeric.labels import smallest_unsigned_dtype
-from napari_diffseg.widgets.image.image_source import ImageSource
-from napari_diffseg.widgets.scribbles.class_names import features_for
-from napari_diffseg.widgets.ui.colors import Coloring, scribble_colors
+from napari_diffseg.widgets.region.placement import camera_of
 
 if TYPE_CHECKING:
     import napari
-    from napari.layers import Labels, Layer
-
-    from napari_diffseg.core.result import Segmentation
-
-
-MOST_PAINTED = 1 << 32
-"""A layer to paint on, which is kept in memory, has no more pixels than this."""
-
-
-class ResultLayer:
-    """The Labels layer of one run: empty at first, then its previews, then its result.
-
-    It is made before the run begins, because a window stands still for a moment while
-    napari builds the controls of a new layer; to change its data costs next to nothing.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        Gets the layer.
-    source : ImageSource
-        What is segmented.
-    n_clusters : int
-        The most labels that there can be; each gets a colour of its own.
-    scribbles : Labels, optional
-        The layer that is painted on: it stays above the result, and selected if it was.
-    """
-
-    def __init__(
-        self,
-        viewer: napari.Viewer,
-        source: ImageSource,
-        n_clusters: int,
-        scribbles: Labels | None = None,
-    ) -> None:
-        self._viewer = viewer
-        self.source = source
-        self._coloring = Coloring(n_clusters)
-        selection = viewer.layers.selection
-        self._selected_before = [one for one in viewer.layers if one in selection]
-        was_active = scribbles is not None and selection.active == scribbles
-        # napari makes the name unique; no layer is ever looked up by it.
-        self._layer: Labels = viewer.add_labels(
-            np.zeros(source.placement.shape, dtype=smallest_unsigned_dtype(n_clusters)),
-            name=f"{source.layer_names[0]} regions",
-            colormap=self._coloring.colormap,
-            opacity=0.6,
-            **source.placement.transform,
-        )
-        if scribbles is not None:
-            move_below(viewer, self._layer, scribbles)
-        if was_active:
-            selection.active = scribbles
-        self._checksum = 0
-        self._result: NDArray[Any] | None = None
-        self.lock()
-
-    @property
-    def has_result(self) -> bool:
-        """Whether a run has ended here."""
-        return self._result is not None
-
-    @property
-    def layer(self) -> Labels:
-        """The Labels layer."""
-        return self._layer
-
-    def labelled(self) -> tuple[Labels, ImageSource, bool, tuple[str, ...]] | None:
-        """Return the layer, its image, that it has one frame, and names of channels."""
-        if not self.has_result:
-            return None
-        source = self.source
-        names = tuple(channel.name for channel in source.channels or ())
-        is_all = len(names) == source.image_axes.n_channels
-        return self._layer, source, False, names if is_all else ()
-
-    @property
-    def was_edited(self) -> bool:
-        """Whether a person has changed the labels since the result was shown."""
-        return not self._is_locked and self._checksum != _checksum(self._layer.data)
-
-    @property
-    def data(self) -> NDArray[np.unsignedinteger]:
-        """The labels that the layer shows."""
-        return self._layer.data
-
-    def is_layer(self, layer: object) -> bool:
-        """Whether this is the layer of the run."""
-        return bool(self._layer == layer)
-
-    def colors(self, numbers: Iterable[int]) -> dict[int, NDArray[Any]]:
-        """Return the colours of labels."""
-        return {number: self._layer.get_color(number) for number in numbers}
-
-    def lock(self) -> None:
-        """Let nobody paint on the layer while a run writes to it."""
-        self._is_locked = True
-        self._layer.editable = False
-
-    def color_classes(self, colors: Mapping[int, NDArray[Any]]) -> None:
-        """Give painted classes the colours of their strokes."""
-        if self._coloring.fix(colors):
-            self._layer.colormap = self._coloring.colormap
-
-    def name_classes(self, names: Mapping[int, str]) -> None:
-        """Write the names of the classes where napari's status bar reads them."""
-        features = features_for(self._layer.features, names, int(self._layer.data.max()))
-        if features is not None:
-            self._layer.features = features
-
-    def show_preview(self, labels: NDArray[np.unsignedinteger]) -> None:
-        """Show the labels ``(y, x)`` or ``(z, y, x)`` of a preview.
-
-        Planes of a volume that a preview leaves out stay as they are.
-        """
-        if self.source.is_volume:
-            is_made = labels.any(axis=(1, 2))
-            if not is_made.all():
-                shown = self.source.from_place(np.asarray(self._layer.data)).copy()
-                shown[is_made] = labels[is_made]
-                labels = shown
-        self._layer.data = self.source.in_place(labels)
-        # New data make a layer editable again, but the next preview would wipe strokes out.
-        self.lock()
-
-    def complete(self, segmentation: Segmentation) -> None:
-        """Show the result with its provenance; what was shown before keeps its colours."""
-        labels = self.source.in_place(segmentation.labels)
-        self._coloring.keep(self._layer.data, labels)
-        self._layer.data = labels
-        self._layer.colormap = self._coloring.colormap
-        self._layer.metadata["napari_diffseg"] = {
-            **segmentation.provenance(),
-            "image_layers": list(self.source.layer_names),
-            "notes": [*self.source.notes, *segmentation.notes],
-        }
-        self._result = self._layer.data
-        self._unlock()
-
-    def restore(self) -> None:
-        """Show the newest result again, in place of the previews of a run that was given up."""
-        if self._result is not None:
-            self._layer.data = self._result
-            self._unlock()
-
-    def point_in_world(self, *place: float) -> NDArray[np.float64]:
-        """Return where a point ``(y, x)`` or ``(z, y, x)`` lies in the world."""
-        point = self.source.point(*place)
-        return np.asarray(self._layer.data_to_world(point), dtype=np.float64)
-
-    def visible_size(self) -> tuple[int, ...]:
-        """Return how many pixels the window shows along each spatial axis."""
-        first, last = np.asarray(self._layer.corner_pixels)
-        return tuple(int(last[axis] - first[axis]) + 1 for axis in self.source.spatial)
-
-    def _unlock(self) -> None:
-        self._layer.editable = True
-        self._is_locked = False
-        self._checksum = _checksum(self._layer.data)
-
-    def discard(self) -> None:
-        """Take the layer out of the viewer again, which is then as it was before."""
-        layers = self._viewer.layers
-        if self._layer not in layers:
-            return
-        # A person who has selected something else since then keeps that.
-        was_selected = self._layer in layers.selection
-        layers.remove(self._layer)
-        if was_selected:
-            layers.selection.clear()
-            layers.selection.update(one for one in self._selected_before if one in layers)
-
-
-def add_scribbles(
-    viewer: napari.Viewer, source: ImageSource, n_clusters: int, brush: int
-) -> Labels:
-    """Add an empty Labels layer that lies on the image, ready to be painted on.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        Gets the layer, which becomes the active one.
-    source : ImageSource
-        The image; of a stack every plane can be painted, unless it is too large: then those
-        of what is segmented now.
-    n_clusters : int
-        The most labels that a result has, for colours that are the same there.
-    brush : int
-        Width of the brush, in pixels of the image.
-
-    Raises
-    ------
-    InputError
-        What is segmented is too large to be painted on.
-    """
-    canvas = source.canvas if math.prod(source.canvas.shape) <= MOST_PAINTED else source.placement
-    if math.prod(canvas.shape) > MOST_PAINTED:
-        raise InputError(
-            f"{source.layer_names[0]!r} has {math.prod(canvas.shape) / 1e9:.0f} thousand million "
-            "pixels, too many to paint on; choose a coarser level, or a smaller image."
-        )
-    layer: Labels = viewer.add_labels(
-        np.zeros(canvas.shape, dtype=np.uint8),
-        name=f"{source.layer_names[0]} scribbles",
-        colormap=scribble_colors(n_clusters),
-        opacity=1.0,
-        **canvas.transform,
-    )
-    layer.brush_size = brush
-    layer.selected_label = 1
-    layer.mode = "paint"
-    viewer.layers.selection.active = layer
-    return layer
-
-
-class UncertaintyLayer:
-    """The Image layer that shows where a result is unsure; it lies below the scribbles.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        Gets the layer with the first `show`.
-    """
-
-    def __init__(self, viewer: napari.Viewer) -> None:
-        self._viewer = viewer
-        self._layer: Image | None = None
-        self._source: ImageSource | None = None
-
-    def is_layer(self, layer: object) -> bool:
-        """Whether this is the layer."""
-        return self._layer is not None and bool(self._layer == layer)
-
-    def show(
-        self, uncertainty: NDArray[np.float32], source: ImageSource, above: Labels | None
-    ) -> None:
-        """Show the uncertainty of a result of this image, below the scribbles."""
-        data = source.in_place(uncertainty)
-        if self._layer is not None and self._source is not None and source.lies_as(self._source):
-            self._layer.data = data
-            self._layer.visible = True
-            return
-        self.forget()
-        self._source = source
-        active = self._viewer.layers.selection.active
-        # Known before it is in the viewer, so that it is not offered as an image to segment.
-        self._layer = Image(
-            data,
-            name=f"{source.layer_names[0]} uncertainty",
-            # Nothing where the result is sure; a colour that stained tissue does not have.
-            colormap=Colormap([(0, 1, 1, 0), (0, 1, 1, 1)], name="unsure"),
-            contrast_limits=(0, 1),
-            opacity=0.8,
-            blending="translucent_no_depth",
-            **source.placement.transform,
-        )
-        self._viewer.add_layer(self._layer)
-        if above is not None and above in self._viewer.layers:
-            move_below(self._viewer, self._layer, above)
-        self._viewer.layers.selection.active = active
-
-    def forget(self) -> None:
-        """Let go of a layer that was removed, and take one away that is still there."""
-        layer, self._layer = self._layer, None
-        if layer is not None and layer in self._viewer.layers:
-            self._viewer.layers.remove(layer)
+    from napari.layers import Layer
 
 
 def move_below(viewer: napari.Viewer, layer: Layer, other: Layer) -> None:
@@ -298,5 +22,21 @@ def move_below(viewer: napari.Viewer, layer: Layer, other: Layer) -> None:
         layers.move(layers.index(layer), layers.index(other))
 
 
-def _checksum(labels: NDArray[Any]) -> int:
+def go_to(viewer: napari.Viewer, point: NDArray[np.float64]) -> int:
+    """Bring a point of the world, of a layer's axes, to the middle of the view.
+
+    Returns how many axes the viewer has before those of the layer.
+    """
+    dims = viewer.dims
+    surplus = dims.ndim - len(point)
+    for axis in dims.not_displayed:
+        if axis >= surplus:
+            dims.set_point(axis, float(point[axis - surplus]))
+    shown = [float(point[axis - surplus]) for axis in dims.displayed if axis >= surplus]
+    camera_of(viewer).center = tuple(shown)
+    return int(surplus)
+
+
+def checksum(labels: NDArray[Any]) -> int:
+    """Return a number that changes with the labels or the strokes."""
     return zlib.crc32(np.ascontiguousarray(labels))

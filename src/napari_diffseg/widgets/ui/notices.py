@@ -7,9 +7,18 @@ more of the processor than the run itself.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from napari.utils.notifications import notification_manager, show_error
 
 from napari_diffseg.errors import DiffSegError
+from napari_diffseg.widgets.ui.words import error_in_words
+
+
+def tell(say: Callable[..., None], error: Exception) -> None:
+    """Say what went wrong where a person looks, and notify them."""
+    say(error_in_words(error), wrong=True)
+    notify_of(error)
 
 
 def notify_of(error: Exception) -> None:

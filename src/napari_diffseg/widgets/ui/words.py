@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
+KEY_SEGMENT, KEY_STOP, KEY_CLASS, KEY_SHOW = "Ctrl+Return", "Ctrl+.", "Alt+C", "Alt+R"
+
 BACK = "This is the result before; the strokes are as they were."
 FOLLOWING = "Following your strokes …"
 PAINT = (
@@ -25,6 +27,7 @@ UNPAINTED_HERE = (
 SCRIBBLES_GONE = "The scribbles layer was removed; the result stays as it is."
 ONLY_HERE = "Of the scribbles, the strokes on this plane are used."
 SAY_AXES = "Say first how the axes of the image are read, at the top."
+SAY_SIZE = "Correct the pixel size first, at the top."
 ONLY_THIS_VOLUME = "Of the scribbles, the strokes of this time point are used, on all its planes."
 PAINT_IN_2D = (
     "Strokes are painted in the 2D view: switch to it with the button with the cube, below the "
@@ -37,6 +40,8 @@ STARTING = "Starting … the first run takes a few seconds longer."
 BUSY = "A segmentation is already running; stop it, then start again."
 FINISHING = "Stopping … the regions found so far are kept."
 EDITED = "You have edited the result, so it is left as it is; the number counts for the next run."
+NO_MODEL = "There is no model yet: press Segment, or load one under Model."
+REST_IS_ONE = "All the rest is one class now, the background; press Segment."
 REMOVED = "Stopped, because its result layer was removed."
 
 
@@ -59,17 +64,7 @@ def count_in_words(number: int, noun: str) -> str:
 
 
 def planes_in_words(n_elsewhere: int | None, most: int, *, is_painted: bool) -> str:
-    """Return which strokes of a stack count, and where.
-
-    Parameters
-    ----------
-    n_elsewhere : int or None
-        Painted planes besides the one shown; None where that is not known.
-    most : int
-        So many of them are used at most.
-    is_painted : bool
-        Whether something is painted on the plane shown.
-    """
+    """Return which strokes of a stack count, and where."""
     if n_elsewhere is None:
         return "Strokes on all planes are learned from together."
     if not n_elsewhere:
@@ -90,6 +85,8 @@ def progress_in_words(facts: Iteration) -> str:
     """Return iteration, clusters and time, e.g. for the status line."""
     if facts.labelled:
         return f"Labelling the whole image: {facts.labelled:.0%}"
+    if facts.index == 0:
+        return "A first look at a few of the pixels"
     return (
         f"Iteration {facts.index} of {facts.n_iterations} · "
         f"{count_in_words(facts.n_clusters, 'cluster')} · {duration_in_words(facts.seconds)}"
@@ -131,6 +128,11 @@ def merged_in_words(segmentation: Segmentation) -> str:
         chosen = segmentation.params.design == "pretrained"
         how = "as many as are clearly unlike" if chosen else "all that were found"
     return f"{count_in_words(segmentation.n_labels, 'label')} now; {how}."
+
+
+def kept_in_words(name: str) -> str:
+    """Return where the copy of a result is."""
+    return f"Kept as the layer {name!r}; it is hidden: click its eye in the layer list to see it."
 
 
 def error_in_words(error: Exception) -> str:

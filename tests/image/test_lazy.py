@@ -10,13 +10,12 @@ import pytest
 import zarr
 
 from napari_diffseg.image.axes import channels_first, resolve_axes
-from napari_diffseg.widgets.image.lazy_arrays import (
+from napari_diffseg.image.lazy import (
     LazyPart,
     LazyStack,
     common_dtype,
     join_channels,
     part_of,
-    rearranged,
 )
 
 S = slice
@@ -75,10 +74,9 @@ def test_the_common_data_type_keeps_every_value(dtypes, common):
 
 
 @pytest.mark.parametrize("index", INDICES)
-@pytest.mark.parametrize("axis", [0, 1, 3])
-def test_a_stack_is_what_numpy_makes_of_it(index, axis):
+def test_a_stack_is_what_numpy_makes_of_it(index):
     arrays = [volume(seed) for seed in range(3)]
-    stack, whole = LazyStack(arrays, axis), np.stack(arrays, axis)
+    stack, whole = LazyStack(arrays), np.stack(arrays)
     assert (stack.shape, stack.dtype, stack.ndim) == (whole.shape, whole.dtype, 4)
     assert (stack.size, len(stack)) == (whole.size, len(whole))
     expected = whole[index]
@@ -130,29 +128,21 @@ def test_only_what_is_asked_for_is_read():
     arrays = [Counted(volume(seed)) for seed in range(3)]
     stack = join_channels(arrays)
     part = part_of(stack, (S(None), 2, S(1, 4)))
-    moved = rearranged(part, 0, [2, 0])
-    assert moved.shape == (2, 3, 5)
+    assert part.shape == (3, 3, 5)
     assert [one.n_read for one in arrays] == [0, 0, 0]
-    moved[0, 0]
+    part[2, 0]
     assert [one.n_read for one in arrays] == [0, 0, 5]
 
 
-def test_a_single_array_and_an_unmoved_one_stay_what_they_are():
+def test_a_single_array_stays_what_it_is():
     array = volume()
     assert join_channels([array]) is array
-    assert rearranged(array, 0, [0, 1, 2, 3]) is array
 
 
 def test_a_part_of_what_is_in_memory_is_a_view_and_of_dask_a_plan():
     array = volume()
     assert np.shares_memory(part_of(array, (1,)), array)
     assert isinstance(part_of(da.from_array(array), (S(0, 2),)), da.Array)
-
-
-@pytest.mark.parametrize("axis", [0, 1, 2])
-def test_channels_are_taken_in_another_order(axis):
-    array = volume()
-    assert np.array_equal(rearranged(array, axis, [2, 0, 0]), array.take([2, 0, 0], axis))
 
 
 def test_masked_pixels_stay_masked():
@@ -165,7 +155,7 @@ def test_masked_pixels_stay_masked():
 
 def test_numpy_is_given_the_type_and_the_copy_that_it_asks_for():
     array = volume()
-    part = LazyPart(array, ...)
+    part = LazyPart(array, ())
     assert np.asarray(part, dtype=np.float32).dtype == np.float32
     copied = np.array(part, copy=True)
     copied[:] = 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
-from napari_diffseg.widgets.tasks.background import LatestAnswer
+from napari_diffseg.widgets.tasks.worker import LatestAnswer
 
 if TYPE_CHECKING:
     from napari_diffseg.widgets.scribbles.strokes import PaintedPlane, StrokeSource
@@ -16,16 +16,11 @@ MOST_BYTES = 2**30
 """A larger layer, or one that is not in memory, is not looked through after each stroke."""
 
 
-class PlaneSurvey:
+class PaintedPlanes:
     """Knows the painted planes of one stack of scribbles at a time.
 
     What a run learns from is found out by the run itself. This is for the window: what it
     says of the planes, and whether a result was learned from other strokes than there are.
-
-    Parameters
-    ----------
-    fail : callable
-        Called with the exception where looking failed.
     """
 
     changed = Signal()
@@ -33,19 +28,19 @@ class PlaneSurvey:
 
     def __init__(self, fail: Callable[[Exception], None]) -> None:
         self._strokes: StrokeSource | None = None
-        self._planes: dict[tuple[int, ...], PaintedPlane] | None = None
+        self._found: dict[tuple[int, ...], PaintedPlane] | None = None
         self._answers = LatestAnswer(_find, self._on_found, fail)
 
     @property
     def planes(self) -> Mapping[tuple[int, ...], PaintedPlane] | None:
         """The painted planes by their position; None while they are not known."""
-        return self._planes
+        return self._found
 
     @property
     def classes(self) -> tuple[int, ...]:
         """The classes that are painted on any of them, ascending."""
         return tuple(
-            sorted({one for plane in (self._planes or {}).values() for one in plane.classes})
+            sorted({one for plane in (self._found or {}).values() for one in plane.classes})
         )
 
     def watch(self, strokes: StrokeSource | None) -> None:
@@ -56,7 +51,7 @@ class PlaneSurvey:
             return
         if wanted is not None and before is not None and wanted.spans_the_same(before):
             return
-        self._strokes, self._planes = wanted, None
+        self._strokes, self._found = wanted, None
         self._answers.hold(wanted)
         self._answers.ask(None)
 
@@ -71,8 +66,8 @@ class PlaneSurvey:
         self.changed.disconnect()
 
     def _on_found(self, planes: dict[tuple[int, ...], PaintedPlane]) -> None:
-        if planes != self._planes:
-            self._planes = planes
+        if planes != self._found:
+            self._found = planes
             self.changed.emit()
 
 

@@ -1,7 +1,7 @@
-"""Several arrays as one, and a part of an array, without reading any of it.
+"""Arrays of which nothing is read before it is asked for, and then no more than that.
 
-What napari shows may be numpy, dask, zarr or anything that can be indexed by whole numbers
-and slices. These two can be indexed so too, and read no more than they are asked for.
+What napari shows and what files hold may be numpy, dask, zarr or anything that can be indexed by
+whole numbers and slices. These can be indexed so, too.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def common_dtype(dtypes: Sequence[DTypeLike]) -> np.dtype[Any]:
     return np.result_type(*(np.dtype(one) for one in dtypes))
 
 
-class _Lazy:
+class LazyArray:
     """What can be indexed like an array; `shape` and `dtype` are known beforehand."""
 
     shape: tuple[int, ...]
@@ -43,69 +43,58 @@ class _Lazy:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, index: object) -> NDArray[Any]:
-        return self._read(_one_per_axis(index, self.ndim))
+    def __getitem__(self, index: object) -> Any:
+        where = _one_per_axis(index, self.ndim)
+        # Of anything else numpy says what it is.
+        return self._whole()[index] if where is None else self._read(where)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
-        pixels = np.asarray(self[...])
+        pixels = np.asarray(self._whole())
+        if copy is False and dtype is not None and np.dtype(dtype) != pixels.dtype:
+            raise ValueError("It cannot be had in another type without a copy of it.")
         # Freshly read, or a view of what is in memory: which, only numpy can tell.
         return np.array(pixels, dtype=dtype, copy=bool(copy) or None)
+
+    def _whole(self) -> Any:
+        return self._read((slice(None),) * self.ndim)
 
     def _read(self, where: tuple[Where, ...]) -> NDArray[Any]:
         raise NotImplementedError
 
 
-class LazyStack(_Lazy):
-    """Arrays of one shape, as one array with a further axis.
+class LazyStack(LazyArray):
+    """Arrays of one shape as one with a further axis first; each value keeps its number."""
 
-    Parameters
-    ----------
-    arrays : sequence of array-like
-        Of one shape; their data types may differ, and each value keeps its number.
-    axis : int
-        Where the further axis stands.
-    """
-
-    def __init__(self, arrays: Sequence[Any], axis: int = 0) -> None:
+    def __init__(self, arrays: Sequence[Any]) -> None:
         shapes = {tuple(int(n) for n in array.shape) for array in arrays}
         if len(shapes) != 1:
             raise ValueError(f"The arrays are of the shapes {sorted(shapes)}, not of one.")
         (shape,) = shapes
         self.arrays = tuple(arrays)
-        self.axis = axis
-        self.shape = (*shape[:axis], len(self.arrays), *shape[axis:])
+        self.shape = (len(self.arrays), *shape)
         self.dtype = common_dtype([array.dtype for array in arrays])
 
     def _read(self, where: tuple[Where, ...]) -> NDArray[Any]:
-        which, rest = where[self.axis], (*where[: self.axis], *where[self.axis + 1 :])
+        which, rest = where[0], where[1:]
         if not isinstance(which, slice):
             return self._read_one(self.arrays[which], rest)
         parts = [self._read_one(array, rest) for array in self.arrays[which]]
-        # The axes before it that are still there.
-        axis = sum(isinstance(one, slice) for one in where[: self.axis])
         if not parts:
-            shape = list(self._read_one(self.arrays[0], rest).shape)
-            return np.empty((*shape[:axis], 0, *shape[axis:]), self.dtype)
+            return np.empty((0, *self._read_one(self.arrays[0], rest).shape), self.dtype)
         is_masked = any(isinstance(part, np.ma.MaskedArray) for part in parts)
-        return (np.ma.stack if is_masked else np.stack)(parts, axis=axis)
+        stacked: NDArray[Any] = (np.ma.stack if is_masked else np.stack)(parts)
+        return stacked
 
     def _read_one(self, array: Any, where: tuple[Where, ...]) -> NDArray[Any]:
-        return np.asanyarray(array[where]).astype(self.dtype, copy=False)
+        pixels: NDArray[Any] = np.asanyarray(array[where]).astype(self.dtype, copy=False)
+        return pixels
 
 
-class LazyPart(_Lazy):
-    """A part of an array.
+class LazyPart(LazyArray):
+    """A part of an array; axes of which its index names one place are gone."""
 
-    Parameters
-    ----------
-    array : array-like
-        The whole.
-    index : int, slice, ..., or tuple of these
-        The part; axes of which it names one place are gone.
-    """
-
-    def __init__(self, array: Any, index: object) -> None:
-        where = _one_per_axis(index, len(array.shape))
+    def __init__(self, array: Any, index: tuple[Where, ...]) -> None:
+        where = (*index, *(slice(None),) * (len(array.shape) - len(index)))
         places = [range(int(n))[one] for n, one in zip(array.shape, where, strict=True)]
         self.array = array
         self.dtype = np.dtype(array.dtype)
@@ -125,7 +114,7 @@ def join_channels(arrays: Sequence[Any]) -> Any:
     return arrays[0] if len(arrays) == 1 else LazyStack(arrays)
 
 
-def part_of(array: Any, index: object) -> Any:
+def part_of(array: Any, index: tuple[Where, ...]) -> Any:
     """Return a part of an array without reading it."""
     # Numpy gives a view, dask a plan; what others give may be a copy.
     if isinstance(array, np.ndarray) or hasattr(array, "dask"):
@@ -133,16 +122,26 @@ def part_of(array: Any, index: object) -> Any:
     return LazyPart(array, index)
 
 
-def rearranged(array: Any, axis: int, places: Sequence[int]) -> Any:
-    """Return an array of which these places along an axis are taken, in this order."""
-    if list(places) == list(range(int(array.shape[axis]))):
-        return array
-    before = (slice(None),) * axis
-    return LazyStack([part_of(array, (*before, place)) for place in places], axis)
+def as_region(
+    where: tuple[Where, ...], shape: tuple[int, ...]
+) -> tuple[tuple[slice, ...], tuple[Where, ...]]:
+    """Return the smallest region, with slices of step 1, that holds places; and these within it."""
+    region: list[slice] = []
+    rest: list[Where] = []
+    for one, length in zip(where, shape, strict=True):
+        chosen = range(length)[one]
+        if not isinstance(chosen, range):
+            region.append(slice(chosen, chosen + 1))
+            rest.append(0)
+            continue
+        low, high = (min(chosen), max(chosen) + 1) if chosen else (0, 0)
+        region.append(slice(low, high))
+        rest.append(slice(None, None, chosen.step))
+    return tuple(region), tuple(rest)
 
 
-def _one_per_axis(index: object, n_axes: int) -> tuple[Where, ...]:
-    """Return a place for each axis; those that are not named are taken whole."""
+def _one_per_axis(index: object, n_axes: int) -> tuple[Where, ...] | None:
+    """Return a place for each axis, whole where none is named; None where it is another index."""
     named = index if isinstance(index, tuple) else (index,)
     where: list[Where] = []
     for one in named:
@@ -150,10 +149,12 @@ def _one_per_axis(index: object, n_axes: int) -> tuple[Where, ...]:
             where += [slice(None)] * (n_axes - len(named) + 1)
         elif isinstance(one, slice):
             where.append(one)
+        elif isinstance(one, int | np.integer) and not isinstance(one, bool):
+            where.append(int(one))
         else:
-            where.append(one.__index__())
-    if len(where) > n_axes:
-        raise IndexError(f"{len(where)} places are named, but there are {n_axes} axes.")
+            return None
+    if len(where) > n_axes or sum(one is Ellipsis for one in named) > 1:
+        return None
     return (*where, *(slice(None),) * (n_axes - len(where)))
 
 

@@ -1,0 +1,278 @@
+"""Results to a folder: labels, a mask for each class, objects, and tables, of one shape and size.
+
+What a window, Python and the shell export is written here, so that it is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from math import prod
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_diffseg.errors import InputError, OutputError
+from napari_diffseg.files import check_place
+from napari_diffseg.image.pixel_size import PixelSize
+from napari_diffseg.instances.measuring import Columns
+from napari_diffseg.instances.params import ObjectParams
+from napari_diffseg.instances.stacks import (
+    HasLabels,
+    Size,
+    as_pixel_size,
+    frame_letters,
+    measure,
+    objects,
+)
+from napari_diffseg.instances.table import summary, write_csv
+from napari_diffseg.io.label_files.frames import LabelFrames, check_frames
+from napari_diffseg.io.label_files.label_store import Described
+
+PARTS = ("labels", "masks", "objects", "table")
+"""What can be exported."""
+
+ENDINGS = (".ome.tif", ".ome.zarr")
+"""Of the files of labels."""
+
+_NOT_IN_NAMES = '\\/:*?"<>|'
+
+
+@dataclass(frozen=True, eq=False)
+class Export:
+    """What goes into a folder.
+
+    Attributes
+    ----------
+    folder : Path
+        Made where it is missing; its parent must be there.
+    name : str
+        Begins the name of every file.
+    labels : LabelFrames
+        The class of each pixel.
+    parts : sequence of str
+        Of `PARTS`; objects and tables only where they are given.
+    objects : LabelFrames, optional
+    table : callable, optional
+        Returns what `measure` does; asked once the objects are written.
+    is_volume : bool
+        Whether the planes along Z are one frame together.
+    ending : str
+        One of `ENDINGS`.
+    force : bool
+        Whether files that are there may be replaced.
+    """
+
+    folder: Path
+    name: str
+    labels: LabelFrames
+    parts: Sequence[str] = PARTS
+    objects: LabelFrames | None = None
+    table: Callable[[], Columns] | None = None
+    is_volume: bool = False
+    ending: str = ENDINGS[0]
+    force: bool = False
+
+    def standing(self) -> list[Path]:
+        """Return the files that would be replaced; goes through the labels for their masks."""
+        return [path for path in self._jobs if path.exists()]
+
+    def place(self, title: str, ending: str = "") -> Path:
+        """Return the file for a part."""
+        name = "".join("_" if one in _NOT_IN_NAMES else one for one in f"{self.name} {title}")
+        return self.folder / (name + (ending or self.ending))
+
+    def write(self) -> Iterator[Path]:
+        """Write the files, and yield each once it is there.
+
+        Raises
+        ------
+        DiffSegError
+            One of them is there already, or cannot be written; then nothing is, or no more.
+        """
+        if not self._jobs:
+            raise InputError("Nothing is chosen to be exported; choose labels, masks or objects.")
+        standing = [path.name for path in self.standing()]
+        if standing and not self.force:
+            named = ", ".join(standing[:3]) + (", …" if len(standing) > 3 else "")
+            raise OutputError(
+                f"{self.folder} has {named} already; choose another folder or name, or overwrite "
+                "them (--force)."
+            )
+        self._make_folder()
+        for path in self._jobs:
+            if path.suffix == ".csv":
+                check_place(path, force=self.force)
+            else:
+                check_frames(path, self.labels.shape, force=self.force)
+        for path, job in self._jobs.items():
+            job(path, force=self.force)
+            yield path
+
+    @cached_property
+    def _jobs(self) -> dict[Path, Callable[..., None]]:
+        """What writes each of the files."""
+        jobs: dict[Path, Callable[..., None]] = {}
+        if "labels" in self.parts:
+            jobs[self.place("labels")] = self.labels.write
+        if "masks" in self.parts:
+            names = self.labels.said.get("names") or {}
+            for label in self.labels.classes():
+                title = f"mask {label} {names.get(label, '')}".strip()
+                jobs[self.place(title)] = self.labels.mask(label).write
+        if "objects" in self.parts and self.objects is not None:
+            jobs[self.place("objects")] = self.objects.write
+        if "table" in self.parts and self.table is not None:
+            jobs[self.place("objects", ".csv")] = self._write_table
+            jobs[self.place("summary", ".csv")] = self._write_summary
+        return jobs
+
+    @cached_property
+    def _measured(self) -> Columns:
+        return {} if self.table is None else self.table()
+
+    def _write_table(self, path: Path, *, force: bool) -> None:
+        write_csv(path, self._measured, force=force)
+
+    def _write_summary(self, path: Path, *, force: bool) -> None:
+        n_frames = prod(self.labels.shape[: -3 if self.is_volume else -2])
+        write_csv(path, summary(self._measured, n_frames), force=force)
+
+    def _make_folder(self) -> None:
+        try:
+            self.folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"{self.folder} cannot be made a folder ({error.strerror or error}); choose "
+                "another one."
+            ) from error
+
+
+def export(
+    result: HasLabels | ArrayLike,
+    folder: str | PathLike[str],
+    *,
+    name: str = "result",
+    parts: Sequence[str] = PARTS,
+    image: ArrayLike | None = None,
+    axes: str | None = None,
+    channel_axis: int | None = None,
+    channel_names: Sequence[str] = (),
+    pixel_size: Size = None,
+    unit: str = "µm",
+    class_names: Mapping[int, str] | None = None,
+    params: ObjectParams | None = None,
+    ending: str = ENDINGS[0],
+    force: bool = False,
+) -> list[Path]:
+    """Write a result to a folder: labels, a 0/1 mask for each class, objects, and tables.
+
+    Parameters
+    ----------
+    result : Segmentation or array_like of int
+        A result, or the class of each pixel: a plane, a volume, or frames of either.
+    folder : path-like
+        Made where it is missing.
+    name : str
+        Begins the name of every file.
+    parts : sequence of str
+        What is written, of ``"labels"``, ``"masks"``, ``"objects"`` and ``"table"``.
+    image, channel_axis, channel_names
+        What the objects are measured in, as for `measure`.
+    axes : str, optional
+        Of the labels, as for `objects`.
+    pixel_size, unit
+        As for `measure`; that of the result's model where None. Written to every file.
+    class_names : mapping of int to str, optional
+        Names of the classes; those of the result's model where None.
+    params : ObjectParams, optional
+        How objects are made; every label but 0 is a class of objects by default.
+    ending : str
+        ``".ome.tif"`` or ``".ome.zarr"``.
+    force : bool
+        Whether files that are there may be replaced.
+
+    Returns
+    -------
+    list of Path
+        What was written.
+
+    Raises
+    ------
+    InputError
+        Shapes or axes do not fit, or a part is none.
+    OutputError
+        A file is there already, or cannot be written.
+    """
+    _check_parts(parts, ending)
+    frames, size = _frames_of(result, axes, pixel_size, unit, class_names)
+    told, found, table = params or ObjectParams(), None, None
+    if {"objects", "table"} & set(parts):
+        spacing = None if size is None else size.spacing
+        numbers = objects(result, axes=frames.axes, params=told, spacing=spacing)
+        found = objects_from(frames, partial(_planes_of, numbers), told)
+        table = partial(
+            measure,
+            numbers,
+            image,
+            axes=frames.axes,
+            channel_axis=channel_axis,
+            channel_names=channel_names,
+            pixel_size=size,
+            labels=result,
+            classes=told.class_numbers or None,
+            class_names=frames.said.get("names"),
+        )
+    job = Export(Path(folder), name, frames, parts, found, table, ending=ending, force=force)
+    return list(replace(job, is_volume="Z" in frames.axes).write())
+
+
+def _frames_of(
+    result: HasLabels | ArrayLike,
+    axes: str | None,
+    pixel_size: Size,
+    unit: str,
+    class_names: Mapping[int, str] | None,
+) -> tuple[LabelFrames, PixelSize | None]:
+    """Return the labels of a result with what it, or the person, says of them; and its size."""
+    labels = np.asarray(getattr(result, "labels", result))
+    letters = frame_letters(labels.ndim, axes)
+    facts = getattr(getattr(result, "model", None), "facts", None)
+    size = as_pixel_size(pixel_size, unit, len(letters.replace("T", "")))
+    size = size or getattr(facts, "pixel_size", None)
+    names = getattr(facts, "class_names", {}) if class_names is None else class_names
+    said: Described = {
+        "pixel_size": size,
+        "names": dict(names),
+        "colors": dict(getattr(facts, "class_colors", {})),
+        "provenance": result.provenance() if hasattr(result, "provenance") else {},
+    }
+    planes = partial(_planes_of, labels)
+    return LabelFrames(letters, labels.shape, labels.dtype, planes, said), size
+
+
+def objects_from(labels: LabelFrames, planes: Any, params: ObjectParams) -> LabelFrames:
+    """Return objects that were made of labels, with the same size and place."""
+    provenance = {**(labels.said.get("provenance") or {}), "objects": params.to_dict()}
+    return replace(
+        labels,
+        dtype=np.dtype(np.uint32),
+        planes=planes,
+        said={**labels.said, "names": {}, "colors": {}, "provenance": provenance},
+    )
+
+
+def _check_parts(parts: Sequence[str], ending: str) -> None:
+    unknown = [one for one in parts if one not in PARTS]
+    if unknown:
+        raise InputError(f"{unknown[0]!r} cannot be exported; choose of {', '.join(PARTS)}.")
+    if ending not in ENDINGS:
+        raise InputError(f"The ending is {ending!r}, but must be one of {', '.join(ENDINGS)}.")
+
+
+def _planes_of(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    yield from array.reshape(-1, *array.shape[-2:])

@@ -1,0 +1,164 @@
+"""Labels of any number of frames to a file of any kind, with all that is said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_diffseg._version import __version__
+from napari_diffseg.errors import InputError, OutputError
+from napari_diffseg.io.label_files.label_store import Described
+from napari_diffseg.io.label_files.writing import check_output, write_label_frames
+
+NAMES, COLORS = "class_names", "class_colors"
+"""Where the provenance has the names and colours of labels: a mapping of the number as text."""
+
+_WIDEST = np.dtype(np.uint32)
+"""OME-TIFF holds no larger whole numbers."""
+
+
+def label_dtype(dtype: Any) -> np.dtype[Any]:
+    """Return the unsigned type that labels of a type are written in.
+
+    Raises
+    ------
+    InputError
+        They are no whole numbers.
+    """
+    kind = np.dtype(dtype)
+    if kind.kind not in "bui":
+        raise InputError(
+            f"The labels are of the type {kind}, but one whole number for each pixel was expected; "
+            "give labels, not an image."
+        )
+    return np.dtype(f"u{min(kind.itemsize, _WIDEST.itemsize)}")
+
+
+def check_frames(path: Path, shape: Sequence[int], *, force: bool) -> None:
+    """Find out beforehand whether labels of a shape can be written.
+
+    Raises
+    ------
+    OutputError
+        As of `check_output`; or there are too many planes for the format.
+    """
+    check_output(path, force=force)
+    n_planes = prod(shape[:-2])
+    if path.suffix.lower() == ".png" and n_planes > 1:
+        raise OutputError(
+            f"{path} cannot hold {n_planes} planes, PNG holds one; write an .ome.tif or .ome.zarr "
+            "file."
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class LabelFrames:
+    """Labels of any number of planes, wherever they are, with all that is said of them.
+
+    Attributes
+    ----------
+    axes : str
+        T and Z where there are any, then ``YX``.
+    shape : tuple of int
+        Length of each axis.
+    dtype : dtype
+        Of whole numbers.
+    planes : callable
+        Returns an iterator over the planes ``(y, x)``, in C order; anew whenever it is called.
+    said : Described
+        Size, place, names, colours and provenance.
+    """
+
+    axes: str
+    shape: tuple[int, ...]
+    dtype: Any
+    planes: Callable[[], Iterator[NDArray[Any]]]
+    said: Described
+
+    def write(self, path: Path, *, force: bool = False) -> None:
+        """Write them plane by plane; the file is there whole or not at all.
+
+        Names and colours stand in the provenance too, where TIFF and PNG have room for them.
+        Raises `DiffSegError` as of `check_frames`, where the disk is full, and of labels that are
+        negative or too large.
+        """
+        kind = label_dtype(self.dtype)
+        check_frames(path, self.shape, force=force)
+        said: Described = {**self.said, "provenance": _with_classes(self.said)}
+        write_label_frames(
+            path,
+            (_fitting(plane, kind) for plane in self.planes()),
+            axes=self.axes,
+            shape=self.shape,
+            dtype=kind,
+            force=force,
+            **said,
+        )
+
+    def classes(self) -> tuple[int, ...]:
+        """Return the labels that are there, but 0, ascending; goes through all planes."""
+        found: set[int] = set()
+        for plane in self.planes():
+            found.update(np.unique(plane).tolist())
+        return tuple(sorted(label for label in found if label > 0))
+
+    def mask(self, label: int) -> LabelFrames:
+        """Return where a label is: 1 there, 0 elsewhere."""
+        names = self.said.get("names") or {}
+        said: Described = {**self.said, "names": {1: names.get(label) or str(label)}, "colors": {}}
+        return replace(
+            self,
+            dtype=np.dtype(np.uint8),
+            planes=lambda: ((plane == label).astype(np.uint8) for plane in self.planes()),
+            said=said,
+        )
+
+
+def _with_classes(said: Described) -> dict[str, Any]:
+    """Return the provenance with the names and the colours of labels."""
+    names, colors = said.get("names") or {}, said.get("colors") or {}
+    more: dict[str, Any] = {}
+    if names:
+        more[NAMES] = {str(label): name for label, name in names.items()}
+    if colors:
+        more[COLORS] = {
+            str(label): [round(float(part), 6) for part in color] for label, color in colors.items()
+        }
+    provenance = dict(said.get("provenance") or {})
+    # So that they are known for labels when they are opened again.
+    if not {"software", "program"} & set(provenance):
+        provenance["software"] = f"napari-diffseg {__version__}"
+    return {**provenance, **more}
+
+
+def classes_in(
+    provenance: Mapping[str, Any] | None,
+) -> tuple[dict[int, str], dict[int, tuple[float, ...]]]:
+    """Return the names and the colours of labels that a provenance has."""
+    said = provenance or {}
+    names = {int(label): str(name) for label, name in (said.get(NAMES) or {}).items()}
+    colors = {
+        int(label): tuple(float(part) for part in color)
+        for label, color in (said.get(COLORS) or {}).items()
+    }
+    return names, colors
+
+
+def _fitting(frame: ArrayLike, kind: np.dtype[Any]) -> NDArray[np.unsignedinteger]:
+    """Return labels in the type that they are written in; none of them becomes another."""
+    numbers = np.asarray(frame)
+    if numbers.dtype.kind == "i" or numbers.dtype.itemsize > kind.itemsize:
+        low, high = int(numbers.min(initial=0)), int(numbers.max(initial=0))
+        if low < 0 or high > np.iinfo(kind).max:
+            wrong = low if low < 0 else high
+            raise InputError(
+                f"There is a label {wrong}, but labels are numbers from 0 to "
+                f"{np.iinfo(kind).max}; number them anew."
+            )
+    return numbers.astype(kind, copy=False)

@@ -1,0 +1,1 @@
+"""The section *Export*: a result to a folder, for other programs."""

@@ -1,0 +1,143 @@
+"""Export in the dock: joins the form, the layers of labels and objects, and the writers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_diffseg.errors import DiffSegError
+from napari_diffseg.io.label_files.export import Export
+from napari_diffseg.widgets.files.labels import labels_of_layer
+from napari_diffseg.widgets.scribbles.class_names import names_in
+from napari_diffseg.widgets.tasks.worker import LatestAnswer
+from napari_diffseg.widgets.ui import words
+from napari_diffseg.widgets.ui.notices import notify_of
+
+if TYPE_CHECKING:
+    from napari.layers import Labels
+
+    from napari_diffseg.instances.measuring import Columns
+    from napari_diffseg.widgets.export.form import ExportForm
+    from napari_diffseg.widgets.objects.section import ObjectsSection
+    from napari_diffseg.widgets.segment.results import Results
+
+_WRITING = "Writing …"
+_LOOKING = "Looking at the labels …"
+_NOTHING = "no labels yet"
+
+
+class ExportSection:
+    """Writes what is ticked to a folder that a person chooses, in a thread of its own."""
+
+    def __init__(self, form: ExportForm, results: Results, objects: ObjectsSection) -> None:
+        self._form, self._results, self._objects = form, results, objects
+        self._followed: Labels | None = None
+        self._looks = LatestAnswer(_look, self._on_looked, self._on_failure)
+        self._writes = LatestAnswer(_write, self._on_written, self._on_failure)
+        self._looks.hold(self)
+        self._writes.hold(self)
+        form.layers.changed.connect(self.refresh)
+        objects.found.connect(self.refresh)
+        form.button.clicked.connect(lambda: self.ask_and_export())
+
+    def refresh(self) -> None:
+        """Offer the labels that there are; let their layers know the size of their pixels."""
+        sizes, objects = self._objects.sizes, self._objects
+        for layer, shown, *_ in self._results.labelled():
+            sizes.note(layer, shown)
+        if objects.layer is not None and objects.source is not None:
+            sizes.note(objects.layer.layer, objects.source.shown)
+        form, classes = self._form, objects.classes.layer
+        form.layers.offer([(str(one.name), one) for one in objects.classes.candidates()], _NOTHING)
+        if classes is not None and (self._followed is None or self._followed != classes):
+            # The newest result, or what a person makes objects of.
+            self._followed = classes
+            form.layers.choose(classes)
+        form.allow(is_there=form.layers.chosen() is not None, has_objects=self._has_objects())
+
+    def ask_and_export(self) -> None:
+        """Ask for a folder, and write what is ticked there."""
+        folder = self._form.ask_for_folder()
+        if folder:
+            self.export(Path(folder))
+
+    def export(self, folder: Path) -> None:
+        """Write what is ticked; before files are replaced, a person is asked."""
+        layer = self._form.layers.chosen()
+        if layer is None:
+            return
+        try:
+            job = self._job(layer, folder)
+        except DiffSegError as error:
+            self._on_failure(error)
+            return
+        self._form.say(_LOOKING)
+        self._looks.ask(job)
+
+    def close(self) -> None:
+        """Hear of nothing any more."""
+        self._looks.hold(None)
+        self._writes.hold(None)
+
+    # --- pieces of the above ------------------------------------------------------------
+
+    def _has_objects(self) -> bool:
+        objects, chosen = self._objects, self._form.layers.chosen()
+        has_made = objects.layer is not None and objects.params is not None
+        return bool(has_made and chosen is not None and objects.layer.is_on(chosen))
+
+    def _job(self, layer: Labels, folder: Path) -> Export:
+        objects = self._objects
+        said = objects.sizes.said(objects.classes.describe_layer(layer).shown)
+        job = Export(
+            folder,
+            str(layer.name),
+            labels_of_layer(layer, said),
+            self._form.parts(),
+            ending=self._form.format.chosen(),
+        )
+        if not self._has_objects() or objects.layer is None or objects.source is None:
+            return job
+        found = labels_of_layer(objects.layer.layer, said)
+        return replace(
+            job,
+            objects=replace(found, said={**found.said, "names": {}, "colors": {}}),
+            table=partial(self._measure, objects.layer.data.copy(), layer),
+            is_volume=objects.source.shown.is_volume,
+        )
+
+    def _measure(self, numbers: Any, classes: Labels) -> Columns:
+        source, params = self._objects.source, self._objects.params
+        if source is None or params is None:
+            return {}
+        size = self._objects.sizes.now(source.shown).pixel_size
+        names = names_in(classes.features)
+        table = source.measure(numbers, size, params.class_numbers, names, lambda: False)
+        return table or {}
+
+    def _on_looked(self, answer: tuple[Export, list[str]]) -> None:
+        job, standing = answer
+        if standing and not self._form.ask_to_replace(standing):
+            self._form.say("Nothing was written.")
+            return
+        self._form.say(_WRITING)
+        self._writes.ask(replace(job, force=bool(standing)))
+
+    def _on_written(self, answer: tuple[Path, int]) -> None:
+        folder, n_files = answer
+        self._form.say(f"{words.count_in_words(n_files, 'file')} written to {folder}")
+
+    def _on_failure(self, error: Exception) -> None:
+        self._form.say(words.error_in_words(error), wrong=True)
+        notify_of(error)
+
+
+def _look(section: ExportSection, job: Export) -> tuple[Export, list[str]]:
+    """Find out which files are there already."""
+    return job, [path.name for path in job.standing()]
+
+
+def _write(section: ExportSection, job: Export) -> tuple[Path, int]:
+    return job.folder, len(list(job.write()))

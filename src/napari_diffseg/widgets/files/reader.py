@@ -1,0 +1,189 @@
+"""npe2 reader: images from TIFF and OME-Zarr with size, place, axes and names of channels.
+
+Large ones are read as they are looked at. What their files say nothing of is left to others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import dask.array as da
+import numpy as np
+import pandas as pd
+from napari.utils.colormaps import DirectLabelColormap
+from napari.utils.notifications import show_info
+from numpy.typing import NDArray
+
+from napari_diffseg.errors import DiffSegError
+from napari_diffseg.files import is_zarr
+from napari_diffseg.image.info import ImageInfo, Placed
+from napari_diffseg.image.units import parse_unit, seconds
+from napari_diffseg.io.label_files.described import KnownLabels, known_labels, labels_beside
+from napari_diffseg.io.ngff.labels import UNIT_NAMES
+from napari_diffseg.io.sources import Source, new_source, open_source
+from napari_diffseg.widgets.files.labels import NOTED
+from napari_diffseg.widgets.scribbles.class_names import INDEX, NAME
+
+Layers = list[tuple[Any, dict[str, Any], str]]
+
+_ENDINGS = (".tif", ".tiff", ".zarr")
+_MOST_READ = 256 * 2**20
+"""An image of more bytes stays in its file until it is looked at."""
+
+_CHUNK_BYTES = 64 * 2**20
+_TILE = 1024
+"""Side of what is read at once of planes that are larger than that."""
+
+
+def get_reader(path: str | list[str]) -> Callable[[str], Layers] | None:
+    """Return what reads this file or folder; None where its axes are not known, or it is no image.
+
+    Parameters
+    ----------
+    path : str or list of str
+        What was dropped or opened; several files are no one image.
+    """
+    if not isinstance(path, str) or not path.rstrip("/\\").lower().endswith(_ENDINGS):
+        return None
+    file = Path(path)
+    if not file.exists() or (file.is_dir() and not is_zarr(file)):
+        return None
+    try:
+        info = open_source(file).facts
+    except DiffSegError:
+        return None  # napari's own reader, or another one, may know it
+    return None if info.axes is None else read_layers
+
+
+def read_layers(path: str) -> Layers:
+    """Read a file or an OME-Zarr as layers: one for each channel that has a name.
+
+    Labels that this program has written, and those in an OME-Zarr, become Labels layers.
+
+    Raises
+    ------
+    DiffSegError
+        The file is damaged, or not there any more.
+    """
+    file = Path(path)
+    labels = known_labels(file)
+    if labels is not None:
+        return [_labels_layer(_stem(file), file, labels)]
+    layers = [_image_layer(file)]
+    for name, known in labels_beside(file).items():
+        layers.append(_labels_layer(f"{_stem(file)} {name}", known.path, known))
+    return layers
+
+
+def _image_layer(path: Path) -> tuple[Any, dict[str, Any], str]:
+    data, info = _pyramid(path)
+    axes = str(info.axes)
+    attributes: dict[str, Any] = {"name": _stem(path), "metadata": {"axes": axes}}
+    channel = axes.find("C")
+    if info.rgb:
+        others = [axis for axis in range(len(axes)) if axis != channel]
+        data = [level.transpose([*others, channel]) for level in data]
+        attributes["rgb"] = True
+        axes = axes.replace("C", "")
+    elif channel >= 0 and any(info.channel_names):
+        n_channels = info.shape[channel]
+        known = (*info.channel_names, *[""] * n_channels)[:n_channels]
+        attributes["channel_axis"] = channel
+        attributes["name"] = [one or f"channel {n}" for n, one in enumerate(known, start=1)]
+        attributes["metadata"] = {"axes": axes.replace("C", "")}
+        axes = axes.replace("C", "")
+    attributes |= _placed(info, axes)
+    for note in info.notes:
+        show_info(note)
+    return (data if len(data) > 1 else data[0]), attributes, "image"
+
+
+def _labels_layer(name: str, path: Path, known: KnownLabels) -> tuple[Any, dict[str, Any], str]:
+    data, info = _pyramid(known.path)
+    attributes: dict[str, Any] = {"name": name, **_placed(info, str(info.axes))}
+    if known.provenance:
+        attributes["metadata"] = {NOTED: dict(known.provenance)}
+    if known.names:
+        last = max(known.names)
+        attributes["features"] = pd.DataFrame(
+            {INDEX: range(last + 1), NAME: [known.names.get(one) for one in range(last + 1)]}
+        )
+    if known.colors:
+        colors: dict[int | None, Any] = dict(known.colors)
+        attributes["colormap"] = DirectLabelColormap(
+            color_dict={None: (0.5, 0.5, 0.5, 1.0), 0: (0.0, 0.0, 0.0, 0.0), **colors}
+        )
+    return (data if len(data) > 1 else data[0]), attributes, "labels"
+
+
+def _pyramid(path: Path) -> tuple[list[Any], ImageInfo]:
+    """Return the arrays of all resolutions, the full one first, and what is known of that."""
+    first = new_source(path)
+    info = first.facts.along(str(first.facts.axes))
+    others = [new_source(path, level) for level in range(1, info.n_levels)]
+    return [_array(one) for one in (first, *others)], info
+
+
+def _array(source: Source) -> Any:
+    """Return pixels: read, where they are few; else an array that reads what is looked at."""
+    info = source.facts
+    n_bytes = int(np.prod(info.shape, dtype=np.int64)) * info.dtype.itemsize
+    if n_bytes <= _MOST_READ:
+        return source.read((slice(None),) * len(info.shape))
+    return da.map_blocks(
+        partial(_read_block, source),
+        # Never that of another array: napari keeps what it has read of one by its name.
+        name=f"napari-diffseg-{uuid4().hex}",
+        chunks=_chunks(info),
+        dtype=info.dtype,
+        meta=np.empty((0,) * len(info.shape), info.dtype),
+    )
+
+
+def _read_block(source: Source, block_info: Mapping[Any, Any]) -> NDArray[Any]:
+    where = block_info[None]["array-location"]
+    return source.read(tuple(slice(start, stop) for start, stop in where))
+
+
+def _chunks(info: ImageInfo) -> tuple[tuple[int, ...], ...]:
+    """Return sides of blocks: planes, or tiles of larger ones."""
+    axes, sides = str(info.axes), dict(zip(str(info.axes), info.shape, strict=True))
+    n_colors = sides.get("C", 1) if info.rgb else 1
+    if sides["Y"] * sides["X"] * n_colors * info.dtype.itemsize > _CHUNK_BYTES:
+        sides |= {"Y": min(_TILE, sides["Y"]), "X": min(_TILE, sides["X"])}
+    wanted = tuple(sides[a] if a in "YX" or (a == "C" and info.rgb) else 1 for a in axes)
+    return da.core.normalize_chunks(wanted, info.shape, dtype=info.dtype)
+
+
+def _placed(info: ImageInfo, axes: str) -> dict[str, Any]:
+    """Return scale, units, translation and labels of these axes, as napari wants them."""
+    places = [_in_known_unit(info.placement.get(letter, Placed(1.0))) for letter in axes]
+    return {
+        "scale": tuple(one.step for one in places),
+        "units": tuple(one.unit for one in places),
+        "translate": tuple(one.start for one in places),
+        "axis_labels": tuple(letter.lower() for letter in axes),
+    }
+
+
+def _in_known_unit(placed: Placed) -> Placed:
+    """Return a place in a unit that napari knows: a length, seconds, or pixels for others."""
+    length, time = parse_unit(placed.unit), seconds(1, placed.unit)
+    if length is not None:
+        return placed._replace(unit=UNIT_NAMES[length])
+    if time is not None:
+        return Placed(placed.step * time, placed.start * time, "second")
+    return placed._replace(unit="pixel")
+
+
+def _stem(path: Path) -> str:
+    """Return the name of a file without its ending."""
+    name = path.name
+    for ending in (".ome.tif", ".ome.tiff", ".ome.zarr", *_ENDINGS):
+        if name.lower().endswith(ending):
+            return name[: -len(ending)]
+    return name

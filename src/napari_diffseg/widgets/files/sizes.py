@@ -1,0 +1,70 @@
+"""How large the pixels of an image are known to be now, that was segmented some time ago.
+
+What a person types, or a layer or a file says, is kept with the image alone: results ask here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_diffseg.errors import InputError
+from napari_diffseg.widgets.files.labels import LAYER, NOTED, size_as_metadata
+from napari_diffseg.widgets.image.axes_reading import AxesReading
+from napari_diffseg.widgets.image.layer_facts import facts_of, image_layers
+from napari_diffseg.widgets.image.level import Level, array_of, find_levels
+from napari_diffseg.widgets.image.sources import sizes_of
+
+if TYPE_CHECKING:
+    import napari
+    from napari.layers import Image, Labels
+
+    from napari_diffseg.widgets.image.axes_section import AxesSection
+    from napari_diffseg.widgets.image.image_source import ImageSource
+
+
+@dataclass(frozen=True, eq=False)
+class KnownSizes:
+    """Finds the layer of an image again, and what is known of its pixels."""
+
+    viewer: napari.Viewer
+    axes: AxesSection
+
+    def now(self, shown: ImageSource) -> ImageSource:
+        """Return an image with the sizes that are known now; as it was where its layer is gone."""
+        found = self._found(shown)
+        if found is None:
+            return shown
+        _, reading, level = found
+        factors = np.asarray(level.factors, np.float64)
+        pixel, voxel = sizes_of(reading, shown.spatial, factors)
+        size = voxel.pixel_size() or pixel.pixel_size()
+        return replace(shown, pixel_size=size, spacing=voxel.sizes)
+
+    def note(self, layer: Labels, shown: ImageSource) -> None:
+        """Write into the metadata of a result what saving it has to know, whoever saves it."""
+        layer.metadata[NOTED] = {**layer.metadata.get(NOTED, {}), LAYER: self.said(shown)}
+
+    def said(self, shown: ImageSource) -> dict[str, Any]:
+        """Return what saving a layer on this image has to know, as metadata have it."""
+        found, size = self._found(shown), self.now(shown).pixel_size
+        said: dict[str, Any] = {"axes": shown.letters}
+        if size is not None:
+            said["pixel_size"] = size_as_metadata(size)
+        placed = facts_of(found[0]).in_file.get("T") if found is not None else None
+        if placed is not None:
+            said["t_step"] = [placed.step, placed.unit]
+        return said
+
+    def _found(self, shown: ImageSource) -> tuple[Image, AxesReading, Level] | None:
+        for layer in image_layers(self.viewer):
+            try:
+                reading = self.axes.said_of(layer).reading(layer)
+            except InputError:
+                continue  # half typed
+            for level in find_levels((layer,), reading.letters):
+                if array_of(layer, level) is shown.arrays[0]:
+                    return layer, reading, level
+        return None

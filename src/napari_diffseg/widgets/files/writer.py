@@ -1,0 +1,37 @@
+"""npe2 writers of a Labels layer: OME-TIFF and OME-Zarr that keep size, place, time and classes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from napari.utils.notifications import show_info
+
+from napari_diffseg.widgets.files.labels import labels_of
+
+
+def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
+    """Write a Labels layer; napari has asked before it overwrites.
+
+    Parameters
+    ----------
+    path : str
+        Its ending tells the format.
+    data, attributes
+        Of the layer, as napari gives them.
+
+    Returns
+    -------
+    list of str
+        What was written.
+
+    Raises
+    ------
+    DiffSegError
+        It cannot be written there, or cannot be kept in such a file.
+    """
+    labels, notes = labels_of(data, attributes)
+    labels.write(Path(path), force=True)
+    for note in notes:
+        show_info(note)
+    return [path]

@@ -1,0 +1,150 @@
+"""Two fields of an image: which value is fill, and which resolution is segmented."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QLineEdit, QWidget
+
+from napari_diffseg.errors import InputError
+from napari_diffseg.image.fill import AUTO, Fill, fill_in_words, read_fill
+from napari_diffseg.widgets.image.level import Level, level_title, suggest_level
+from napari_diffseg.widgets.ui.controls import MUTED, WRONG, Chooser, Sentence, titled_row
+
+if TYPE_CHECKING:
+    from napari_diffseg.core.result import Segmentation
+
+_WIDTH = 64
+_HINT = "value, auto, none"
+_ABOUT_FILL = (
+    "The value of pixels that are no image: what stitching, rotating, registering or padding put\n"
+    "around it, such as 0 or -9999. They get label 0, and nothing is learned from them.\n\n"
+    "auto: recognized by itself, where a value at the border stands apart from the image.\n"
+    "none: every pixel is image."
+)
+_ABOUT_LEVEL = (
+    "The resolution that is segmented, of those that the image has. The labels lie on the image\n"
+    "at its full size, whichever it is.\n\n"
+    "The finest one that takes some seconds is suggested. A coarser one is quicker, needs less\n"
+    "memory, and sees larger structures."
+)
+
+
+class FillField(QWidget):
+    """Type a value, ``auto`` or ``none``."""
+
+    changed = Signal()
+    """Emitted after every change of what stands in the field."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.line = QLineEdit(AUTO)
+        self.line.setFixedWidth(_WIDTH)
+        self.found = Sentence(MUTED, _HINT)
+        self.setToolTip(_ABOUT_FILL)
+        titled_row("Fill", self.line, self.found, owner=self)
+        self.line.textChanged.connect(self._on_typed)
+
+    def typed(self) -> str:
+        """Return what stands in the field; an empty one is as good as ``auto``."""
+        return self.line.text().strip() or AUTO
+
+    def chosen(self) -> Fill:
+        """Return the value; raises `InputError` where it is no number, nor one of two words."""
+        return read_fill(self.typed())
+
+    def type(self, text: str) -> None:
+        """Type as a person does."""
+        self.line.setText(text)
+
+    def show_found(self, segmentation: Segmentation | None) -> None:
+        """Say what a run on the chosen image has found by itself; None where there was none."""
+        if segmentation is None or self.typed().lower() != AUTO:
+            self.found.setText(_HINT)
+            return
+        value = segmentation.model.fill
+        what = "nothing" if value is None else f"{fill_in_words(value)}, left out"
+        self.found.setText(f"found: {what}")
+
+    def _on_typed(self) -> None:
+        try:
+            self.chosen()
+            style = ""
+        except InputError:
+            style = WRONG
+        self.line.setStyleSheet(style)
+        self.changed.emit()
+
+
+class LevelChooser(QWidget):
+    """Choose a level of a pyramid; of use only where there are several."""
+
+    changed = Signal()
+    """Emitted when a person has chosen, or other levels are on offer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wanted: Level | None = None
+        self._offered: tuple[tuple[Level, ...], tuple[int, ...]] = (), ()
+        self.combo = Chooser(tooltip=_ABOUT_LEVEL)
+        titled_row("Resolution", self.combo, owner=self)
+        self.combo.changed.connect(self._on_chosen)
+        self.setVisible(False)
+
+    def offer(self, levels: Sequence[Level], spatial: Sequence[int]) -> None:
+        """Offer levels, from fine to coarse, of an image of which a run goes along these axes.
+
+        What a person chose counts wherever it is on offer.
+        """
+        levels, spatial = tuple(levels), tuple(spatial)
+        if (levels, spatial) == self._offered:
+            return
+        self._offered = levels, spatial
+        self.combo.blockSignals(True)
+        self.combo.offer([(level_title(level, spatial), level) for level in levels])
+        self.combo.choose(self.chosen())
+        self.combo.blockSignals(False)
+        self.setVisible(len(levels) > 1)
+        self.changed.emit()
+
+    def chosen(self) -> Level | None:
+        """Return the level to segment; None where there is no image."""
+        levels, spatial = self._offered
+        return choose_level(levels, spatial, self.wanted) if levels else None
+
+    def has_coarser(self) -> bool:
+        """Whether a run could be made smaller by choosing another level."""
+        levels, _ = self._offered
+        return bool(levels) and self.chosen() != levels[-1]
+
+    def choose(self, row: int) -> None:
+        """Choose as a person does; 0 is the full resolution."""
+        self.wanted = self._offered[0][row]
+        self.combo.choose(self.wanted)
+        self.changed.emit()
+
+    def note(self) -> str:
+        """Return what a person should know of the level; an empty text where it is the finest."""
+        levels, spatial = self._offered
+        return level_note(levels, spatial, self.wanted)
+
+    def _on_chosen(self) -> None:
+        self.wanted = self.combo.chosen()
+        self.changed.emit()
+
+
+def choose_level(levels: Sequence[Level], spatial: Sequence[int], wanted: Level | None) -> Level:
+    """Return the level to segment: the one that is wanted, where it is there."""
+    return wanted if wanted is not None and wanted in levels else suggest_level(levels, spatial)
+
+
+def level_note(levels: Sequence[Level], spatial: Sequence[int], wanted: Level | None) -> str:
+    """Return what a person should know of the level; an empty text where it is the finest."""
+    level = choose_level(levels, spatial, wanted) if levels else None
+    if level is None or level == levels[0]:
+        return ""
+    title = level_title(level, spatial).replace(", ", " of its resolution, ")
+    why = "The image" if level == wanted else "The image is large, so it"
+    return f"{why} is segmented at {title}."
