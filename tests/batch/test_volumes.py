@@ -228,6 +228,7 @@ def undisturbed(
     return {name: contents(home / name) for name in FORMATS}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "more", [{"workers": 3}, {"scheduler": "processes", "workers": 2}], ids=["threads", "processes"]
 )

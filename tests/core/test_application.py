@@ -41,6 +41,7 @@ class Watched:
         return part
 
 
+@pytest.mark.slow
 def test_the_windows_are_the_image_and_read_no_more_than_their_surroundings(
     model, large_scene, options, monkeypatch
 ):

@@ -335,6 +335,7 @@ def test_what_has_one_label_has_one_at_each_lower_number(params):
     assert [share_nested(*pair) for pair in pairwise(labels)] == [1.0] * 11
 
 
+@pytest.mark.slow
 def test_a_large_image_is_labelled_block_by_block():
     _, large = two_regions(300, 1100)
     params = QUICK
@@ -364,6 +365,7 @@ def test_a_run_can_be_left_while_a_large_image_is_labelled():
     assert torch.get_num_threads() == threads
 
 
+@pytest.mark.slow
 def test_small_objects_in_a_large_dark_image_are_found():
     image = np.zeros((1100, 1100), np.uint16)
     image[150:170, 150:170] = 900
@@ -375,6 +377,7 @@ def test_small_objects_in_a_large_dark_image_are_found():
     assert result.labels[1009, 1019] != result.labels[600, 600]
 
 
+@pytest.mark.slow
 def test_a_small_valid_block_in_a_large_empty_image():
     image = np.full((1100, 1100), np.nan, np.float32)
     _, block = two_regions(100, 100)
