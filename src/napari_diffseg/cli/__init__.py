@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
@@ -29,6 +30,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             # A terminal that cannot show μ or × gets a question mark, not an error.
             stream.reconfigure(errors="replace")
     args = parser().parse_args(argv)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A script's `command &` starts so; asked to stop, a run must still keep what is done.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # tifffile logs what it dislikes in a file; what matters of it comes as an error.
     logging.getLogger("tifffile").addHandler(logging.NullHandler())
     try:
