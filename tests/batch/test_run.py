@@ -609,3 +609,41 @@ def test_the_threads_of_this_program_are_left_as_they_were(
     before = torch.get_num_threads()
     apply(model, movie, tmp_path / "out.ome.zarr", options=RunOptions(threads=1))
     assert torch.get_num_threads() == before
+
+
+def cut_short(model: Model, movie: Path, output: Path) -> Path:
+    """Begin a run, close it after some frames, and return the folder that it has left."""
+    steps = apply_stack(model, movie, output, workers=1)
+    for _ in range(4):
+        next(steps)
+    steps.close()
+    [left] = output.parent.glob(".*.part")
+    return left
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[]", "7", "{}", '{"areas": 3}', '{"areas": {"x": 1}}', '{"areas": {}, "confidence": "high"}'],
+)
+def test_what_is_known_of_a_frame_may_be_damaged_then_it_is_done_again(
+    model: Model, movie: Path, tmp_path: Path, text: str
+) -> None:
+    left = cut_short(model, movie, tmp_path / "out.ome.tif")
+    for path in left.rglob("done/*.json"):
+        path.write_text(text)
+    apply(model, movie, tmp_path / "out.ome.tif", resume=True)
+    apply(model, movie, tmp_path / "whole.ome.tif")
+    labels = [tifffile.imread(tmp_path / name) for name in ("out.ome.tif", "whole.ome.tif")]
+    np.testing.assert_array_equal(*labels)
+
+
+@pytest.mark.parametrize("token", [None, 7, "../../elsewhere", "/tmp", "0123456", "012345678"])
+def test_what_an_earlier_run_left_leads_nowhere_else(
+    model: Model, movie: Path, tmp_path: Path, token: object
+) -> None:
+    output = tmp_path / "out.ome.tif"
+    plan = cut_short(model, movie, output) / "plan.json"
+    plan.write_text(json.dumps(json.loads(plan.read_text()) | {"token": token}))
+    with pytest.raises(OutputError, match="is damaged; choose another name"):
+        apply(model, movie, output, resume=True)
+    assert not output.exists()

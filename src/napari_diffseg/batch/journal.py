@@ -20,8 +20,9 @@ of the end of an earlier run cannot write into this one.
 from __future__ import annotations
 
 import json
+import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -77,10 +78,9 @@ class Journal:
         """Read which units of work are done."""
         found = {}
         for path in (self.work / "done").glob("[0-9]*.json"):
-            values = _read_json(path)
-            if values is not None:
-                areas = {int(label): area for label, area in values.pop("areas").items()}
-                found[int(path.stem)] = FrameFacts(areas, **values)
+            facts = _facts_of(_read_json(path))
+            if facts is not None:
+                found[int(path.stem)] = facts
         return found
 
     def forget(self, index: int) -> None:
@@ -231,7 +231,14 @@ def _resumed(plan: Plan, stored: dict[str, Any]) -> Journal:
             "differ(s) from what it was begun with; give the same, or choose another name.",
             Remedy.OVERWRITE,
         )
-    return Journal(plan.journal, plan.journal / stored["token"], stored["force"])
+    token = stored.get("token")
+    # It becomes the name of a folder, which must not lie anywhere else.
+    if not isinstance(token, str) or not re.fullmatch("[0-9a-f]{8}", token):
+        raise OutputError(
+            f"What an earlier run has left in {plan.journal} is damaged; choose another name.",
+            Remedy.OVERWRITE,
+        )
+    return Journal(plan.journal, plan.journal / token, stored.get("force") is True)
 
 
 # --- small files -------------------------------------------------------------------
@@ -246,10 +253,21 @@ def _write_json(path: Path, values: dict[str, Any]) -> None:
         part.write_text(json.dumps(values), encoding="utf-8")
 
 
+def _facts_of(values: Mapping[str, Any] | None) -> FrameFacts | None:
+    """Return what was written of a unit of work; None, so that it is done again, of nonsense."""
+    try:
+        areas = {int(label): int(area) for label, area in dict((values or {})["areas"]).items()}
+        facts = FrameFacts(**{**(values or {}), "areas": areas})
+        is_sound = 0 <= facts.confidence <= 1 and isinstance(facts.brightness, str)
+        return facts if is_sound and isinstance(facts.failed, str | None) else None
+    except (TypeError, ValueError, LookupError):
+        return None
+
+
 def _read_json(path: Path) -> dict[str, Any] | None:
     """Return what a small file holds; None where there is none, or it is cut short."""
     try:
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return values
+    return values if isinstance(values, dict) else None
