@@ -41,7 +41,7 @@ def pixels(*shape, dtype=np.uint8):
         ((20, 30), {}, None, (20, 30), "YX", "Y 20 · X 30 · one channel"),
         ((20, 30, 3), {"rgb": True}, None, (20, 30, 3), "YXC", "3 channels (RGB)"),
         ((20, 30, 4), {"rgb": True}, None, (20, 30, 4), "YXC", "alpha dropped"),
-        ((5, 20, 30), {}, None, (20, 30), "YX", "one channel"),
+        ((15, 20, 30), {}, None, (20, 30), "YX", "one channel"),
         ((5, 20, 30), {}, "CYX", (5, 20, 30), "CYX", "5 channels"),
         ((4, 2, 5, 20, 30), {}, None, (2, 20, 30), "CYX", "2 channels"),
         ((5, 20, 30, 3), {"rgb": True}, None, (20, 30, 3), "YXC", "3 channels (RGB)"),
@@ -78,7 +78,7 @@ def test_a_layer_with_fewer_axes_than_the_viewer():
 
 
 def test_the_view_is_turned():
-    layer = Image(pixels(6, 20, 30))
+    layer = Image(pixels(6, 20, 30), axis_labels=("z", "y", "x"))
     viewer = model(layer)
     viewer.dims.order = (1, 0, 2)
     viewer.dims.set_current_step(1, 7)
@@ -98,7 +98,7 @@ def test_the_view_is_mirrored_along_the_diagonal():
 
 
 def test_in_3d_the_plane_is_that_of_the_slider():
-    layer = Image(pixels(6, 20, 30))
+    layer = Image(pixels(6, 20, 30), axis_labels=("z", "y", "x"))
     viewer = model(layer)
     viewer.dims.set_current_step(0, 4)
     viewer.dims.ndisplay = 3
@@ -148,8 +148,8 @@ def test_the_result_lies_on_the_image(axes):
 def test_a_level_of_a_multiscale_image_lies_where_it_should():
     layer = Image([pixels(2, 40, 60), pixels(2, 20, 30)], multiscale=True, scale=(1, 0.5, 0.5))
     viewer = model(layer)
-    assert describe_source([layer], viewer.dims).read().shape == (40, 60)
-    source = describe_source([layer], viewer.dims, level=find_levels([layer], "ZYX")[1])
+    assert describe_source([layer], viewer.dims, "ZYX").read().shape == (40, 60)
+    source = describe_source([layer], viewer.dims, "ZYX", level=find_levels([layer], "ZYX")[1])
     assert source.read().shape == (20, 30)
     labels = viewer.add_labels(
         np.ones(source.placement.shape, np.uint8), **source.placement.transform
@@ -171,7 +171,7 @@ def test_lazy_data_are_read_only_when_the_run_reads_them():
     layer = Image(data, contrast_limits=(0, 1))
     viewer = model(layer)
     before = len(reads)
-    source = describe_source([layer], viewer.dims)
+    source = describe_source([layer], viewer.dims, "ZYX")
     assert len(reads) == before
     assert source.read().shape == (20, 30)
     assert len(reads) == before + 1
@@ -275,7 +275,7 @@ def test_the_slider_stands_beside_the_image():
     viewer = model(short, long)
     viewer.dims.set_current_step(0, 7)
     with pytest.raises(InputError, match="'short' ends at Z 2"):
-        describe_source([short], viewer.dims)
+        describe_source([short], viewer.dims, "ZYX")
 
 
 def test_an_axis_that_the_layer_does_not_have_is_displayed():

@@ -307,8 +307,10 @@ def _write_ome_tiff(
 ) -> None:
     if pixel_size is not None:
         # For programs that do not read OME-XML; tifffile wants x first.
-        per_y, per_x = pixel_size.per_metre
-        options |= {"resolution": (per_x / 100, per_y / 100), "resolutionunit": "CENTIMETER"}
+        per_y, per_x = (one / 100 for one in pixel_size.per_metre)
+        # The tag holds ratios of numbers of 32 bits; OME-XML holds every size.
+        if 1e-9 < min(per_y, per_x) <= max(per_y, per_x) < 1e9:
+            options |= {"resolution": (per_x, per_y), "resolutionunit": "CENTIMETER"}
     tifffile.imwrite(
         file,
         labels,

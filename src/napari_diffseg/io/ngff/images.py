@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from napari_diffseg.errors import InputError, Remedy
 from napari_diffseg.image.info import ImageInfo
+from napari_diffseg.image.lazy import LazyArray, Where
 from napari_diffseg.io.facts import Index, check_level, check_series, check_shape_of_level
 from napari_diffseg.io.kinds import DAMAGE, damaged
 from napari_diffseg.io.ngff.metadata import images_of, ome_attributes, read_multiscale
@@ -35,6 +36,7 @@ class ZarrSource:
     ) -> None:
         self._array, self.facts = open_zarr_image(path, level, series, axes)
         self._blocks = _Blocks(self._array)
+        self._path = path
 
     def reads_whole(self, spatial: tuple[int, ...]) -> bool:
         """Whether a part of a frame costs as much as all of it, for its spatial axes."""
@@ -45,9 +47,23 @@ class ZarrSource:
         block = self._blocks.read(index)
         return np.asarray(self._array[index]) if block is None else block
 
-    def whole(self) -> zarr.Array[Any]:
+    def whole(self) -> LazyArray:
         """Return the array, of which nothing has been read."""
-        return self._array
+        return _Pixels(self._array, self._path)
+
+
+class _Pixels(LazyArray):
+    """A zarr array of which nothing has been read; of a damaged chunk it says so in a sentence."""
+
+    def __init__(self, array: zarr.Array[Any], path: Path) -> None:
+        self._array, self._path = array, path
+        self.shape, self.dtype = array.shape, array.dtype
+
+    def _read(self, where: tuple[Where, ...]) -> NDArray[Any]:
+        try:
+            return np.asarray(self._array[where])
+        except DAMAGE as error:
+            raise damaged(self._path, error) from error
 
 
 class _Blocks:
