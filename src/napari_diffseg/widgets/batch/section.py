@@ -82,6 +82,11 @@ class ApplySection:
         """Where the labels of the newest run are shown."""
         return self._newest.layer
 
+    @property
+    def job(self) -> LayerJob | None:
+        """What the newest run over layers was told."""
+        return self._newest.on_layers
+
     # --- what a person does -------------------------------------------------------------
 
     def apply(self) -> None:
