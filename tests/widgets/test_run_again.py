@@ -13,6 +13,8 @@ from qtpy.QtWidgets import QApplication
 from napari_diffseg import cli
 from napari_diffseg.io.reading import read_class_numbers
 from napari_diffseg.widgets.export.form import ExportForm
+from napari_diffseg.widgets.image.axes_reading import Extent
+from napari_diffseg.widgets.region.region import RegionKind, RegionWish
 
 pytestmark = pytest.mark.gui
 
@@ -35,9 +37,9 @@ def dock(viewer, tmp_path, monkeypatch):
 def opened(viewer, dock, tmp_path):
     """Write an image, open it as a person does, and return its layers."""
 
-    def open_file(pixels, plugin="napari-diffseg", name="cells.ome.tif", **said):
-        path = tmp_path / name
-        tifffile.imwrite(path, pixels, ome=True, photometric="minisblack", metadata=said)
+    def open_file(pixels, plugin="napari-diffseg", colors="minisblack", **said):
+        path = tmp_path / "cells.ome.tif"
+        tifffile.imwrite(path, pixels, ome=True, photometric=colors, metadata=said)
         return viewer.open(str(path), plugin=plugin)
 
     return open_file
@@ -88,7 +90,7 @@ def run_shell(text):
 def test_an_image_with_other_parameters(dock, opened, segment, copied, plugin):
     opened(GRAY, plugin, axes="YX")
     dock.knobs.params_form.write({"n_labels": 3, "min_region_size": 5})
-    dock.fill.setText("none") if hasattr(dock.fill, "setText") else None
+    dock.fill.type("none")
     labels = segment()
     text = copied("python")
     assert dock.export_form.status.text() == "Copied as Python."
@@ -105,7 +107,8 @@ def test_strokes_and_region_are_read_from_what_export_writes(
     opened(GRAY, axes="YX")
     box = np.array([[10, 10], [10, 60], [70, 60], [70, 10]])
     viewer.add_shapes([box], shape_type="rectangle", name="here")
-    dock.region.choose_layer(viewer.layers["here"])
+    dock.region.choose(RegionWish(RegionKind.INSIDE, viewer.layers["here"]))
+    assert dock.state.region.kind is RegionKind.INSIDE
     dock.add_scribbles()
     strokes = dock.state.scribbles
     strokes.data[12:15, 13:19], strokes.data[40:44, 30:50] = 1, 3
@@ -114,7 +117,7 @@ def test_strokes_and_region_are_read_from_what_export_writes(
     assert form.told_box.isEnabled()
     assert form.told_box.isChecked()
     text = copied("python")
-    assert "tick Strokes and region" in form.status.text()
+    assert "export Strokes and region" in form.status.text()
     dock.exporting.export(tmp_path)
     wait_for(lambda: "written to" in form.status.text())
     # The names are those of the files, in whose folder the text was said to be run.
@@ -140,19 +143,63 @@ def test_a_frame_of_a_movie_and_its_objects(viewer, dock, opened, segment, copie
 
 def test_a_channel_of_its_own_and_channels_together(viewer, dock, opened, segment, copied):
     pixels = np.stack([GRAY, GRAY.T, GRAY[::-1]])
-    first, second, third = opened(pixels, axes="CYX", Channel={"Name": ["a", "b", "c"]})
+    _, second, third = opened(pixels, axes="CYX", Channel={"Name": ["a", "b", "c"]})
     dock.images.choose(second)
     labels = segment()
     text = copied("python")
     assert "[1, :, :]" in text
     np.testing.assert_array_equal(run_python(text)["labels"], labels)
+    dock.channels.tick(third)
+    dock.channels.rows[0].weight.setValue(2)
+    labels = segment()
+    text = copied("python")
+    assert "weight=2.0" in text
+    np.testing.assert_array_equal(run_python(text)["labels"], labels)
+    np.testing.assert_array_equal(run_shell(copied("shell")), labels)
+
+
+def test_colours(dock, opened, segment, copied):
+    pixels = np.stack([GRAY, GRAY.T, GRAY[::-1]], -1)
+    opened(pixels, colors="rgb", axes="YXS")
+    labels = segment()
+    np.testing.assert_array_equal(run_python(copied("python"))["labels"], labels)
+    np.testing.assert_array_equal(run_shell(copied("shell")), labels)
+
+
+def test_a_model_on_the_frames_of_a_movie(
+    viewer, dock, opened, segment, copied, wait_for, tmp_path
+):
+    opened(MOVIE, axes="TYX")
+    segment()
+    form = dock.apply_form
+    form.apply_button.click()
+    wait_for(
+        lambda: (
+            dock.applying.newest.on_layers is not None
+            and dock.applying.newest.on_layers.is_complete
+        )
+    )
+    wait_for(lambda: not dock.applying.session.is_busy)
+    layer = dock.applying.layer.layer
+    dock.export_form.layers.choose(layer)
+    assert "The model is in no file" in copied("python")
+    dock.modelling.save(str(tmp_path / "m.safetensors"))
+    viewer.dims.set_current_step(0, 2)
+    dock.export_form.layers.choose(layer)
+    labels = run_python(copied("python"))["labels"]
+    np.testing.assert_array_equal(labels, np.asarray(layer.data)[2])
+    np.testing.assert_array_equal(run_shell(copied("shell")), np.asarray(layer.data))
 
 
 def test_a_volume(viewer, dock, opened, segment, copied):
     opened(VOLUME, axes="ZYX", PhysicalSizeX=0.5, PhysicalSizeY=0.5, PhysicalSizeZ=2.0)
-    dock.axes_form.extent.setCurrentIndex(1) if hasattr(dock.axes_form, "extent") else None
+    dock.axes.choose_extent(Extent.VOLUME)
     labels = segment()
-    np.testing.assert_array_equal(run_python(copied("python"))["labels"], labels)
+    assert labels.shape == VOLUME.shape
+    text = copied("python")
+    assert "spacing=(2.0, 0.5, 0.5)" in text
+    np.testing.assert_array_equal(run_python(text)["labels"], labels)
+    np.testing.assert_array_equal(run_shell(copied("shell")), labels)
 
 
 def test_what_cannot_be_done_again_is_said(viewer, dock, opened, segment, copied):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import shlex
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
@@ -36,7 +37,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, TextIOWrapper):
             # A terminal that cannot show μ or × gets a question mark, not an error.
             stream.reconfigure(errors="replace")
-    args = parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    args = parser().parse_args(words)
+    # As it was typed, for the report of a run.
+    args.line = shlex.join(["napari-diffseg", *words])
     # tifffile logs what it dislikes in a file; what matters of it comes as an error.
     logging.getLogger("tifffile").addHandler(logging.NullHandler())
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from qtpy.QtWidgets import QApplication
 
 from napari_diffseg.errors import DiffSegError, InputError
+from napari_diffseg.image.axes import channels_first
 from napari_diffseg.io.label_files.export import file_name
 from napari_diffseg.io.label_files.frames import LabelFrames
 from napari_diffseg.io.report import write_report
 from napari_diffseg.widgets.export.rerun import RunOnFiles, files_of
-from napari_diffseg.widgets.objects.label_source import LabelSource
 from napari_diffseg.widgets.scribbles.class_names import names_in
 from napari_diffseg.widgets.tasks.worker import LatestAnswer
 from napari_diffseg.widgets.ui.notices import tell
@@ -175,11 +175,11 @@ class RunAgain:
             raise InputError(_ELSEWHERE)
         files = {title: self._file(layer, title, key) for title, key in self._keys(layer).items()}
         objects, notes = self._objects, []
-        missing = [path.name for path in files.values() if not path.is_absolute()]
+        missing = [repr(path.name) for path in files.values() if not path.is_absolute()]
         if missing:
             notes.append(
-                f"It reads {' and '.join(missing)}: tick Strokes and region, export, and run it in "
-                "that folder."
+                f"It reads {' and '.join(missing)}: export Strokes and region, and run it in the "
+                "folder of these files."
             )
         if result.stop_reason.value == "finished by the user":
             notes.append(_STOPPED)
@@ -198,7 +198,7 @@ class RunAgain:
         return _Told(run, tuple(notes))
 
     def _told_model(self) -> _Told:
-        job = self._applying.job
+        job = self._applying.newest.on_layers
         if job is None or job.in_view is None:
             raise InputError(_NO_RUN)
         path = self._shelf.path_of(job.model)
@@ -208,8 +208,11 @@ class RunAgain:
         source = stack.shown.at(stack.position(job.in_view))
         files = files_of(self._viewer, source)
         run = RunOnFiles(source, files, model=path, apply_params=job.params)
-        only = f"It labels the frame {stack.name(job.in_view)}." if stack.n_frames > 1 else ""
-        return _Told(run, (only,) if only else ())
+        if stack.n_frames == 1:
+            return _Told(run)
+        letters = stack.letters + ("C" if source.rgb and len(source.arrays) == 1 else "")
+        note = f"Python labels the frame {stack.name(job.in_view)}, the shell all of the file."
+        return _Told(replace(run, stack_axes=letters), (note,))
 
     # --- strokes and region -------------------------------------------------------------
 
@@ -289,7 +292,7 @@ def _report(
     write_report(
         path,
         result.labels,
-        np.stack(LabelSource(result.labels, source, has_all=False).channels(0)),
+        channels_first(source.pixels(), source.image_axes),
         title=", ".join(source.layer_names),
         provenance=result.provenance(),
         rgb=source.rgb,

@@ -45,6 +45,7 @@ class RunOnFiles:
     region: Path | None = None
     model: Path | None = None
     apply_params: ApplyParams = field(default_factory=ApplyParams)
+    stack_axes: str = ""  # Of all frames, where a model was applied to several
     objects: ObjectParams | None = None
 
     def python(self) -> str:
@@ -54,6 +55,8 @@ class RunOnFiles:
     def shell(self) -> str:
         """Return the run as a command of the shell; of a model, on all frames of the file."""
         recipe, shape = self._recipe()
+        if len(self.stack_axes) == len(shape):
+            return replace(recipe, index=(), axes=self.stack_axes).shell()
         is_whole = all(isinstance(entry, slice) for entry in recipe.index)
         if is_whole and resolve_axes(shape, recipe.axes, rgb=None).rgb != self.source.rgb:
             taken = "RGB" if self.source.rgb else "channels"

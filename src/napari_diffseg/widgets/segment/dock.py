@@ -101,10 +101,8 @@ class SegmentDock(QWidget):
         self._doubts = UncertaintyView(viewer, results, scribbles, fail, turn)
         shelf = ModelShelf() if left is None else left.shelf
         self.modelling = ModelSection(self.model_form, results, scribbles, shelf)
-        frames, options = self.choice.frames, self.options
-        self.applying = ApplySection(
-            viewer, self.apply_form, self.modelling, results, frames, options, turn
-        )
+        frames, options, form = self.choice.frames, self.options, self.apply_form
+        self.applying = ApplySection(viewer, form, self.modelling, results, frames, options, turn)
         self.sizes = sizes = KnownSizes(viewer, self.axes)
         self.objects = ObjectsSection(viewer, self.objects_form, results, frames, scribbles, sizes)
         is_open = self.measure_fold.isExpanded
