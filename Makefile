@@ -18,7 +18,7 @@ ifeq ($(shell uname -s)$(DISPLAY),Linux)
 WITH_DISPLAY := xvfb-run -a -s "-screen 0 1400x1000x24"
 endif
 
-.PHONY: help setup packages demo test lint types docs pretrain bench bench-accuracy bench-families \
+.PHONY: help setup packages demo test test-quick lint types docs pretrain bench bench-accuracy bench-families \
   bench-learning bench-scribbles bench-objects bench-scale bench-live bench-apply bench-throughput \
   bench-memory bench-faults bench-volumes bench-volume-scale fuzz soak clean
 
@@ -40,6 +40,9 @@ demo: setup ## segment a sample image in a real napari window; writes demo-outpu
 # The images are small: on a busy machine several threads only wait for each other.
 test: setup ## all tests, in real napari windows too
 	OMP_NUM_THREADS=1 $(WITH_DISPLAY) $(BIN)/python -m pytest $(ARGS)
+
+test-quick: $(STAMP) ## the tests that are neither slow nor open a window
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow and not gui' $(ARGS)
 
 lint: $(STAMP) ## ruff: rules, floors and format
 	$(BIN)/ruff check .

@@ -186,7 +186,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default="../shared/data")
     parser.add_argument("--only", metavar="NAME[;NAME]", help="; ".join(METHODS))
-    parser.add_argument("--every", type=int, default=1, help="take every so manieth image")
+    parser.add_argument("--every", type=int, default=1, help="stride of the images that are taken")
     parser.add_argument("--skip-scores", action="store_true")
     options = parser.parse_args(arguments)
     names = options.only.split(";") if options.only else list(METHODS)

@@ -106,7 +106,7 @@ has its β of 1000; the larger one that is best on photographs was not tried her
 
 
 def photograph_table(path: str, methods: dict[str, Method], every: int = 1) -> list[dict[str, Any]]:
-    """Scribble mIoU on each set of scribbles, and seconds per image; of every so manieth photo."""
+    """Scribble mIoU on each set of scribbles, and seconds per image; at a stride of photos."""
     rows = []
     for name, method in methods.items():
         row: dict[str, Any] = {"method": name}

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,8 +21,10 @@ from tqdm import tqdm
 import napari_diffseg
 from napari_diffseg import cli
 from napari_diffseg.cli import machine, options
+from napari_diffseg.cli.terminal import in_shell
 from napari_diffseg.core import segmentation
 from napari_diffseg.core.published.training import Command, Iteration
+from napari_diffseg.errors import InputError, Remedy
 from napari_diffseg.io.reading import read_image
 from napari_diffseg.params import PRESETS, SegmentationParams
 
@@ -122,6 +125,18 @@ def test_notes_are_printed_unless_quiet(tmp_path: Path, capsys: pytest.CaptureFi
     assert "napari-diffseg: The axes were guessed as CYX" in capsys.readouterr().err
     assert segment(tmp_path / "in.tif", "-o", tmp_path / "out.tif", "--force", "--quiet") == 0
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("remedy", Remedy)
+def test_every_way_out_has_a_switch_that_a_command_knows(
+    remedy: Remedy, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sentence = in_shell(InputError("This is wrong; do that.", remedy))
+    found = re.fullmatch(r"This is wrong; do that.* \((--[a-z]+).*\)\.", sentence)
+    assert found is not None
+    with pytest.raises(SystemExit):
+        cli.main(["apply", "--help"])
+    assert found[1] in capsys.readouterr().out
 
 
 def test_progress_shows_iteration_clusters_and_loss_on_a_terminal(

@@ -237,7 +237,10 @@ def test_a_model_is_not_overwritten_without_force(
     output = tmp_path / "m.safetensors"
     output.write_bytes(b"precious")
     assert run_command("train", movie, "-o", output, *SMALL) == 1
-    assert "exists already; choose another name, or overwrite it (--force)." in error_line(capsys)
+    assert (
+        "exists already; choose another name, or overwrite what is there (--force)."
+        in error_line(capsys)
+    )
     assert output.read_bytes() == b"precious"
     assert run_command("train", movie, "-o", output, "--force", *SMALL) == 0
     assert Model.load(output).labels

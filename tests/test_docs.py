@@ -83,6 +83,7 @@ def test_the_python_of_the_page_on_tissue_runs():
     assert 0.2 < names["of_tissue"] < 0.8
 
 
+@pytest.mark.slow
 def test_the_site_builds_and_every_link_leads_somewhere(tmp_path):
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
     built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

@@ -35,6 +35,8 @@ FLOORS = {
 }
 WINDOW_LIBRARIES = ("napari", "qtpy", "magicgui", "superqt")
 FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
+TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
+PARTS = sorted({path.relative_to(ROOT).with_suffix("").parts[0] for path in FILES})
 
 
 def part_of(dotted: str) -> str:
@@ -81,34 +83,35 @@ def loaded_by(statement: str) -> set[str]:
     return set(fresh.stdout.split())
 
 
-@pytest.mark.parametrize("path", FILES, ids=module_name)
-def test_a_floor_imports_only_floors_below(path: Path) -> None:
-    own = own_part(path)
+def files_of(part: str) -> list[Path]:
+    return [path for path in FILES if own_part(path) == part]
+
+
+@pytest.mark.parametrize("own", PARTS)
+def test_a_floor_imports_only_floors_below(own: str) -> None:
     assert own in FLOORS, f"'{own}' is new: say here on which floor it stands"
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for name in imported_names(ast.walk(tree)):
-        top, _, inside = name.partition(".")
-        if top != PACKAGE or inside in ("", "__version__"):
-            continue
-        other = part_of(inside)
-        assert other in FLOORS, f"{name}: say here on which floor '{other}' stands"
-        if own == other or FLOORS[own] == FLOORS[other] == 0:
-            continue
-        assert FLOORS[other] < FLOORS[own], (
-            f"{own} (floor {FLOORS[own]}) imports {name} (floor {FLOORS[other]})"
-        )
+    for path in files_of(own):
+        for name in imported_names(ast.walk(TREES[path])):
+            top, _, inside = name.partition(".")
+            if top != PACKAGE or inside in ("", "__version__"):
+                continue
+            other = part_of(inside)
+            assert other in FLOORS, f"{name}: say here on which floor '{other}' stands"
+            if own == other or FLOORS[own] == FLOORS[other] == 0:
+                continue
+            assert FLOORS[other] < FLOORS[own], (
+                f"{module_name(path)} (floor {FLOORS[own]}) imports {name} (floor {FLOORS[other]})"
+            )
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in FILES if own_part(path) != "core"], ids=module_name
-)
-def test_torch_is_loaded_late_outside_the_core(path: Path) -> None:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for name in imported_names(run_on_import(tree)):
-        top, _, inside = name.partition(".")
-        assert top != "torch", f"{name} is imported at module level"
-        if top == PACKAGE:
-            assert part_of(inside) != "core", f"{name} is imported at module level: it loads torch"
+@pytest.mark.parametrize("own", [part for part in PARTS if part != "core"])
+def test_torch_is_loaded_late_outside_the_core(own: str) -> None:
+    for path in files_of(own):
+        for name in imported_names(run_on_import(TREES[path])):
+            top, _, inside = name.partition(".")
+            said = f"{module_name(path)} imports {name} at module level"
+            assert top != "torch", said
+            assert top != PACKAGE or part_of(inside) != "core", f"{said}: it loads torch"
 
 
 def test_importing_the_package_loads_neither_torch_nor_napari() -> None:

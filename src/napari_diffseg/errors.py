@@ -15,6 +15,9 @@ class Remedy(Enum):
 
     OVERWRITE = "overwrite"
     RESUME = "resume"
+    STATE_AXES = "state the axes"
+    CHOOSE_SERIES = "choose the series"
+    OWN_INTENSITIES = "own intensities"
 
 
 class DiffSegError(Exception):

@@ -91,8 +91,7 @@ def made_aside(path: Path) -> Iterator[Path]:
 def written_whole(path: Path, *, force: bool = False) -> Iterator[BinaryIO]:
     """Open a file to write to; it gets its name once all is written, and else vanishes.
 
-    A symbolic link stays one: what it leads to is written. Raises as `check_place`, and where
-    the disk is full.
+    A symbolic link stays one: what it leads to is written. Raises as `check_place`, or full disk.
     """
     path = followed(path)
     check_place(path, force=force)

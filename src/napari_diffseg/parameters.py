@@ -14,46 +14,20 @@ Scalar = bool | int | float | str
 
 @dataclass(frozen=True, slots=True)
 class ParameterSpec:
-    """What a form, a command line or a manual needs to know of one field.
+    """What a form, a command line or a manual needs to know of one field."""
 
-    Attributes
-    ----------
-    name : str
-        Field name, e.g. ``"continuity_weight"``.
-    kind : type
-        ``int``, ``float``, ``bool`` or ``str``.
-    default : bool, int, float or str
-        Default of the class (the default preset).
-    title : str
-        Short human name, for a form.
-    help : str
-        One or two sentences for a tooltip.
-    symbol : str
-        The paper's symbol (``"μ"``), or ``""``.
-    low, high : float or None
-        Inclusive bounds; None for no bound.
-    choices : tuple of str
-        Allowed values of a text field; empty for numbers.
-    group : str
-        Heading under which the field stands.
-    unit : str
-        ``"px"``, ``"s"`` … or ``""``.
-    design : str
-        The only design in which it changes something, or ``""``.
-    """
-
-    name: str
-    kind: type
-    default: Scalar
-    title: str
-    help: str
-    symbol: str = ""
-    low: float | None = None
+    name: str  # of the field, e.g. "continuity_weight"
+    kind: type  # int, float, bool or str
+    default: Scalar  # of the class: the default preset
+    title: str  # short, for a form
+    help: str  # one or two sentences, for a tooltip
+    symbol: str = ""  # the paper's, e.g. "μ"
+    low: float | None = None  # bounds are inclusive
     high: float | None = None
-    choices: tuple[str, ...] = ()
-    group: str = ""
-    unit: str = ""
-    design: str = ""
+    choices: tuple[str, ...] = ()  # of a text field
+    group: str = ""  # heading in a form
+    unit: str = ""  # "px", "s"
+    design: str = ""  # the only one in which it changes something
 
     @property
     def range_text(self) -> str:

@@ -70,6 +70,7 @@ def test_every_unit_is_done_once_on_a_cluster(address: str) -> None:
     assert sorted(run_units(range(20), square, address)) == [n**2 for n in range(20)]
 
 
+@pytest.mark.slow
 def test_units_of_a_killed_worker_are_done_by_another() -> None:
     seen = []
     for number, pid in run_units(range(40), who, "processes", 2):

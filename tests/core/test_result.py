@@ -248,10 +248,12 @@ def large_corrected(large_base, large_strokes):
     return large_base.correct(large_strokes)
 
 
+@pytest.mark.slow
 def test_strokes_reach_through_every_block(large_corrected, large_scene):
     assert (large_corrected.labels == large_scene.wanted).mean() > 0.97
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", VIEWS)
 def test_the_view_comes_first_and_changes_nothing_in_the_end(
     large_base, large_corrected, large_strokes, options, place
@@ -270,6 +272,7 @@ def test_the_view_comes_first_and_changes_nothing_in_the_end(
     np.testing.assert_array_equal(preview[-1, 0], large_base.labels[-1, 0])
 
 
+@pytest.mark.slow
 def test_painted_pixels_have_their_class_in_the_view_at_once(large_base, large_strokes, options):
     painted = large_strokes.copy()
     painted[40, 40], painted[60, 60:63] = 7, 4  # against all evidence

@@ -335,8 +335,9 @@ def test_what_has_one_label_has_one_at_each_lower_number(params):
     assert [share_nested(*pair) for pair in pairwise(labels)] == [1.0] * 11
 
 
+@pytest.mark.slow
 def test_a_large_image_is_labelled_block_by_block():
-    _, large = two_regions(700, 1100)
+    _, large = two_regions(300, 1100)
     params = QUICK
     facts, result = drain(segment_steps(large, params=params))
     training, labelling = facts[: len(result.history)], facts[len(result.history) :]
@@ -348,12 +349,12 @@ def test_a_large_image_is_labelled_block_by_block():
     assert all(f.labels is None for f in labelling)
     np.testing.assert_array_equal(segment(large, params=params).labels, result.labels)
     np.testing.assert_array_equal(result.model.apply(large), result.labels)
-    disc, _ = two_regions(700, 1100)
+    disc, _ = two_regions(300, 1100)
     assert np.bincount(result.labels[disc]).argmax() != np.bincount(result.labels[~disc]).argmax()
 
 
 def test_a_run_can_be_left_while_a_large_image_is_labelled():
-    _, large = two_regions(600, 1100)
+    _, large = two_regions(200, 1100)
     threads = torch.get_num_threads()
     steps = segment_steps(large, params=QUICK)
     for facts in steps:
@@ -364,19 +365,21 @@ def test_a_run_can_be_left_while_a_large_image_is_labelled():
     assert torch.get_num_threads() == threads
 
 
+@pytest.mark.slow
 def test_small_objects_in_a_large_dark_image_are_found():
-    image = np.zeros((2048, 2048), np.uint16)
-    image[150:190, 150:190] = 900
-    image[1000:1030, 1010:1040] = 4000
+    image = np.zeros((1100, 1100), np.uint16)
+    image[150:170, 150:170] = 900
+    image[1000:1018, 1010:1028] = 4000
     result = segment(image, params=QUICK)
     assert result.n_labels >= 2
     assert len(result.history) > 1
-    assert result.labels[170, 170] != result.labels[600, 600]
-    assert result.labels[1015, 1025] != result.labels[600, 600]
+    assert result.labels[160, 160] != result.labels[600, 600]
+    assert result.labels[1009, 1019] != result.labels[600, 600]
 
 
+@pytest.mark.slow
 def test_a_small_valid_block_in_a_large_empty_image():
-    image = np.full((2000, 2000), np.nan, np.float32)
+    image = np.full((1100, 1100), np.nan, np.float32)
     _, block = two_regions(100, 100)
     image[500:600, 500:600] = block
     result = segment(image, params=QUICK)

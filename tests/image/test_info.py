@@ -57,7 +57,8 @@ def test_a_person_may_call_y_what_the_file_calls_x() -> None:
 
 
 def test_axes_that_make_no_sense_are_stated_or_refused() -> None:
-    broken = ImageInfo(None, (4, 4), np.dtype(np.uint8), problem="The axes make no sense.")
+    problem = InputError("The axes make no sense.")
+    broken = ImageInfo(None, (4, 4), np.dtype(np.uint8), problem=problem)
     with pytest.raises(InputError, match="make no sense"):
         broken.stated(None)
-    assert broken.stated("YX").problem == ""
+    assert broken.stated("YX").problem is None

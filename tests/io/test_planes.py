@@ -223,7 +223,7 @@ def test_one_of_several_images(tmp_path: Path) -> None:
     np.testing.assert_array_equal(open_frames(path, series=1).frame(0), PLANES[1, :10])
     assert "holds 2 images" in first.notes[0]
     assert "20 × 24" in first.notes[0]
-    assert "--series" in second.notes[0]
+    assert "image 1 was read; choose the series for another one." in second.notes[0]
     with pytest.raises(InputError, match=r"2 images .*image 2 is asked for"):
         read_image(path, series=2)
     single = tmp_path / "one.tif"

@@ -88,7 +88,8 @@ class FakeModel:
                 window=(rows, *(slice(0, length) for length in others)),
                 labels=part,
                 areas=areas,
-                confidence=0.75,
+                # Another in each window and frame.
+                confidence=0.5 + float((part == 2).mean()) / 2,
                 n_labelled=part.size,
                 brightness=self.brightness,
             )
@@ -282,9 +283,9 @@ def dock(viewer, run):
 
 
 @pytest.fixture(autouse=True)
-def nothing_remembered(monkeypatch, tmp_path):
+def nothing_remembered(monkeypatch, tmp_path_factory):
     """What one test sets is not there in the next."""
-    kept = tmp_path / "remembered.json"
+    kept = tmp_path_factory.mktemp("settings") / "remembered.json"
     monkeypatch.setattr("napari_diffseg.widgets.ui.remembered._file", lambda: kept)
     return kept
 

@@ -637,7 +637,7 @@ def test_a_click_on_the_plot_goes_to_the_frame(ready, viewer, qtbot, wait_for):
         qtbot.mouseClick(plot, Qt.MouseButton.LeftButton, pos=place)
         assert viewer.dims.current_step[0] == number
     text = plot.describe(1).replace("\N{NO-BREAK SPACE}", " ")
-    assert text.splitlines() == ["T 1 · confidence 75%", "1: 93.8%", "2: 6.2%"]
+    assert text.splitlines() == ["T 1 · confidence 53%", "1: 93.8%", "2: 6.2%"]
 
 
 # --- folders ----------------------------------------------------------------------------------

@@ -58,7 +58,7 @@ def test_the_strokes_of_the_displayed_plane(image, axes, strokes, plane, wrap):
 
 @pytest.mark.parametrize("wrap", [np.asarray, da.from_array], ids=["numpy", "dask"])
 def test_the_painted_planes_of_a_stack(wrap):
-    source = source_of(Image(np.zeros((5, 20, 30))), z=3)
+    source = source_of(Image(np.zeros((5, 20, 30))), z=3, axes="ZYX")
     strokes = np.zeros((5, 20, 30), np.uint8)
     strokes[1, 2, 3:9], strokes[3, 4, 5], strokes[3, 9, 9] = 4, 2, 7
     found = describe_strokes(Labels(wrap(strokes)), source)
@@ -130,9 +130,9 @@ def test_scribbles_that_lie_elsewhere_are_one_sentence(place):
 def test_scribbles_on_one_plane_do_not_count_on_another():
     stack = Image(np.zeros((5, 20, 30)))
     layer = Labels(painted(1, 20, 30), translate=(3, 0, 0))
-    assert describe_strokes(layer, source_of(stack, z=3)).read().max() == 2
+    assert describe_strokes(layer, source_of(stack, z=3, axes="ZYX")).read().max() == 2
     with pytest.raises(InputError, match="do not lie on"):
-        describe_strokes(layer, source_of(stack, z=1))
+        describe_strokes(layer, source_of(stack, z=1, axes="ZYX"))
 
 
 def test_a_scaled_and_turned_image_has_fitting_scribbles():

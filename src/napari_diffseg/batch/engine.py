@@ -115,11 +115,10 @@ class Application:
 
 
 class Agenda:
-    """Which frame is next: the one in view first, then on from there.
+    """Which frame is next: the one in view first, then on from there; of `numbers` alone, if any.
 
-    Of `numbers` alone, where not None; or with `follows` only frames that are looked at: it ends
-    where that one is done. The window may set that to False while the run goes on, which then goes
-    on to all frames.
+    While `follows` only frames that are looked at: it ends where that one is done. The window may
+    set it to False while the run goes on, which then goes on to all frames.
     """
 
     def __init__(
@@ -154,11 +153,10 @@ def waits_for(turn: Lock) -> Iterator[None]:
 
 
 def apply_frames(job: Application, agenda: Agenda, turn: Lock | None = None) -> Steps:
-    """Label frame after frame; yields often, and ends where something is sent.
+    """Label frame after frame; yields often, ends where something is sent, may raise `InputError`.
 
     The turn is held while a frame is computed, so that strokes are answered between two of them. A
     frame that is half done at the end is wiped out; one that holds labels already stays as it is.
-    Raises `InputError` where frames cannot be labelled, and none was done.
     """
     record, start = job.record, time.perf_counter()
     earlier, n_failed = record.n_done, 0

@@ -21,12 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FrameFacts:
-    """What is known of a frame, or a window of one.
+    """What is known of a frame or window: `areas`, pixels of each label (0: fill, not finite).
 
-    `areas` are pixels of each label, 0 where the image is fill or not finite; `confidence` is the
-    mean margin between the two best answers over labelled pixels, 0 … 1; `failed` says why there
-    are no labels; `brightness` is ``"darker"`` or ``"brighter"`` where the image is so, by
-    far, than the images that the model was trained on.
+    `confidence` is the mean margin of the two best answers over labelled pixels, 0 … 1; `failed`
+    why there are no labels; `brightness` ``"darker"`` or ``"brighter"`` by far than in training.
     """
 
     areas: dict[int, int] = field(default_factory=dict)
@@ -57,10 +55,9 @@ class FrameFacts:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run has come; said at its beginning, and after each unit of work.
+    """How far a run has come, in units (frames, or windows of them); `earlier` ones by runs before.
 
-    Units are frames, or windows of them; `earlier` ones were done by runs before this one. `name`,
-    `frame` (its number in the run) and `facts` are of the frame that was just done: the latter two
+    `name`, `frame` (its number in the run) and `facts` are of the frame just done; the latter two
     are None where more of it is to come. `seconds` count from the beginning of this run.
     """
 
@@ -81,12 +78,10 @@ class Progress:
 
 
 class Record:
-    """One row for each of n frames; written by a run, read by a window while it goes on.
+    """A row for each of n frames, written by a run, read by a window: `done` (n) have their labels.
 
-    `done` (n) are the frames that have their labels; `shares` (n, k) the part of the frame that
-    each of the labels covers and `confidence` (n) its mean, 0 … 1, NaN where not known; `failed`
-    the frames that have no labels and why, `brightness` those that are darker or brighter by far
-    than the images that the model was trained on.
+    `shares` (n, k) of the frame that each label covers, mean `confidence` (n), 0 … 1: NaN where not
+    known; why frames `failed`; `brightness` of those far from the training images.
     """
 
     def __init__(self, n_frames: int, labels: tuple[int, ...]) -> None:
@@ -124,8 +119,7 @@ class Record:
 def brightness_notes(found: Sequence[tuple[str, str]], way_out: str) -> list[str]:
     """Say which frames are far darker, and which far brighter, than the images of the training.
 
-    `found` has the name of each frame, and which of both it is, if any; `way_out` is what a door
-    offers to do about it.
+    `found`: the name of each frame, and which it is, if any; `way_out`: what a door offers to do.
     """
     notes = []
     for kind in ("darker", "brighter"):
@@ -169,10 +163,9 @@ def check_table(path: Path, taken: Set[Path], *, force: bool) -> None:
 
 
 def write_table(path: Path, records: Iterable[FrameRecord], model: Model) -> None:
-    """Write the table as CSV; a file that is there is replaced.
+    """Write the table as CSV in place of one that is there, without frames that failed.
 
-    Frames that failed are left out; a label that a frame has not got has a row too, with an area
-    of 0.
+    A label that a frame has not got has a row too, with an area of 0.
     """
     names, labels, volumes = model.facts.class_names, model.labels, model.n_spatial == 3
     done = [(one, _pixel(one.pixel_size, volumes)) for one in records if one.facts.failed is None]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_diffseg._version import __version__
-from napari_diffseg.errors import InputError, OutputError
+from napari_diffseg.errors import InputError, OutputError, Remedy
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.instances.measuring import Columns, measure_frame
 from napari_diffseg.instances.params import ObjectParams
@@ -34,8 +34,8 @@ def open_label_frames(
 ) -> FrameStack:
     """Open a file of labels or objects; nothing is read. Raises `InputError` where it holds none.
 
-    With `planes` each plane of a volume is a frame of its own. `like` are frames that these belong
-    to: a file that does not name its axes has theirs, if it is of the same shape.
+    With `planes` each plane of a volume is a frame. A file of the shape of the frames `like` that
+    does not name its axes has theirs.
     """
     if axes is None and like is not None:
         facts = open_source(path).facts
@@ -45,7 +45,8 @@ def open_label_frames(
         raise InputError(
             f"{path} has the axes {stack.axes} and the type {stack.dtype}, but labels are one "
             "whole number for each pixel; give a file that 'segment', 'apply' or 'objects' wrote, "
-            "or state its axes (--axes)."
+            "or state its axes.",
+            Remedy.STATE_AXES,
         )
     return stack
 

@@ -25,7 +25,7 @@ JOURNAL_NAME = ".napari-diffseg"
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What a worker is given: one frame, or one window of a volume (`window`; all where None).
+    """What a worker is given: one frame, or one `window` of a volume (None: all).
 
     It is frame `frame` of the file `path`, of the shape stored there, and goes to frame `position`
     of the output `target`; `index` is its number in the plan.
@@ -42,11 +42,10 @@ class Unit:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Target:
-    """One output, and the frames that go into it, counted through its files in their order.
+    """One output and the frames that go into it, counted through its files; `t_step` in seconds.
 
     `frame_shape` is that of the input, with channels; `axes`, `shape` and `spatial` (``"ZYX"``
-    where frames are volumes) are those of the labels. A frame is done in `n_windows` units, 1 where
-    as a whole. `t_step` is in seconds; the notes are sentences that a person should read.
+    where frames are volumes) of the labels. A frame is done in `n_windows` units, 1 as a whole.
     """
 
     number: int
@@ -92,8 +91,8 @@ class Target:
 class Plan:
     """What a run is to do: one target, or one for each readable file of a folder.
 
-    `output` is what was asked for; `unreadable` files and why; `facts` is all that makes the
-    labels, in values that JSON can hold; `plates` among the inputs, and what each becomes.
+    `output` is what was asked for; `unreadable` files and why; `facts` all that makes the labels,
+    in values that JSON can hold; `plates` among the inputs, and what each becomes.
     """
 
     output: Path

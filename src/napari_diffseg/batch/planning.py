@@ -47,8 +47,8 @@ def make_plan(
 ) -> Plan:
     """Find out what is to be done, as `run.apply_stack` is told it; reads no pixels.
 
-    Raises `InputError` where there is nothing that can be segmented (in a folder, only if this
-    holds for all files), and `OutputError` where the labels cannot go where they are to.
+    Raises `InputError` where nothing can be segmented (of a folder: no file), and `OutputError`
+    where the labels cannot go where they are to.
     """
     output = followed(Path(output).absolute())
     sources = _sources(inputs)

@@ -20,47 +20,25 @@ Index = tuple[int | slice, ...]
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Recipe:
-    """What a run was told, with every array as the file that holds it.
-
-    Attributes
-    ----------
-    image : Path
-    index : tuple of int and slice
-        Which part of the file's array was segmented, an entry for each axis; empty for all of it.
-    axes : str or None
-        Of that part; None where the file says it.
-    level, series : int
-        Which resolution and which image of the file.
-    rgb : bool or None
-    spacing : 3 floats, or None
-        Of a volume, along z, y and x.
-    channels : tuple of Channel, or None
-    fill : float, "auto" or None
-    scribbles, region : Path or None
-        Files of class numbers and of a mask, of the height and width (and depth) of the part.
-    model : Path or None
-        Where a model was applied, in place of a run of its own.
-    params : SegmentationParams
-    apply_params : ApplyParams
-    objects : ObjectParams or None
-        Where objects were made of the labels.
-    """
+    """What a run was told, with every array as the file that holds it."""
 
     image: Path
+    # The part of the file's array that was segmented, an entry for each axis; empty for all of it.
     index: Index = ()
-    axes: str | None = None
+    axes: str | None = None  # of that part; None where the file says it
     level: int = 0
     series: int = 0
     rgb: bool | None = None
-    spacing: tuple[float, float, float] | None = None
+    spacing: tuple[float, float, float] | None = None  # of a volume, along z, y and x
     channels: tuple[Channel, ...] | None = None
     fill: Fill = AUTO
+    # Files of class numbers and of a mask, of the height and width (and depth) of the part.
     scribbles: Path | None = None
     region: Path | None = None
-    model: Path | None = None
+    model: Path | None = None  # where a model was applied, in place of a run of its own
     params: SegmentationParams = field(default_factory=SegmentationParams)
     apply_params: ApplyParams = field(default_factory=ApplyParams)
-    objects: ObjectParams | None = None
+    objects: ObjectParams | None = None  # where objects were made of the labels
 
     def python(self) -> str:
         """Return lines that leave the labels in ``labels``, and objects in ``found``."""
@@ -69,10 +47,7 @@ class Recipe:
     def shell(self, output: str = "labels.ome.tif") -> str:
         """Return a command that writes the labels, and one more for objects.
 
-        Raises
-        ------
-        InputError
-            The run was on a part of a file, which the shell cannot name.
+        Raises InputError where the run was on a part of a file, which the shell cannot name.
         """
         if any(entry != slice(None) for entry in self.index):
             raise InputError(

@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 class StackReport:
     """What a run has done: frames with labels, those without and why, what is known of each.
 
-    The notes are sentences that the person should read; `unlike` are the names of frames that are
-    far ``"darker"`` or ``"brighter"`` than the images of the training.
+    `notes` are sentences that the person should read; `unlike` the names of frames that are far
+    ``"darker"`` or ``"brighter"`` than the images of the training.
     """
 
     done: int

@@ -81,14 +81,10 @@ def run_units(
     scheduler: str = THREADS,
     n_workers: int = 1,
 ) -> Generator[Result, None, None]:
-    """Do units of work, and yield each result as it comes.
+    """Do units of work, asked for no sooner than they can be handed out; yield results as they end.
 
-    Units are asked for one after the other, no sooner than they can be handed out; for other
-    schedulers than threads they can be pickled. On threads `work` is also called with
-    ``stopped=``, a function that says whether the run has been closed, so that a long unit can be
-    left; it may be called again with the same unit, where a worker was lost. The scheduler is
-    ``"threads"``; ``"processes"`` (of one thread each); or the address of a dask scheduler, such as
-    ``"tcp://host:8786"``, to which `n_workers` says nothing.
+    On threads `work` is also called with ``stopped=``: whether the run was closed. Elsewhere units
+    are pickled, and `work` may get one twice where a worker was lost; dask ignores `n_workers`.
     """
     check_scheduler(scheduler)
     if scheduler == THREADS:
@@ -105,8 +101,8 @@ def run_units(
 def _quick_turns(n_workers: int) -> Iterator[None]:
     """Let threads hand Python on sooner than after 5 ms, its default.
 
-    A frame is thousands of short computations in NumPy. After each its thread waits for the
-    other's turn to end, and two threads are no faster than one.
+    A frame is thousands of short computations in NumPy: after each its thread waits for the other's
+    turn to end, and two threads are no faster than one.
     """
     before = sys.getswitchinterval()
     if n_workers > 1:

@@ -24,8 +24,7 @@ _CHUNKS = {2: (1024, 1024), 3: (16, 256, 256)}
 def make_labels(shape: tuple[int, ...], spatial: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
     """Return zeros for the labels of all frames, whose spatial axes are given: numpy, or zarr.
 
-    The folder of the latter goes when nobody holds the array any more, and with the program at
-    the latest.
+    The latter's folder goes when nobody holds the array any more, at the latest with the program.
     """
     if int(np.prod(shape, dtype=np.int64)) * dtype.itemsize <= MOST_IN_MEMORY:
         return np.zeros(shape, dtype)
@@ -42,9 +41,8 @@ def make_labels(shape: tuple[int, ...], spatial: tuple[int, ...], dtype: np.dtyp
 class ArraySink:
     """An array of labels that a layer can show while it is written to.
 
-    `place` says where a window of a frame stands in it, and `turned` brings labels ``(y, x)`` or
-    ``(z, y, x)`` into the order of its axes. `n_writes` (n) counts how often something of each
-    frame was written: whoever shows the array looks here for news.
+    `place` is where a window of a frame stands in it, `turned` brings labels ``((z,) y, x)`` into
+    the order of its axes. `n_writes` (n) of each frame tell whoever shows the array of news.
     """
 
     def __init__(

@@ -71,7 +71,7 @@ def keep_model(model: Model) -> None:
 def apply_unit(job: Job, unit: Unit, stopped: Callable[[], bool] = lambda: False) -> Outcome:
     """Label one frame window by window, or one window, and say in the journal that it is done.
 
-    Between two windows it is asked whether the run was closed. Of a frame that cannot be read, the
+    Whether the run was `stopped` is asked between two windows. Of a frame that cannot be read the
     facts say why; its labels are 0, where the unit is all of it.
     """
     if not job.journal.work.is_dir():

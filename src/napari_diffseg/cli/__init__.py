@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import logging
 import shlex
+import signal
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
@@ -21,17 +22,9 @@ from napari_diffseg.errors import DiffSegError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code.
+    """Run one command, of these arguments or the process's (None), and return its exit code.
 
-    Parameters
-    ----------
-    argv : sequence of str, optional
-        Arguments without the program's name; those of the process where None.
-
-    Raises
-    ------
-    SystemExit
-        After ``--help`` and ``--version`` (0), or for wrong usage (2).
+    Raises SystemExit after ``--help`` and ``--version`` (0), and for wrong usage (2).
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
@@ -41,6 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(words)
     # As it was typed, for the report of a run.
     args.line = shlex.join(["napari-diffseg", *words])
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A script's `command &` starts so; asked to stop, a run must still keep what is done.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # tifffile logs what it dislikes in a file; what matters of it comes as an error.
     logging.getLogger("tifffile").addHandler(logging.NullHandler())
     try:

@@ -8,7 +8,6 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from napari_diffseg.batch.facts import brightness_notes
 from napari_diffseg.cli.options import idle_notes
 from napari_diffseg.cli.references import turned
 from napari_diffseg.cli.subject import Subject, provenance_of
@@ -83,7 +82,7 @@ def _apply(
     from tqdm import tqdm
 
     from napari_diffseg.batch.engine import Agenda, Application, apply_frames
-    from napari_diffseg.batch.facts import Record
+    from napari_diffseg.batch.facts import Record, brightness_notes
     from napari_diffseg.batch.sinks import ArraySink
     from napari_diffseg.params import ApplyParams
 

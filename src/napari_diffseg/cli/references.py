@@ -28,11 +28,10 @@ _ALIKE = 0.01  # distances of planes that differ by a smaller share are the same
 
 @dataclass(eq=False, slots=True)
 class References:
-    """Reference images of one kind.
+    """Reference images of one kind: planes, which are read, or volumes, of which nothing is.
 
-    Planes, which are read, or volumes, of which nothing is; one entry of `scribbles` ``(z) y x``
-    and of `names` for each. Sizes are the first image's; `apart` names files whose planes lie
-    otherwise.
+    One entry of `scribbles` ``(z) y x`` and of `names` for each. Sizes are the first image's;
+    `apart` names files whose planes lie otherwise.
     """
 
     axes: str

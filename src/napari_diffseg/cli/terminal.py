@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as a shell expects it."""
 
-_SWITCHES = {Remedy.RESUME: " (--resume)", Remedy.OVERWRITE: ", or overwrite it (--force)"}
+_SWITCHES = {
+    Remedy.RESUME: " (--resume)",
+    Remedy.OVERWRITE: ", or overwrite what is there (--force)",
+    Remedy.STATE_AXES: " (--axes)",
+    Remedy.CHOOSE_SERIES: " (--series)",
+    Remedy.OWN_INTENSITIES: " (--intensities frame)",
+}
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 Result = TypeVar("Result")

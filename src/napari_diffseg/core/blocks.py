@@ -48,11 +48,8 @@ def blocks_of(
 ) -> tuple[list[Reference], Fill]:
     """Return some blocks of an image to learn from, with its axes, and the value of fill.
 
-    Where it is painted on, the blocks are taken around the strokes. The one with most in it
-    comes first: in which the intensities vary most, or where most is painted. Fill is looked
-    for in all blocks; where none is found it is what was said.
-
-    Raises InputError where the scribbles cannot be used.
+    Around strokes where there are any; first the one that varies most, or where most is painted.
+    Fill is looked for in all blocks; where none is found it is what was said.
     """
     painted = None
     if scribbles is not None:

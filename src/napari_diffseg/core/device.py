@@ -41,9 +41,8 @@ def choose_device(name: str) -> torch.device:
 class _Limits:
     """Who has limited torch's threads at this moment, and what number they had before.
 
-    torch has one number for each thread, and one that new threads take over. To set the first
-    sets the second too: whoever begins while others are limited would take their limit for the
-    number to go back to, and leave it to all threads that come after.
+    To set a thread's number sets that of new threads too: whoever begins while others are limited
+    would go back to their limit, and leave it to all threads that come after.
     """
 
     lock: Lock = field(default_factory=Lock)
@@ -93,8 +92,7 @@ def thread_limit(threads: int) -> Iterator[None]:
 def readable_torch_errors() -> Iterator[None]:
     """Turn torch's RuntimeErrors and a MemoryError into our own errors with one sentence.
 
-    A RuntimeError must never leave the core: inside a napari generator worker it
-    would be swallowed without a trace.
+    One that left the core would be swallowed without a trace by a napari generator worker.
     """
     try:
         yield

@@ -43,8 +43,7 @@ _ONE_CLASS = (
 def closed_set(params: SegmentationParams, classes: Sequence[int]) -> bool:
     """Whether every pixel goes to one of these painted classes.
 
-    Raises InputError where it should, but one class alone is painted, and the design knows of
-    no rest.
+    Raises InputError where it should, but one class alone is painted and the design has no rest.
     """
     n_classes = len(classes)
     if params.only_painted == "yes" and n_classes == 1 and params.design == "published":

@@ -26,11 +26,10 @@ from napari_diffseg.image.windows import Shape, Window
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Plane:
-    """One plane or volume, ready for the network.
+    """One plane or volume for the network: ``c (z) y x``, 0 … 1 between the measured intensities.
 
-    Its pixels, ``c (z) y x``, are 0 … 1 between the measured intensities; valid, ``(z) y x``, are
-    those where every channel is finite, there is no fill, and a person wants labels (None: all).
-    The stage is the first of the default; None where the network sees the intensities.
+    `valid`, ``(z) y x``: finite in every channel, no fill, labels wanted (None: all). `stage` is
+    the first of the default; None where the network sees the intensities.
     """
 
     pixels: Pixels

@@ -31,11 +31,9 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Run:
-    """One run.
+    """One run, begun at `start` (`time.perf_counter`); of a volume `look_at` is the plane in view.
 
-    It started at ``start`` (`time.perf_counter`); of a volume a person looks at the plane
-    ``look_at``. Where the model alone is wanted (not ``with_labels``), labels that it does not
-    depend on are not made.
+    Where the model alone is wanted (not `with_labels`), labels it does not depend on are not made.
     """
 
     reading: TrainingImages
@@ -125,8 +123,7 @@ class Run:
 class PreviewPlane:
     """What previews are made of: every n-th pixel; of a volume the plane that is looked at.
 
-    ``shown`` is where that plane lies in the whole image (nothing for a plane), ``area`` what
-    is shown of the small one.
+    `shown` is where it lies in the whole image (nothing for a plane), `area` what is shown of it.
     """
 
     whole: Plane

@@ -38,11 +38,8 @@ def training_windows(
 ) -> list[Window]:
     """Choose the windows of an image that the published design trains on, all of one size.
 
-    The image is whole where it is small or the patch size is 0. Else it is divided by an even
-    grid, and of each field the window in which the intensities vary most is taken: the cost of
-    a run does not grow with the image, and no field with something in it is missed. Painted
-    pixels count more than all variation. No window exceeds ``largest``, which is said where
-    images have several sizes: none is taken whole then.
+    Painted pixels count more than all variation. `largest` is said where images have several sizes:
+    no window exceeds it, and none is taken whole then.
     """
     shape = pixels.shape[1:]
     most_pixels = _MOST_PIXELS[space.n_axes] // n_images
@@ -56,15 +53,15 @@ def training_windows(
     if strokes is not None:
         variation += _painted_share(strokes, size, step) * (variation.max() + 1) * strokes.size
     _leave_out(variation, valid, step)
+    # Not windows everywhere: so the cost does not grow with the image, and no field is missed.
     fields = _fields(variation.shape, _n_fields(variation.shape, size, most_pixels))
     return [_best_window(variation, field, step, size, shape) for field in fields]
 
 
 def sample_places(pixels: Pixels, valid: Mask | None, n_images: int = 1) -> list[Window]:
-    """Choose the parts of an image that the default learns from.
+    """Choose the parts of an image that the default learns from: those that vary most, spread out.
 
-    The whole image where it is one window to label. Else some parts, spread over the image, in
-    each of which the intensities vary most; the more images, the fewer.
+    The whole image where it is one window to label. The more images, the fewer parts of each.
     """
     shape = pixels.shape[1:]
     if all(map(operator.le, shape, window_shape(len(shape)))) and n_images <= _MOST_WHOLE:

@@ -75,11 +75,10 @@ class ImageOptions:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class TrainingImages:
-    """What was read of the images of a run; the first is the one to label.
+    """What was read of a run's images, the first to be labelled; axes and data type are that one's.
 
-    Axes and data type are its own; intensities, channels and fill are common to all. ``sample``
-    is what the published design trains on, ``places`` are the parts of each image that the default
-    learns from.
+    Intensities, channels and fill are common to all. `sample` is what the published design trains
+    on, `places` are the parts of each image that the default learns from.
     """
 
     axes: ImageAxes

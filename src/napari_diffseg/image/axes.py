@@ -249,9 +249,8 @@ def _guess(shape: tuple[int, ...], rgb: bool | None) -> ImageAxes:
 def guess_letters(shape: tuple[int, ...], rgb: bool | None = None) -> str | None:
     """Return what axes that nobody names are taken for, at every door; None where no guess is safe.
 
-    2 axes are YX; a last axis of 3 or 4 is RGB(A); leading axes of length 1 mean nothing; of the 3
-    left one that is much shorter than the others, with 10 entries at most, holds channels. Z and T
-    are never guessed: a volume is one because somebody said so.
+    2 are YX; a last one of 3 or 4 is RGB(A); leading ones of 1 mean nothing; of 3 left one far
+    shorter, 10 at most, is C. Z and T never are: a volume is one because somebody said so.
     """
     n_leading = 0
     while len(shape) - n_leading > 3 and shape[n_leading] == 1:

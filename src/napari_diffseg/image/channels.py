@@ -121,7 +121,7 @@ def _by_place(
     strange = [
         f"{names[one.index]!r} for {one.name!r}" for one in known if one.name and names[one.index]
     ]
-    if len(known) == 1 or not strange:
+    if n_source == 1 or not strange:
         return tuple(known), ""
     return tuple(known), (
         f"No channel of {where} has a name that the model knows; they are taken by their place, "

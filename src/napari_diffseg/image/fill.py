@@ -154,7 +154,7 @@ def _found(images: Sequence[NDArray[Any]]) -> float | None:
 
 
 def _sample(image: NDArray[Any]) -> NDArray[Any]:
-    """Return every so manieth plane and pixel, ``c z y x``."""
+    """Return a few planes and pixels at an even stride, ``c z y x``."""
     volume = image if image.ndim == 4 else image[:, np.newaxis]
     n_planes = volume.shape[1]
     planes = np.unique(np.linspace(0, n_planes - 1, min(n_planes, _MOST_PLANES)).astype(int))

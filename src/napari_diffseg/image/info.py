@@ -22,60 +22,31 @@ Spacing = tuple[float, float, float]
 
 
 class Placed(NamedTuple):
-    """Where the pixels lie along an axis.
+    """Where the pixels lie along an axis: the first at `start`, and so on."""
 
-    Attributes
-    ----------
-    step : float
-        From one to the next; negative where they run against the axis.
-    start : float
-        Of the first.
-    unit : str or None
-        Name of the unit of both, as whoever said it spells it.
-    """
-
-    step: float
+    step: float  # from one to the next; negative where they run against the axis
     start: float = 0.0
-    unit: str | None = None
+    unit: str | None = None  # name of the unit of both, as whoever said it spells it
 
 
 @dataclass(frozen=True, slots=True)
 class ImageInfo:
-    """What is known of an image.
+    """What is known of an image; None where nobody says."""
 
-    Attributes
-    ----------
-    axes : str or None
-        One letter of T C Z Y X per array axis; None where nobody says.
-    shape : tuple of int
-        Shape of the array.
-    dtype : dtype
-        Type of the pixels, in the native byte order.
-    rgb : bool or None
-        Whether the channels are colours; None where nobody says.
-    placement : mapping of str to Placed
-        Where the pixels lie along an axis; only those of which it is known. Resolutions for
-        screen or print are none.
-    channel_names : tuple of str
-        One a channel, ``""`` where it has none; empty where no channel has one.
-    n_levels : int
-        How many resolutions of the image there are.
-    notes : tuple of str
-        Sentences that the person should read, e.g. that other images were left out.
-    problem : str
-        Why the axes are not known, where more can be said than that nobody names them; it is
-        an error unless a person states them.
-    """
-
-    axes: str | None
+    axes: str | None  # one letter of T C Z Y X per array axis
     shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    rgb: bool | None = None
+    dtype: np.dtype[Any]  # in the native byte order
+    rgb: bool | None = None  # whether the channels are colours
+    # Only axes of which it is known. Resolutions for screen or print are none.
     placement: Mapping[str, Placed] = field(default_factory=dict)
+    # One a channel, "" where it has none; empty where no channel has one.
     channel_names: tuple[str, ...] = ()
-    n_levels: int = 1
+    n_levels: int = 1  # how many resolutions of the image there are
+    # Sentences that the person should read, e.g. that other images were left out.
     notes: tuple[str, ...] = ()
-    problem: str = ""
+    # Why the axes are not known, where more can be said than that nobody names them; it is an
+    # error unless a person states them.
+    problem: InputError | None = None
 
     @property
     def pixel_size(self) -> PixelSize | None:
@@ -112,25 +83,22 @@ class ImageInfo:
             placement = {turned.get(letter, letter): one for letter, one in placement.items()}
         if "Z" not in axes:
             placement.pop("Z", None)
-        return replace(self, axes=axes, placement=placement, problem="")
+        return replace(self, axes=axes, placement=placement, problem=None)
 
     def stated(self, axes: str | None) -> Self:
         """Return the same with the axes that a person states; unchanged where None.
 
-        Raises
-        ------
-        InputError
-            None are stated, and those of the file cannot be used.
+        Raises InputError where None are stated, and those of the file cannot be used.
         """
         if axes is None:
-            if self.problem:
-                raise InputError(self.problem)
+            if self.problem is not None:
+                raise self.problem
             return self
         letters = axes.strip().upper()
         # Axes without these are refused where they are read.
         known = self.along(letters) if {"Y", "X"} <= set(letters) else self
         # Whether channels are colours is known of the file's own axes only.
-        return replace(known, axes=letters, rgb=None, problem="")
+        return replace(known, axes=letters, rgb=None, problem=None)
 
     def coarser(self, shape: tuple[int, ...], factors: Mapping[str, float]) -> Self:
         """Return the same at a resolution whose pixels are so many times longer along an axis."""

@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_diffseg.errors import InputError
+from napari_diffseg.errors import InputError, Remedy
 from napari_diffseg.image.channels import Channel
 from napari_diffseg.image.fill import fill_mask
 
@@ -66,12 +66,10 @@ def finite_mask(pixels: NDArray[Any], fill: float | None = None) -> NDArray[np.b
 def measure_range(
     pixels: NDArray[Any], valid: NDArray[np.bool_] | None, how: str, *, rgb: bool = False
 ) -> IntensityRange:
-    """Measure the range of intensities that becomes 0 to 1.
+    """Measure the intensities that become 0 to 1, by channel; one range for all three of RGB.
 
-    "percentile": each channel from its 0.1 to its 99.9 percentile. "dtype": all channels over the
-    range of the data type; wider integers than 16 bits hardly ever fill it, and floats have none:
-    theirs is the values' range, or 0 to 1 where floats lie in it. Of RGB one range is that of all
-    three, from the lowest to the highest percentile, so that no hue is changed.
+    "percentile" (0.1 to 99.9; so no hue of RGB changes), or "dtype": the type's range, but of wider
+    integers than 16 bits, hardly ever filled, the values', as of floats (0 to 1 if they lie in it).
     """
     if valid is not None and not valid.any():
         raise InputError(
@@ -93,6 +91,7 @@ def measure_range(
         _percentile_range(channel, valid, *ends)
         for channel, ends in zip(pixels, extrema, strict=True)
     ]
+    # From the lowest to the highest percentile of the three.
     if rgb:
         # The range of an empty colour is made up, and must not widen that of the others.
         real = [r for r, (low, high) in zip(ranges, extrema, strict=True) if low < high]
@@ -134,8 +133,9 @@ def check_known_range(
         if is_above or (is_below and dtype.name != known_dtype):
             raise InputError(
                 f"The image is {dtype.name} with values from {values.min():g} to {values.max():g}, "
-                f"but the model was trained on {known_dtype} from {low:g} to {high:g}; let each "
-                "frame have its own intensities (--intensities frame), or convert the image."
+                f"but the model was trained on {known_dtype} from {low:g} to {high:g}; convert "
+                "the image, or let each frame have its own intensities.",
+                Remedy.OWN_INTENSITIES,
             )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from napari_diffseg.errors import InputError
+from napari_diffseg.errors import InputError, Remedy
 
 Index = tuple[int | slice, ...]
 """A number, or a slice of step 1, for each axis of a file."""
@@ -22,14 +22,15 @@ def check_series(series: int, found: Sequence[str], name: str) -> tuple[str, ...
     if not 0 <= series < len(found):
         there = "one image" if len(found) == 1 else f"{len(found)} images"
         raise InputError(
-            f"{name} has {there} ({listed}), but image {series} is asked for (--series); choose "
-            "one that it has."
+            f"{name} has {there} ({listed}), but image {series} is asked for; choose one that "
+            "it has.",
+            Remedy.CHOOSE_SERIES,
         )
     if len(found) == 1:
         return ()
     return (
-        f"{name} holds {len(found)} images ({listed}); image {series} was read: --series chooses "
-        "another one.",
+        f"{name} holds {len(found)} images ({listed}); image {series} was read; choose the "
+        "series for another one.",
     )
 
 

@@ -177,9 +177,8 @@ def open_frames(
 ) -> FrameStack:
     """Open an image of any number of frames; its pixels are not read.
 
-    `axes` as stated; else what the file says; else a guess, which `n_channels` decides between
-    channels and frames (T). `volumes`: whether the entries of Z are one frame together; Z is never
-    guessed.
+    Axes that neither a person nor the file says are guessed: `n_channels` decides between channels
+    and frames (T), and Z never is. `volumes`: the entries of Z are one frame together.
     """
     path = Path(path)
     facts = open_source(path, level, series, axes).facts

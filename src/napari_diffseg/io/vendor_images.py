@@ -84,9 +84,9 @@ def _opened(path: Path, kind: str, level: int, series: int) -> tuple[Any, ImageI
     kept = [len_ > 1 or letter in "YXS" for letter, len_ in zip(axes, data.shape, strict=True)]
     data = data[tuple(slice(None) if keep else 0 for keep in kept)]
     axes = "".join(letter for letter, keep in zip(axes, kept, strict=True) if keep)
-    problem = ""
+    problem = None
     if {"C", "S"} <= set(axes):
-        problem = (
+        problem = InputError(
             f"{path} has colours in each of {image.dims.C} channels, and only one of the two can "
             "be the channels; save one of these as a file of its own."
         )

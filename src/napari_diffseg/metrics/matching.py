@@ -21,18 +21,7 @@ Floats = NDArray[np.float64]
 
 
 def contingency(first: LabelImage, second: LabelImage) -> Floats:
-    """Count the pixels in each pair of labels.
-
-    Returns
-    -------
-    ndarray, (labels of first, labels of second)
-        Rows and columns in rising order of the labels.
-
-    Raises
-    ------
-    InputError
-        The two label images differ in shape.
-    """
+    """Count the pixels in each pair of labels: rows of `first`, columns of `second`, rising."""
     if first.shape != second.shape:
         raise InputError(
             f"The label images have the shapes {first.shape} and {second.shape}; "
@@ -52,14 +41,9 @@ def segments(clusters: LabelImage) -> LabelImage:
 
 
 def best_match_ious(ground_truth: LabelImage, clusters: LabelImage) -> Floats:
-    """Best intersection over union of each ground-truth segment.
+    """Best IoU of each ground-truth segment with any connected piece of the clusters.
 
-    Kim et al. 2020, Sec. IV: the predicted segments are the connected pieces of the
-    clusters; each ground-truth segment takes the largest IoU with any of them.
-
-    Returns
-    -------
-    ndarray, (ground-truth segments,)
+    As in Kim et al. 2020, Sec. IV.
     """
     counts = contingency(ground_truth, segments(clusters))
     union = counts.sum(axis=1, keepdims=True) + counts.sum(axis=0, keepdims=True) - counts
@@ -69,15 +53,9 @@ def best_match_ious(ground_truth: LabelImage, clusters: LabelImage) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class BestMatch:
-    """Best-match mIoU pooled over all ground-truth segments of all images.
+    """Best-match mIoU pooled over all ground-truth segments of all images."""
 
-    Attributes
-    ----------
-    all, fine, coarse : float
-        Over every annotator; over the annotator with the most segments of each
-        image; over the one with the fewest.
-    """
-
+    # Over every annotator; over that with the most segments of each image; with the fewest.
     all: float
     fine: float
     coarse: float
@@ -89,13 +67,7 @@ class BestMatch:
 
 
 def best_match_miou(pairs: Iterable[tuple[Sequence[LabelImage], LabelImage]]) -> BestMatch:
-    """Score predictions as the paper does on BSDS500.
-
-    Parameters
-    ----------
-    pairs : iterable of (annotations, clusters)
-        For each image its annotators' segmentations and the predicted clusters.
-    """
+    """Score predictions as the paper does on BSDS500: of each image (annotations, clusters)."""
     everyone, fine, coarse = [], [], []
     for truths, clusters in pairs:
         ious = [best_match_ious(truth, clusters) for truth in truths]
@@ -109,8 +81,7 @@ def best_match_miou(pairs: Iterable[tuple[Sequence[LabelImage], LabelImage]]) ->
 def foreground_iou(foreground: NDArray[np.bool_], clusters: LabelImage) -> float:
     """IoU of the foreground when each cluster goes to the side that holds most of it.
 
-    A cluster that is half and half goes to the background. 1 where both the truth
-    and the prediction have no foreground.
+    Half and half is background. 1 where both truth and prediction have no foreground.
     """
     counts = contingency(clusters, foreground.astype(np.uint8))
     if counts.shape[1] == 1:

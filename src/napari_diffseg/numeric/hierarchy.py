@@ -28,21 +28,11 @@ _FEWEST, _MOST = 2, 12  # labels that `ClusterHierarchy.n_kinds` chooses among
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ClusterHierarchy:
-    """In which order clusters join when fewer of them are wanted.
+    """In which order clusters join when fewer of them are wanted."""
 
-    Attributes
-    ----------
-    n_clusters : int
-        Number of clusters (q), in use or not.
-    merges : ndarray of int, (q − 1, 2)
-        Who stays and who joins it, the most alike first.
-    costs : ndarray of float, (q − 1,)
-        How unlike those are that join; never falling.
-    """
-
-    n_clusters: int
-    merges: NDArray[np.int64]
-    costs: NDArray[np.float64]
+    n_clusters: int  # in use or not: q
+    merges: NDArray[np.int64]  # (q − 1, 2), who stays and who joins it, the most alike first
+    costs: NDArray[np.float64]  # (q − 1), how unlike those are that join; never falling
 
     @classmethod
     def none(cls, n_clusters: int) -> Self:
@@ -79,9 +69,8 @@ class ClusterHierarchy:
     def build(cls, means: Floats, sizes: NDArray[Any], size_power: float = GRAY_POWER) -> Self:
         """Join, again and again, the two clusters whose union costs least.
 
-        The cost is ``d² · (a b / (a + b) / s)^p`` of two means at a distance d, of sizes a and
-        b, and a fixed small size s. With p = 1 it is Ward's; a smaller p lets a small kind that
-        is like no other outlast the parts of a large one.
+        It costs ``d² · (a b / (a + b) / s)^p``: means d apart, sizes a, b, a fixed small s. p = 1
+        is Ward's; a smaller p lets a small kind like no other outlast the parts of a large one.
         """
         q = len(means)
         # Of no weight, and so at no cost: a cluster that was not seen here, but is in another

@@ -66,12 +66,7 @@ def number_by_area(
 class LabelNumbers:
     """Label numbers that stay: a cluster keeps the number that it was first given.
 
-    Parameters
-    ----------
-    n_clusters : int
-        Number of clusters (q).
-    given : sequence of int
-        Numbers that the first clusters have from the start.
+    The first of the `n_clusters` have the numbers `given` from the start.
     """
 
     def __init__(self, n_clusters: int, given: Sequence[int] = ()) -> None:
@@ -102,15 +97,6 @@ def merge_small_regions(clusters: Clusters, min_size: int, valid: Mask | None = 
 
     A piece shares sides or faces. What is not valid keeps its value and is nobody's neighbour; a
     small piece is left only where it has none. Returns a new array of the same type.
-
-    Notes
-    -----
-    The pieces form a graph whose edges weigh the length of the common border in pixel
-    sides. In every round each small piece chooses its heaviest edge (on a tie the
-    larger neighbour, then the one that comes first), and pieces that choose one
-    another, directly or in a chain, become one: with the cluster of the large piece at
-    the end of the chain, or of the larger of the two that chose each other. Each round
-    leaves at most half of the small pieces that have a neighbour, so it ends.
     """
     if min_size <= 1:
         return clusters.copy()
@@ -121,6 +107,11 @@ def merge_small_regions(clusters: Clusters, min_size: int, valid: Mask | None = 
         piece_clusters[pieces[rows]] = clusters[rows]
     graph = _piece_graph(pieces, areas, min_size)
     owner = np.arange(n_pieces + 1)
+    # Edges weigh the length of the common border in pixel sides. In every round each small piece
+    # chooses its heaviest (on a tie the larger neighbour, then the first), and pieces that choose
+    # one another, directly or in a chain, become one: with the cluster of the large piece at the
+    # chain's end, or of the larger of the two that chose each other. Each round leaves at most half
+    # of the small pieces that have a neighbour, so it ends.
     while graph[2].size:
         roots = _choose_roots(graph, areas, min_size)
         roots = _join_equal(graph, roots, piece_clusters)

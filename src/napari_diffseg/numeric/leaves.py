@@ -72,19 +72,14 @@ def find_leaves(strength: Floats, space: Space) -> Leaves:
 
 
 def sides_of(leaves: Leaves, strength: Floats, space: Space) -> Iterator[Side]:
-    """Yield, axis by axis, the leaves before and after every step, and how strong it is.
-
-    Notes
-    -----
-    A border between planes is one pixel large, one within them as high as planes are apart; and
-    what spreads has as far to go as the planes are apart. So a border between planes weighs
-    1 / distance², beside one within them.
-    """
+    """Yield, axis by axis, the leaves before and after every step, how strong it is, its weight."""
     for axis, distance in enumerate(space.steps):
         if axis == 0 and space.is_volume and not space.is_dense:
             continue
         before, after = neighbours(leaves, axis)
         low, high = neighbours(strength, axis)
+        # A border between planes is one pixel large, one within them as high as planes are apart;
+        # and what spreads has as far to go. So one between planes weighs 1 / distance².
         yield before, after, (low + high) / 2, distance**-2
 
 

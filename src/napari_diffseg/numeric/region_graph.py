@@ -43,25 +43,13 @@ _TINY = np.float32(1e-30)
 
 @dataclass(frozen=True, eq=False, slots=True)
 class RegionGraph:
-    """Regions of an image and their neighbours.
+    """The n regions of an image, and which m pairs of them touch."""
 
-    Attributes
-    ----------
-    areas : ndarray of float, (n,)
-        Pixels of each region.
-    first, second : ndarray of int, (m,)
-        Regions that touch; each pair once.
-    border : ndarray of float, (m,)
-        Length of the common border, in pixel sides.
-    strength : ndarray of float, (m,)
-        Strength of the boundary there, in the unit of the steps.
-    """
-
-    areas: Floats
-    first: Integers
+    areas: Floats  # (n), in pixels
+    first: Integers  # (m), each pair once
     second: Integers
-    border: Floats
-    strength: Floats
+    border: Floats  # (m), length of the common border, in pixel sides
+    strength: Floats  # (m), of the boundary there, in the unit of the steps
 
     @classmethod
     def build(cls, areas: Floats, sides: Iterable[Side]) -> Self:

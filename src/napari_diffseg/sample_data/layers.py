@@ -120,12 +120,7 @@ def cells3d() -> list[LayerData]:
     """Cells in a volume, two channels: membranes and nuclei; downloaded when first opened.
 
     uint16, ``(60, 2, 256, 256)`` along z, c, y, x; 0.29 × 0.26 × 0.26 µm per voxel; Allen
-    Institute for Cell Science.
-
-    Raises
-    ------
-    InputError
-        The image is not on this machine, and cannot be downloaded.
+    Institute for Cell Science. Raises InputError where it is not here and cannot be downloaded.
     """
     simulated = "or open one of the simulated samples, which need no download"
     try:

@@ -27,12 +27,10 @@ _GROWTH = 12  # frames until a daughter is as large as its mother was
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Cell:
-    """A nucleus in one frame.
+    """A nucleus in one frame, on its track (from 1) until it divides; 0 for a mother not known.
 
-    It keeps its track, from 1, for as long as it does not divide, and knows that of its mother
-    (0 where that is not known). `angle` is the direction of its long axis, `stretch` long over
-    short axis while it does not divide, `brightness` its own, against a typical one; it is `age`
-    frames old, and at the age `divides_at` two daughters stand in its place.
+    `angle` is of its long axis, `stretch` long over short axis (when not dividing), `brightness`
+    against a typical one; `age` in frames, and at `divides_at` two daughters take its place.
     """
 
     track: int
@@ -61,10 +59,9 @@ class Cell:
 def wandering_cells(
     n_frames: int, shape: tuple[int, int], n_cells: int, random: np.random.Generator
 ) -> list[list[Cell]]:
-    """Let cells live for some frames; returns the cells of each, by track.
+    """Let cells live for some frames, centres within ``(y, x)``; returns each frame's, by track.
 
-    Their centres do not leave the field, ``(y, x)``. Raises InputError where there is no room
-    for so many.
+    Raises InputError where there is no room for so many.
     """
     places = scattered_places(shape, n_cells, 2.6 * RADIUS, random)
     cells = []

@@ -51,10 +51,9 @@ _CAMERAS = (
 
 @dataclass(frozen=True, eq=False, slots=True)
 class StainedCells:
-    """An image with three channels, ``(c, y, x)``, and what is in it, ``(y, x)``.
+    """An image ``(c, y, x)`` of the three `CHANNELS`, and what is in it, ``(y, x)``.
 
-    Channels are `CHANNELS`; cells are numbered from 1, 0 is background; each pixel of the
-    regions is one of `REGIONS`.
+    Cells are numbered from 1, 0 is background; each pixel of the regions is one of `REGIONS`.
     """
 
     image: NDArray[np.uint16]
@@ -65,11 +64,10 @@ class StainedCells:
 def simulated_cells(
     shape: tuple[int, int] = (256, 256), n_cells: int = 36, seed: int = 0
 ) -> StainedCells:
-    """Simulate three channels of the same cells, with their ground truth.
+    """Simulate `CHANNELS` of the same cells, with their ground truth; the same from the same seed.
 
-    Pixels are `PIXEL_SIZE` µm wide; some cells are cut by the image's border, many touch. The
-    same seed gives the same image. Raises InputError where the cells do not fit, or a number is
-    out of bounds.
+    Pixels are `PIXEL_SIZE` µm wide; some cells are cut by the border, many touch. Raises InputError
+    where the cells do not fit, or a number is out of bounds.
     """
     check_size(shape, "yx", n_cells, "n_cells", 1000)
     random = np.random.default_rng(seed)

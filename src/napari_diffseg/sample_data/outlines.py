@@ -53,11 +53,10 @@ def packed_nuclei(
     tries: int,
     random: np.random.Generator,
 ) -> NDArray[np.uint16]:
-    """Put nuclei one after another where there is room; returns their labels.
+    """Put nuclei one after another where there is room, or raise InputError; returns their labels.
 
-    Each is drawn as two masks with the nucleus in their middle: its pixels, and what it claims,
-    which no other may have. Margins around the image spare those at the border a case of their
-    own. Raises InputError where there is no room for so many.
+    Each is drawn as two masks with it in their middle: its pixels, and what it claims, which no
+    other may have. Margins around the image spare those at the border a case of their own.
     """
     labels = np.zeros([n + 2 * m for n, m in zip(shape, margins, strict=True)], np.uint16)
     for label in range(1, n_nuclei + 1):

@@ -36,11 +36,10 @@ _PSF_SIGMA = 1.3
 def simulated_nuclei(
     shape: tuple[int, int] = (512, 512), n_nuclei: int = 60, seed: int = 0
 ) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
-    """Simulate a fluorescence image ``(y, x)`` of nuclei, with its ground truth.
+    """Simulate a fluorescence image ``(y, x)`` of nuclei, `PIXEL_SIZE` µm a pixel, with its truth.
 
-    A pixel is `PIXEL_SIZE` µm wide. Labels are 1 … `n_nuclei`, and 0 for the background; some
-    nuclei are cut by the image's border, none touch. The same seed gives the same image. Raises
-    InputError where the nuclei do not fit, or a number is out of bounds.
+    Labels are 1 … `n_nuclei`, 0 = background; some are cut by the border, none touch. The same seed
+    gives the same. Raises InputError where they do not fit, or a number is out of bounds.
     """
     check_size(shape, "yx", n_nuclei, "n_nuclei", np.iinfo(np.uint16).max)
     random = np.random.default_rng(seed)

@@ -36,12 +36,10 @@ _PSF_SIGMA = (1.1, 0.22, 0.22)
 def simulated_volume(
     shape: tuple[int, int, int] = (32, 192, 192), n_nuclei: int = 42, seed: int = 0
 ) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
-    """Simulate a z-stack ``(z, y, x)`` of fluorescent nuclei, with its ground truth.
+    """Simulate a z-stack ``(z, y, x)`` of nuclei, `VOXEL_SIZE` µm a voxel, with its ground truth.
 
-    A voxel is `VOXEL_SIZE` µm large. Labels are 1 … `n_nuclei`, and 0 for the background: the
-    nuclei themselves, not their blurred image; some are cut by the border, none touch. The same
-    seed gives the same volume. Raises InputError where the nuclei do not fit, or a number is out
-    of bounds.
+    Labels: 1 … `n_nuclei`, 0 = background; the nuclei, not their blur; some cut by the border, none
+    touch. The same from the same seed. Raises InputError where they do not fit, or out of bounds.
     """
     check_size(shape, "zyx", n_nuclei, "n_nuclei", np.iinfo(np.uint16).max)
     random = np.random.default_rng(seed)

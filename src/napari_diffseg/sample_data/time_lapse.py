@@ -35,10 +35,9 @@ _PSF_SIGMA = 1.0
 
 @dataclass(frozen=True, eq=False, slots=True)
 class TimeLapse:
-    """A movie ``(t, y, x)``, and what is in it.
+    """A movie ``(t, y, x)``, and what is in it; parents are the mothers' tracks of the daughters.
 
-    A nucleus keeps its track, from 1, until it divides; 0 is background. Parents are the tracks
-    of the mother of each daughter.
+    A nucleus keeps its track, from 1, until it divides; 0 is background.
     """
 
     image: NDArray[np.uint16]
@@ -49,11 +48,10 @@ class TimeLapse:
 def simulated_time_lapse(
     shape: tuple[int, int, int] = (24, 192, 192), n_cells: int = 18, seed: int = 0
 ) -> TimeLapse:
-    """Simulate a movie ``(t, y, x)`` of fluorescent nuclei, with its ground truth.
+    """Simulate a movie ``(t, y, x)`` of nuclei, with its ground truth; the same from the same seed.
 
-    Frames are `FRAME_MINUTES` apart, pixels `PIXEL_SIZE` µm wide; `n_cells` nuclei are in the
-    first frame, and some divide later. The same seed gives the same movie. Raises InputError
-    where the cells do not fit, or a number is out of bounds.
+    Frames are `FRAME_MINUTES` apart, pixels `PIXEL_SIZE` µm wide; `n_cells` are in the first frame,
+    some divide later. Raises InputError where they do not fit, or a number is out of bounds.
     """
     check_size(shape, "tyx", n_cells, "n_cells", 1000)
     random = np.random.default_rng(seed)

@@ -37,21 +37,11 @@ _ENOUGH = 1e-5  # gain of a step, relative to the loss, below which the fit is d
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Examples:
-    """Rows to learn from.
+    """Rows to learn from."""
 
-    Attributes
-    ----------
-    rows : ndarray, (n, d)
-        Features.
-    targets : ndarray, (n, k)
-        Probability of each class in each row.
-    weights : ndarray, (n,)
-        How much each counts.
-    """
-
-    rows: Floats
-    targets: Floats
-    weights: Floats
+    rows: Floats  # (n, d), features
+    targets: Floats  # (n, k), probability of each class in each row
+    weights: Floats  # (n), how much each counts
 
     @classmethod
     def painted(cls, rows: Floats, counts: Floats, weight: float) -> Examples:
@@ -77,28 +67,14 @@ def together(examples: Sequence[Examples]) -> Examples:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ClassHead:
-    """A fitted classifier.
+    """A fitted classifier; what was found without strokes says much of what strokes mean."""
 
-    Attributes
-    ----------
-    weights : ndarray, (d + 1, k)
-        Of the features; the last row is the bias.
-    loss : float
-        What was reached.
-    clusters : ClassHead or None
-        The classifier of clusters, whose answers stand beside the features: what was found
-        without strokes says much of what strokes mean. None for that of clusters itself.
-    wide : ClassHead or None
-        A second classifier, which sees what is around each row too, ``(n, 2 d)``.
-    share : float
-        How much of the answer is its.
-    """
-
-    weights: Floats
-    loss: float
+    weights: Floats  # (d + 1, k), of the features; the last row is the bias
+    loss: float  # what was reached
+    # That of clusters, whose answers stand beside the features; None for that of clusters itself.
     clusters: ClassHead | None = None
-    wide: ClassHead | None = None
-    share: float = 0.0
+    wide: ClassHead | None = None  # a second one, which sees what is around each row too, (n, 2 d)
+    share: float = 0.0  # how much of the answer is that one's
 
     @property
     def n_classes(self) -> int:

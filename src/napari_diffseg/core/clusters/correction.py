@@ -55,17 +55,10 @@ Labels = NDArray[np.unsignedinteger[Any]]
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ClassMap:
-    """A classifier of painted classes, and what it says.
-
-    Attributes
-    ----------
-    head : ClassHead
-    numbers : tuple of int, (k,)
-        Label of each class: of a painted class its own.
-    """
+    """A classifier of painted classes, and what it says."""
 
     head: ClassHead
-    numbers: tuple[int, ...]
+    numbers: tuple[int, ...]  # label of each class: of a painted class its own
 
     def painted(self, scribbles: Scribbles) -> Integers:
         """Return the index of the class that is painted on each pixel; −1 for none."""
@@ -74,13 +67,7 @@ class ClassMap:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Painted:
-    """One image, and what is painted on it; perhaps nothing.
-
-    Attributes
-    ----------
-    ground : Groundwork
-    scribbles : Scribbles
-    """
+    """One image, and what is painted on it; perhaps nothing."""
 
     ground: Groundwork
     scribbles: Scribbles
@@ -88,17 +75,10 @@ class Painted:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Clusters:
-    """What was found without scribbles.
-
-    Attributes
-    ----------
-    head : ClassHead
-    standing : ndarray of int, (q,)
-        Which cluster stands for each cluster.
-    """
+    """What was found without scribbles."""
 
     head: ClassHead
-    standing: Integers
+    standing: Integers  # (q), which cluster stands for each cluster
 
     def of(self, regions: RegionMap, smoothness: float) -> Integers:
         """Return the cluster of each leaf."""
@@ -196,9 +176,8 @@ def _fit(
 ) -> ClassHead:
     """Fit a classifier of leaves; where it cannot explain the strokes, a wide and firmer one too.
 
-    The wide one has at most this share in the answers. What is around leaves tells kinds apart that
-    look alike by themselves, as the inside of a gland and the gaps beside it; where the leaves
-    themselves say it all, it would only blur.
+    The wide one has at most the share `most`: what is around leaves tells kinds apart that look
+    alike, as the inside of a gland and the gaps beside it; where leaves say it all, it would blur.
     """
     n_inputs = len(found.weights) - 1
     every = together([painted, *own])

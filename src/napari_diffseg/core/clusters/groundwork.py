@@ -31,14 +31,7 @@ Integers = NDArray[np.integer[Any]]
 class Groundwork:
     """The part of labelling an image that no stroke changes; each window made when first used.
 
-    Parameters
-    ----------
-    plane : Plane
-        The image, with the first stage of the default.
-    device : torch.device
-        Where features are computed.
-    known : RegionMap, optional
-        The leaves of the whole image, where it is one window and they are known already.
+    `known` are the leaves of the whole image, where it is one window and they are known already.
     """
 
     def __init__(self, plane: Plane, device: torch.device, known: RegionMap | None = None) -> None:

@@ -59,62 +59,28 @@ _MOST_MEASURED = 60_000  # pixels that the components of the features are measur
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Inputs:
-    """What the default sees of a part of an image.
+    """What the default sees of each pixel ``(z) y x`` of a part of an image."""
 
-    Attributes
-    ----------
-    rows : ndarray of float32, (y, x, d) or (z, y, x, d)
-        By what a cluster is told: features, then colours.
-    slope : ndarray of float32, (y, x) or (z, y, x)
-        Of the colours.
-    edges : ndarray of float32, (y, x) or (z, y, x)
-        How sure the network is that something ends there.
-    """
-
-    rows: Floats
-    slope: Floats
-    edges: Floats
+    rows: Floats  # (z) y x d, by what a cluster is told: features, then colours
+    slope: Floats  # of the colours
+    edges: Floats  # how sure the network is that something ends there
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Features:
-    """The fixed stage of the default, as measured on the training images.
+    """The fixed stage of the default, as measured on the training images of c channels."""
 
-    Attributes
-    ----------
-    rgb : bool
-        Whether the channels are red, green, blue.
-    means : tuple of float, (c,)
-        Mean of each colour channel.
-    weights : tuple of float, (c,)
-        How much the contrast of each channel counts.
-    gammas : tuple of float, (c,)
-        Power of the intensities of each channel, below 1 where most of the image is dark.
-    axes : ndarray, (c, 1 to 3)
-        Principal components of the colours.
-    low, high : float
-        Percentiles of the first component, which become 0 and 1.
-    spread : float
-        Root of the total variance of the colours, which becomes 1.
-    centres : ndarray, (96,)
-        Mean of each feature.
-    projection : ndarray, (p, 96)
-        Principal components of the features, of total variance 1.
-    slope, edge : float
-        Mean slope of the colours and mean edge: each is 1 in the strength of a boundary.
-    space : Space
-    """
-
-    rgb: bool
-    means: tuple[float, ...]
-    weights: tuple[float, ...]
-    gammas: tuple[float, ...]
-    axes: Floats
-    low: float
+    rgb: bool  # whether the channels are red, green, blue
+    means: tuple[float, ...]  # of each colour channel
+    weights: tuple[float, ...]  # how much the contrast of each channel counts
+    gammas: tuple[float, ...]  # power of each channel's intensities, below 1 where most is dark
+    axes: Floats  # (c, 1 to 3), principal components of the colours
+    low: float  # percentiles of the first component, which become 0 and 1
     high: float
-    spread: float
-    centres: Floats
-    projection: Floats
+    spread: float  # root of the total variance of the colours, which becomes 1
+    centres: Floats  # (96), mean of each feature
+    projection: Floats  # (p, 96), principal components of the features, of total variance 1
+    # Means of the colours' slope and of the edges: each is 1 in the strength of a boundary.
     slope: float
     edge: float
     space: Space = PLANE

@@ -36,23 +36,12 @@ _TINY = 1e-12
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ScaleMap:
-    """The features of a tile at one scale.
+    """The features of a tile at one scale."""
 
-    Attributes
-    ----------
-    rows : Tensor, y x 32
-        In pixels of this scale, with one more on each side where there is one.
-    norms : Tensor, y x 1
-        Their lengths, by which they are divided.
-    scale : int
-    place : tuple of slice
-        Where the tile lies in them, in pixels of the image.
-    """
-
-    rows: Tensor
-    norms: Tensor
+    rows: Tensor  # y x 32 in pixels of this scale, and one more on each side where there is one
+    norms: Tensor  # y x 1, their lengths, by which they are divided
     scale: int
-    place: Window
+    place: Window  # where the tile lies in them, in pixels of the image
 
     @classmethod
     def of(cls, found: Tensor, scale: int, place: Window) -> ScaleMap:
@@ -85,21 +74,11 @@ class ScaleMap:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class SeenTile:
-    """What the network sees of one tile.
+    """What the network sees of one tile, at each of `SCALES`."""
 
-    Attributes
-    ----------
-    place : tuple of (int or slice)
-        Where the tile lies in what is asked for; of volumes with its plane.
-    maps : list of ScaleMap
-        One for each of `SCALES`.
-    edges : ndarray of float32, y x
-        How sure the network is that something ends there.
-    """
-
-    place: tuple[Any, ...]
+    place: tuple[Any, ...]  # where it lies in what is asked for; of volumes with its plane
     maps: list[ScaleMap]
-    edges: Floats
+    edges: Floats  # y x, how sure the network is that something ends there
 
     @torch.inference_mode()
     def project(self, projection: Floats, out: Floats) -> None:

@@ -24,20 +24,11 @@ Integers = NDArray[np.integer[Any]]
 
 @dataclass(frozen=True, eq=False)
 class RegionMap:
-    """Small regions along an image's boundaries, what is known of each, and who touches whom.
+    """Small regions along an image's boundaries, what is known of each, and who touches whom."""
 
-    Attributes
-    ----------
-    leaves : ndarray of int32, (y, x) or (z, y, x)
-        Leaf of each pixel, from 0.
-    graph : RegionGraph
-    rows : ndarray of float32, (n, d)
-        Mean inputs of each leaf (`core.features`).
-    """
-
-    leaves: Leaves
+    leaves: Leaves  # (z) y x, from 0
     graph: RegionGraph
-    rows: NDArray[np.float32]
+    rows: NDArray[np.float32]  # (n, d), mean inputs of each leaf (`core.features`)
 
     @classmethod
     def of(cls, stage: Features, inputs: Inputs, valid: NDArray[np.bool_] | None) -> Self:

@@ -36,42 +36,21 @@ Labels = NDArray[np.unsignedinteger[Any]]
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Labelled:
-    """The labels of one area, and how sure they are.
-
-    Attributes
-    ----------
-    labels : ndarray of unsigned int, (y, x) or (z, y, x)
-        0 where the image is fill or not finite.
-    confidence : float
-        Mean margin between the two best answers, 0 … 1.
-    """
+    """The labels ``(z) y x`` of one area, 0 where fill or not finite, and how sure they are."""
 
     labels: Labels
-    confidence: float
+    confidence: float  # mean margin between the two best answers, 0 … 1
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class AppliedWindow:
-    """Labels of one window of an image.
+    """Labels ``(z) y x`` of one window of an image; 0 where it is fill or not finite."""
 
-    Attributes
-    ----------
-    window : tuple of slice
-        Where it lies: one for each spatial axis.
-    labels : ndarray of unsigned int, (y, x) or (z, y, x)
-        0 where the image is fill or not finite.
-    areas : dict of int to int
-        Pixels of each label that occurs, 0 among them.
-    confidence : float
-        Mean margin between the two best answers, 0 … 1.
-    brightness : str
-        ``"darker"`` or ``"brighter"`` where the image is so by far than the training images.
-    """
-
-    window: Window
+    window: Window  # a slice for each spatial axis
     labels: Labels
-    areas: dict[int, int]
-    confidence: float
+    areas: dict[int, int]  # pixels of each label that occurs, 0 among them
+    confidence: float  # mean margin between the two best answers, 0 … 1
+    # "darker" or "brighter" where the image is so by far than the training images.
     brightness: str = ""
 
     @property
@@ -82,20 +61,11 @@ class AppliedWindow:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class AppliedFrame:
-    """Labels of a whole plane or volume, and facts of them.
-
-    Attributes
-    ----------
-    labels : ndarray of unsigned int, (y, x) or (z, y, x)
-    areas : dict of int to int
-        Pixels of each label that occurs, 0 among them.
-    confidence : float
-        Mean margin between the two best answers, 0 … 1.
-    """
+    """Labels ``(z) y x`` of a whole plane or volume, and facts of them."""
 
     labels: Labels
-    areas: dict[int, int]
-    confidence: float
+    areas: dict[int, int]  # pixels of each label that occurs, 0 among them
+    confidence: float  # mean margin between the two best answers, 0 … 1
 
 
 class _Counted(Protocol):

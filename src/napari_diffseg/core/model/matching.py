@@ -23,30 +23,10 @@ def matched(
     names: Sequence[str] = (),
     spacing: Sequence[float] | None = None,
 ) -> tuple[Model, tuple[str, ...]]:
-    """Return a model that looks at its channels where an image has them.
+    """Return a model that looks at its channels where an image has them, and what is otherwise.
 
-    Parameters
-    ----------
-    model : Model
-    axes : ImageAxes
-        Of a frame: a plane, or a volume.
-    where : str
-        The image, for what is said: its file, or its layer.
-    names : sequence of str
-        Of its channels; by these they are found, and by their place where nothing has a name.
-    spacing : sequence of float, (z, y, x), optional
-        Of its voxels.
-
-    Returns
-    -------
-    Model
-    tuple of str
-        What is not as in the training images, though it can be labelled.
-
-    Raises
-    ------
-    InputError
-        The model cannot be applied to it.
+    Channels are found by `names`, by place where none has a name; `where` is the file or layer, for
+    what is said. Raises InputError where the model cannot be applied.
     """
     _check_kind(model, axes, where)
     notes = []

@@ -13,11 +13,10 @@ Color = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """The facts of a model.
+    """The facts of a model: axes (``"YXC"``), data type, pixel size of the image it learned from.
 
-    Axes (such as ``"YXC"``), data type and pixel size are those of the image that it was trained
-    on. Labels that have a name or a colour (red, green, blue, alpha, 0 … 1) stand by their
-    number. How it came about is told in values that JSON can hold.
+    Names and colours (red, green, blue, alpha, 0 … 1) of labels stand by their number. How it came
+    about is told in values that JSON can hold.
     """
 
     axes: str

@@ -31,10 +31,9 @@ _FAR = 2.0  # planes from which on one block alone looks across them
 
 
 def kernel_depths(n_blocks: int, space: Space) -> tuple[int, ...]:
-    """Return how many planes the kernel of each block spans: 1 or 3.
+    """Return how many planes the kernel of each block spans, 1 or 3: the view is as long as wide.
 
-    The more the voxels are drawn out along z, the less a neighbour there says beside one
-    in the plane. So the view of the network is about as long along z as it is wide.
+    The more voxels are drawn out along z, the less a neighbour there says beside one in the plane.
     """
     if not space.is_dense:
         return (1,) * n_blocks
@@ -44,11 +43,10 @@ def kernel_depths(n_blocks: int, space: Space) -> tuple[int, ...]:
 
 
 class FeatureClusteringNet(nn.Module):
-    """Differentiable feature clustering network.
+    """Differentiable feature clustering: c channels, by M blocks to p features and q clusters.
 
-    From c channels of the image by M blocks to p features and q clusters. Every batch norm has
-    momentum 1: after a pass in training mode its stored statistics are those of that very
-    batch. `core.published.inference.calibrate` relies on it.
+    After a pass in training mode the batch norms' stored statistics are those of that very batch
+    (momentum 1): `core.published.inference.calibrate` relies on it.
     """
 
     def __init__(

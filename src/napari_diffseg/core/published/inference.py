@@ -29,11 +29,10 @@ convolutions in another order, and the last digits of the response would tell of
 
 @torch.no_grad()
 def calibrate(network: FeatureClusteringNet, inputs: Tensor, valid: Tensor | None = None) -> Tensor:
-    """Set every batch norm's stored statistics to those of the inputs' valid pixels.
+    """Set the batch norms' statistics to those of the valid (``b y x``) pixels of ``b d y x``.
 
-    Where all pixels (``b y x``) are valid, evaluation mode on these inputs (``b d y x``) then
-    gives what training mode gives. Returns the clusters of the inputs, ``b y x``; the network
-    is left in evaluation mode.
+    Where all are valid, evaluation then gives what training mode gives on these inputs. Returns
+    their clusters, ``b y x``; leaves the network in evaluation mode.
     """
 
     def measure(layer: nn.Module, arriving: tuple[Tensor, ...]) -> None:
@@ -63,10 +62,9 @@ _MARGIN_STEP = 8  # pixels; how sure a whole image is can be told from a few of 
 def cluster_steps(
     network: FeatureClusteringNet, source: Plane, device: torch.device, area: Window
 ) -> Generator[float, None, tuple[Integers, float]]:
-    """Run the network over an area of an image, block by block.
+    """Run the network over an area, block by block; yields the share that is done between two.
 
-    Yields the share of the area that is done, between two blocks; returns the clusters of the
-    area, int16, and the mean difference between the two highest softmax responses, 0 … 1.
+    Returns the clusters, int16, and the mean margin of the two highest softmax responses, 0 … 1.
     """
     clusters = np.empty(size(area), np.int16)
     margins: list[NDArray[np.float32]] = []
@@ -97,10 +95,9 @@ def response_map(
     device: torch.device,
     tile: int = 0,
 ) -> Tensor:
-    """Compute the response map ``q (z) y x`` of one window of an image, tile by tile.
+    """Compute the response map ``q (z) y x`` of a window, tile by tile; of volumes up to rounding.
 
-    Of a plane tiles have this side, without their halo; 0 for what suits the device. The
-    response is the same whatever the window and the tile; of volumes up to rounding.
+    `tile` is the side of a plane's tiles without their halo, 0 for what suits the device.
     """
     network.eval()
     halo = network.radius

@@ -18,11 +18,10 @@ IGNORED = -100
 
 
 def similarity_loss(response: Tensor, clusters: Tensor, valid: Tensor | None = None) -> Tensor:
-    """Cross-entropy of the response map against the clusters (Sec. III-A, L_sim).
+    """Cross-entropy of the response map against the clusters (Sec. III-A, L_sim), mean over pixels.
 
-    The paper's formula sums over the pixels and shows no softmax; this follows the
-    published program: softmax cross-entropy, mean over the pixels. The clusters are a fixed
-    target: the own argmax, or its refinement; they carry no gradient.
+    The paper's formula sums and shows no softmax; this follows the published program. The clusters,
+    the own argmax or its refinement, are a fixed target and carry no gradient.
     """
     if valid is None:
         return functional.cross_entropy(response, clusters)
@@ -32,8 +31,8 @@ def similarity_loss(response: Tensor, clusters: Tensor, valid: Tensor | None = N
 def scribble_loss(response: Tensor, classes: Tensor) -> Tensor:
     """Cross-entropy of the response map against the painted classes (Sec. III-C, L_scr).
 
-    Mean over the painted pixels, as in the published program; 0 where there are none. The
-    index of a painted class is its cluster; it is `IGNORED` elsewhere.
+    Mean over the painted pixels, as in the published program; 0 where there are none. The index of
+    a painted class is its cluster; it is `IGNORED` elsewhere.
     """
     return _mean_where_counted(response, classes)
 
@@ -45,12 +44,10 @@ def _mean_where_counted(response: Tensor, targets: Tensor) -> Tensor:
 
 
 def continuity_loss(response: Tensor, valid: Tensor | None = None, space: Space = PLANE) -> Tensor:
-    """L1 norm of the response map's differences along y and x (Sec. III-B, L_con).
+    """L1 norm of the response map's differences along (z,) y and x (Sec. III-B, L_con).
 
-    As in the published program each axis gives the mean over pixel pairs *and*
-    channels, and the means are added. An axis of one pixel adds nothing. In volumes there
-    is a third axis, whose differences count less the farther the planes are apart: it is
-    the slope that is to be small. A pair counts where both its pixels are valid.
+    As in the published program: means over pixel pairs (both valid) and channels, added up. In
+    volumes differences along z count less the farther planes are apart: the slope is to be small.
     """
     total = response.new_zeros(())
     for axis, distance in enumerate(space.steps, start=2):

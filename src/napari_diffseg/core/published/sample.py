@@ -27,11 +27,9 @@ from napari_diffseg.params import SegmentationParams
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Windows of images on the device, with what training knows of each of their pixels.
+    """Windows of images on the device: `valid` (None: all), `superpixels` (−1: no vote; None: off).
 
-    ``valid`` is None where every pixel is; ``superpixels`` (of ``n_superpixels`` in all the
-    images; −1 where a pixel has no vote) where the refinement is off; ``painted`` (index of the
-    class, `IGNORED` elsewhere) where nothing is.
+    `painted` is the index of the class, `IGNORED` elsewhere; None where nothing is painted.
     """
 
     inputs: Tensor
@@ -155,11 +153,10 @@ def sample_patches(
     generator: torch.Generator,
     space: Space = PLANE,
 ) -> Sample:
-    """Draw the batch of one training step.
+    """Draw the batch of one training step: patches around random valid pixels.
 
-    The sample itself where the patch size is 0 or it is one window that is no larger than a
-    patch; else ``n_patches`` square patches around random valid pixels, every other one around
-    a painted pixel where there are any.
+    Every other one is around a painted pixel where there are any. The sample itself, where the
+    patch size is 0 or it is one window that is no larger than a patch.
     """
     n_windows, _, *shape = sample.inputs.shape
     wanted = patch_shape(params.patch_size, space)

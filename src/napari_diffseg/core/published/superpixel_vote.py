@@ -14,8 +14,8 @@ def majority_vote(
 ) -> Tensor:
     """Give every pixel ``(b, y, x)`` the most frequent cluster of its superpixel.
 
-    Superpixels count from 0; −1 is a pixel without a vote, which keeps its cluster. On a tie
-    the smallest cluster index wins, as in the published program.
+    Superpixels count from 0; −1 has no vote and keeps its cluster. On a tie the smallest cluster
+    index wins, as in the published program.
     """
     # Those without a vote count for one more superpixel, which is then left out.
     voters = torch.where(superpixels < 0, n_superpixels, superpixels)

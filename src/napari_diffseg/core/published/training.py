@@ -97,15 +97,10 @@ def train(
     preview_interval: float = 0.5,
     start: float | None = None,
 ) -> Generator[Iteration, Command | None, TrainingResult]:
-    """Train the network on a sample, in place; random patches come from the generator.
+    """Train the network in place; a preview makes labels ``(y, x)`` of the network as it is.
 
-    A preview makes labels ``(y, x)`` from the network as it is, whose statistics are those of
-    the iteration's batch. The first is made after the first iteration; from the end of one to
-    the start of the next ``preview_interval`` seconds pass at least, and with slow ones as many
-    that they take no more than a third of the time.
-
-    As in the published program the run ends after the step of the iteration whose forward pass
-    had no more than `min_labels` clusters.
+    Its statistics are then those of the iteration's batch. The run ends after the step of the
+    iteration with no more than `min_labels` clusters, as in the published program.
     """
     start = time.perf_counter() if start is None else start
     history: list[Iteration] = []
@@ -121,6 +116,7 @@ def train(
             labels = preview()
             network.train()
             done = time.perf_counter()
+            # Slow ones take no more than a third of the time.
             next_preview = done + max(preview_interval, 2 * (done - now))
         command = yield facts if labels is None else replace(facts, labels=labels)
         if command is Command.FINISH:
@@ -191,8 +187,7 @@ def _descend(
 ) -> None:
     """Take one step of gradient descent with momentum.
 
-    As `torch.optim.SGD` does it, whose first use loads torch's compiler: two seconds that
-    the first run in a window would wait for.
+    As `torch.optim.SGD` does, whose first use loads torch's compiler: two seconds in a window.
     """
     for weight, velocity in zip(network.parameters(), velocities, strict=True):
         velocity.mul_(momentum)

@@ -17,23 +17,12 @@ PROGRAM = "napari-diffseg"
 
 
 class KnownLabels(NamedTuple):
-    """Labels, and what is said of them.
+    """Labels, and what is said of them; colours are red, green, blue and alpha, each 0 to 1."""
 
-    Attributes
-    ----------
-    path : Path
-        Of their pixels: a file, or a group within an OME-Zarr.
-    names : dict of int to str
-    colors : dict of int to 4 floats
-        Red, green, blue and alpha, each from 0 to 1.
-    provenance : mapping
-        How they came about; empty where nobody says.
-    """
-
-    path: Path
+    path: Path  # of their pixels: a file, or a group within an OME-Zarr
     names: dict[int, str]
     colors: dict[int, tuple[float, ...]]
-    provenance: Mapping[str, Any]
+    provenance: Mapping[str, Any]  # how they came about; empty where nobody says
 
 
 def known_labels(path: Path) -> KnownLabels | None:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_diffseg.errors import InputError, OutputError
+from napari_diffseg.errors import InputError, OutputError, Remedy
 from napari_diffseg.files import check_place
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.instances.measuring import Columns
@@ -49,40 +49,19 @@ def file_name(text: str) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Export:
-    """What goes into a folder.
-
-    Attributes
-    ----------
-    folder : Path
-        Made where it is missing; its parent must be there.
-    name : str
-        Begins the name of every file.
-    labels : LabelFrames
-        The class of each pixel.
-    parts : sequence of str
-        Of `PARTS`; objects and tables only where they are given.
-    objects : LabelFrames, optional
-    table : callable, optional
-        Returns what `measure` does; asked once the objects are written.
-    is_volume : bool
-        Whether the planes along Z are one frame together.
-    more : mapping of str to LabelFrames
-        Further images of whole numbers, such as strokes, each under its title.
-    ending : str
-        One of `ENDINGS`.
-    force : bool
-        Whether files that are there may be replaced.
-    """
+    """What goes into a folder, which is made in a parent that is there."""
 
     folder: Path
-    name: str
-    labels: LabelFrames
-    parts: Sequence[str] = PARTS
+    name: str  # begins the name of every file
+    labels: LabelFrames  # the class of each pixel
+    parts: Sequence[str] = PARTS  # of `PARTS`; objects and tables only where they are given
     objects: LabelFrames | None = None
+    # Returns what `measure` does; asked once the objects are written.
     table: Callable[[], Columns] | None = None
-    is_volume: bool = False
+    is_volume: bool = False  # whether the planes along Z are one frame together
     ending: str = ENDINGS[0]
     force: bool = False
+    # Further images of whole numbers, such as strokes, each under its title.
     more: Mapping[str, LabelFrames] = field(default_factory=dict)
 
     def standing(self) -> list[Path]:
@@ -96,10 +75,7 @@ class Export:
     def write(self) -> Iterator[Path]:
         """Write the files, and yield each once it is there.
 
-        Raises
-        ------
-        DiffSegError
-            One of them is there already, or cannot be written; then nothing is, or no more.
+        Raises DiffSegError where one is there already (then none is written), or cannot be written.
         """
         if not self._jobs:
             raise InputError("Nothing is chosen to be exported; choose labels, masks or objects.")
@@ -107,8 +83,8 @@ class Export:
         if standing and not self.force:
             named = ", ".join(standing[:3]) + (", …" if len(standing) > 3 else "")
             raise OutputError(
-                f"{self.folder} has {named} already; choose another folder or name, or overwrite "
-                "them (--force)."
+                f"{self.folder} has {named} already; choose another folder or name.",
+                Remedy.OVERWRITE,
             )
         self._make_folder()
         for path in self._jobs:

@@ -24,13 +24,7 @@ _WIDEST = np.dtype(np.uint32)
 
 
 def label_dtype(dtype: Any) -> np.dtype[Any]:
-    """Return the unsigned type that labels of a type are written in.
-
-    Raises
-    ------
-    InputError
-        They are no whole numbers.
-    """
+    """Return the unsigned type that whole-number labels (else InputError) are written in."""
     kind = np.dtype(dtype)
     if kind.kind not in "bui":
         raise InputError(
@@ -43,10 +37,7 @@ def label_dtype(dtype: Any) -> np.dtype[Any]:
 def check_frames(path: Path, shape: Sequence[int], *, force: bool) -> None:
     """Find out beforehand whether labels of a shape can be written.
 
-    Raises
-    ------
-    OutputError
-        As of `check_output`; or there are too many planes for the format.
+    Raises as `check_output`, and where there are too many planes for the format.
     """
     check_output(path, force=force)
     n_planes = prod(shape[:-2])
@@ -59,34 +50,19 @@ def check_frames(path: Path, shape: Sequence[int], *, force: bool) -> None:
 
 @dataclass(frozen=True, eq=False)
 class LabelFrames:
-    """Labels of any number of planes, wherever they are, with all that is said of them.
+    """Labels of any number of planes, wherever they are, with all that is said of them."""
 
-    Attributes
-    ----------
-    axes : str
-        T and Z where there are any, then ``YX``.
-    shape : tuple of int
-        Length of each axis.
-    dtype : dtype
-        Of whole numbers.
-    planes : callable
-        Returns an iterator over the planes ``(y, x)``, in C order; anew whenever it is called.
-    said : Described
-        Size, place, names, colours and provenance.
-    """
-
-    axes: str
+    axes: str  # T and Z where there are any, then YX
     shape: tuple[int, ...]
     dtype: Any
+    # Returns an iterator over the planes ``(y, x)``, in C order; anew whenever it is called.
     planes: Callable[[], Iterator[NDArray[Any]]]
     said: Described
 
     def write(self, path: Path, *, force: bool = False) -> None:
-        """Write them plane by plane; the file is there whole or not at all.
+        """Write them plane by plane, whole or not at all; names and colours in the provenance too.
 
-        Names and colours stand in the provenance too, where TIFF and PNG have room for them.
-        Raises `DiffSegError` as of `check_frames`, where the disk is full, and of labels that are
-        negative or too large.
+        Raises as `check_frames`, where the disk is full, and of labels negative or too large.
         """
         kind = label_dtype(self.dtype)
         check_frames(path, self.shape, force=force)

@@ -52,12 +52,10 @@ class Described(TypedDict, total=False):
 
 
 class LabelStore:
-    """Labels in OME-Zarr (NGFF 0.5, zarr 3) that can be written in parts.
+    """Labels in OME-Zarr (NGFF 0.5, zarr 3), written in parts; 0 where not written; can be pickled.
 
-    It is small and can be sent to another process, where it opens the same folder. What is
-    written appears chunk by chunk, each whole; two workers may write at the same time as
-    long as their windows do not overlap. The bytes of a store depend on its labels and what
-    it was made with, not on the order of writing. Labels that were not written are 0.
+    Chunks appear whole; workers may write at once where their windows do not overlap. Its bytes
+    depend on the labels and what it was made with, not on the order of writing.
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:
@@ -161,11 +159,10 @@ class LabelStore:
         return prod(self.shape[: -len(self.spatial)])
 
     def write(self, i: int, window: Window | None, labels: ArrayLike) -> None:
-        """Write the labels of a window of a frame, and their place in the smaller arrays.
+        """Write the labels of a window (None: all) of a frame, and their place in smaller arrays.
 
-        Frames are counted in C order over the axes before the spatial ones. The window has a slice
-        for each spatial axis, which begins at a multiple of a side of `CHUNKS` and ends at one or
-        with the frame; None is the whole frame.
+        Frames count in C order over the axes before the spatial ones. A window has a slice for each
+        spatial axis, from a multiple of a side of `CHUNKS` to one, or to the frame's end.
         """
         window = self._checked_window(window)
         array = np.asarray(labels)
@@ -231,8 +228,7 @@ class LabelStore:
     def sweep(self) -> None:
         """Remove what writers that were killed have left; none may be at work.
 
-        Chunks are written beside their place and moved there: a writer that is killed
-        leaves a file that nobody reads, but that an undisturbed run would not have.
+        Chunks are written beside their place and moved: a killed writer leaves a file nobody reads.
         """
         try:
             for folder, _, names in os.walk(self.path, topdown=False):

@@ -64,15 +64,10 @@ def write_labels(
     provenance: Mapping[str, Any] | None = None,
     force: bool = False,
 ) -> None:
-    """Write unsigned labels ``y x`` or ``z y x`` to an OME-TIFF, an OME-Zarr or a PNG file.
+    """Write unsigned labels ``y x`` or ``z y x`` to OME-TIFF, OME-Zarr or PNG, whole or not at all.
 
-    They are written under another name beside their place and then moved there, so
-    that nothing half-written ever stands under its name.
-
-    The pixel size is written as PhysicalSize (OME-TIFF), as scale and units (OME-Zarr), or as the
-    resolution (PNG, in whole pixels per metre); the placement in OME-Zarr and, beside a pixel
-    size, in OME-TIFF (positions of the planes); the provenance, values that JSON can hold, as
-    description of the image in OME-TIFF, else as `PROVENANCE_KEY`.
+    Pixel size: PhysicalSize, scale and units, or whole pixels per metre; placement: OME-Zarr and,
+    beside a pixel size, OME-TIFF; provenance (JSON): its description, else `PROVENANCE_KEY`.
     """
     path, labels = Path(path), _checked(labels)
     axes, name = "ZYX"[-labels.ndim :], path.name.lower()
@@ -167,10 +162,9 @@ def write_label_stack(
     provenance: Mapping[str, Any] | None = None,
     force: bool = False,
 ) -> None:
-    """Write planes, in C order over the axes before YX, to an OME-TIFF file; one is held.
+    """Write planes, in C order over the axes before YX, to an OME-TIFF, whole or not; one is held.
 
-    The file is written whole or not at all, as by `write_labels`; its bytes depend on nothing but
-    what is given here. `t_step` is in seconds.
+    The file's bytes depend on nothing but what is given here. `t_step` is in seconds.
     """
     path, lengths, kind = Path(path), tuple(int(n) for n in shape), np.dtype(dtype)
     if len(axes) != len(lengths) or axes[-2:] != "YX" or min(lengths) < 1 or kind.kind != "u":

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_diffseg.errors import InputError
+from napari_diffseg.errors import InputError, Remedy
 from napari_diffseg.image.info import ImageInfo
 from napari_diffseg.io.facts import Index, check_level, check_series, check_shape_of_level
 from napari_diffseg.io.kinds import DAMAGE, damaged
@@ -51,11 +51,7 @@ class ZarrSource:
 
 
 class _Blocks:
-    """The frames read last, where many of them share their chunks.
-
-    To read one frame of such an array, all that are in its chunks must be decoded; the
-    next one is then at hand.
-    """
+    """The frames read last, where many share chunks: to read one decodes all that are in them."""
 
     def __init__(self, array: zarr.Array[Any]) -> None:
         self._array = array
@@ -94,10 +90,9 @@ class _Blocks:
 def open_zarr_image(
     path: Path, level: int = 0, series: int = 0, axes: str | None = None
 ) -> tuple[zarr.Array[Any], ImageInfo]:
-    """Open an image of a folder at one of its resolutions, and say what is known of it.
+    """Open an image of a folder at one resolution, with what is known of it and a person's `axes`.
 
-    `axes` is what a person says of them. Raises `InputError` where there is no such image, or its
-    metadata make no sense.
+    Raises `InputError` where there is no such image, or its metadata make no sense.
     """
     import zarr
 
@@ -116,7 +111,8 @@ def open_zarr_image(
     if axes is None and found.axes is not None and array.ndim != len(found.axes):
         raise InputError(
             f"{path} names the axes {found.axes}, but its array has {array.ndim} (its shape is "
-            f"{array.shape}); state its axes (--axes), or write the image again."
+            f"{array.shape}); write the image again, or state its axes.",
+            Remedy.STATE_AXES,
         )
     if level > 0 and found.axes is not None:
         full = _member(group, read_multiscale(attributes, str(path), 0, number).array, path)

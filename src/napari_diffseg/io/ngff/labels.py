@@ -40,12 +40,10 @@ def multiscales(
     placement: Mapping[str, Placed] | None = None,
     factors: Sequence[Mapping[str, int]] = (),
 ) -> list[dict[str, Any]]:
-    """Return the metadata of a pyramid made by leaving pixels out, the largest array first.
+    """Return the metadata of a pyramid, largest array first, made by leaving pixels out.
 
-    A pixel that is kept stays where it is, so that all levels have the same translation. Where
-    neither `pixel_size` and `t_step` (seconds) nor `placement` say how far apart pixels lie, they
-    count 1 and have no unit. `factors` are the strides of each array, of axes that have one other
-    than 1; every second pixel along y and x from array to array where empty.
+    Kept pixels stay where they are, so all levels have one translation; distances count 1 without
+    a unit where not given (`t_step`: seconds). Empty `factors`: every second pixel along y and x.
     """
     places = {
         letter: _place(letter, pixel_size, t_step, (placement or {}).get(letter)) for letter in axes
@@ -96,8 +94,7 @@ def _place(
 def image_label(names: Mapping[int, str], colors: Mapping[int, Sequence[float]]) -> dict[str, Any]:
     """Return the metadata of labels that stand at ``labels/NAME`` of an image.
 
-    Colours are red, green, blue and alpha, from 0 to 1. Where there are any, a label that has but
-    a name is gray.
+    Colours are red, green, blue, alpha, 0 … 1; where there are any, a label with none is gray.
     """
     described: dict[str, Any] = {"source": {"image": "../../"}}
     # Where there are both, NGFF wants them of the same labels.

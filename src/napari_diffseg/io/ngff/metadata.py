@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any, NamedTuple
 
-from napari_diffseg.errors import InputError
+from napari_diffseg.errors import InputError, Remedy
 from napari_diffseg.image.info import Placed
 from napari_diffseg.io.facts import check_level
 from napari_diffseg.io.tiff.ome_xml import known_names
@@ -30,7 +30,7 @@ class Multiscale(NamedTuple):
     channel_names: tuple[str, ...]
     n_levels: int
     placement: Mapping[str, Placed]
-    problem: str
+    problem: InputError | None
 
 
 def ome_attributes(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -55,9 +55,8 @@ def read_multiscale(
     series: int = 0,
     axes: str | None = None,
 ) -> Multiscale:
-    """Read what the metadata of a group say of one of its images, at one of its resolutions.
+    """Read a group's metadata of one image at one resolution; a person's `axes` go before its own.
 
-    `axes` is what a person says of them; what the metadata say of them then does not matter.
     Raises `InputError` where they make no sense, or there is no such level.
     """
     image = images_of(attributes, name)[series]
@@ -85,7 +84,7 @@ def read_multiscale(
         _labels(attributes),
         len(found),
         placement,
-        str(_nonsense(name, problem)) if problem else "",
+        _nonsense(name, problem) if problem else None,
     )
 
 
@@ -115,8 +114,9 @@ def _is_list(value: object) -> bool:
 
 def _nonsense(name: str, what: str) -> InputError:
     return InputError(
-        f"The OME-Zarr metadata of {name} make no sense: {what}; state its axes (--axes) where "
-        "these are wrong, or write the image again."
+        f"The OME-Zarr metadata of {name} make no sense: {what}; write the image again, or, "
+        "where the axes are wrong, state them.",
+        Remedy.STATE_AXES,
     )
 
 
@@ -202,8 +202,7 @@ def _number(value: object) -> float | None:
 def _labels(attributes: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the labels of the channels; empty where there are none.
 
-    What is not as it should be counts as missing: names are for people, and no pixel depends on
-    them.
+    What is wrong counts as missing: names are for people, and no pixel depends on them.
     """
     omero = attributes.get("omero")
     channels = omero.get("channels") if isinstance(omero, Mapping) else None

@@ -30,10 +30,8 @@ class Level:
 def levels_of(shape: Sequence[int], spatial: str, z_step: float = 1.0) -> list[Level]:
     """Return the arrays for labels whose spatial axes are the last, the largest first.
 
-    From one to the next every second entry is left out: along y and x, and along z as soon
-    as pixels lie about as wide apart there (`z_step` is the distance of planes in pixels). A chunk
-    gets shorter by as much, so that it belongs to one window in every array, and is written by
-    whoever writes that.
+    Each leaves out every second entry along y and x, and along z once pixels lie about as wide
+    apart (`z_step`: planes' distance in pixels). A chunk shrinks as much, so it has one writer.
     """
     sides = CHUNKS[spatial]
     n = len(sides)

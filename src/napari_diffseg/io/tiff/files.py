@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import tifffile
 
+from napari_diffseg.errors import InputError, Remedy
 from napari_diffseg.image.info import ImageInfo, Placed, placed_by
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.image.units import is_size, number, positive, seconds
@@ -180,24 +181,27 @@ def _starts(said: Mapping[str, Any], placement: Mapping[str, Placed]) -> dict[st
     }
 
 
-def _axes(series: tifffile.TiffPageSeries, colors: Colors, path: Path) -> tuple[str | None, str]:
+def _axes(
+    series: tifffile.TiffPageSeries, colors: Colors, path: Path
+) -> tuple[str | None, InputError | None]:
     """Return the axes of an image as it is read, and why they are not known."""
     # tifffile calls the samples of a pixel S, and axes that the file does not name Q or I.
     axes = _read_axes(series.axes, colors)
     if not set(axes) <= set("TCZYXS"):
-        return None, ""
+        return None, None
     if {"C", "S"} <= set(axes):
         n_channels = series.shape[series.axes.index("C")]
-        if "T" in axes:
-            way_out = "save one of these as a file of its own"
-        else:
+        way_out, remedies = "save one of these as a file of its own", []
+        if "T" not in axes:
             other = axes.replace("C", "T").replace("S", "C")
-            way_out = f"take these for frames (--axes {other}), or save one as a file of its own"
-        return None, (
+            way_out += f", or take them for frames, which are the axes {other}"
+            remedies = [Remedy.STATE_AXES]
+        return None, InputError(
             f"{path} has {colors.n_samples} samples a pixel in each of {n_channels} channels, and "
-            f"only one of the two can be the channels; {way_out}."
+            f"only one of the two can be the channels; {way_out}.",
+            *remedies,
         )
-    return axes.replace("S", "C"), ""
+    return axes.replace("S", "C"), None
 
 
 def _pixel_size(

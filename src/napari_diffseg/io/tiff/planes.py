@@ -40,9 +40,8 @@ def present_planes(
 ) -> Present:
     """Leave out what is missing of an image, along whole axes.
 
-    Of what is there the time points, or planes along Z, or channels are kept that are complete,
-    whichever leaves most; of planes along Z those in one piece, for others are not equally far
-    apart.
+    Time points, or planes along Z, or channels that are complete stay, whichever leaves most; of
+    planes along Z those in one piece, for others are not equally far apart.
     """
     pages, letters, lengths = _expected(tif, series)
     if None not in pages:

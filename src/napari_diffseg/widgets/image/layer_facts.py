@@ -44,8 +44,9 @@ def shape_in_words(layer: Image) -> str:
 def facts_of(layer: Image) -> LayerFacts:
     """Return what is known of the axes of a layer."""
     shape = layer_shape(layer)
+    info = file_info(layer)
+    # Where the layer says how large its pixels are, the file says what its axes are all the same.
     is_silent = says_nothing(layer.scale, [str(unit) for unit in layer.units])
-    info = file_info(layer) if is_silent else None
     return LayerFacts(
         name=str(layer.name),
         shape=shape[: layer.ndim],
@@ -54,7 +55,7 @@ def facts_of(layer: Image) -> LayerFacts:
         scale=tuple(float(step) for step in layer.scale),
         n_colors=shape[-1] if layer.rgb else 0,
         noted=_noted(layer.metadata) or _axes_of(info, shape),
-        in_file={} if info is None else info.placement,
+        in_file=info.placement if info is not None and is_silent else {},
     )
 
 

@@ -62,7 +62,9 @@ class Choice:
         shown = self._describe(reading, extent or self._state.axes.extent_of(reading))
         names = [""] * shown.image_axes.n_channels
         for channel in selection.channels or ():
-            names[channel.index] = channel.name
+            # While the axes change, those of before may still be chosen.
+            if channel.index < len(names):
+                names[channel.index] = channel.name
         # A model knows itself which channels count, and how.
         shown = replace(shown, channels=None)
         return FrameSet(selection.layers, shown, reading.letters, tuple(names))
