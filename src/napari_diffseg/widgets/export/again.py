@@ -181,7 +181,7 @@ class RunAgain:
                 f"It reads {' and '.join(missing)}: export Strokes and region, and run it in the "
                 "folder of these files."
             )
-        if result.stop_reason.value == "finished by the user":
+        if result.stop_reason.name == "FINISHED":  # by name, so that no torch is loaded for it
             notes.append(_STOPPED)
         params = None
         if objects.layer is not None and objects.layer.is_on(layer):
