@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from pathlib import Path
 from typing import Any
 
@@ -187,3 +188,24 @@ def test_a_field_of_a_plate_is_opened_by_the_path_that_is_named(
     assert "2 frames" in said(capsys)
     assert read_image(out / "A" / "1" / "1").pixels.shape == (24, 32)
     assert "plate.zarr/A/1/1" in (tmp_path / "t.csv").read_text()
+
+
+def test_a_report_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, page = tmp_path / "a b.tif", tmp_path / "page.html"
+    tifffile.imwrite(path, RGB[0], photometric="rgb")
+    told = ["segment", path, "-o", tmp_path / "o.tif", "--report", page]
+    assert run(*told) == 0
+    text = page.read_text("utf-8")
+    assert html.escape(f"napari-diffseg segment '{path}' -o ") in text
+    assert text.count("<img") == 3
+    # What is there is not overwritten, and nothing is computed before that is said.
+    (tmp_path / "o.tif").unlink()
+    assert run(*told) == 1
+    assert "page.html exists already" in said(capsys)
+    assert not (tmp_path / "o.tif").exists()
+    assert run(*told, "--force") == 0
+    assert run("segment", path, "-o", tmp_path / "p.tif", "--report", path, "--force") == 1
+    assert "another file of this run" in said(capsys)
+    assert run("segment", path, "-o", tmp_path / "p.tif", "--report", "no/x.html") == 1
+    assert run(*told, "--planes", "--force") == 1
+    assert "--planes makes many" in said(capsys)

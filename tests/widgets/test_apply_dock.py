@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import dask.array as da
 import numpy as np
@@ -348,6 +349,7 @@ def test_the_viewer_is_closed(stopped, viewer, model, qtbot, wait_for):
 # In a process of its own: the fixture cannot cope with a window that is closed already.
 CLOSE_THE_WINDOW = """
 import time
+from pathlib import Path
 import napari
 import numpy as np
 from napari_diffseg import SegmentationParams, segment
@@ -357,7 +359,7 @@ frames = np.random.default_rng(0).random((500, 64, 64))
 viewer.add_image(frames)
 dock = viewer.window.add_plugin_dock_widget("napari-diffseg", "Segment")[1]
 params = SegmentationParams(n_clusters=4)
-dock.modelling.shelf.put_loaded(segment(frames[0], params=params).model, "a")
+dock.modelling.shelf.put_loaded(segment(frames[0], params=params).model, Path("a"))
 dock.applying.refresh()
 session, window = dock.applying.session, dock.window()
 closed = []
@@ -654,7 +656,7 @@ def test_a_folder_of_images(dock, viewer, tmp_path, monkeypatch, wait_for):
         imwrite(inputs / f"field{number}.tif", frame)
     params = SegmentationParams(n_clusters=4)
     model = segment(frames[0], params=params).model
-    dock.modelling.shelf.put_loaded(model, "small.safetensors")
+    dock.modelling.shelf.put_loaded(model, Path("small.safetensors"))
     dock.applying.refresh()
     form = dock.apply_form
     form.scope.setCurrentIndex(form.scope.findData(Scope.FOLDER))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -29,7 +30,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, TextIOWrapper):
             # A terminal that cannot show μ or × gets a question mark, not an error.
             stream.reconfigure(errors="replace")
-    args = parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    args = parser().parse_args(words)
+    # As it was typed, for the report of a run.
+    args.line = shlex.join(["napari-diffseg", *words])
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A script's `command &` starts so; asked to stop, a run must still keep what is done.
         signal.signal(signal.SIGINT, signal.default_int_handler)

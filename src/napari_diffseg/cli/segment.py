@@ -32,7 +32,8 @@ from napari_diffseg.cli.terminal import (
     first_interrupt_finishes,
     say,
 )
-from napari_diffseg.errors import OutputError
+from napari_diffseg.errors import InputError, OutputError
+from napari_diffseg.files import check_place
 
 if TYPE_CHECKING:
     from napari_diffseg.core.result import Segmentation
@@ -76,9 +77,21 @@ def add_to(commands: Commands) -> None:
         "painted: 0 where nothing is, else the number of a class, which comes out as the label of "
         "that number",
     )
-    add_force_and_quiet(segment, "overwrite OUT")
+    _add_report(segment)
+    add_force_and_quiet(segment, "overwrite OUT and the report")
     add_options(segment)
     add_parameters(segment)
+
+
+def _add_report(segment: argparse.ArgumentParser) -> None:
+    """Add ``--report``, a page that shows the run."""
+    segment.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE",
+        help="also write one HTML file for any browser: pictures, areas, parameters and this "
+        "command (not with --planes)",
+    )
 
 
 def _segment(args: argparse.Namespace) -> int:
@@ -90,6 +103,7 @@ def _segment(args: argparse.Namespace) -> int:
 
     _check_paths(args)
     check_output(args.output, force=args.force)
+    _check_report(args)
     painted = None if args.scribbles is None else read_class_numbers(args.scribbles)
     subject = read_subject(args)
     if subject.is_volume:
@@ -100,6 +114,7 @@ def _segment(args: argparse.Namespace) -> int:
     with first_interrupt_finishes() as interrupt:
         result = _train(subject, painted, args, params, options, interrupt)
         _write(args, subject, painted, result)
+        _report(args, subject, result)
     if not args.quiet:
         for note in (
             *idle_notes(args, params),
@@ -126,6 +141,26 @@ def _write(
         pixel_size=subject.pixel_size,
         placement=subject.placement,
         provenance={**provenance_of(subject, painted, args), **result.provenance()},
+        force=args.force,
+    )
+
+
+def _report(args: argparse.Namespace, subject: Subject, result: Segmentation) -> None:
+    """Write the page of a run, if one is wanted, with the command as it was typed."""
+    if args.report is None:
+        return
+    from napari_diffseg.image.axes import channels_first
+    from napari_diffseg.io.report import write_report
+
+    write_report(
+        args.report,
+        result.labels,
+        channels_first(subject.file.pixels, subject.axes),
+        title=subject.file.path.name,
+        provenance=result.provenance(),
+        rgb=subject.axes.rgb,
+        notes=(*subject.file.notes, *result.notes),
+        recipe=args.line,
         force=args.force,
     )
 
@@ -159,6 +194,20 @@ def _check_paths(args: argparse.Namespace) -> None:
             raise OutputError(
                 f"{args.output} holds the {what} itself; choose another name for the labels."
             )
+
+
+def _check_report(args: argparse.Namespace) -> None:
+    """Find out beforehand whether the page can be written where it is wanted."""
+    if args.report is None:
+        return
+    if args.planes:
+        raise InputError("--report shows one result, but --planes makes many; leave one of them.")
+    sources = [args.image, args.output, args.scribbles, args.region]
+    if args.report.absolute() in {one.absolute() for one in sources if isinstance(one, Path)}:
+        raise OutputError(
+            f"{args.report} is another file of this run; choose another name for the report."
+        )
+    check_place(args.report, force=args.force)
 
 
 def _train(

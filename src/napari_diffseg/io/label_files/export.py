@@ -6,7 +6,7 @@ What a window, Python and the shell export is written here, so that it is the sa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from math import prod
 from os import PathLike
@@ -42,6 +42,11 @@ ENDINGS = (".ome.tif", ".ome.zarr")
 _NOT_IN_NAMES = '\\/:*?"<>|'
 
 
+def file_name(text: str) -> str:
+    """Return a text without what some systems do not allow in the name of a file."""
+    return "".join("_" if one in _NOT_IN_NAMES else one for one in text)
+
+
 @dataclass(frozen=True, eq=False)
 class Export:
     """What goes into a folder, which is made in a parent that is there."""
@@ -56,6 +61,8 @@ class Export:
     is_volume: bool = False  # whether the planes along Z are one frame together
     ending: str = ENDINGS[0]
     force: bool = False
+    # Further images of whole numbers, such as strokes, each under its title.
+    more: Mapping[str, LabelFrames] = field(default_factory=dict)
 
     def standing(self) -> list[Path]:
         """Return the files that would be replaced; goes through the labels for their masks."""
@@ -63,8 +70,7 @@ class Export:
 
     def place(self, title: str, ending: str = "") -> Path:
         """Return the file for a part."""
-        name = "".join("_" if one in _NOT_IN_NAMES else one for one in f"{self.name} {title}")
-        return self.folder / (name + (ending or self.ending))
+        return self.folder / (file_name(f"{self.name} {title}") + (ending or self.ending))
 
     def write(self) -> Iterator[Path]:
         """Write the files, and yield each once it is there.
@@ -106,6 +112,7 @@ class Export:
         if "table" in self.parts and self.table is not None:
             jobs[self.place("objects", ".csv")] = self._write_table
             jobs[self.place("summary", ".csv")] = self._write_summary
+        jobs |= {self.place(title): frames.write for title, frames in self.more.items()}
         return jobs
 
     @cached_property

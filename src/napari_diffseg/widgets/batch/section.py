@@ -55,7 +55,7 @@ class ApplySection:
         turn: Lock,
     ) -> None:
         self._viewer, self._form, self._models, self._turn = viewer, form, models, turn
-        self._newest = NewestJob(viewer, form, models, results, frames, options)
+        self.newest = NewestJob(viewer, form, models, results, frames, options)
         self.session = SegmentationSession(ThreadedRun)
         self._agenda: Agenda | None = None
         self._stopped_because = ""
@@ -73,14 +73,14 @@ class ApplySection:
         form.apply_button.clicked.connect(lambda: self.apply())
         form.stop_button.clicked.connect(lambda: self.stop())
         form.lazy_box.toggled.connect(self._on_lazy)
-        form.plot.clicked.connect(self._newest.go_to)
+        form.plot.clicked.connect(self.newest.go_to)
         viewer.dims.events.connect(self._on_view)
         self._is_open = True
 
     @property
     def layer(self) -> AppliedLayer | None:
         """Where the labels of the newest run are shown."""
-        return self._newest.layer
+        return self.newest.layer
 
     # --- what a person does -------------------------------------------------------------
 
@@ -96,11 +96,11 @@ class ApplySection:
         scope = self._form.chosen_scope()
         try:
             if scope is Scope.FOLDER:
-                folder = self._newest.take_folder()
+                folder = self.newest.take_folder()
                 if folder is not None:
                     self.session.start(partial(folder_steps, folder))
                 return
-            job = self._newest.take()
+            job = self.newest.take()
         except DiffSegError as error:
             self._form.say(str(error), wrong=True)
             return
@@ -121,10 +121,10 @@ class ApplySection:
 
     def on_layer_removed(self, layer: object) -> None:
         """Stop where the images or the labels of the run are gone."""
-        job = self._newest.on_layers
+        job = self.newest.on_layers
         if self.layer is not None and self.layer.is_layer(layer):
             was_busy = self.session.is_busy
-            self._newest.forget()
+            self.newest.forget()
             self.session.cancel()
             self._form.say(apply_words.LAYER_GONE if was_busy else "")
         elif job is not None and layer in job.stack.layers:
@@ -134,7 +134,7 @@ class ApplySection:
 
     def refresh(self) -> None:
         """Say what can be done now, and why nothing can."""
-        form, shelf, newest = self._form, self._models.shelf, self._newest
+        form, shelf, newest = self._form, self._models.shelf, self.newest
         form.offer_models(shelf.titles, shelf.key)
         frames, fit = None, Fit()
         try:
@@ -175,7 +175,7 @@ class ApplySection:
             self._still.stop()
         if session.is_busy:
             session.cancel()
-            self._newest.end()
+            self.newest.end()
 
     def _start(self, job: LayerJob, agenda: Agenda) -> None:
         # napari lets other events through while it adds a layer; it may be gone again.
@@ -189,7 +189,7 @@ class ApplySection:
 
     def _is_looking(self) -> bool:
         """Whether the run under way does only what is looked at."""
-        is_on_layers = self._newest.on_layers is not None and self._agenda is not None
+        is_on_layers = self.newest.on_layers is not None and self._agenda is not None
         return self.session.is_busy and is_on_layers and self._agenda.follows
 
     def _on_lazy(self, is_lazy: bool) -> None:
@@ -199,7 +199,7 @@ class ApplySection:
                 self.session.finish()
         elif not self.session.is_busy:
             try:
-                self._newest.take()
+                self.newest.take()
             except DiffSegError as error:
                 self._form.lazy_box.setChecked(False)
                 self._form.say(str(error), wrong=True)
@@ -209,7 +209,7 @@ class ApplySection:
 
     def _look(self) -> None:
         """Compute the frame in view, where frames are computed when they are looked at."""
-        job = self._newest.on_layers
+        job = self.newest.on_layers
         if self.session.is_busy or not self._form.lazy_box.isChecked():
             return
         if job is None or job.in_view is None:
@@ -219,7 +219,7 @@ class ApplySection:
             self._start(job, Agenda(job, follows=True))
 
     def _on_view(self, event: Any = None) -> None:
-        job, layer = self._newest.on_layers, self.layer
+        job, layer = self.newest.on_layers, self.layer
         if job is None or layer is None or not layer.is_there:
             return
         number = job.stack.seen_on(layer.layer, self._viewer.dims)
@@ -253,19 +253,19 @@ class ApplySection:
         form = self._form
         if self.layer is not None:
             self.layer.show_news()
-        self._newest.show_plot()
+        self.newest.show_plot()
         form.plot.draw_news()
         if self.session.state is SessionState.RUNNING and not self._is_looking():
             n_wanted = progress.total
-            if self._newest.on_layers is not None and self._agenda is not None:
+            if self.newest.on_layers is not None and self._agenda is not None:
                 n_wanted = self._agenda.n_wanted
             form.say(apply_words.progress_in_words(progress, n_wanted))
             form.show_progress(progress.done, progress.total)
 
     def _on_success(self, progress: Progress) -> None:
-        self._newest.end()
+        self.newest.end()
         self._form.plot.draw_news(at_once=True)
-        job = self._newest.job
+        job = self.newest.job
         if isinstance(job, FolderJob):
             self._form.say(apply_words.folder_in_words(job, progress))
         elif job is not None:
@@ -278,11 +278,11 @@ class ApplySection:
 
     def _on_failure(self, error: Exception) -> None:
         self._form.lazy_box.setChecked(False)
-        job, layer = self._newest.on_layers, self.layer
+        job, layer = self.newest.on_layers, self.layer
         if job is not None and layer is not None and not job.record.done.any():
-            self._newest.forget()
+            self.newest.forget()
             layer.discard()
-        self._newest.end()
+        self.newest.end()
         self.refresh()
         self._form.say(words.error_in_words(error), wrong=True)
         notify_of(error)

@@ -5,7 +5,15 @@ from __future__ import annotations
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QMessageBox, QPushButton, QWidget
 
 from napari_diffseg.io.label_files.export import ENDINGS, PARTS
-from napari_diffseg.widgets.ui.controls import MUTED, RED, Chooser, Sentence, stack, titled_row
+from napari_diffseg.widgets.ui.controls import (
+    MUTED,
+    RED,
+    Chooser,
+    Sentence,
+    beside,
+    stack,
+    titled_row,
+)
 
 _TITLES = {
     "labels": "Labels",
@@ -14,6 +22,8 @@ _TITLES = {
     "table": "Table of the objects and summary (CSV)",
 }
 _FORMATS = dict(zip(("OME-TIFF", "OME-Zarr"), ENDINGS, strict=True))
+_TOLD = "What was painted, and where was segmented: a copied run reads these files."
+_NOT_TOLD = "These labels were made without strokes and without a region."
 _NO_OBJECTS = "Make objects of these labels first, under Objects."
 
 
@@ -31,13 +41,38 @@ class ExportForm(QWidget):
             "Every file has the pixel size, the place, and the names of the classes; nothing is "
             "overwritten without asking."
         )
+        self.told_box = QCheckBox("Strokes and region")
+        self.python_button = QPushButton("Copy as Python")
+        self.python_button.setToolTip(
+            "Lines that do the same run again: the image's file, the parameters, the channels."
+        )
+        self.shell_button = QPushButton("Copy as shell command")
+        self.shell_button.setToolTip("The same for a terminal.")
+        self.report_button = QPushButton("Save report …")
+        self.report_button.setToolTip(
+            "One HTML file for any browser: pictures, areas, parameters, and the run as Python."
+        )
         self.status = Sentence()
-        rows = titled_row("From", self.layers), *self.boxes.values()
-        stack(self, *rows, titled_row("Format", self.format), self.button, self.status, edge=4)
+        rows = titled_row("From", self.layers), *self.boxes.values(), self.told_box
+        copies = beside(self.python_button, self.shell_button)
+        stack(
+            self,
+            *(*rows, titled_row("Format", self.format), self.button),
+            *(copies, self.report_button, self.status),
+            edge=4,
+        )
 
-    def allow(self, *, is_there: bool, has_objects: bool) -> None:
-        """Switch on what can be exported: objects and tables where there are some of the labels."""
-        self.button.setEnabled(is_there)
+    def allow(self, *, is_there: bool, has_objects: bool, was_told: bool) -> None:
+        """Switch on what can be had: objects and tables where there are some of the labels.
+
+        `was_told`: whether the run of the labels had strokes or a region.
+        """
+        for button in (self.button, self.python_button, self.shell_button, self.report_button):
+            button.setEnabled(is_there)
+        if was_told and not self.told_box.isEnabled():
+            self.told_box.setChecked(True)
+        self.told_box.setEnabled(was_told)
+        self.told_box.setToolTip(_TOLD if was_told else _NOT_TOLD)
         for part in ("objects", "table"):
             box = self.boxes[part]
             if has_objects and not box.isEnabled():
@@ -56,6 +91,15 @@ class ExportForm(QWidget):
     def ask_for_folder(self) -> str:
         """Ask for a folder; an empty text where a person cancels."""
         return QFileDialog.getExistingDirectory(self, "Folder for the exported files")
+
+    def ask_for_report(self, name: str) -> str:
+        """Ask for the file of a report; an empty text where a person cancels."""
+        path, _ = QFileDialog.getSaveFileName(self, "Save the report", name, "Web pages (*.html)")
+        return path if not path or path.endswith(".html") else f"{path}.html"
+
+    def is_told(self) -> bool:
+        """Whether strokes and region are to be exported."""
+        return self.told_box.isEnabled() and self.told_box.isChecked()
 
     def ask_to_replace(self, names: list[str]) -> bool:
         """Ask whether files that are there may be replaced."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from napari.layers import Labels
 
     from napari_diffseg.instances.measuring import Columns
+    from napari_diffseg.widgets.export.again import RunAgain
     from napari_diffseg.widgets.export.form import ExportForm
     from napari_diffseg.widgets.objects.section import ObjectsSection
     from napari_diffseg.widgets.segment.results import Results
@@ -31,8 +32,10 @@ _NOTHING = "no labels yet"
 class ExportSection:
     """Writes what is ticked to a folder that a person chooses, in a thread of its own."""
 
-    def __init__(self, form: ExportForm, results: Results, objects: ObjectsSection) -> None:
-        self._form, self._results, self._objects = form, results, objects
+    def __init__(
+        self, form: ExportForm, results: Results, objects: ObjectsSection, again: RunAgain
+    ) -> None:
+        self._form, self._results, self._objects, self._again = form, results, objects, again
         self._followed: Labels | None = None
         self._looks = LatestAnswer(_look, self._on_looked, self._on_failure)
         self._writes = LatestAnswer(_write, self._on_written, self._on_failure)
@@ -55,7 +58,12 @@ class ExportSection:
             # The newest result, or what a person makes objects of.
             self._followed = classes
             form.layers.choose(classes)
-        form.allow(is_there=form.layers.chosen() is not None, has_objects=self._has_objects())
+        chosen = form.layers.chosen()
+        form.allow(
+            is_there=chosen is not None,
+            has_objects=self._has_objects(),
+            was_told=self._again.has_told(chosen),
+        )
 
     def ask_and_export(self) -> None:
         """Ask for a folder, and write what is ticked there."""
@@ -97,6 +105,7 @@ class ExportSection:
             labels_of_layer(layer, said),
             self._form.parts(),
             ending=self._form.format.chosen(),
+            more=self._again.frames(layer) if self._form.is_told() else {},
         )
         if not self._has_objects() or objects.layer is None or objects.source is None:
             return job
@@ -125,8 +134,9 @@ class ExportSection:
         self._form.say(_WRITING)
         self._writes.ask(replace(job, force=bool(standing)))
 
-    def _on_written(self, answer: tuple[Path, int]) -> None:
-        folder, n_files = answer
+    def _on_written(self, answer: tuple[Export, int]) -> None:
+        (job, n_files), folder = answer, answer[0].folder
+        self._again.on_written(job)
         self._form.say(f"{words.count_in_words(n_files, 'file')} written to {folder}")
 
     def _on_failure(self, error: Exception) -> None:
@@ -139,5 +149,5 @@ def _look(section: ExportSection, job: Export) -> tuple[Export, list[str]]:
     return job, [path.name for path in job.standing()]
 
 
-def _write(section: ExportSection, job: Export) -> tuple[Path, int]:
-    return job.folder, len(list(job.write()))
+def _write(section: ExportSection, job: Export) -> tuple[Export, int]:
+    return job, len(list(job.write()))

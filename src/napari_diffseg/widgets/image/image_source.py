@@ -66,7 +66,7 @@ class ImageSource:
         first = self.arrays[0]
         kept = [
             int(length)
-            for length, where in zip(first.shape, self._full_index, strict=True)
+            for length, where in zip(first.shape, self.full_index, strict=True)
             if isinstance(where, slice)
         ]
         shape = kept if len(self.arrays) == 1 else [len(self.arrays), *kept]
@@ -123,13 +123,13 @@ class ImageSource:
 
     def pixels(self) -> Any:
         """Return the pixels as one array, of which nothing is read before it is asked for."""
-        index = self._full_index
+        index = self.full_index
         if len(self.arrays) > 1:
             index = (slice(None), *index)
         return part_of(join_channels(self.arrays), index)
 
     @property
-    def _full_index(self) -> tuple[int | slice, ...]:
+    def full_index(self) -> tuple[int | slice, ...]:
         """The index with the colours, which are no axis of their layer."""
         return (*self.index, *[slice(None)] * (len(self.arrays[0].shape) - len(self.index)))
 

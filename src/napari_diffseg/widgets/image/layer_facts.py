@@ -59,14 +59,19 @@ def facts_of(layer: Image) -> LayerFacts:
     )
 
 
-def file_info(layer: Layer) -> ImageInfo | None:
-    """Return what the file that a layer was read from says of its image; None where nothing."""
+def file_of(layer: Layer) -> Path | None:
+    """Return the file that a layer, or what it was made from, was read from."""
     source = layer.source
     while source.path is None and source.parent is not None and source.parent() is not None:
         source = source.parent().source
-    path = Path(str(source.path or ""))
+    return Path(source.path) if source.path else None
+
+
+def file_info(layer: Layer) -> ImageInfo | None:
+    """Return what the file that a layer was read from says of its image; None where nothing."""
+    path = file_of(layer)
     try:
-        return _read_info(path, path.stat().st_mtime_ns) if source.path else None
+        return None if path is None else _read_info(path, path.stat().st_mtime_ns)
     except OSError:
         return None  # an address on the network, or a file that is gone
 

@@ -116,6 +116,7 @@ class ModelSection:
         except DiffSegError as error:
             tell(self._form.say, error)
             return
+        self.shelf.note_saved(Path(path))
         self._form.say(f"Saved: {path}")
 
     def copy_card(self) -> None:
@@ -145,7 +146,7 @@ class ModelSection:
 
     def _on_loaded(self, answer: tuple[Model, str]) -> None:
         model, path = answer
-        self.shelf.put_loaded(model, Path(path).name)
+        self.shelf.put_loaded(model, Path(path))
         self._form.say("")
         self._show()
         self.loaded.emit()

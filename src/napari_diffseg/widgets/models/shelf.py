@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,7 @@ class KnownModel:
     colors: Mapping[int, NDArray[Any]] = field(default_factory=dict)  # Colours of its labels
     names: Mapping[int, str] = field(default_factory=dict)  # Names of its classes
     source: ImageSource | None = None  # What it was trained on, where that was here
+    path: Path | None = None  # The file that it was loaded from or saved to
 
     def to_save(self) -> Model:
         """Return the model with the names, the colours and the pixel size that are known here."""
@@ -60,18 +62,31 @@ class ModelShelf:
         self._models[RESULT] = known
         if before is None or before.model is not known.model:
             self._key = RESULT
+        elif known.path is None:
+            self._models[RESULT] = replace(known, path=before.path)
 
-    def put_loaded(self, model: Model, name: str) -> None:
+    def put_loaded(self, model: Model, path: Path) -> None:
         """Take a model from a file, and choose it."""
         facts = model.facts
         colors = {one: np.asarray(color) for one, color in facts.class_colors.items()}
-        self._models[LOADED] = KnownModel(model, name, colors, dict(facts.class_names))
+        names = dict(facts.class_names)
+        self._models[LOADED] = KnownModel(model, path.name, colors, names, path=path)
         self._key = LOADED
 
     def choose(self, key: str) -> None:
         """Choose one that is there."""
         if key in self._models:
             self._key = key
+
+    def note_saved(self, path: Path) -> None:
+        """Take notice of the file that the chosen model is in now."""
+        if self._key is not None:
+            self._models[self._key] = replace(self._models[self._key], path=path)
+
+    def path_of(self, model: Model) -> Path | None:
+        """Return the file that a model is in; None where it is in none."""
+        known = (one for one in self._models.values() if one.model is model)
+        return next((one.path for one in known if one.path is not None), None)
 
     def rename_classes(self, names: Mapping[int, str]) -> None:
         """Take notice that the classes of the result are called otherwise."""

@@ -16,6 +16,7 @@ from superqt.utils import qdebounced
 
 from napari_diffseg.errors import DiffSegError
 from napari_diffseg.widgets.batch.section import ApplySection
+from napari_diffseg.widgets.export.again import RunAgain
 from napari_diffseg.widgets.export.section import ExportSection
 from napari_diffseg.widgets.files.sizes import KnownSizes
 from napari_diffseg.widgets.image.axes_section import AxesSection
@@ -100,18 +101,17 @@ class SegmentDock(QWidget):
         self._doubts = UncertaintyView(viewer, results, scribbles, fail, turn)
         shelf = ModelShelf() if left is None else left.shelf
         self.modelling = ModelSection(self.model_form, results, scribbles, shelf)
-        frames, options = self.choice.frames, self.options
-        self.applying = ApplySection(
-            viewer, self.apply_form, self.modelling, results, frames, options, turn
-        )
+        frames, options, form = self.choice.frames, self.options, self.apply_form
+        self.applying = ApplySection(viewer, form, self.modelling, results, frames, options, turn)
         self.sizes = sizes = KnownSizes(viewer, self.axes)
         self.objects = ObjectsSection(viewer, self.objects_form, results, frames, scribbles, sizes)
         is_open = self.measure_fold.isExpanded
         self.measuring = MeasureSection(viewer, self.measure_form, self.objects, is_open)
-        self.exporting = ExportSection(self.export_form, results, self.objects)
+        self.again = RunAgain(viewer, self.export_form, results, self.objects, self.applying, shelf)
+        self.exporting = ExportSection(self.export_form, results, self.objects, self.again)
         self._parts = (
             *(self.runs, self.axes, self.section, self._doubts, self.modelling),
-            *(self.applying, self.measuring, self.exporting, self.objects),
+            *(self.applying, self.measuring, self.exporting, self.again, self.objects),
         )
 
     def _connect_state(self) -> None:
