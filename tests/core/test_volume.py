@@ -72,7 +72,7 @@ def test_the_same_seed_gives_the_same_volume(found):
 
 
 def test_several_threads_give_the_labels_of_one():
-    image, _ = balls((10, 32, 280))
+    image, _ = balls((14, 48, 300))
     one, two = (
         segment(image, axes="ZYX", spacing=CUBES, params=QUICK, options=RunOptions(threads=n))
         for n in (1, 2)
