@@ -460,9 +460,9 @@ def test_a_model_of_volumes_is_not_for_planes(open_stack, viewer, dock, volume_m
     open_stack("TYX")
     load()
     dock.apply_fold.expand()
-    assert "The model labels volumes, but 'stack' has no planes along Z" in (
-        dock.apply_form.reason.text()
-    )
+    reason = dock.apply_form.reason.text()
+    assert "'stack' (Y 20 · X 24 · one channel) has no planes along Z" in reason
+    assert "but the model was trained on volumes" in reason
     assert not dock.apply_form.apply_button.isEnabled()
 
 
