@@ -50,7 +50,8 @@ class _Found:
 def _unsupervised(
     run: Run, *, with_labels: bool
 ) -> Generator[Iteration, Command | None, Segmentation]:
-    look = _first_look(run) if run.options.previews else None
+    # What nobody painted would flash up in the colours of classes.
+    look = _first_look(run) if run.options.previews and not run.reading.classes else None
     if look is not None:
         yield look
     run, maps_of = _measured(run)
