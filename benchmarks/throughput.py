@@ -83,7 +83,7 @@ def threads_rows(
     kind: str, model: Model, source: Path, frames: int, repeats: int
 ) -> list[dict[str, Any]]:
     """Compare ours on one and two threads with the bare convolutions."""
-    work = bare_convolutions(model.network, PIECE)
+    work = bare_convolutions(PIECE)
     rows = []
     for workers in (1, 2):
         turns = [
