@@ -7,10 +7,10 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QLineEdit, QVBoxLayou
 
 from napari_diffseg.image.units import MICROMETRES
 from napari_diffseg.widgets.image.voxel_size import PIXELS, SizeOrigin, TypedSize, VoxelSize
-from napari_diffseg.widgets.ui.controls import AMBER, MUTED, RED, TITLE_WIDTH, WRONG, Sentence
+from napari_diffseg.widgets.ui.controls import MUTED, RED, TITLE_WIDTH, WRONG, Sentence
 
 _ABOUT = {
-    SizeOrigin.PERSON: "As you typed it; As guessed, under Edit, forgets it.",
+    SizeOrigin.PERSON: "As you typed it. Edit ▸ As guessed forgets it.",
     SizeOrigin.LAYER: "",
     SizeOrigin.FILE: "From the metadata of the file.",
     SizeOrigin.NOBODY: "Not known: sizes will be in pixels. Type it, if you know it.",
@@ -55,7 +55,7 @@ class SizeField(QWidget):
         for widget in (self.depth, self._depth_title):
             widget.setVisible(has_planes)
         is_known = size.pixel_size() is not None or origin is SizeOrigin.PERSON
-        self._tell(_ABOUT[origin if is_known else SizeOrigin.NOBODY], MUTED if is_known else AMBER)
+        self._tell(_ABOUT[origin if is_known else SizeOrigin.NOBODY], MUTED)
 
     def show_wrong(self, reason: str) -> None:
         """Say what is wrong with what is typed; nothing, where that is an empty text."""
