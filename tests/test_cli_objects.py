@@ -267,3 +267,13 @@ def test_classes_that_are_measured_as_objects_are_said_to_be(tmp_path, capsys):
     run("objects", labels, "-o", tmp_path / "objects.ome.tif")
     run("measure", tmp_path / "objects.ome.tif", "-o", table, "--force")
     assert "holds classes" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("background", [0, 1])
+def test_export_leaves_the_same_background_out_as_objects(tmp_path, background):
+    labels, folder = tmp_path / "labels.ome.tif", tmp_path / "out"
+    write_labels(labels, blocks(background))
+    run("export", labels, "-o", folder, "--objects", "--table", "--quiet")
+    (path,) = folder.glob("*objects*.ome.tif")
+    found = np.asarray(read_image(path).pixels)
+    np.testing.assert_array_equal(found, objects(blocks(background)))

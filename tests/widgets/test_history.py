@@ -18,7 +18,7 @@ def test_the_newest_comes_back_first():
     history, results = ResultHistory(), [result() for _ in range(3)]
     for one in results:
         history.push(one)
-    assert [history.pop() for _ in range(3)] == results[::-1]
+    assert [history.pop()[0] for _ in range(3)] == results[::-1]
     with pytest.raises(IndexError):
         history.pop()
 
@@ -28,7 +28,7 @@ def test_only_so_many_are_kept():
     for one in results:
         history.push(one)
     assert len(history) == 2
-    assert history.pop() is results[4]
+    assert history.pop()[0] is results[4]
 
 
 def test_of_large_images_fewer_are_kept_but_always_one():

@@ -57,6 +57,7 @@ class Recipe:
         commands = [_shell_labels(self, output)]
         if self.objects is not None:
             words = ["objects", output, "-o", f"objects-{output}", *_options(self.objects)]
+            words += _spacing(self)
             commands.append(shlex.join(["napari-diffseg", *words]))
         return "\n".join(commands) + "\n"
 
@@ -158,10 +159,13 @@ def _shell_labels(told: Recipe, output: str) -> str:
     return shlex.join(words)
 
 
+def _spacing(told: Recipe) -> list[str]:
+    return [] if told.spacing is None else ["--spacing", ",".join(map(repr, told.spacing))]
+
+
 def _segment_options(told: Recipe) -> list[str]:
     words: list[str] = []
-    if told.spacing is not None:
-        words += ["--spacing", ",".join(map(repr, told.spacing))]
+    words += _spacing(told)
     if told.channels is not None:
         words += ["--channels", ",".join(str(one.index + 1) for one in told.channels)]
         for one in told.channels:

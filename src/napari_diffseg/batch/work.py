@@ -28,7 +28,6 @@ from napari_diffseg.params import ApplyParams, RunOptions
 
 if TYPE_CHECKING:
     from napari_diffseg.core.model.model import Model
-    from napari_diffseg.io.frames import FrameStack
 _model_lock = Lock()
 _models: dict[str, Model] = {}
 

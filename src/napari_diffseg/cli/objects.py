@@ -143,7 +143,7 @@ def _objects(args: argparse.Namespace) -> int:
     from napari_diffseg.batch.objects import ObjectsJob, open_label_frames
 
     stack = open_label_frames(args.labels, args.axes, planes=args.planes)
-    params = _with_classes(args, stack)
+    params = _with_classes(args, stack, args.labels)
     spacing, size = None, stack.pixel_size
     if stack.spatial == "ZYX":
         space = space_of(args.spacing, stack.spacing, stack.pixel_size)
@@ -167,7 +167,7 @@ def _objects(args: argparse.Namespace) -> int:
     return 0
 
 
-def _with_classes(args: argparse.Namespace, stack: FrameStack) -> ObjectParams:
+def _with_classes(args: argparse.Namespace, stack: FrameStack, path: Path) -> ObjectParams:
     """Find out of which classes of all frames objects are made; says what is left out."""
     from napari_diffseg.batch.objects import read_planes
     from napari_diffseg.instances.finding import background_of, count_labels, with_classes
@@ -182,7 +182,7 @@ def _with_classes(args: argparse.Namespace, stack: FrameStack) -> ObjectParams:
         there = ", ".join(str(number) for number in counts if number) or "none"
         raise InputError(
             f"There is no class {missing[0]} among the labels (they have {there}) of "
-            f"{args.labels}; name classes that there are."
+            f"{path}; name classes that there are."
         )
     told = with_classes(params, counts)
     if told != params and not args.quiet:
@@ -351,13 +351,15 @@ def _export_job(args: argparse.Namespace) -> Export:
     from napari_diffseg.instances.table import join
     from napari_diffseg.io.label_files.export import ENDINGS, PARTS, Export, objects_from
 
-    params = read_object_parameters(args)
     stack = open_label_frames(args.result, args.axes, planes=args.planes)
     image = open_image(args, stack) if args.image is not None else None
     size = args.pixel_size or stack.pixel_size or (image.pixel_size if image else None)
     chosen = {part for part in PARTS if getattr(args, part)} or set(PARTS)
     if "table" in chosen:
         chosen.add("objects")  # its rows are of numbers that stand there
+    needs_objects = "objects" in chosen
+    told = read_object_parameters(args)
+    params = _with_classes(args, stack, args.result) if needs_objects else told
     labels = labels_in(stack, size, args.names)
     finder = ObjectsJob(stack, args.output, params, (size or stack).spacing, size)
     job = Export(

@@ -203,7 +203,9 @@ def _check_report(args: argparse.Namespace) -> None:
     if args.planes:
         raise InputError("--report shows one result, but --planes makes many; leave one of them.")
     sources = [args.image, args.output, args.scribbles, args.region]
-    if args.report.absolute() in {one.absolute() for one in sources if isinstance(one, Path)}:
+    others = {one.resolve() for one in sources if isinstance(one, Path)}
+    report = args.report.resolve()
+    if others & {report, *report.parents}:
         raise OutputError(
             f"{args.report} is another file of this run; choose another name for the report."
         )

@@ -67,6 +67,9 @@ def follow_steps(
     Without labels, which a model of a closed set does not depend on, those of before stay.
     """
     start = time.perf_counter()
+    if before.model.params != before.params:
+        # Asked for anew with another number of labels: the model must know it too.
+        before = replace(before, model=replace(before.model, params=before.params))
     images = (Painted(before.ground, scribbles), *before.references)
     numbers = painted_classes(images)
     with readable_torch_errors(), thread_limit(options.threads):

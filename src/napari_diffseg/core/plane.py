@@ -66,11 +66,6 @@ class Plane:
         """Length of each spatial axis, in pixels."""
         return tuple(self.pixels.shape[1:])
 
-    @property
-    def finite(self) -> Mask | None:
-        """Pixels that statistics are made of: also those that nobody wants a label of."""
-        return self.pixels.valid if isinstance(self.pixels, ScaledPixels) else self.valid
-
     def is_blank(self, window: Window) -> bool:
         """Whether no pixel of a window counts, so that nothing need be computed there."""
         return self.valid is not None and not self.valid[window].any()

@@ -56,11 +56,6 @@ class ImageAxes:
         return self._length("C") - int(self.has_alpha)
 
     @property
-    def plane_shape(self) -> tuple[int, int]:
-        """Height and width in pixels."""
-        return self._length("Y"), self._length("X")
-
-    @property
     def spatial(self) -> str:
         """``"ZYX"`` for a volume, of more than one plane; else ``"YX"``."""
         return "ZYX" if "Z" in self.axes and self._length("Z") > 1 else "YX"

@@ -54,10 +54,6 @@ class Space:
         across = (length / self.z_step if self.is_dense else 0.0,)
         return (*across, length, length)[-self.n_axes :]
 
-    def reach(self, radius: float) -> tuple[int, ...]:
-        """Return how many neighbours on each side lie within a radius in pixels."""
-        return tuple(round(one) for one in self.along(radius))
-
 
 PLANE = Space()
 """The space of planes."""

@@ -68,11 +68,6 @@ def parse_unit(text: object) -> str | None:
     return word if word in MICROMETRES else _SPELLINGS.get(word.lower())
 
 
-def is_time(unit: object) -> bool:
-    """Whether a word is a unit of time."""
-    return isinstance(unit, str) and unit.strip().lower() in _SECONDS
-
-
 def seconds(value: object, unit: object) -> float | None:
     """Return a time in seconds; None where it is no positive number or has no known unit."""
     step = positive(value)

@@ -1,6 +1,6 @@
 """Kinds of regions, found and learned on the image itself: the default's unsupervised part.
 
-The three criteria of Kim et al. 2020, Sec. III, on leaves (`images.leaves`) in place of pixels:
+The three criteria of Kim et al. 2020, Sec. III, on leaves (`numeric.leaves`) in place of pixels:
 
 (a) *like pixels, one cluster*: a linear classifier of the leaves' features, which starts at
     centroids and is fitted to its own answers (L_sim, with soft targets);

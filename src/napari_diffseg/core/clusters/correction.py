@@ -2,9 +2,9 @@
 
 Stage by stage::
 
-    painted pixels    each says the class of its leaf (`images.leaves`)
+    painted pixels    each says the class of its leaf (`numeric.leaves`)
     classifier        fitted to the painted leaves, see `core.class_head`
-    leaves            its answers spread over the leaves, see `images.region_graph`
+    leaves            its answers spread over the leaves, see `numeric.region_graph`
     classifier        fitted anew, with the leaves' own labels as targets beside the painted
                       ones: what the paper's similarity loss does for pixels
     leaves            spread again; both a third time

@@ -82,7 +82,7 @@ class RegionMap:
         """Return the probability of each class in each leaf, ``(n, k)``.
 
         The classifier's answers, spread over the leaves but not across boundaries
-        (`images.region_graph`).
+        (`numeric.region_graph`).
         """
         nothing = np.full(len(self.rows), -1)
         less = 1 - _LESS_SPREAD * head.share

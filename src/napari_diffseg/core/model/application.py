@@ -1,6 +1,6 @@
 """A trained model on an image that it has not seen, window by window.
 
-The image is gone through in windows of `images.pieces.window_shape` from its first pixel on. Of
+The image is gone through in windows of `image.pieces.window_shape` from its first pixel on. Of
 each, only the window and what it depends on are read, and its labels depend on these and on
 nothing else: not on how the image is stored, nor on where it is computed. So memory is bounded,
 and every machine gives the same labels.

@@ -174,7 +174,7 @@ def export(
     class_names : mapping of int to str, optional
         Names of the classes; those of the result's model where None.
     params : ObjectParams, optional
-        How objects are made; every label but 0 is a class of objects by default.
+        How objects are made; by default of every class but the background (0, or the largest).
     ending : str
         ``".ome.tif"`` or ``".ome.zarr"``.
     force : bool

@@ -118,11 +118,14 @@ def classes_in(
 ) -> tuple[dict[int, str], dict[int, tuple[float, ...]]]:
     """Return the names and the colours of labels that a provenance has."""
     said = provenance or {}
-    names = {int(label): str(name) for label, name in (said.get(NAMES) or {}).items()}
-    colors = {
-        int(label): tuple(float(part) for part in color)
-        for label, color in (said.get(COLORS) or {}).items()
-    }
+    try:
+        names = {int(label): str(name) for label, name in (said.get(NAMES) or {}).items()}
+        colors = {
+            int(label): tuple(float(part) for part in color)
+            for label, color in (said.get(COLORS) or {}).items()
+        }
+    except (AttributeError, TypeError, ValueError):
+        return {}, {}  # another program has written something else there
     return names, colors
 
 

@@ -71,7 +71,7 @@ class _Blocks:
 
     def __init__(self, array: zarr.Array[Any]) -> None:
         self._array = array
-        self._kept: OrderedDict[tuple[int, ...], NDArray[Any]] = OrderedDict()
+        self._kept: OrderedDict[tuple[tuple[int, int], ...], NDArray[Any]] = OrderedDict()
         self._lock = Lock()
 
     def read(self, index: Index) -> NDArray[Any] | None:
@@ -90,9 +90,10 @@ class _Blocks:
             start = where - where % chunks[axis]
             block[axis] = slice(start, min(start + chunks[axis], shape[axis]))
             place[axis] = where - start
-        return self._block(tuple(block), tuple(block[axis].start for axis in numbers))[tuple(place)]
+        key = tuple((axis, block[axis].start) for axis in numbers)
+        return self._block(tuple(block), key)[tuple(place)]
 
-    def _block(self, where: tuple[slice, ...], key: tuple[int, ...]) -> NDArray[Any]:
+    def _block(self, where: tuple[slice, ...], key: tuple[tuple[int, int], ...]) -> NDArray[Any]:
         # Another worker that wants the same block waits for it instead of reading it too.
         with self._lock:
             if key not in self._kept:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from napari_diffseg.instances.measuring import Columns
     from napari_diffseg.widgets.export.again import RunAgain
     from napari_diffseg.widgets.export.form import ExportForm
+    from napari_diffseg.widgets.objects.label_source import LabelSource
     from napari_diffseg.widgets.objects.section import ObjectsSection
     from napari_diffseg.widgets.segment.results import Results
 
@@ -110,21 +111,19 @@ class ExportSection:
         if not self._has_objects() or objects.layer is None or objects.source is None:
             return job
         found = labels_of_layer(objects.layer.layer, said)
+        # Told now, for the objects may be made anew while files are written.
+        told = (
+            objects.layer.data.copy(),
+            objects.sizes.now(objects.source.shown).pixel_size,
+            objects.params.class_numbers if objects.params is not None else (),
+            names_in(layer.features),
+        )
         return replace(
             job,
             objects=replace(found, said={**found.said, "names": {}, "colors": {}}),
-            table=partial(self._measure, objects.layer.data.copy(), layer),
+            table=partial(_measure, objects.source, *told),
             is_volume=objects.source.shown.is_volume,
         )
-
-    def _measure(self, numbers: Any, classes: Labels) -> Columns:
-        source, params = self._objects.source, self._objects.params
-        if source is None or params is None:
-            return {}
-        size = self._objects.sizes.now(source.shown).pixel_size
-        names = names_in(classes.features)
-        table = source.measure(numbers, size, params.class_numbers, names, lambda: False)
-        return table or {}
 
     def _on_looked(self, answer: tuple[Export, list[str]]) -> None:
         job, standing = answer
@@ -142,6 +141,10 @@ class ExportSection:
     def _on_failure(self, error: Exception) -> None:
         self._form.say(words.error_in_words(error), wrong=True)
         notify_of(error)
+
+
+def _measure(source: LabelSource, *told: Any) -> Columns:
+    return source.measure(*told, lambda: False) or {}
 
 
 def _look(section: ExportSection, job: Export) -> tuple[Export, list[str]]:

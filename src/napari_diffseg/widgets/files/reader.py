@@ -108,9 +108,10 @@ def _labels_layer(name: str, path: Path, known: KnownLabels) -> tuple[Any, dict[
     if known.provenance:
         attributes["metadata"] = {NOTED: dict(known.provenance)}
     if known.names:
-        last = max(known.names)
+        # Only those that have names: numbers may be large, and few of them named.
+        numbers = [0, *sorted(number for number in known.names if number > 0)]
         attributes["features"] = pd.DataFrame(
-            {INDEX: range(last + 1), NAME: [known.names.get(one) for one in range(last + 1)]}
+            {INDEX: numbers, NAME: [known.names.get(one) for one in numbers]}
         )
     if known.colors:
         colors: dict[int | None, Any] = dict(known.colors)

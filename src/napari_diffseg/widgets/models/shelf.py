@@ -80,13 +80,16 @@ class ModelShelf:
 
     def note_saved(self, path: Path) -> None:
         """Take notice of the file that the chosen model is in now."""
+        for key, known in self._models.items():
+            if known.path == path:
+                self._models[key] = replace(known, path=None)
         if self._key is not None:
             self._models[self._key] = replace(self._models[self._key], path=path)
 
     def path_of(self, model: Model) -> Path | None:
         """Return the file that a model is in; None where it is in none."""
         known = (one for one in self._models.values() if one.model is model)
-        return next((one.path for one in known if one.path is not None), None)
+        return next((one.path for one in known if one.path is not None and one.path.exists()), None)
 
     def rename_classes(self, names: Mapping[int, str]) -> None:
         """Take notice that the classes of the result are called otherwise."""

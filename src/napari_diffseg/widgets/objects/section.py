@@ -194,6 +194,9 @@ class ObjectsSection:
             return
         if question.number != self._n_asked:
             return
+        if layer.was_edited:
+            self._form.say(EDITED)  # painted on while they were computed
+            return
         if question.frame is not None and source.n_frames > 1:
             layer.show_part(source.shown.turned(numbers), source.index(question.frame))
             self._count(numbers, source.n_frames)

@@ -82,8 +82,9 @@ class StrokeFollower:
             is_painted=base is not None and base.scribbles is not None,
         )
         if answer is Answer.UNPAINTED:
-            if base is not None:
-                runs.session.cancel()  # a correction under way follows strokes that are gone
+            if base is not None and runs.session.is_busy:
+                runs.cancel()  # a correction under way follows strokes that are gone
+                runs.loop.forget(request)
             runs.say(words.UNPAINTED_HERE if request.context.elsewhere else words.UNPAINTED)
         elif answer is Answer.LATER:
             runs.say(words.LATER)

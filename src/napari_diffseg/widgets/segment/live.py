@@ -48,6 +48,10 @@ class LiveLoop:
             return Answer.LATER
         return Answer.FOLLOW if can_follow else Answer.SEGMENT
 
+    def forget(self, request: RunRequest) -> None:
+        """Let the same strokes ask again: what they had asked for was cancelled."""
+        self._asked.pop(str(request.source.index), None)
+
     def started(self, request: RunRequest, *, is_whole: bool) -> None:
         """Remember what a run was told; what it reads itself is not known."""
         self._is_whole = is_whole

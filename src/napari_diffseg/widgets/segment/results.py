@@ -40,18 +40,18 @@ class ResultHistory:
 
     def __init__(self, most_results: int = MOST_RESULTS, most_pixels: int = MOST_PIXELS) -> None:
         self._most_results, self._most_pixels = most_results, most_pixels
-        self._results: deque[Segmentation] = deque()
+        self._results: deque[tuple[Segmentation, RunRequest | None]] = deque()
 
     def __len__(self) -> int:
         return len(self._results)
 
-    def push(self, segmentation: Segmentation) -> None:
-        """Keep a result that is being replaced; the oldest ones go where there are too many."""
-        self._results.append(segmentation)
+    def push(self, segmentation: Segmentation, request: RunRequest | None = None) -> None:
+        """Keep a result that is being replaced, and what it was asked by; the oldest ones go."""
+        self._results.append((segmentation, request))
         while len(self._results) > 1 and self._is_too_much():
             self._results.popleft()
 
-    def pop(self) -> Segmentation:
+    def pop(self) -> tuple[Segmentation, RunRequest | None]:
         """Take the newest one back; raises `IndexError` where there is none."""
         return self._results.pop()
 
@@ -60,7 +60,7 @@ class ResultHistory:
         self._results.clear()
 
     def _is_too_much(self) -> bool:
-        n_pixels = sum(one.labels.size for one in self._results)
+        n_pixels = sum(one.labels.size for one, _ in self._results)
         return len(self._results) > self._most_results or n_pixels > self._most_pixels
 
 
@@ -118,7 +118,7 @@ class Results:
         if layer is not self.finished:
             self.history.clear()
         elif self.segmentation is not None:
-            self.history.push(self.segmentation)
+            self.history.push(self.segmentation, self.request)
         self.finished, self.request = layer, self._begun
         self._show(segmentation)
 
@@ -144,7 +144,8 @@ class Results:
         """Show the result before this one; return whether there was one."""
         if self.finished is None or not self.history:
             return False
-        self._show(self.history.pop())
+        segmentation, self.request = self.history.pop()
+        self._show(segmentation)
         return True
 
     def show_or_hide(self) -> None:

@@ -78,6 +78,12 @@ class Runs:
         self.may_change_result()
         self._run(request, task)
 
+    def cancel(self) -> None:
+        """Cancel the run under way; its layer is as it was before."""
+        self.session.cancel()
+        self.results.abandon()
+        self.changed.emit()
+
     def step_back(self) -> None:
         """Show the result before this one."""
         if self.session.is_busy or not self.may_change_result():

@@ -84,8 +84,9 @@ class UncertaintyView:
         self.show(False)
 
     def close(self) -> None:
-        """Hear of nothing any more."""
+        """Hear of nothing any more, and leave no layer that nobody would take away."""
         self._answers.hold(None)
+        self._layer.forget()
 
     def _ask(self) -> None:
         self._answers.ask(tuple(self._seen) if self._is_going else None)

@@ -45,7 +45,8 @@ def _read() -> dict[str, dict[str, Scalar]]:
         kept = json.loads(_file().read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}  # nothing was kept, or a person has edited the file: the defaults count
-    return kept if isinstance(kept, dict) else {}
+    named = kept.items() if isinstance(kept, dict) else ()
+    return {name: values for name, values in named if isinstance(values, dict)}
 
 
 def _file() -> Path:
