@@ -82,7 +82,7 @@ def run_python(text):
 
 def run_shell(text):
     for line in text.splitlines():
-        assert cli.main([*shlex.split(line)[1:], "--quiet", "--force"]) == 0
+        assert cli.main([*shlex.split(line.removesuffix(" &&"))[1:], "--quiet", "--force"]) == 0
     return read_class_numbers("labels.ome.tif").pixels
 
 

@@ -59,7 +59,8 @@ class Recipe:
             words = ["objects", output, "-o", f"objects-{output}", *_options(self.objects)]
             words += _spacing(self)
             commands.append(shlex.join(["napari-diffseg", *words]))
-        return "\n".join(commands) + "\n"
+        # Where the first fails, there are no labels to make objects of, or those of another image.
+        return " &&\n".join(commands) + "\n"
 
 
 def _changed(params: SelfDescribing) -> dict[str, Any]:

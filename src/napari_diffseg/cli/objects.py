@@ -36,8 +36,7 @@ if TYPE_CHECKING:
     from napari_diffseg.io.label_files.export import Export
 
 _SIZES = re.compile(r"([0-9.eE+,-]*[0-9.])\s*([^\s0-9]+)")
-
-
+_MOST_LISTED = 32  # more classes are counted, not named
 _PARTS = {
     "labels": "the labels",
     "masks": "a mask of 0 and 1 for each class",
@@ -94,11 +93,7 @@ def _add_measure(commands: Commands) -> None:
         metavar="LABELS",
         help="what the objects were made from, for their class",
     )
-    add_output(
-        measure,
-        "TABLE",
-        "CSV file for the table",
-    )
+    add_output(measure, "TABLE", "CSV file for the table")
     measure.add_argument(
         "--summary",
         type=Path,
@@ -186,9 +181,11 @@ def _with_classes(args: argparse.Namespace, stack: FrameStack, path: Path) -> Ob
         )
     told = with_classes(params, counts)
     if told != params and not args.quiet:
+        many = f"{len(counts) - 1} classes (is it an image, and not labels?)"
         say(
-            f"objects are made of {told.classes}; {background_of(counts)}, the largest class, is "
-            "taken for background (--classes takes others)."
+            f"objects are made of {told.classes if len(counts) <= _MOST_LISTED else many}; "
+            f"{background_of(counts)}, the largest class, is taken for background (--classes takes "
+            "others)."
         )
     return told
 
@@ -241,9 +238,8 @@ def _job(args: argparse.Namespace) -> MeasureJob:
         labels = open_label_frames(args.labels, args.axes, planes=args.planes, like=objects)
     if args.image is not None:
         image = open_image(args, objects)
-    names = tuple(args.channel_names.split(",")) if args.channel_names else ()
     size = args.pixel_size or objects.pixel_size or (image.pixel_size if image else None)
-    return MeasureJob(objects, image, labels, size, names, args.names)
+    return MeasureJob(objects, image, labels, size, args.channel_names, args.names)
 
 
 def open_image(args: argparse.Namespace, like: FrameStack) -> FrameStack:
@@ -270,7 +266,11 @@ def add_image(command: argparse.ArgumentParser) -> None:
         "labels say, or IMAGE)",
     )
     command.add_argument(
-        "--channel-names", metavar="A,B,…", help="names of IMAGE's channels (default: its own)"
+        "--channel-names",
+        type=lambda text: tuple(text.split(",")),
+        default=(),
+        metavar="A,B,…",
+        help="names of IMAGE's channels (default: its own)",
     )
     command.add_argument("--image-axes", metavar="LETTERS", help="axes of IMAGE")
     command.add_argument(
@@ -349,43 +349,51 @@ def _export_job(args: argparse.Namespace) -> Export:
         planes_of_objects,
     )
     from napari_diffseg.instances.table import join
-    from napari_diffseg.io.label_files.export import ENDINGS, PARTS, Export, objects_from
+    from napari_diffseg.io.label_files.export import ENDINGS, Export, objects_from
 
     stack = open_label_frames(args.result, args.axes, planes=args.planes)
     image = open_image(args, stack) if args.image is not None else None
     size = args.pixel_size or stack.pixel_size or (image.pixel_size if image else None)
-    chosen = {part for part in PARTS if getattr(args, part)} or set(PARTS)
-    if "table" in chosen:
-        chosen.add("objects")  # its rows are of numbers that stand there
-    needs_objects = "objects" in chosen
-    told = read_object_parameters(args)
-    params = _with_classes(args, stack, args.result) if needs_objects else told
+    chosen = _chosen_parts(args)
+    has_objects = "objects" in chosen
+    params = (
+        _with_classes(args, stack, args.result) if has_objects else read_object_parameters(args)
+    )
     labels = labels_in(stack, size, args.names)
     finder = ObjectsJob(stack, args.output, params, (size or stack).spacing, size)
     job = Export(
         args.output,
         args.name or _stem(args.result),
         labels,
-        [part for part in PARTS if part in chosen],
+        chosen,
         objects_from(labels, partial(planes_of_objects, finder), params),
         is_volume=stack.spatial == "ZYX",
         ending=ENDINGS[args.zarr],
         force=args.force,
     )
-    channels = tuple(args.channel_names.split(",")) if args.channel_names else ()
     place = job.place("objects")
 
     def table() -> Columns:
         found = open_label_frames(place, planes=args.planes)
-        measuring = MeasureJob(found, image, stack, size, channels, args.names)
+        measuring = MeasureJob(found, image, stack, size, args.channel_names, args.names)
         measuring.check()
         return join(measuring.measure())
 
     return replace(job, table=table)
 
 
+def _chosen_parts(args: argparse.Namespace) -> list[str]:
+    from napari_diffseg.io.label_files.export import PARTS
+
+    chosen = {part for part in PARTS if getattr(args, part)} or set(PARTS)
+    if "table" in chosen:
+        chosen.add("objects")  # its rows are of numbers that stand there
+    return [part for part in PARTS if part in chosen]
+
+
 def _stem(path: Path) -> str:
     name = path.name
     for ending in (".ome.tif", ".ome.tiff", ".ome.zarr"):
-        name = name[: -len(ending)] if name.lower().endswith(ending) else name
-    return Path(name).stem if name == path.name else name
+        if name.lower().endswith(ending):
+            return name[: -len(ending)]
+    return path.stem

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _ONE_CLASS = (
     "Only one class is painted, and the rest has labels of its own; paint the background too, or "
-    "set 'Only painted classes' (only_painted) to 'yes', which makes one class of the rest."
+    "make one class of the rest (only_painted='yes'; in the window 'Everything else = background')."
 )
 
 
