@@ -29,11 +29,12 @@ def check_model(model: Model) -> None:
     if (model.stage is None) != (model.params.design == "published"):
         raise ValueError("first stage")
     indices = [one.index for one in model.channels]
-    if (
-        not len(set(indices)) == len(indices) == len(model.ranges.low)
-        or max(indices) >= model.n_source_channels
-    ):
+    if not len(set(indices)) == len(indices) == len(model.ranges.low):
         raise ValueError("channels")
+    if max(indices) >= model.n_source_channels:
+        raise ValueError("channels")
+    if not all(isinstance(one.name, str) for one in model.channels):
+        raise ValueError("names of channels")
     _check_hierarchy(model.hierarchy)
     _check_labels(model.numbers)
     if model.stage is None:
