@@ -33,8 +33,8 @@ def check_model(model: Model) -> None:
         raise ValueError("channels")
     if max(indices) >= model.n_source_channels:
         raise ValueError("channels")
-    if not all(isinstance(one.name, str) for one in model.channels):
-        raise ValueError("names of channels")
+    if not all(type(one.index) is int and isinstance(one.name, str) for one in model.channels):
+        raise ValueError("channels")
     _check_hierarchy(model.hierarchy)
     _check_labels(model.numbers)
     if model.stage is None:
