@@ -16,8 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from benchmarks.faults import clear, digest, size
+from benchmarks.faults import clear, digest, size, small_disk
 from benchmarks.machine import write_results
 from benchmarks.stacks import model_of, noisy, write_frames
 from napari_diffseg.errors import DiffSegError
@@ -127,19 +126,6 @@ def killed(command: Command, kills: int, rng: np.random.Generator) -> dict[str, 
 def is_journaled(output: Path) -> bool:
     """Whether a run that can be resumed was cut short here."""
     return output.with_name(f".{output.name}.part").is_dir()
-
-
-@contextmanager
-def small_disk(folder: Path, room: int) -> Iterator[Path]:
-    """Mount a disk of so many bytes (as root, Linux)."""
-    disk = folder / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={room}", "tmpfs", disk], check=True)
-    try:
-        yield disk
-    finally:
-        subprocess.run(["umount", disk], check=True)
-        disk.rmdir()
 
 
 def full_disk(command: Command) -> dict[str, Any]:

@@ -25,7 +25,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -231,15 +232,25 @@ def worker_killed(case: Case) -> dict[str, Any]:
     return row
 
 
+@contextmanager
+def small_disk(folder: Path, room: int) -> Iterator[Path]:
+    """Mount a disk of so many bytes (as root, Linux)."""
+    disk = folder / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={room}", "tmpfs", disk], check=True)
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", disk], check=True)
+        disk.rmdir()
+
+
 def full_disk(case: Case, share: float) -> dict[str, Any]:
     """Run on a disk that is too small, make it larger, and resume."""
-    disk = case.folder / "disk"
-    disk.mkdir()
     # Beside the output lie a copy of the model, and a small file for each frame that is done.
     whole = case.undisturbed.size + len(case.undisturbed.frames) * PAGE
     room = size(case.folder / "model.safetensors") + int(whole * share)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={room}", "tmpfs", disk], check=True)
-    try:
+    with small_disk(case.folder, room) as disk:
         output = case.output("full", disk)
         run = case.start(output)
         _, words = run.communicate(timeout=PATIENCE)
@@ -256,9 +267,6 @@ def full_disk(case: Case, share: float) -> dict[str, Any]:
             "frames done before": f"{len(before)} of {len(case.undisturbed.frames)}",
             **ended(case, output, before),
         }
-    finally:
-        subprocess.run(["umount", disk], check=True)
-        disk.rmdir()
 
 
 def children(pid: int) -> list[int]:

@@ -21,7 +21,6 @@ from PIL import Image
 
 from napari_diffseg import (
     ApplyParams,
-    DiffSegError,
     Model,
     ObjectParams,
     SegmentationParams,
@@ -494,4 +493,3 @@ DOORS: Mapping[str, type[Door]] = {
 SHARES = {
     "TIFF": 45, "picture": 25, "NGFF": 15, "model": 10, "journal": 1, "arrays": 3, "shell": 1,
 }  # fmt: skip
-__all__ = ["DOORS", "SHARES", "DiffSegError", "Door", "address_space"]

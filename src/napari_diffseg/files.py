@@ -59,6 +59,14 @@ def exists_already(path: Path) -> OutputError:
     return OutputError(f"{path} exists already; choose another name.", Remedy.OVERWRITE)
 
 
+def stem_of(path: Path) -> str:
+    """Return the name of a file or folder without its ending, of which ``.ome.tif`` is one."""
+    for ending in (".ome.tif", ".ome.tiff", ".ome.zarr"):
+        if path.name.lower().endswith(ending):
+            return path.name[: -len(ending)]
+    return path.stem
+
+
 def followed(path: Path) -> Path:
     """Return where a symbolic link leads, so that what is written does not take its place."""
     return path.resolve() if path.is_symlink() else path

@@ -255,9 +255,11 @@ def _write_json(path: Path, values: dict[str, Any]) -> None:
 
 def _facts_of(values: Mapping[str, Any] | None) -> FrameFacts | None:
     """Return what was written of a unit of work; None, so that it is done again, of nonsense."""
+    if values is None:
+        return None
     try:
-        areas = {int(label): int(area) for label, area in dict((values or {})["areas"]).items()}
-        facts = FrameFacts(**{**(values or {}), "areas": areas})
+        areas = {int(label): int(area) for label, area in dict(values["areas"]).items()}
+        facts = FrameFacts(**{**values, "areas": areas})
         is_sound = 0 <= facts.confidence <= 1 and isinstance(facts.brightness, str)
         return facts if is_sound and isinstance(facts.failed, str | None) else None
     except (TypeError, ValueError, LookupError):

@@ -23,6 +23,7 @@ from napari_diffseg.cli.options import (
 from napari_diffseg.cli.spacing import space_of
 from napari_diffseg.cli.terminal import Commands, say
 from napari_diffseg.errors import InputError, OutputError
+from napari_diffseg.files import check_place, stem_of
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.image.units import is_size, parse_unit
 
@@ -191,7 +192,6 @@ def _with_classes(args: argparse.Namespace, stack: FrameStack, path: Path) -> Ob
 
 
 def _measure(args: argparse.Namespace) -> int:
-    from napari_diffseg.files import check_place
     from napari_diffseg.instances.table import join, summary, write_csv
 
     _check_places(args)
@@ -363,7 +363,7 @@ def _export_job(args: argparse.Namespace) -> Export:
     finder = ObjectsJob(stack, args.output, params, (size or stack).spacing, size)
     job = Export(
         args.output,
-        args.name or _stem(args.result),
+        args.name or stem_of(args.result),
         labels,
         chosen,
         objects_from(labels, partial(planes_of_objects, finder), params),
@@ -389,11 +389,3 @@ def _chosen_parts(args: argparse.Namespace) -> list[str]:
     if "table" in chosen:
         chosen.add("objects")  # its rows are of numbers that stand there
     return [part for part in PARTS if part in chosen]
-
-
-def _stem(path: Path) -> str:
-    name = path.name
-    for ending in (".ome.tif", ".ome.tiff", ".ome.zarr"):
-        if name.lower().endswith(ending):
-            return name[: -len(ending)]
-    return path.stem

@@ -19,7 +19,7 @@ from napari.utils.notifications import show_info
 from numpy.typing import NDArray
 
 from napari_diffseg.errors import DiffSegError
-from napari_diffseg.files import is_zarr
+from napari_diffseg.files import is_zarr, stem_of
 from napari_diffseg.image.info import ImageInfo, Placed
 from napari_diffseg.image.units import parse_unit, seconds
 from napari_diffseg.io.label_files.described import KnownLabels, known_labels, labels_beside
@@ -72,10 +72,10 @@ def read_layers(path: str) -> Layers:
     file = Path(path)
     labels = known_labels(file)
     if labels is not None:
-        return [_labels_layer(_stem(file), file, labels)]
+        return [_labels_layer(_stem(file), labels)]
     layers = [_image_layer(file)]
     for name, known in labels_beside(file).items():
-        layers.append(_labels_layer(f"{_stem(file)} {name}", known.path, known))
+        layers.append(_labels_layer(f"{_stem(file)} {name}", known))
     return layers
 
 
@@ -102,7 +102,7 @@ def _image_layer(path: Path) -> tuple[Any, dict[str, Any], str]:
     return (data if len(data) > 1 else data[0]), attributes, "image"
 
 
-def _labels_layer(name: str, path: Path, known: KnownLabels) -> tuple[Any, dict[str, Any], str]:
+def _labels_layer(name: str, known: KnownLabels) -> tuple[Any, dict[str, Any], str]:
     data, info = _pyramid(known.path)
     attributes: dict[str, Any] = {"name": name, **_placed(info, str(info.axes))}
     if known.provenance:
@@ -182,9 +182,5 @@ def _in_known_unit(placed: Placed) -> Placed:
 
 
 def _stem(path: Path) -> str:
-    """Return the name of a file without its ending."""
-    name = path.name
-    for ending in (".ome.tif", ".ome.tiff", ".ome.zarr", *_ENDINGS):
-        if name.lower().endswith(ending):
-            return name[: -len(ending)]
-    return name
+    """Return the name without an ending that is read here; another is a part of the name."""
+    return stem_of(path) if path.name.lower().endswith(_ENDINGS) else path.name

@@ -57,7 +57,6 @@ class SegmentDock(QWidget):
         self.params, self.options = self.state.params, self.state.options
         left = take_left(viewer)
         self.results = Results(viewer) if left is None else left.results
-        self.results.come_back()
         turn = Lock()
         self.runs = Runs(self.state, self.results, turn)
         self.session = self.runs.session
