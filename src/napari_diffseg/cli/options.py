@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_diffseg.cli.channels import channel_list, channel_range, channel_weight
 from napari_diffseg.cli.region import stated_region
 from napari_diffseg.cli.spacing import stated_spacing
 from napari_diffseg.cli.terminal import Commands
@@ -87,35 +86,6 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="which image of a file that holds several; 0 is the first, and what is read says "
         "which there are (default: %(default)s)",
-    )
-
-
-def add_channels(parser: argparse.ArgumentParser) -> None:
-    """Add the options that choose channels and say how they are taken."""
-    parser.add_argument(
-        "--channels",
-        type=channel_list,
-        metavar="C,C,…",
-        help="which channels are looked at, and in which order: numbers from 1 on, or names that "
-        "the file has (default: all)",
-    )
-    parser.add_argument(
-        "--channel-weight",
-        type=channel_weight,
-        action="append",
-        default=[],
-        metavar="C=W",
-        help="how much a channel counts beside the others, such as 2=0.5; can be given several "
-        "times (default: 1)",
-    )
-    parser.add_argument(
-        "--channel-range",
-        type=channel_range,
-        action="append",
-        default=[],
-        metavar="C=LOW:HIGH",
-        help="intensities of a channel that become 0 and 1, such as 2=100:4000; can be given "
-        "several times (default: measured)",
     )
 
 

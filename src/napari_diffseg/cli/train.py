@@ -7,10 +7,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_diffseg.cli.channels import chosen_channels
+from napari_diffseg.cli.channels import add_channels, chosen_channels
 from napari_diffseg.cli.options import (
     add_axes,
-    add_channels,
     add_command,
     add_fill,
     add_force_and_quiet,
