@@ -72,10 +72,9 @@ class Channel:
     def __post_init__(self) -> None:
         if self.index < 0:
             raise InputError(f"The channel {self.index} is negative; channels are counted from 0.")
-        for spec in CHANNEL_SPECS:
-            value = getattr(self, spec.sets[0])
-            if spec.bounds and not spec.bounds[0] < value <= spec.bounds[1]:
-                low, high = spec.bounds
+        for spec in CHANNEL_NUMBERS:
+            (low, high), value = spec.bounds or (0, 0), getattr(self, spec.sets[0])
+            if not low < value <= high:
                 instead = "; leave a channel out to switch it off" if spec.is_share else ""
                 raise InputError(
                     f"The {spec.name} of {self.title} is {value:g}, but must be above {low:g} and "
@@ -109,6 +108,9 @@ CHANNEL_SPECS: tuple[ChannelSpec, ...] = tuple(
     dict.fromkeys(one.metadata["spec"] for one in fields(Channel) if one.metadata)
 )
 """All that can be said of a channel beside its place and its name."""
+
+CHANNEL_NUMBERS = tuple(spec for spec in CHANNEL_SPECS if spec.bounds)
+"""What of it is one number."""
 
 
 def pick_channels(
