@@ -80,8 +80,9 @@ def chosen_channels(
         place = _place(name, names)
         if place not in channels:
             raise InputError(
-                f"Channel {name} is left out by --channels, but something is said of it; name it "
-                "there too, or leave that away."
+                f"Channel {name} is left out by --channels, but has a "
+                f"{' or a '.join(spec.name for spec in CHANNEL_SPECS)}; name it there too, or "
+                "leave these away."
             )
         channels[place] = replace(channels[place], **said)
     return tuple(channels.values())
