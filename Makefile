@@ -19,7 +19,7 @@ WITH_DISPLAY := xvfb-run -a -s "-screen 0 1400x1000x24"
 endif
 
 .PHONY: help setup packages demo test test-quick lint types docs pretrain bench bench-accuracy bench-families \
-  bench-learning bench-scribbles bench-objects bench-scale bench-live bench-apply bench-throughput \
+  bench-learning bench-scribbles bench-objects bench-scale bench-live bench-first-press bench-apply bench-throughput \
   bench-memory bench-faults bench-volumes bench-volume-scale fuzz soak clean
 
 help: ## list the targets
@@ -84,6 +84,9 @@ bench-scale: $(STAMP) ## time and memory of large images, simulated ones
 
 bench-live: setup ## how soon the window follows a stroke
 	$(WITH_DISPLAY) $(BIN)/python -m benchmarks.live $(ARGS)
+
+bench-first-press: setup ## the first press in a process that has done nothing
+	$(WITH_DISPLAY) $(BIN)/python -m benchmarks.first_press $(ARGS)
 
 bench-apply: $(STAMP) ## a model of three frames on the others, against a forest: DATA=DIR
 	$(BIN)/python -m benchmarks.apply --data '$(DATA)' $(ARGS)
