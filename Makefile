@@ -37,12 +37,15 @@ $(STAMP): pyproject.toml constraints.txt scripts/setup.sh
 demo: setup ## segment a sample image in a real napari window; writes demo-output/
 	$(BIN)/napari-diffseg demo -o demo-output
 
-# The images are small: on a busy machine several threads only wait for each other.
+# The images are small: on a busy machine several threads only wait for each other. Two processes
+# test two files at a time; ARGS='-n 0' is one, for a debugger.
+PYTEST := env OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
 test: setup ## all tests, in real napari windows too
-	OMP_NUM_THREADS=1 $(WITH_DISPLAY) $(BIN)/python -m pytest $(ARGS)
+	$(WITH_DISPLAY) $(PYTEST) $(ARGS)
 
 test-quick: $(STAMP) ## the tests that are neither slow nor open a window
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow and not gui' $(ARGS)
+	$(PYTEST) -m 'not slow and not gui' $(ARGS)
 
 lint: $(STAMP) ## ruff: rules, floors and format
 	$(BIN)/ruff check .
