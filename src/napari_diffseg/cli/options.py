@@ -277,7 +277,7 @@ def _add_spec(group: argparse._ArgumentGroup, spec: ParameterSpec, facts: str) -
         group.add_argument(
             f"--{spec.name.replace('_', '-')}",
             action=argparse.BooleanOptionalAction,
-            help=f"{spec.help} [default {'yes' if spec.default else 'no'}]",
+            help=f"{spec.about()} [default {'yes' if spec.default else 'no'}]",
         )
         return
     symbol = f"{spec.symbol}: " if spec.symbol else ""
@@ -290,7 +290,7 @@ def _add_spec(group: argparse._ArgumentGroup, spec: ParameterSpec, facts: str) -
         f"--{spec.name.replace('_', '-')}",
         type=spec.kind,
         metavar=_metavar(spec),
-        help=f"{symbol}{spec.help} [{facts}{unit}]".replace("%", "%%"),
+        help=f"{symbol}{spec.about()} [{facts}{unit}]".replace("%", "%%"),
     )
 
 

@@ -198,9 +198,11 @@ class RunAgain:
         return _Told(run, tuple(notes))
 
     def _told_model(self) -> _Told:
-        job = self._applying.newest.on_layers
+        job, applied = self._applying.newest.on_layers, self._applying.layer
         if job is None or job.in_view is None:
             raise InputError(_NO_RUN)
+        if applied is not None and applied.was_edited:
+            raise InputError(_EDITED)
         path = self._shelf.path_of(job.model)
         if path is None:
             raise InputError(_NO_FILE_OF_MODEL)

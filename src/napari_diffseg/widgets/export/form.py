@@ -14,6 +14,7 @@ from napari_diffseg.widgets.ui.controls import (
     stack,
     titled_row,
 )
+from napari_diffseg.widgets.ui.preferences import start_in
 
 _TITLES = {
     "labels": "Labels",
@@ -90,11 +91,14 @@ class ExportForm(QWidget):
 
     def ask_for_folder(self) -> str:
         """Ask for a folder; an empty text where a person cancels."""
-        return QFileDialog.getExistingDirectory(self, "Folder for the exported files")
+        title = "Folder for the exported files"
+        return QFileDialog.getExistingDirectory(self, title, start_in())
 
     def ask_for_report(self, name: str) -> str:
         """Ask for the file of a report; an empty text where a person cancels."""
-        path, _ = QFileDialog.getSaveFileName(self, "Save the report", name, "Web pages (*.html)")
+        path, _ = QFileDialog.getSaveFileName(
+            self, "Save the report", start_in(name), "Web pages (*.html)"
+        )
         return path if not path or path.endswith(".html") else f"{path}.html"
 
     def is_told(self) -> bool:

@@ -23,7 +23,7 @@ from napari_diffseg.image.lazy import part_of
 from napari_diffseg.io.reading import read_image
 from napari_diffseg.params import ApplyParams, SegmentationParams
 from napari_diffseg.widgets.image.image_source import ImageSource
-from napari_diffseg.widgets.image.layer_facts import file_of, image_layers
+from napari_diffseg.widgets.image.layer_facts import arrays_of, file_of, image_layers
 
 if TYPE_CHECKING:
     import napari
@@ -111,8 +111,7 @@ def files_of(viewer: napari.Viewer, source: ImageSource) -> tuple[tuple[Path, in
 
 def _file_of(viewer: napari.Viewer, array: Any, name: str) -> tuple[Path, int]:
     for layer in image_layers(viewer):
-        levels = layer.data if layer.multiscale else [layer.data]
-        number = next((n for n, one in enumerate(levels) if one is array), None)
+        number = next((n for n, one in enumerate(arrays_of(layer)) if one is array), None)
         if number is None:
             continue
         path = file_of(layer)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -12,11 +11,13 @@ from psygnal import Signal
 from qtpy.QtWidgets import QApplication, QFileDialog
 
 from napari_diffseg.errors import DiffSegError
+from napari_diffseg.io.label_files.export import file_name
 from napari_diffseg.widgets.models.shelf import LOADED, RESULT, KnownModel, ModelShelf
 from napari_diffseg.widgets.scribbles.class_names import names_in
 from napari_diffseg.widgets.tasks.worker import LatestAnswer
 from napari_diffseg.widgets.ui import words
 from napari_diffseg.widgets.ui.notices import tell
+from napari_diffseg.widgets.ui.preferences import start_in
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -85,7 +86,7 @@ class ModelSection:
 
     def ask_and_load(self) -> None:
         """Ask for a file and load the model in it."""
-        path, _ = QFileDialog.getOpenFileName(self._form, "Load a model", "", _FILES)
+        path, _ = QFileDialog.getOpenFileName(self._form, "Load a model", start_in(), _FILES)
         if path:
             self.load(path)
 
@@ -100,8 +101,7 @@ class ModelSection:
         if known is None:
             return
         name = known.source.layer_names[0] if known.source is not None else Path(known.title).stem
-        # What some systems do not allow in the name of a file.
-        proposed = re.sub(r'[\\/:*?"<>|]+', "_", name) + _SUFFIX
+        proposed = start_in(file_name(name) + _SUFFIX)
         path, _ = QFileDialog.getSaveFileName(self._form, "Save the model", proposed, _FILES)
         if path:
             self.save(path if path.endswith(_SUFFIX) else path + _SUFFIX)

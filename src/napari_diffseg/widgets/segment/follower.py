@@ -17,8 +17,8 @@ from napari_diffseg.widgets.ui import words
 
 if TYPE_CHECKING:
     from napari_diffseg.widgets.scribbles.section import ScribblesSection
+    from napari_diffseg.widgets.segment.choice import SegmentState
     from napari_diffseg.widgets.segment.runs import Runs
-    from napari_diffseg.widgets.segment.state import SegmentState
 
 
 class StrokeFollower:

@@ -11,10 +11,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 from psygnal import Signal
 
 from napari_diffseg.widgets.image.image_source import ImageSource
+from napari_diffseg.widgets.image.layer_facts import arrays_of, image_layers
 from napari_diffseg.widgets.models.shelf import facts_known
 from napari_diffseg.widgets.scribbles.class_names import names_in
 from napari_diffseg.widgets.segment.result_layer import KeptLayer, ResultLayer
@@ -115,10 +117,12 @@ class Results:
         if self.running is None:
             return
         layer, self.running = self.running, None
+        before = self.segmentation
         if layer is not self.finished:
             self.history.clear()
-        elif self.segmentation is not None:
-            self.history.push(self.segmentation, self.request)
+        # Who goes back wants to see something else.
+        elif before is not None and not np.array_equal(before.labels, segmentation.labels):
+            self.history.push(before, self.request)
         self.finished, self.request = layer, self._begun
         self._show(segmentation)
 
@@ -186,6 +190,8 @@ class Results:
 
     def forget(self) -> None:
         """Let go of the finished result; its layer stays as it is."""
+        if self.segmentation is None:
+            return
         self.finished = self.segmentation = self.request = None
         self.history.clear()
         self.changed.emit()
@@ -214,6 +220,11 @@ class Results:
         newest_first.sort(key=lambda one: one is not self.finished)
         return [found for one in newest_first if (found := one.labelled()) is not None]
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was run yet."""
+        return not self._layers and self.segmentation is None
+
     def owns(self, layer: object) -> bool:
         """Whether this is the layer of a result."""
         return any(one.is_layer(layer) for one in self._layers)
@@ -228,7 +239,15 @@ class Results:
         if was_finished:
             self.finished = None
             self.history.clear()
+        is_open = self.request is not None and self.is_open(self.request.source)
+        if self.finished is None and self.running is None and not is_open:
+            self.forget()  # strokes cannot follow from it any more
         return was_running, was_finished
+
+    def is_open(self, source: ImageSource) -> bool:
+        """Whether the viewer still has the pixels of a run."""
+        there = [array for layer in image_layers(self._viewer) for array in arrays_of(layer)]
+        return all(any(one is array for array in there) for one in source.arrays)
 
     def _layer_of(self, source: ImageSource) -> ResultLayer | None:
         """Return the newest layer that shows a plane, unless a person has edited it."""
