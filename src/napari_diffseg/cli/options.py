@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -219,6 +220,20 @@ def class_names(text: str) -> dict[int, str]:
             f"{text!r} are no names; write them so: 1=background,2=nucleus"
         )
     return {int(number): name.strip() for number, _, name in pairs}
+
+
+def class_colors(text: str) -> dict[int, tuple[float, ...]]:
+    """Read ``"1=#2f6fb3,2=#00000000"``: red, green, blue, and how opaque."""
+    found = {}
+    for number, _, code in (part.partition("=") for part in text.split(",")):
+        digits = code.strip().removeprefix("#")
+        if not number.strip().isdecimal() or not re.fullmatch("([0-9a-fA-F]{2}){3,4}", digits):
+            raise argparse.ArgumentTypeError(
+                f"{text!r} are no colours; write them so: 1=#2f6fb3,2=#d9a441"
+            )
+        parts = bytes.fromhex(digits.ljust(8, "f"))
+        found[int(number)] = tuple(part / 255 for part in parts)
+    return found
 
 
 def read_parameters(args: argparse.Namespace) -> SegmentationParams:

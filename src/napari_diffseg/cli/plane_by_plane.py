@@ -57,6 +57,8 @@ def segment_planes(
         pixel_size=subject.pixel_size,
         placement=subject.placement,
         provenance=provenance | dict(model.facts.provenance),
+        names=args.names,
+        colors=args.colors,
         force=args.force,
     )
     if not args.quiet:

@@ -117,10 +117,9 @@ def _labels_layer(name: str, known: KnownLabels) -> tuple[Any, dict[str, Any], s
             {INDEX: numbers, NAME: [known.names.get(one) for one in numbers]}
         )
     if known.colors:
-        colors: dict[int | None, Any] = dict(known.colors)
-        attributes["colormap"] = DirectLabelColormap(
-            color_dict={None: (0.5, 0.5, 0.5, 1.0), 0: (0.0, 0.0, 0.0, 0.0), **colors}
-        )
+        colors: dict[int | None, Any] = {None: (0.5, 0.5, 0.5, 1.0), 0: (0.0, 0.0, 0.0, 0.0)}
+        colors.update(known.colors)
+        attributes["colormap"] = DirectLabelColormap(color_dict=colors)
     return (data if len(data) > 1 else data[0]), attributes, "labels"
 
 
@@ -161,7 +160,10 @@ def _chunks(info: ImageInfo) -> tuple[tuple[int, ...], ...]:
     if sides["Y"] * sides["X"] * n_colors * info.dtype.itemsize > _CHUNK_BYTES:
         sides |= {"Y": min(_TILE, sides["Y"]), "X": min(_TILE, sides["X"])}
     wanted = tuple(sides[a] if a in "YX" or (a == "C" and info.rgb) else 1 for a in axes)
-    return da.core.normalize_chunks(wanted, info.shape, dtype=info.dtype)
+    chunks: tuple[tuple[int, ...], ...] = da.core.normalize_chunks(
+        wanted, info.shape, dtype=info.dtype
+    )
+    return chunks
 
 
 def _placed(info: ImageInfo, axes: str) -> dict[str, Any]:

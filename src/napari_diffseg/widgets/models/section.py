@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
-from qtpy.QtWidgets import QApplication, QFileDialog
+from qtpy.QtWidgets import QFileDialog
 
 from napari_diffseg.errors import DiffSegError
 from napari_diffseg.io.label_files.export import file_name
@@ -16,7 +16,7 @@ from napari_diffseg.widgets.models.shelf import LOADED, RESULT, KnownModel, Mode
 from napari_diffseg.widgets.scribbles.class_names import names_in
 from napari_diffseg.widgets.tasks.worker import LatestAnswer
 from napari_diffseg.widgets.ui import words
-from napari_diffseg.widgets.ui.notices import tell
+from napari_diffseg.widgets.ui.notices import tell, to_clipboard
 from napari_diffseg.widgets.ui.preferences import start_in
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class ModelSection:
         """Copy the card of the model that is chosen."""
         known = self._named()
         if known is not None:
-            QApplication.clipboard().setText(known.to_save().card())
+            to_clipboard(known.to_save().card())
             self._form.say(_COPIED)
 
     def close(self) -> None:

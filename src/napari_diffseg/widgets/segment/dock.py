@@ -38,6 +38,7 @@ from napari_diffseg.widgets.segment.uncertainty import UncertaintyView
 from napari_diffseg.widgets.segment.view import SegmentView
 from napari_diffseg.widgets.ui import words
 from napari_diffseg.widgets.ui.controls import stack
+from napari_diffseg.widgets.ui.preferences import Preferences
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -56,7 +57,7 @@ class SegmentDock(QWidget):
         self._was_docked = False
         self.state = SegmentState()
         self.params, self.options = self.state.params, self.state.options
-        left = take_left(viewer)
+        left, self.preferences = take_left(viewer), Preferences()
         self.results = Results(viewer) if left is None else left.results
         turn = Lock()
         self.runs = Runs(self.state, self.results, turn)

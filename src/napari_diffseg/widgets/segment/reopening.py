@@ -74,7 +74,7 @@ def take_up(dock: SegmentDock, left: Left | None) -> None:
     """Open as the dock before, or the last session, was left; what was preferred since counts."""
     dock.preferences, before = read_preferences(), Preferences()
     if left is None:
-        dock.knobs.recall()
+        dock.view.knobs.recall()
     else:
         before, dock.runs.loop = left.preferences, left.loop
         dock.applying.newest.take_up(*left.applied)
@@ -84,12 +84,13 @@ def take_up(dock: SegmentDock, left: Left | None) -> None:
         dock.view.take_up(left.state)
         dock.results.changed.emit()
     changed = dock.preferences.differing_from(before)
-    dock.knobs.params_form.write(changed)
-    dock.knobs.set_machine(changed)
+    dock.view.knobs.params_form.write(changed)
+    dock.view.knobs.set_machine(changed)
     if "is_live" in changed:
-        dock.live_box.setChecked(dock.preferences.is_live)
+        dock.view.run_view.live_box.setChecked(dock.preferences.is_live)
 
 
 def _layers_of(viewer: Any) -> dict[str, Any]:
     # napari gives its plugins a proxy of the viewer, of which private names cannot be read.
-    return vars(getattr(viewer, "__wrapped__", viewer).layers)
+    layers: dict[str, Any] = vars(getattr(viewer, "__wrapped__", viewer).layers)
+    return layers

@@ -83,11 +83,6 @@ class ResultLayer:
         """Whether a person has changed the labels since the result was shown."""
         return not self._is_locked and self._checksum != checksum(self._layer.data)
 
-    @property
-    def data(self) -> NDArray[np.unsignedinteger]:
-        """The labels that the layer shows."""
-        return self._layer.data
-
     def is_layer(self, layer: object) -> bool:
         """Whether this is the layer of the run."""
         return bool(self._layer == layer)

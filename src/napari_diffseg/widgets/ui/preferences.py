@@ -16,7 +16,8 @@ def _as_in(kind: type[SelfDescribing], name: str) -> Scalar:
     # A page lists what it lets choose; any other device is chosen in the dock.
     choices = tuple(spec.values) if spec.kind is str else ()
     words = {"low": spec.low, "high": spec.high, "choices": choices}
-    field: Scalar = param(spec.default, spec.title, spec.about(), **words)
+    title = f"{spec.title} (0: {spec.title_of(0)})" if 0 in spec.values else spec.title
+    field: Scalar = param(spec.default, title, spec.about(), **words)
     return field
 
 
@@ -28,11 +29,11 @@ class Preferences(SelfDescribing):
     device: str = _as_in(RunOptions, "device")
     threads: int = _as_in(RunOptions, "threads")
     is_live: bool = param(
-        False, "Live", "Let the result follow each stroke as soon as the dock is opened."
+        False, "Live", "Let the result follow each stroke, as soon as the dock is opened."
     )
     folder: str = param(
         "",
-        "Folder",
+        "Folder for files",
         "Where the dialogs for files start; empty for the folder in which napari was started.",
     )
 
