@@ -51,10 +51,11 @@ def test_what_is_a_parameter_has_its_default_and_bounds():
         assert spec.help == there.about()
 
 
-def test_the_page_appears_and_what_is_set_there_reaches_the_dock(viewer, page, opened):
+def test_the_page_appears_and_what_is_set_there_reaches_the_dock(viewer, page, opened, qtbot):
     from napari._qt.dialogs.preferences_dialog import PreferencesDialog
 
-    dialog = PreferencesDialog(viewer.window._qt_window)
+    dialog = PreferencesDialog()
+    qtbot.addWidget(dialog)
     titles = [dialog._list.item(row).text() for row in range(dialog._list.count())]
     dialog._list.setCurrentRow(titles.index("Differentiable feature clustering"))
     shown = dialog._stack.currentWidget()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from threading import Event
 
 import numpy as np
 import pytest
@@ -246,18 +247,30 @@ def test_a_run_that_is_cancelled_leaves_the_result_on_show(segmented, run, wait_
     wait_for(lambda: layer.data.max() == 2)
 
 
-def test_merged_labels_never_come_over_a_run(
-    viewer, dock, image, run, wait_for, qtbot, monkeypatch
-):
+def test_merged_labels_never_come_over_a_run(dock, image, run, wait_for, qtbot, monkeypatch):
     dock.add_scribbles()
     dock.live_box.setChecked(True)
     dock.section.layer.paint((5, 5), 1)
     wait_for(lambda: is_at_rest(dock))
-    shown = []
-    monkeypatch.setattr(dock.results, "replace", shown.append)
+    asked, go_on, shown = Event(), Event(), []
+    kind = type(dock.results.segmentation)
+    merge = kind.with_n_labels
+
+    def merge_slowly(self, n_labels):
+        asked.set()
+        go_on.wait(60)
+        return merge(self, n_labels)
+
+    monkeypatch.setattr(kind, "with_n_labels", merge_slowly)
+    monkeypatch.setattr(dock.results, "replace", lambda _: shown.append(dock.session.is_busy))
     run.follow_stands = True
-    dock.labels.slider.setValue(2)  # asked while nothing runs; its answer comes later
+    dock.labels.slider.setValue(2)
+    wait_for(asked.is_set)
     dock.section.layer.paint((15, 5), 2)
     wait_for(lambda: dock.session.is_busy)
-    qtbot.wait(300)
-    assert not [one for one in shown if dock.session.is_busy]
+    go_on.set()
+    wait_for(lambda: len(run.followed) == 1)
+    qtbot.wait(200)
+    assert shown == []
+    run.follow_go_on.set()
+    wait_for(lambda: is_at_rest(dock))

@@ -118,7 +118,7 @@ def _labels_layer(name: str, known: KnownLabels) -> tuple[Any, dict[str, Any], s
         )
     if known.colors:
         colors: dict[int | None, Any] = {None: (0.5, 0.5, 0.5, 1.0), 0: (0.0, 0.0, 0.0, 0.0)}
-        colors.update(known.colors)
+        colors.update(known.colors.items())
         attributes["colormap"] = DirectLabelColormap(color_dict=colors)
     return (data if len(data) > 1 else data[0]), attributes, "labels"
 

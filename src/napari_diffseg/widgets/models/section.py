@@ -70,7 +70,8 @@ class ModelSection:
                 f"newest result, {name}",
                 layer.colors(model.labels),
                 self._names(),
-                layer.source,
+                name,
+                layer.source.pixel_size,
             )
         )
         self._show()
@@ -100,8 +101,7 @@ class ModelSection:
         known = self._named()
         if known is None:
             return
-        name = known.source.layer_names[0] if known.source is not None else Path(known.title).stem
-        proposed = start_in(file_name(name) + _SUFFIX)
+        proposed = start_in(file_name(known.image or Path(known.title).stem) + _SUFFIX)
         path, _ = QFileDialog.getSaveFileName(self._form, "Save the model", proposed, _FILES)
         if path:
             self.save(path if path.endswith(_SUFFIX) else path + _SUFFIX)

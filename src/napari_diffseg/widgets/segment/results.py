@@ -97,11 +97,11 @@ class Results:
         """
         if corrects and self.request is not None:
             request = replace(request, context=self.request.context)
-        self._begun = request.without_strokes()
         standing = self.running or self.finished
         if standing is None or not standing.source.lies_as(request.source):
             self.abandon()
             standing = self._layer_of(request.source)
+        self._begun = request.without_strokes()
         n_clusters, scribbles = request.params.n_clusters, request.scribbles
         if standing is not None:
             self.running = standing
@@ -123,12 +123,12 @@ class Results:
         # Who goes back wants to see something else.
         elif before is not None and not np.array_equal(before.labels, segmentation.labels):
             self.history.push(before, self.request)
-        self.finished, self.request = layer, self._begun
+        self.finished, self.request, self._begun = layer, self._begun, None
         self._show(segmentation)
 
     def abandon(self) -> None:
         """Leave the viewer as it was before the run."""
-        layer, self.running = self.running, None
+        layer, self.running, self._begun = self.running, None, None
         if layer is None:
             return
         if layer.has_result:
@@ -235,7 +235,7 @@ class Results:
         was_running = self.running is not None and self.running.is_layer(layer)
         was_finished = self.finished is not None and self.finished.is_layer(layer)
         if was_running:
-            self.running = None
+            self.running = self._begun = None
         if was_finished:
             self.finished = None
             self.history.clear()
@@ -258,8 +258,9 @@ class Results:
     def _with_facts(self, segmentation: Segmentation) -> Segmentation:
         """Return the result with a model that knows its classes, and the size of a pixel."""
         layer, labels = self.finished, segmentation.model.labels
-        colors, source = (None, None) if layer is None else (layer.colors(labels), layer.source)
-        changes = facts_known(labels, self._names, colors, source)
+        colors = None if layer is None else layer.colors(labels)
+        size = None if layer is None else layer.source.pixel_size
+        changes = facts_known(labels, self._names, colors, size)
         facts = segmentation.model.facts
         if all(getattr(facts, name) == value for name, value in changes.items()):
             return segmentation
