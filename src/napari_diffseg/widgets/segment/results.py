@@ -168,11 +168,12 @@ class Results:
 
     def name_classes(self, names: Mapping[int, str]) -> None:
         """Let the status bar say the names of the classes, and the model know them."""
-        self._names = dict(names)
+        if self.segmentation is None:
+            return
+        self._names = _names_of(self.segmentation, names)
         if self.finished is not None:
-            self.finished.name_classes(names)
-        if self.segmentation is not None:
-            self.segmentation = self._with_facts(self.segmentation)
+            self.finished.name_classes(self._names)
+        self.segmentation = self._with_facts(self.segmentation)
 
     def let_go_of_edited(self) -> bool:
         """Let go of a finished layer that a person has edited; return whether it was one."""
@@ -275,10 +276,16 @@ class Results:
             layer.color_classes(_colors(scribbles, segmentation.painted_classes))
         layer.complete(segmentation)
         if scribbles is not None:
-            self._names = names_in(scribbles.features)
+            self._names = _names_of(segmentation, names_in(scribbles.features))
             layer.name_classes(self._names)
         self.segmentation = self._with_facts(segmentation)
         self.changed.emit()
+
+
+def _names_of(segmentation: Segmentation, names: Mapping[int, str]) -> dict[int, str]:
+    """Return the names of classes that a result has; its other labels are regions of their own."""
+    painted, all_are = segmentation.painted_classes, segmentation.only_painted
+    return {number: name for number, name in names.items() if all_are or number in painted}
 
 
 def _colors(scribbles: Labels, classes: tuple[int, ...]) -> dict[int, NDArray[Any]]:

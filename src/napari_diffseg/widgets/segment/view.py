@@ -164,7 +164,6 @@ class RunView(QWidget):
         self.status = QLabel()
         self.status.setWordWrap(True)
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.status.setMinimumHeight(self.status.fontMetrics().lineSpacing() * 2 + 6)
         self.previous_button = QPushButton("Previous result")
         self.keep_button = QPushButton("Keep a copy")
         self.uncertainty_box = QCheckBox("Show uncertainty")
@@ -179,11 +178,15 @@ class RunView(QWidget):
         doubts = beside(self.uncertainty_box, self.uncertain_button)
         texts = self.memory, self.progress_bar, self.reason, self.status
         stack(self, buttons, self.live_box, *texts, after, doubts, spacing=6)
+        self.say("")
 
     def say(self, text: str, wrong: bool = False) -> None:
         """Write the status line."""
         self.status.setText(text)
         self.status.setStyleSheet(RED if wrong else "")
+        lines = self.status.fontMetrics().lineSpacing() * 2 + 6
+        # A scroll area would cut off what is longer.
+        self.status.setMinimumHeight(max(lines, self.status.heightForWidth(self.status.width())))
 
     def give_reason(self, reason: str, *, wrong: bool, busy: bool) -> None:
         """Say why Segment is off; it takes the place of a status that is over."""
