@@ -11,6 +11,7 @@ import pytest
 from napari.layers import Labels
 
 from napari_diffseg.widgets.image.channel_sources import IntensityRule
+from napari_diffseg.widgets.scribbles.class_names import features_for
 from napari_diffseg.widgets.ui import words
 
 pytestmark = pytest.mark.gui
@@ -70,10 +71,10 @@ def test_channels_live_and_the_device_are_taken_up(viewer, dock, run):
     viewer.add_image(pixels, name="cells", axis_labels=("c", "y", "x"))
     second, third = dock.channels.rows[1:]
     second.box.setChecked(False)
-    third.weight.setValue(2.5)
+    third.numbers["weight"].setValue(2.5)
     third.name.setText("actin")
     third.rule.choose(IntensityRule.TYPED)
-    third.low.setText("0.25")
+    third.low.setText("0.25345678")
     third._on_change()
     dock.live_box.setChecked(True)
     dock.knobs.set_machine({"device": "cuda:1", "threads": 3})
@@ -274,3 +275,26 @@ def test_merged_labels_never_come_over_a_run(dock, image, run, wait_for, qtbot, 
     assert shown == []
     run.follow_go_on.set()
     wait_for(lambda: is_at_rest(dock))
+
+
+def test_names_of_painted_classes_are_none_of_labels_found_otherwise(segmented, wait_for):
+    (layer,) = labels_in(segmented)
+    segmented.add_scribbles()
+    segmented.section.layer.paint((5, 5), 1)
+    rest = segmented.scribbles.classes.rest_box
+    wait_for(lambda: rest.isVisibleTo(segmented))
+    rest.click()
+    # Label 2 was found without strokes: it is neither the background, nor seen through.
+    assert layer.get_color(2)[3] == 1
+    assert segmented.results.segmentation.model.facts.class_names == {}
+
+
+def test_a_class_that_is_named_background_makes_no_objects(segmented, wait_for):
+    (layer,) = labels_in(segmented)
+    boxes = segmented.objects_form.classes.boxes
+    assert [number for number, box in boxes.items() if box.isChecked()] == [2, 3]
+    layer.features = features_for(layer.features, {2: "Background"}, 3)
+    assert [number for number, box in boxes.items() if box.isChecked()] == [1, 3]
+    boxes[3].setChecked(False)
+    segmented.objects.classes._list()
+    assert [number for number, box in boxes.items() if box.isChecked()] == [1]

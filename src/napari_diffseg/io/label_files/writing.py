@@ -79,14 +79,8 @@ def write_labels(
         provenance = with_classes(provenance, names, colors)
     if name.endswith(ZARR):
         is_volume = labels.ndim == 3 and len(labels) > 1
-        said: Described = {
-            "volumes": is_volume,
-            "pixel_size": pixel_size,
-            "placement": placement,
-            "names": names,
-            "colors": colors,
-            "provenance": provenance,
-        }
+        said = Described(volumes=is_volume, pixel_size=pixel_size, placement=placement)
+        said |= {"names": names, "colors": colors, "provenance": provenance}
         frames = [labels] if is_volume or labels.ndim == 2 else labels
         _write_zarr(path, frames, labels.shape, axes, labels.dtype, force=force, **said)
         return

@@ -133,10 +133,11 @@ class ChannelRow(QWidget):
         """Say what a setting says, as a person does."""
         if not self.name.isReadOnly():
             self.name.setText(setting.name)
-        for end, value in ((self.low, setting.low), (self.high, setting.high)):
-            end.setText("" if value is None else f"{value:g}")
-        self.weight.setValue(setting.weight)
+        for name, number in self.numbers.items():
+            number.setValue(setting.numbers.get(name, number.plain))
         self.rule.choose(setting.rule)
+        for end, value in ((self.low, setting.low), (self.high, setting.high)):
+            end.setText("" if value is None else repr(value))
         self.box.setChecked(setting.is_on)
         self._on_change()
 

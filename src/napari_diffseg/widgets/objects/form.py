@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
 
 from napari_diffseg.instances.finding import background_of
 from napari_diffseg.instances.params import ObjectParams
+from napari_diffseg.widgets.scribbles.class_names import is_background
 from napari_diffseg.widgets.ui.controls import (
     MUTED,
     RED,
@@ -152,6 +153,7 @@ class ClassTicks(QWidget):
         super().__init__()
         self.boxes: dict[int, QCheckBox] = {}
         self._n_columns = 2
+        self._grounds: list[int] = []
         self._none = Sentence(MUTED, "none yet: press Segment first")
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
@@ -165,6 +167,9 @@ class ClassTicks(QWidget):
     def show_classes(self, facts: Sequence[ClassFact], *, keep: bool) -> None:
         """List classes; those that are new are ticked, but for the largest, the background."""
         facts = facts[:_MOST_ROWS]
+        grounds = [one.number for one in facts if is_background(one.name)]
+        # Which class is none of things was not yet said when those before were ticked.
+        keep, self._grounds = keep and grounds == self._grounds, grounds
         ticks = {one.number: not one.is_background or len(facts) == 1 for one in facts}
         if keep:
             ticks |= {n: box.isChecked() for n, box in self.boxes.items() if n in ticks}
@@ -234,9 +239,10 @@ def class_facts(
     areas: Mapping[int, int], colors: Mapping[int, NDArray[Any]], names: Mapping[int, str]
 ) -> list[ClassFact]:
     """Return what is to be listed of classes with these areas."""
-    background = background_of(areas)
+    named = [number for number in areas if is_background(names.get(number, ""))]
+    background = named or [background_of(areas)]
     return [
-        ClassFact(number, colors[number], names.get(number, ""), number == background)
+        ClassFact(number, colors[number], names.get(number, ""), number in background)
         for number in sorted(areas)
         if number > 0
     ]

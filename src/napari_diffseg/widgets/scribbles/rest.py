@@ -39,6 +39,7 @@ class RestOfImage:
         layer = self._section.layer
         if layer is None:
             return
+        self._write(is_one)
         layer.metadata[_SAID] = is_one
         names, painted = names_in(layer.features), self._section.painted_classes
         if is_one and len(painted) == 1:
@@ -47,7 +48,6 @@ class RestOfImage:
         for number, name in names.items():
             if not is_one and name == BACKGROUND and number not in painted:
                 self._section.name(number, "")
-        self._write(is_one)
         self._section.look()
         self.said.emit(words.REST_IS_ONE if is_one else words.REST_IS_OPEN)
 
