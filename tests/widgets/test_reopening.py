@@ -289,12 +289,11 @@ def test_names_of_painted_classes_are_none_of_labels_found_otherwise(segmented, 
     assert segmented.results.segmentation.model.facts.class_names == {}
 
 
-def test_a_class_that_is_named_background_makes_no_objects(segmented, wait_for):
-    (layer,) = labels_in(segmented)
-    boxes = segmented.objects_form.classes.boxes
-    assert [number for number, box in boxes.items() if box.isChecked()] == [2, 3]
+def test_a_class_that_is_named_background_makes_no_objects(segmented):
+    (layer,), classes = labels_in(segmented), segmented.objects_form.classes
+    assert classes.ticked() == (2, 3)
     layer.features = features_for(layer.features, {2: "Background"}, 3)
-    assert [number for number, box in boxes.items() if box.isChecked()] == [1, 3]
-    boxes[3].setChecked(False)
+    assert classes.ticked() == (1, 3)
+    classes.boxes[3].setChecked(False)
     segmented.objects.classes._list()
-    assert [number for number, box in boxes.items() if box.isChecked()] == [1]
+    assert classes.ticked() == (1,)

@@ -466,7 +466,8 @@ def test_the_slider_is_off_where_every_pixel_has_a_painted_class(live, scribbles
 
 def test_names_are_typed_once_and_shown_for_strokes_and_result(viewer, live, scribbles, wait_for):
     stroke(scribbles, 2, (15, 5), (15, 12))
-    wait_for(lambda: 2 in live.scribbles.classes.names and is_at_rest(live))
+    # A name is that of a class which the result has.
+    wait_for(lambda: 2 in results_in(viewer)[0].data and is_at_rest(live))
     edit = live.scribbles.classes.names[2]
     edit.setText("nucleus")
     edit.editingFinished.emit()
