@@ -20,7 +20,6 @@ from napari_diffseg.errors import InputError
 from napari_diffseg.image.channels import Channel
 from napari_diffseg.params import SegmentationParams
 
-
 # napari's fixture collects garbage several times for each window, and each time goes through all
 # that was ever imported: half a second, of the two that a window takes. What is there now stays.
 gc.collect()
