@@ -7,6 +7,7 @@ found within a window does not tell where it ends.
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from napari_diffseg.core.clusters.class_head import ClassHead
+from napari_diffseg.core.features.pyramid import KeptPlanes
 from napari_diffseg.core.features.region_map import RegionMap
 from napari_diffseg.core.plane import Plane
 from napari_diffseg.image.pieces import spread_margin, window_shape
@@ -35,7 +37,7 @@ class Groundwork:
     """
 
     def __init__(self, plane: Plane, device: torch.device, known: RegionMap | None = None) -> None:
-        self.plane = plane
+        self.plane = replace(plane, kept=KeptPlanes.of(plane.shape))
         self.device = device
         self._kept: dict[tuple[int, ...], RegionMap] = {}
         if known is not None and len(self.windows) == 1:

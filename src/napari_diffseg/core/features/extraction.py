@@ -13,7 +13,7 @@ Volumes are seen plane by plane; where planes are near, their features are smoot
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -34,9 +34,11 @@ from napari_diffseg.core.features.pyramid import (
     GRID,
     HALO,
     SCALES,
+    KeptPlanes,
     Seen,
     see,
     surroundings,
+    together,
 )
 from napari_diffseg.core.features.weights import feature_basis
 from napari_diffseg.image.intensity import Pixels
@@ -117,12 +119,16 @@ class Features:
             space=space,
             **measure_colors(colors, valids, weights, N_CHANNELS),
         )
-        scaled = [stage._scaled(one) for one in colors]
-        seen = [see(stage._components(one), whole(one.shape[1:]), device) for one in scaled]
+        measuring = stage
+
+        def look(found: Floats) -> tuple[list[Seen], Floats]:
+            return measuring._look(lambda place: found[:, *place], found.shape[1:], device)
+
+        looked = [look(one) for one in colors]
         n_pixels = sum(one[0].size for one in colors)
         step = max(int((n_pixels / _MOST_MEASURED) ** 0.5), 1)
-        stage = stage._with_projection(_some_of(seen, valids, step))
-        inputs = [stage._inputs(*both, slice(None)) for both in zip(seen, scaled, strict=True)]
+        stage = stage._with_projection(_some_of([planes for planes, _ in looked], valids, step))
+        inputs = [stage._inputs(*one) for one in looked]
         slope = _mean([one.slope for one in inputs], valids)
         edge = _mean([one.seen.edges for one in inputs], valids)
         return replace(stage, slope=slope, edge=edge), inputs
@@ -132,18 +138,54 @@ class Features:
         """How many inputs a cluster is told by (d): features and colours."""
         return len(self.projection) + len(self.means)
 
-    def window(self, pixels: Pixels, window: Window, device: torch.device) -> Inputs:
+    def window(
+        self,
+        pixels: Pixels,
+        window: Window,
+        device: torch.device,
+        kept: KeptPlanes | None = None,
+    ) -> Inputs:
         """Return the inputs of a window of an image ``c (z) y x``.
 
-        The pixels may be a part of the image that begins at multiples of `GRID`.
+        The pixels may be a part of the image that begins at multiples of `GRID`. Where planes are
+        `kept`, they are looked at whole.
         """
-        across = (halo(self.space)[0], 0, 0)[-len(window) :] if self.space.is_volume else 0
+
+        def colors(place: Window) -> Floats:
+            return colors_of(pixels[:, *place], self.rgb, self.gammas)
+
+        across = (halo(self.space)[0], 0, 0) if self.space.is_volume else 0
         thicker = grow(window, across, pixels.shape[1:])
-        around = surroundings(thicker, pixels.shape[1:], max(SCALES))
-        scaled = self._scaled(colors_of(pixels[:, *around], self.rgb, self.gammas))
-        place = inside(thicker, around)
-        seen = see(self._components(scaled), place, device)
-        return self._inputs(seen, scaled[:, *place], inside(window, thicker)[0])
+        found = self._look(colors, pixels.shape[1:], device, thicker, kept)
+        return self._inputs(*found, inside(window, thicker)[0])
+
+    def _look(
+        self,
+        colors: Callable[[Window], Floats],
+        shape: Shape,
+        device: torch.device,
+        window: Window | None = None,
+        kept: KeptPlanes | None = None,
+    ) -> tuple[list[Seen], Floats]:
+        """Look at each plane of a window; its scaled colours come along."""
+        window = window or whole(shape)
+        if not self.space.is_volume:
+            around = surroundings(window, shape, max(SCALES))
+            scaled, place = self._scaled(colors(around)), inside(window, around)
+            return [see(self._components(scaled), place, device)], scaled[:, *place]
+        place = window[1:] if kept is None else whole(shape[1:])
+        around = surroundings(place, shape[1:], max(SCALES))
+
+        def look(z: int) -> Seen:
+            shown = self._components(self._scaled(colors((slice(z, z + 1), *around))))
+            return see(shown[:, 0], inside(place, around), device, in_short=True)
+
+        every = range(window[0].start, window[0].stop)
+        if kept is None:
+            planes = [look(z) for z in every]
+        else:
+            planes = [kept.look(z, look).within(window[1:]) for z in every]
+        return planes, self._scaled(colors(window))
 
     def rows_of(self, inputs: Inputs, leaves: Leaves, valid: Mask | None) -> Floats:
         """Return the mean inputs ``(n, d)`` of the counted pixels of each leaf."""
@@ -197,26 +239,30 @@ class Features:
             projection=projection.astype(np.float32),
         )
 
-    def _inputs(self, seen: Seen, scaled: Floats, planes: slice) -> Inputs:
-        """Add the slope of the colours; where planes are near, smooth along z, and keep some."""
+    def _inputs(self, planes: Sequence[Seen], scaled: Floats, kept: slice = slice(None)) -> Inputs:
+        """Put planes together, smoothed along z where they are near; some are kept."""
+        seen = planes[0]
         if self.space.is_volume:
-            turned = np.eye(scaled.shape[1], dtype=np.float32)
+            turned = np.eye(len(planes), dtype=np.float32)
             if self.space.is_dense:
-                turned = gaussian_filter1d(
-                    turned, self.space.along(_SMOOTHING)[0], axis=0, truncate=3.0
-                )
-            turned = turned[planes]
-            seen = seen.smoothed(turned)
-            scaled = np.moveaxis(np.tensordot(turned, scaled, (1, 1)), 0, 1)
+                sigma = self.space.along(_SMOOTHING)[0]
+                gaussian_filter1d(turned, sigma, axis=0, output=turned, truncate=3.0)
+            seen = together(planes, turned[kept])
+            scaled = np.moveaxis(np.tensordot(turned[kept], scaled, (1, 1)), 0, 1)
         return Inputs(seen, scaled, color_slope(scaled, self.space))
 
 
-def _some_of(seen: Sequence[Seen], valids: Sequence[Mask | None], step: int) -> Floats:
+def _some_of(samples: Sequence[Sequence[Seen]], valids: Sequence[Mask | None], step: int) -> Floats:
     """Return the features of every n-th counted pixel of all samples; of all where few count."""
-    found = [one.some(step, valid) for one, valid in zip(seen, valids, strict=True)]
+    found = []
+    for planes, valid in zip(samples, valids, strict=True):
+        counted = (
+            [None] * len(planes) if valid is None else valid.reshape(len(planes), *valid.shape[-2:])
+        )
+        found += [one.some(step, some) for one, some in zip(planes, counted, strict=True)]
     some: Floats = np.concatenate(found)
     if len(some) < _LEAST_MEASURED and step > 1:
-        return _some_of(seen, valids, 1)
+        return _some_of(samples, valids, 1)
     return some
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -87,7 +86,7 @@ def _strip(block: nn.Module, fine: Tensor, coarse: Tensor | None, rows: slice) -
     """Return some rows of what a block makes of a map, and of a coarse one beside it, enlarged."""
     first, norm, activation, second, *rest = block.children()
     outer, inner = (_around(rows, more, fine.shape[-2]) for more in (2, 1))
-    found = _joined(first, fine, coarse, outer)
+    found: Tensor = _joined(first, fine, coarse, outer)
     found = second(activation(norm(found[..., _within(inner, outer), :])))
     found = found[..., _within(rows, inner), :]
     for layer in rest:
@@ -98,7 +97,7 @@ def _strip(block: nn.Module, fine: Tensor, coarse: Tensor | None, rows: slice) -
 def _joined(conv: Any, fine: Tensor, coarse: Tensor | None, rows: slice) -> Tensor:
     """Convolve rows of a map, and of a coarse one beside it; never side by side in memory."""
     n = 0 if coarse is None else coarse.shape[1]
-    found = functional.conv2d(fine[..., rows, :], conv.weight[:, n:], conv.bias, padding=1)
+    found: Tensor = functional.conv2d(fine[..., rows, :], conv.weight[:, n:], conv.bias, padding=1)
     if coarse is None:
         return found
     half = _around(slice(rows.start // 2, -(-rows.stop // 2)), 1, coarse.shape[-2])

@@ -6,9 +6,9 @@ image: so a window gives what the whole image gives.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from torch.nn import functional
 from napari_diffseg.core.features.network import STRIDE
 from napari_diffseg.core.features.weights import feature_basis, shipped_network
 from napari_diffseg.image.arrays import Mask
-from napari_diffseg.image.windows import Window, inside, size
+from napari_diffseg.image.windows import Shape, Window, inside
 
 Floats = NDArray[np.float32]
 
@@ -50,6 +50,7 @@ class ScaleMap:
         stop = start + rows.stop - rows.start
         first = max(start // self.scale - 1, 0)
         found = self.rows[planes[0] if planes else slice(None), first : stop // self.scale + 2]
+        found = found.float()
         if self.scale > 1:
             maps = found.movedim(-1, 1)
             found = functional.interpolate(maps, scale_factor=self.scale, mode="bilinear")
@@ -60,13 +61,18 @@ class ScaleMap:
         enlarged: Floats = (cut if planes else cut[0]).cpu().numpy()
         return enlarged
 
+    def within(self, place: Window) -> ScaleMap:
+        """Return what a place within this one, along y and x, needs of it."""
+        kept, within = _needed(place, self.scale, self.rows.shape[1:3])
+        return ScaleMap(self.rows[:, *kept], self.scale, within)
+
     def some(self, step: int) -> Tensor:
         """Return the features of every n-th pixel along y and x, ``z y x r``."""
         y, x = (
             (side.start + torch.arange(step // 2, side.stop - side.start, step)) // self.scale
             for side in self.place
         )
-        return self.rows[:, y[:, None], x[None]]
+        return self.rows[:, y[:, None], x[None]].float()
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -75,6 +81,10 @@ class Seen:
 
     maps: list[ScaleMap]
     edges: Floats  # (z) y x, how sure the network is that something ends there
+
+    def within(self, place: Window) -> Seen:
+        """Return what it sees of a place ``y x`` of a plane that was looked at whole."""
+        return Seen([one.within(place) for one in self.maps], self.edges[place])
 
     @torch.inference_mode()
     def some(self, step: int, valid: Mask | None) -> Floats:
@@ -87,40 +97,77 @@ class Seen:
         chosen: Floats = found[counted.reshape(found.shape[:-1])]
         return chosen
 
-    @torch.inference_mode()
-    def smoothed(self, weights: Floats) -> Seen:
-        """Take weighted sums of the planes, ``(new z, z)``; what was there before is lost."""
-        for one in self.maps:
-            turned = torch.from_numpy(weights).to(one.rows.device)
-            for first in range(0, one.rows.shape[1], _BAND_ROWS):  # for little memory
-                band = one.rows[:, first : first + _BAND_ROWS]
-                band[: len(turned)] = torch.tensordot(turned, band, 1)
-        maps = [ScaleMap(one.rows[: len(weights)], one.scale, one.place) for one in self.maps]
-        return Seen(maps, np.tensordot(weights, self.edges, 1))
+
+class KeptPlanes:
+    """What the network sees of whole planes of a volume, kept for the windows that follow.
+
+    Windows of a volume are so small that each would look at five times as many pixels as it has.
+    """
+
+    _MOST_PIXELS = 300_000
+    """Of a plane; half a gigabyte, or a little more, is kept of some 60 such."""
+
+    _MOST_PLANES = 60
+
+    def __init__(self, shared: dict[int, Seen] | None = None, first: int = 0) -> None:
+        self._planes = {} if shared is None else shared
+        self._first = first
+
+    @classmethod
+    def of(cls, shape: Shape) -> KeptPlanes | None:
+        """Return where planes of an image of this shape are kept; None where they are too large."""
+        is_kept = len(shape) == 3 and math.prod(shape[1:]) <= cls._MOST_PIXELS
+        return cls() if is_kept else None
+
+    def starting_at(self, first: int) -> KeptPlanes:
+        """Return the same for a part of the image, whose planes are counted from 0."""
+        return KeptPlanes(self._planes, first)
+
+    def look(self, z: int, look_at: Callable[[int], Seen]) -> Seen:
+        """Return what is seen of a plane, which is looked at where that is not known."""
+        key = self._first + z
+        found = self._planes.pop(key, None) or look_at(z)
+        self._planes[key] = found
+        if len(self._planes) > self._MOST_PLANES:
+            del self._planes[next(iter(self._planes))]
+        return found
 
 
 @torch.inference_mode()
-def see(shown: Floats, place: Window, device: torch.device) -> Seen:
-    """Look at a place in components ``3 (z) y x``, plane by plane, at all scales."""
-    planes = shown[:, place[0]] if len(place) == 3 else shown[:, None]
-    maps: list[ScaleMap] = []
-    edges = np.empty((planes.shape[1], *size(place[-2:])), np.float32)
+def see(shown: Floats, place: Window, device: torch.device, *, in_short: bool = False) -> Seen:
+    """Look at a place ``y x`` in components ``3 y x``, at all scales.
+
+    In short, as planes of volumes are kept, it takes half of the memory.
+    """
+    maps, edges = [], np.zeros(0, np.float32)
     for scale in SCALES:
-        around = surroundings(place[-2:], shown.shape[1:], scale)
-        here = inside(place[-2:], around)
-        rows: Any = None
-        for z in range(planes.shape[1]):
-            found, logits = _features(planes[:, z, *around], scale, device)
-            kept, within = _needed(here, scale, found.shape[-2:])
-            part = found[0].movedim(0, -1)[kept]
-            if rows is None:
-                rows = part.new_empty((planes.shape[1], *part.shape))
-            norms = torch.linalg.vector_norm(part, dim=-1, keepdim=True).clamp_min_(_TINY)
-            torch.div(part, norms, out=rows[z])
-            if scale == 1:
-                edges[z] = logits[0, 0, *here].sigmoid().cpu().numpy()
-        maps.append(ScaleMap(rows, scale, within))
-    return Seen(maps, edges if len(place) == 3 else edges[0])
+        around = surroundings(place, shown.shape[1:], scale)
+        here = inside(place, around)
+        found, logits = _features(shown[:, *around], scale, device)
+        kept, within = _needed(here, scale, found.shape[-2:])
+        rows = found.movedim(1, -1)[:, kept[0], kept[1]]
+        norms = torch.linalg.vector_norm(rows, dim=-1, keepdim=True).clamp_min_(_TINY)
+        rows = rows / norms
+        maps.append(ScaleMap(rows.half() if in_short else rows, scale, within))
+        if scale == 1:
+            edges = logits[0, 0, here[0], here[1]].sigmoid().cpu().numpy()
+    return Seen(maps, edges)
+
+
+@torch.inference_mode()
+def together(planes: Sequence[Seen], weights: Floats) -> Seen:
+    """Put planes of one place together: sums of them with weights, ``(new z, z)``."""
+    turned = torch.from_numpy(weights).to(planes[0].maps[0].rows.device)
+    maps = []
+    for number, first in enumerate(planes[0].maps):
+        _, height, width, depth = first.rows.shape
+        rows = first.rows.new_empty((len(weights), height, width, depth))
+        for start in range(0, height, _BAND_ROWS):  # for little memory
+            band = slice(start, start + _BAND_ROWS)
+            every = torch.cat([one.maps[number].rows[:, band] for one in planes]).float()
+            rows[:, band] = torch.tensordot(turned, every, 1)
+        maps.append(ScaleMap(rows, first.scale, first.place))
+    return Seen(maps, np.tensordot(weights, np.stack([one.edges for one in planes]), 1))
 
 
 def _features(part: Floats, scale: int, device: torch.device) -> tuple[Tensor, Tensor]:
