@@ -37,9 +37,10 @@ class Groundwork:
     """
 
     def __init__(self, plane: Plane, device: torch.device, known: RegionMap | None = None) -> None:
-        self.plane = replace(plane, kept=KeptPlanes.of(plane.shape))
+        self.plane = plane
         self.device = device
         self._kept: dict[tuple[int, ...], RegionMap] = {}
+        self._seen = KeptPlanes.of(plane.shape)
         if known is not None and len(self.windows) == 1:
             self._kept[self._corner(self.windows[0])] = known
 
@@ -64,7 +65,10 @@ class Groundwork:
         corner = self._corner(window)
         if corner in self._kept:
             return self._kept[corner]
-        found = self.plane.regions(self.near(window), self.device)
+        plane = replace(self.plane, kept=self._seen)
+        found = plane.regions(self.near(window), self.device)
+        if window == self.windows[-1]:  # nobody asks for these planes soon
+            self._seen = KeptPlanes.of(plane.shape)
         if np.prod(self.plane.shape) <= _MOST_KEPT:
             self._kept[corner] = found
         return found
