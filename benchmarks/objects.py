@@ -38,7 +38,7 @@ from benchmarks.machine import write_results
 from benchmarks.scribbles import EVERY_KIND
 from benchmarks.strokes import strokes
 from napari_diffseg import RunOptions, measure, objects, segment
-from napari_diffseg.instances.splitting import depths, split
+from napari_diffseg.instances.splitting import depths
 
 Labels = NDArray[np.integer]
 

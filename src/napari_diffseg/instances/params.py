@@ -26,11 +26,12 @@ class ObjectParams(SelfDescribing):
         group="Objects",
     )
     split: float = param(
-        6.0,
+        -1.0,
         "Split touching",
         "Objects that touch are cut where there is a neck between them. Their centres are at "
-        "least so far apart: higher cuts less, 0 cuts nothing.",
-        low=0.0,
+        "least so far apart: higher cuts less, 0 cuts nothing, -1 (automatic) takes half the "
+        "radius of a typical object of the image.",
+        low=-1.0,
         high=1000.0,
         unit="px",
         group="Objects",
@@ -48,11 +49,11 @@ class ObjectParams(SelfDescribing):
         group="Objects",
     )
     min_size: int = param(
-        20,
+        -1,
         "Smallest object",
         "Objects of fewer pixels (of a volume: voxels) are dropped; cutting makes none either. 0 "
-        "keeps all.",
-        low=0,
+        "keeps all, -1 (automatic) drops those under 5 % of a typical object of the image.",
+        low=-1,
         high=2**31 - 1,
         unit="px",
         group="Objects",
