@@ -13,9 +13,10 @@ Integers = NDArray[np.integer[Any]]
 def hull_areas(rows: Integers, y: Integers, x: Integers) -> Integers:
     """Return how many pixels are in the hull of each object, as `regionprops` counts them.
 
-    `rows`, ``(m,)``: to which object, from 0 on, the pixel at `y` and `x` belongs, line
-    by line. A pixel is the diamond of its middle and half a pixel around it; one whose middle is
-    on the edge of the hull is in it. All is in whole numbers, and so exact; twenty times as fast as object by object.
+    `rows`, ``(m,)``: to which object, from 0 on, the pixel at `y` and `x` belongs, line by line. A
+    pixel is the diamond of its middle and half a pixel around it; one whose middle is on the edge
+    of the hull is in it. All is in whole numbers and so exact; some twenty times as fast as object
+    by object.
     """
     if not rows.size:
         return np.zeros(0, np.int64)
