@@ -58,7 +58,7 @@ def opened(labels, dock):
 
 @pytest.fixture
 def made(opened, wait_for):
-    opened.objects_form.split.set_value(6)
+    opened.objects_form.split.box.setValue(6)
     opened.objects_form.make_button.click()
     wait_for(lambda: bool(opened.measuring.table))
     return opened
@@ -118,11 +118,11 @@ def test_the_objects_follow_the_controls_on_the_one_layer(viewer, made, wait_for
     form = made.objects_form
     form.split.slider.setValue(0)
     wait_for(lambda: form.count.text() == "2 objects")
-    form.split.set_value(6)
+    form.split.box.setValue(6)
     wait_for(lambda: form.count.text() == "3 objects")
-    form.neck.set_value(0)
+    form.neck.box.setValue(0)
     wait_for(lambda: form.count.text() == "2 objects")
-    form.split.set_value(0)
+    form.split.box.setValue(0)
     form.min_size.setValue(5)
     wait_for(lambda: form.count.text() == "3 objects")
     form.classes.boxes[3].setChecked(False)
@@ -153,7 +153,7 @@ def test_what_a_person_edits_is_left_as_it_is(viewer, made, wait_for):
     edited = layer.data.copy()
     wait_for(lambda: made.objects_form.count.text() == "4 objects")
     wait_for(lambda: 9 in made.measuring.table["object"])
-    made.objects_form.split.set_value(0)
+    made.objects_form.split.box.setValue(0)
     wait_for(lambda: not made.objects._ask_soon._timer.isActive())
     assert made.objects_form.status.text() == EDITED
     np.testing.assert_array_equal(layer.data, edited)
@@ -284,7 +284,7 @@ def test_objects_of_all_frames_keep_their_numbers(viewer, dock, wait_for):
     viewer.dims.set_current_step(0, 1)
     dock.objects_fold.expand()
     dock.measure_fold.expand()
-    dock.objects_form.split.set_value(6)
+    dock.objects_form.split.box.setValue(6)
     make(dock, wait_for)
     expected = napari_diffseg.objects(movie, (2, 3), axes="TYX", split=6)
     (layer,) = objects_in(viewer)

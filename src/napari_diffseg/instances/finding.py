@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -59,7 +59,7 @@ def find_objects(
     Raises
     ------
     InputError
-        The labels have other axes or are no whole numbers, or a chosen class is not there.
+        The labels have other axes or are no whole numbers.
     """
     return ObjectFinder(labels, spacing).find(params or ObjectParams())
 
@@ -97,25 +97,33 @@ class ObjectFinder:
         if self._basins is None or (is_cut and not self._basins.is_cut):
             self._basins = self._cut() if is_cut else uncut(self._pieces())
         basins, parts = self._basins, self._basins.homes
-        split, min_size = self._sizes(params, basins)
-        if split:
-            parts = basins.joined(split, params.neck / 100, min_size)
-        kept = np.bincount(parts, basins.sizes, parts.size) >= max(min_size, 1)
+        apart, min_sizes = self._sizes(params, basins)
+        if params.split:
+            parts = basins.joined(apart, params.neck / 100, min_sizes)
+        own = np.flatnonzero(basins.first >= 0)
+        sizes, kept = np.bincount(parts, basins.sizes), np.zeros(parts.size, np.bool_)
+        kept[parts[own]] = sizes[parts[own]] >= np.maximum(min_sizes[own], 1)
         if params.clear_border:
             for edge in _edges(basins.numbers):
                 kept[parts[edge]] = False
         return _numbered(basins, self._classes, parts, kept)
 
-    def _sizes(self, params: ObjectParams, basins: Basins) -> tuple[float, int]:
-        """Return how far centres are apart at least, and the smallest object; none automatic."""
+    def _sizes(
+        self, params: ObjectParams, basins: Basins
+    ) -> tuple[NDArray[np.float64], NDArray[np.integer[Any]]]:
+        """Return of each basin how far centres are apart at least, and the smallest object."""
+        n = basins.sizes.size
+        apart, min_sizes = np.full(n, params.split), np.full(n, params.min_size)
         if params.split >= 0 and params.min_size >= 0:
-            return params.split, params.min_size
-        radius = basins.radius()
-        size = math.pi * radius**2
-        if self._labels.ndim == 3:
-            size *= 4 / 3 * radius / math.prod(self._space.steps)
-        split = _OF_RADIUS * radius if params.split < 0 else params.split
-        return split, round(_OF_SIZE * size) if params.min_size < 0 else params.min_size
+            return apart, min_sizes
+        radii = basins.radii(self._classes)
+        if params.split < 0:
+            apart = _OF_RADIUS * radii
+        if params.min_size < 0:
+            is_volume = self._labels.ndim == 3
+            ball = 4 / 3 * radii / math.prod(self._space.steps) if is_volume else 1
+            min_sizes = np.round(_OF_SIZE * ball * math.pi * radii**2).astype(np.int64)
+        return apart, min_sizes
 
     def _pieces(self) -> Numbers:
         """Return the connected pieces of each class that have a pixel of it from the start."""
@@ -165,6 +173,14 @@ def count_labels(labels: Labels) -> dict[int, int]:
     return {number: counted[number] for number in sorted(counted)}
 
 
+def count_in_all(frames: Iterable[Labels]) -> dict[int, int]:
+    """Return how many pixels each label has in all frames together, as `count_labels` does."""
+    counted: Counter[int] = Counter()
+    for frame in frames:
+        counted.update(count_labels(frame))
+    return dict(sorted(counted.items()))
+
+
 def background_of(counts: Mapping[int, int]) -> int:
     """Return what is background where nobody says: 0 or, if there is no 0, the largest class.
 
@@ -177,8 +193,20 @@ def background_of(counts: Mapping[int, int]) -> int:
 
 
 def with_classes(params: ObjectParams, counts: Mapping[int, int]) -> ObjectParams:
-    """Return parameters that name the classes which objects of these labels are made of."""
+    """Return parameters that name the classes which objects of these labels are made of.
+
+    Raises
+    ------
+    InputError
+        A chosen class is not there.
+    """
     classes = [number for number in counts if number > 0]
+    missing = [number for number in params.class_numbers if number not in classes]
+    if missing:
+        raise InputError(
+            f"There is no class {missing[0]} among the labels (they have "
+            f"{', '.join(map(str, classes)) or 'none'}); name classes that there are."
+        )
     background = background_of(counts)
     if params.class_numbers or not background:
         return params

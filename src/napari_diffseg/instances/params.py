@@ -30,7 +30,7 @@ class ObjectParams(SelfDescribing):
         "Split touching",
         "Objects that touch are cut where there is a neck between them. Their centres are at "
         "least so far apart: higher cuts less, 0 cuts nothing, -1 (automatic) takes half the "
-        "radius of a typical object of the image.",
+        "radius of a typical object of the class.",
         low=-1.0,
         high=1000.0,
         unit="px",
@@ -52,7 +52,7 @@ class ObjectParams(SelfDescribing):
         -1,
         "Smallest object",
         "Objects of fewer pixels (of a volume: voxels) are dropped; cutting makes none either. 0 "
-        "keeps all, -1 (automatic) drops those under 5 % of a typical object of the image.",
+        "keeps all, -1 (automatic) drops those under 5 % of a typical object of the class.",
         low=-1,
         high=2**31 - 1,
         unit="px",

@@ -49,27 +49,37 @@ class Basins:
     passes: tuple[tuple[int, int, float], ...]
     is_cut: bool
 
-    def radius(self) -> float:
-        """Return how deep the deepest basin of a typical piece is, in pixels: its radius.
+    def radii(self, classes: NDArray[Any]) -> NDArray[np.float64]:
+        """Return of each basin how deep a typical piece of its class is, in pixels: its radius.
 
         Half of all depth is in pieces that are deeper: dust hardly counts, and things in a clump
-        are as deep as alone.
+        are as deep as alone. `classes` are those of the pixels.
         """
         deepest = np.zeros(int(self.homes.max()) + 1, np.float64)
         np.maximum.at(deepest, self.homes, self.heights)
-        deepest.sort()
-        total = np.cumsum(deepest)
-        return float(deepest[np.searchsorted(total, total[-1] / 2)])
+        kinds, own = np.zeros(deepest.size, np.int64), self.first >= 0
+        kinds[self.homes[own]] = classes.reshape(-1)[self.first[own]]
+        groups = np.unique(kinds, return_inverse=True)[1]
+        totals, ends = np.bincount(groups, deepest), np.cumsum(np.bincount(groups))
+        order = np.lexsort((deepest, groups))
+        below = np.searchsorted(np.cumsum(deepest[order]), np.cumsum(totals) - totals / 2)
+        typical = deepest[order[np.minimum(below, ends - 1)]]
+        found: NDArray[np.float64] = typical[groups][self.homes]
+        return found
 
-    def joined(self, apart: float, neck: float, min_size: int) -> NDArray[np.intp]:
+    def joined(
+        self, apart: NDArray[np.float64], neck: float, min_sizes: NDArray[np.integer[Any]]
+    ) -> NDArray[np.intp]:
         """Return the part that each basin belongs to: one for each peak behind a neck.
 
         A basin with a deeper peak nearer than `apart` in its piece is no part of its own, nor one
         that meets another at more than the share `neck` of its depth, nor one of fewer pixels than
-        `min_size` that has a neighbour.
+        `min_sizes` that has a neighbour; both have an entry for each basin, alike in a class.
         """
         roots = list(range(self.sizes.size))
-        heights, areas = self.heights.tolist(), self.sizes.tolist()
+        heights, areas, least = (
+            column.tolist() for column in (self.heights, self.sizes, min_sizes)
+        )
         centres = self._centres(apart).tolist()
 
         def root(part: int) -> int:
@@ -92,25 +102,25 @@ class Basins:
 
         join(lambda low, high, _: not (centres[low] and centres[high]))
         join(lambda low, high, width: width >= neck * heights[low])
-        join(lambda low, high, _: min(areas[low], areas[high]) < min_size)
+        join(lambda low, high, _: min(areas[low], areas[high]) < least[low])
         return np.array([root(part) for part in range(len(roots))], np.intp)
 
-    def _centres(self, apart: float) -> Mask:
+    def _centres(self, apart: NDArray[np.float64]) -> Mask:
         """Return which basins have no deeper peak nearer than `apart` in their piece."""
         # Pieces lie so far from each other along one axis more that no peak sees that of another.
-        points = np.column_stack([self.peaks, self.homes * (2.0 * apart)])
+        points = np.column_stack([self.peaks / np.maximum(apart, 1e-9)[:, None], 2.0 * self.homes])
         kept = np.arange(len(points))
         # By and by, for near ones leave few that are to be looked at farther.
-        radius = min(apart, 2.0)
+        radius = 2 / max(2.0, float(apart.max()))
         while True:
             near = KDTree(points[kept]).query_pairs(radius, output_type="ndarray")
             # Of two that are equally deep, the one that comes first.
             first, second = kept[near.min(axis=1)], kept[near.max(axis=1)]
             is_deeper = self.heights[second] > self.heights[first]
             kept = np.setdiff1d(kept, np.where(is_deeper, first, second))
-            if radius >= apart:
+            if radius >= 1:
                 break
-            radius = min(2 * radius, apart)
+            radius = min(2 * radius, 1.0)
         centres = np.zeros(len(points), np.bool_)
         centres[kept] = True
         return centres

@@ -75,7 +75,7 @@ class ObjectsForm(QWidget):
         self.split = NumberSlider("split", _FARTHEST, _MOST)
         self.neck = NumberSlider("neck", int(_SPECS["neck"].high or 0))
         self.smooth = NumberSlider("smooth", _FARTHEST // 5, _MOST)
-        self.min_size = _spin_box("min_size", int(_SPECS["min_size"].high or 0), "any")
+        self.min_size = _spin_box("min_size", int(_SPECS["min_size"].high or 0))
         self.fill_holes, self.clear_border = _tick("fill_holes"), _tick("clear_border")
         self.make_button = QPushButton("Make objects")
         self.make_button.setToolTip(_ABOUT_MAKING)
@@ -183,7 +183,7 @@ class ClassTicks(QWidget):
 
 
 class NumberSlider(QWidget):
-    """A number, as a slider to `farthest` and to be typed, up to `most`; 0 is off.
+    """A number, as a slider to `farthest` and to be typed, up to `most`.
 
     The slider of superqt has one range for both.
     """
@@ -195,9 +195,9 @@ class NumberSlider(QWidget):
         super().__init__()
         self.setToolTip(_SPECS[name].help)
         self.slider = QSlider(Qt.Orientation.Horizontal)
-        self.slider.setRange(0, farthest)
+        self.box = _spin_box(name, most or farthest)
+        self.slider.setRange(self.box.minimum(), farthest)
         self.slider.setMinimumWidth(40)
-        self.box = _spin_box(name, most or farthest, "off")
         # Qt would ask for room for the widest number.
         self.box.setFixedWidth(_BOX_WIDTH)
         self.setLayout(beside(self.slider, self.box))
@@ -208,10 +208,6 @@ class NumberSlider(QWidget):
     def value(self) -> int:
         """Return the number."""
         return int(self.box.value())
-
-    def set_value(self, value: int) -> None:
-        """Set the number."""
-        self.box.setValue(value)
 
     def _on_typed(self, value: int) -> None:
         with QSignalBlocker(self.slider):
@@ -231,12 +227,12 @@ def class_facts(
     ]
 
 
-def _spin_box(name: str, most: int, zero: str) -> QSpinBox:
+def _spin_box(name: str, most: int) -> QSpinBox:
     spec, box = _SPECS[name], QSpinBox()
-    box.setRange(0, most)
+    box.setRange(int(spec.low or 0), most)
     box.setValue(int(spec.default))
     box.setSuffix(f" {spec.unit}" if spec.unit else " px")
-    box.setSpecialValueText(zero)
+    box.setSpecialValueText("automatic" if box.minimum() < 0 else "off")
     box.setToolTip(spec.help)
     box.setMinimumWidth(_BOX_WIDTH)
     box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
