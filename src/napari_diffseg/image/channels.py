@@ -9,6 +9,8 @@ import numpy as np
 
 from napari_diffseg.errors import InputError
 
+COLOURS = ("red", "green", "blue")
+
 MOST_WEIGHT = 100.0
 """The largest weight that a channel can have."""
 

@@ -62,4 +62,5 @@ def _reach(own: Integers, y: Integers, x: Integers, line_of: Integers, line: Int
     after = np.searchsorted(owner * far + height, line_of * far + 2 * line)
     first, last = height[after - 1], height[after]
     reach = place[after - 1] * (last - 2 * line) + place[after] * (2 * line - first)
-    return -(-reach // (2 * (last - first)))
+    leftmost: Integers = -(-reach // (2 * (last - first)))
+    return leftmost
