@@ -7,6 +7,7 @@ import csv
 import numpy as np
 import pytest
 import tifffile
+from napari.layers import Image
 from napari.layers._source import Source
 from qtpy.QtCore import Qt
 from skimage.draw import disk
@@ -379,8 +380,9 @@ def test_columns_have_the_names_of_the_channels_of_the_file_at_every_door(
     metadata = {"axes": axes, **told}
     tifffile.imwrite(image, pixels.astype("u2"), metadata=metadata, photometric="minisblack")
     write_labels(kinds, classes())
-    layer = viewer.add_image(pixels.astype("u2"), name="image", metadata={"axes": axes})
+    layer = Image(pixels.astype("u2"), name="image", metadata={"axes": axes})
     layer._source = Source(path=str(image))  # as napari's own reader opens it
+    viewer.add_layer(layer)
     viewer.add_labels(classes(), name="kinds")
     dock.objects_fold.expand()
     dock.measure_fold.expand()

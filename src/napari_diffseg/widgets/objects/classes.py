@@ -48,6 +48,7 @@ class ClassesInView:
         self._frames, self._scribbles, self._sizes = frames, scribbles, sizes
         self.layer: Labels | None = None
         self._areas: dict[int, int] = {}
+        self._n_frames = 0
         self._seen: dict[int, int] = {}
         self._watch = StrokeWatch(self.look, dressed=self._list)
         form.layer_chosen.connect(self._on_chosen)
@@ -136,7 +137,9 @@ class ClassesInView:
             self._form.classes.show_classes([], keep=False)
             return
         names = names_in(layer.features)
-        areas = {number: 0 for number in names if number > 0} | self._areas
+        # Of a single frame no class is offered that is not there; others may have what has a name.
+        named = [number for number in names if number > 0] if self._n_frames != 1 else []
+        areas = dict.fromkeys(named, 0) | self._areas
         colors = {number: np.asarray(layer.get_color(number)) for number in areas}
         self._form.classes.show_classes(class_facts(areas, colors, names), keep=keep)
 
@@ -151,6 +154,7 @@ class ClassesInView:
         frame = source.frame_at(self.layer, self._viewer.dims)
         if frame is None:
             return False
+        self._n_frames = source.n_frames
         labels = source.read(frame)
         now, before = checksum(labels), self._seen.get(frame)
         self._seen[frame] = now
