@@ -29,8 +29,11 @@ class ObjectParams(SelfDescribing):
         -1.0,
         "Split touching",
         "Objects that touch are cut where there is a neck between them. Their centres are at "
-        "least so far apart: higher cuts less, 0 cuts nothing, -1 (automatic) takes half the "
-        "radius of a typical object of the class.",
+        "least so far apart: higher cuts less.",
+        values={
+            -1.0: ("automatic", "half the radius of a typical object of the class"),
+            0.0: ("off", "nothing is cut"),
+        },
         low=-1.0,
         high=1000.0,
         unit="px",
@@ -43,6 +46,7 @@ class ObjectParams(SelfDescribing):
         "Widest neck",
         "A neck is narrower than this share of the smaller of the two things that it joins: "
         "higher cuts more, and at 100 every bump is an object.",
+        values={0: ("off", "nothing is cut")},
         low=0,
         high=100,
         unit="%",
@@ -51,8 +55,11 @@ class ObjectParams(SelfDescribing):
     min_size: int = param(
         -1,
         "Smallest object",
-        "Objects of fewer pixels (of a volume: voxels) are dropped; cutting makes none either. 0 "
-        "keeps all, -1 (automatic) drops those under 5 % of a typical object of the class.",
+        "Objects of fewer pixels (of a volume: voxels) are dropped; cutting makes none either.",
+        values={
+            -1: ("automatic", "5 % of a typical object of the class"),
+            0: ("any", "all are kept"),
+        },
         low=-1,
         high=2**31 - 1,
         unit="px",
@@ -74,7 +81,8 @@ class ObjectParams(SelfDescribing):
     smooth: float = param(
         0.0,
         "Smooth outlines",
-        "Outlines are rounded: what is narrower than about so many pixels is gone. 0 leaves them.",
+        "Outlines are rounded: what is narrower than about so many pixels is gone.",
+        values={0.0: ("off", "outlines stay as they are")},
         low=0.0,
         high=100.0,
         unit="px",

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from napari.layers import Labels
 from numpy.typing import NDArray
 from superqt.utils import qdebounced
@@ -38,13 +37,14 @@ class ObjectsLayer:
         self._checksum = self._looked_at = checksum(self.layer.data)
         self._show_all_soon = qdebounced(self._show_all, timeout=_ALONE)
 
-    def add(self) -> None:
-        """Add the layer right above that of the classes; what was selected stays selected."""
+    def add(self, below: Labels) -> None:
+        """Add the layer right above that of the classes, or older objects; keep the selection."""
         layers, selection = self._viewer.layers, self._viewer.layers.selection
         before, active = [one for one in layers if one in selection], selection.active
         self._viewer.add_layer(self.layer)
         # Below what is painted on.
-        layers.move(layers.index(self.layer), layers.index(self._classes) + 1)
+        place = max(layers.index(self._classes), layers.index(below)) + 1
+        layers.move(layers.index(self.layer), place)
         self._classes.visible = False
         selection.clear()
         selection.update(before)
@@ -102,7 +102,7 @@ class ObjectsLayer:
         """Let napari's status bar and its own table tell what was measured of each object."""
         features = {INDEX: table["object"], **table}
         del features["object"]
-        self.layer.features = pd.DataFrame(features)
+        self.layer.features = features
 
     def color(self, number: int) -> NDArray[Any]:
         """Return the colour of an object."""
@@ -125,9 +125,10 @@ class ObjectsLayer:
         )
         return int(value or 0)
 
-    def hide_classes(self) -> None:
-        """Hide the layer of the classes, which a run has shown."""
-        self._classes.visible = False
+    def stand_for_classes(self) -> None:
+        """Hide the layer of the classes, which a run has shown, where these objects follow it."""
+        if self.layer.visible and not self.was_edited:
+            self._classes.visible = False
 
     def bring_classes_back(self) -> None:
         """Show the layer of the classes again, once this one is gone."""

@@ -7,12 +7,19 @@ of, and the column ``class`` has its name. Other columns are a person's own.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 INDEX, NAME = "index", "class"
 BACKGROUND = "background"
 """Who calls a class so sees through it in the result."""
+
+
+def is_background(name: str) -> bool:
+    """Whether a class of this name is the ground on which things lie."""
+    return name.strip().lower() == BACKGROUND
 
 
 def names_in(features: pd.DataFrame) -> dict[int, str]:
@@ -29,7 +36,7 @@ def features_for(
     """Return a layer's features with these names of classes, and no others."""
     if names == names_in(features) and (not names or last in set(features[INDEX])):
         return None
-    table = pd.DataFrame(features).copy()
+    table = features.copy()
     if INDEX not in table:
         # As napari reads a table without this column: row k is of label k.
         table[INDEX] = range(len(table))
