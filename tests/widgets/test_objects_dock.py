@@ -332,7 +332,7 @@ def test_a_volume_is_measured_as_one(viewer, dock, wait_for):
     dock.measure_fold.expand()
     make(dock, wait_for)
     wait_for(lambda: bool(dock.measuring.table))
-    expected = napari_diffseg.objects(volume, (2, 3), spacing=(2, 0.5, 0.5))
+    expected = napari_diffseg.objects(volume, 2, spacing=(2, 0.5, 0.5))
     (layer,) = objects_in(viewer)
     np.testing.assert_array_equal(layer.data, expected)
     table = napari_diffseg.measure(expected, volume, pixel_size=(2, 0.5, 0.5))
