@@ -22,7 +22,7 @@ Numbers = NDArray[np.int32]
 Labels = NDArray[Any]
 Mask = NDArray[np.bool_]
 
-# Of a typical object; the best of 0.3 to 0.7, and of 0.02 to 0.1, on images of `benchmarks.objects`.
+# Of a typical object; of 0.3 to 0.7 and 0.02 to 0.1 the best on images of `benchmarks.objects`.
 _OF_RADIUS, _OF_SIZE = 0.5, 0.05
 
 _PART = 1 << 22
