@@ -127,6 +127,8 @@ def test_a_file_in_a_folder_that_cannot_be_used_is_named(
     assert (first, second) == ("b.tif", "c.tif")
     assert "truncated or damaged" in str(damage)
     assert "has 2 channels, but the model was trained on 1 channel" in str(channels)
+    # Nothing that was read is held by what is told.
+    assert [(one.__traceback__, one.__cause__) for _, one in plan.unreadable] == [(None, None)] * 2
     (tmp_path / "a.tif").unlink()
     with pytest.raises(InputError, match="None of the 2 files can be segmented; b.tif"):
         planned(model, tmp_path, str(tmp_path / "out"))

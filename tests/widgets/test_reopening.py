@@ -11,7 +11,7 @@ import pytest
 from napari.layers import Labels
 
 from napari_diffseg.widgets.image.channel_sources import IntensityRule
-from napari_diffseg.widgets.scribbles.class_names import features_for
+from napari_diffseg.widgets.scribbles.class_names import features_for, names_in
 from napari_diffseg.widgets.ui import words
 
 pytestmark = pytest.mark.gui
@@ -213,10 +213,12 @@ def test_previous_goes_back_over_presses_of_segment(segmented, wait_for):
     assert button.toolTip() == words.NOTHING_BEFORE
     segmented.labels.slider.setValue(2)
     wait_for(lambda: layer.data.max() == 2)
-    segmented.labels.slider.setValue(4)
+    segmented.state.typed_params = {**segmented.state.typed_params, "n_labels": 0}
     segmented.segment_button.click()
     wait_for(lambda: is_at_rest(segmented) and layer.data.max() == 3)
-    assert button.isEnabled() == bool(segmented.results.history)
+    assert button.isEnabled()
+    button.click()
+    assert layer.data.max() == 2
 
 
 def labels_in(dock):
@@ -246,6 +248,22 @@ def test_a_run_that_is_cancelled_leaves_the_result_on_show(segmented, run, wait_
     (layer,) = labels_in(segmented)
     segmented.labels.slider.setValue(2)
     wait_for(lambda: layer.data.max() == 2)
+
+
+def test_the_slider_moves_the_result_on_show_after_the_layer_of_a_run_was_removed(
+    viewer, segmented, run, wait_for
+):
+    (first,) = labels_in(segmented)
+    segmented.images.choose(other_image(viewer))
+    run.go_on.clear()
+    run.stands_at = 1
+    segmented.segment_button.click()
+    wait_for(run.stands.is_set)
+    viewer.layers.remove(segmented.results.running.layer)
+    run.go_on.set()
+    wait_for(lambda: not segmented.session.is_busy)
+    segmented.labels.slider.setValue(2)
+    wait_for(lambda: first.data.max() == 2)
 
 
 def test_merged_labels_never_come_over_a_run(dock, image, run, wait_for, qtbot, monkeypatch):
@@ -287,6 +305,30 @@ def test_names_of_painted_classes_are_none_of_labels_found_otherwise(segmented, 
     # Label 2 was found without strokes: it is neither the background, nor seen through.
     assert layer.get_color(2)[3] == 1
     assert segmented.results.segmentation.model.facts.class_names == {}
+
+
+@pytest.mark.parametrize("is_back", [True, False])
+def test_names_of_a_result_are_none_of_another_without_strokes(
+    viewer, segmented, wait_for, is_back
+):
+    (layer,) = labels_in(segmented)
+    segmented.add_scribbles()
+    segmented.section.layer.paint((5, 5), 1)
+    segmented.section.look()
+    segmented.segment_button.click()
+    wait_for(lambda: is_at_rest(segmented))
+    segmented.section.name(1, "cell")
+    results = segmented.results
+    assert results.segmentation.model.facts.class_names == {1: "cell"}
+    if is_back:
+        segmented.previous_button.click()
+    else:
+        segmented.images.choose(other_image(viewer))
+        segmented.scribbles.combo.setCurrentIndex(0)
+        segmented.segment_button.click()
+        wait_for(lambda: is_at_rest(segmented) and results.finished.layer != layer)
+    assert results.segmentation.model.facts.class_names == {}
+    assert names_in(results.finished.layer.features) == {}
 
 
 def test_a_class_that_is_named_background_makes_no_objects(segmented):

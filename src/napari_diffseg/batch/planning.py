@@ -198,7 +198,8 @@ def _folder_targets(
         try:
             target = _target(len(targets), asked.open([file]), (file,), followed(home), asked)
         except DiffSegError as error:
-            unreadable.append((name_of(file), error))
+            # Another one: this one holds what was read, and the file open, as long as it is kept.
+            unreadable.append((name_of(file), InputError(str(error), *error.remedies)))
         else:
             targets.append(target)
     if not targets:

@@ -275,8 +275,9 @@ class Results:
         if scribbles is not None and segmentation.scribbles is not None:
             layer.color_classes(_colors(scribbles, segmentation.painted_classes))
         layer.complete(segmentation)
-        if scribbles is not None:
-            self._names = _names_of(segmentation, names_in(scribbles.features))
+        if scribbles is not None or self._names:  # those of a result before are none of this one
+            names = {} if scribbles is None else names_in(scribbles.features)
+            self._names = _names_of(segmentation, names)
             layer.name_classes(self._names)
         self.segmentation = self._with_facts(segmentation)
         self.changed.emit()

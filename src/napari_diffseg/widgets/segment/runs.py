@@ -124,8 +124,8 @@ class Runs:
             self.session.cancel()
             self.say(words.REMOVED)
         self.loop.keep_only(lambda request: self.results.is_open(request.source))
-        if was_finished or self.results.segmentation is None:
-            self._merger.hold(None)
+        if was_running or was_finished or self.results.segmentation is None:
+            self._follow_knob()
 
     def close(self) -> None:
         """End the run and hear of nothing any more."""
