@@ -5,8 +5,9 @@ of the dock are used as they come, strokes are painted and taken back, layers ar
 moved, changed and removed, and the dock is closed and opened. What counts:
 
 * exceptions in any thread, errors that are no sentences, messages of Qt;
-* memory and threads in each tenth of the time: they must not grow;
-* the longest block of the window's thread, by the wall and in processor time of its own::
+* memory, threads and widgets in each tenth of the time: they must not grow;
+* the longest blocks of the window's thread, by the wall and in processor time of its own, and
+  where they were::
 
     python -m benchmarks.soak --minutes 60
 """
@@ -14,6 +15,7 @@ moved, changed and removed, and the dock is closed and opened. What counts:
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import gc
 import statistics
 import sys
@@ -23,6 +25,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -34,6 +37,7 @@ from qtpy.QtCore import QtMsgType, qInstallMessageHandler  # noqa: TID251
 from qtpy.QtWidgets import (  # noqa: TID251
     QAbstractButton,
     QAbstractSlider,
+    QApplication,
     QComboBox,
     QFileDialog,
     QLineEdit,
@@ -47,6 +51,7 @@ from benchmarks.machine import resident_memory_mb, write_results
 SIDE = 128
 TEXTS = ("", "1", "0.5", "TYX", "ZYX", "YX", "CYX", "x", "nuclei", "1,2", "-3", "1e9")
 N_SPANS = 10
+N_BLOCKS = 12
 
 
 class Faults:
@@ -85,6 +90,30 @@ class Faults:
     def _qt(self, kind: QtMsgType, _context: Any, message: str) -> None:
         if kind in (QtMsgType.QtCriticalMsg, QtMsgType.QtFatalMsg):
             self.add(f"Qt: {message}")
+
+
+class Watch(threading.Thread):
+    """Looks where the window's thread is while it does not answer."""
+
+    def __init__(self, heart: Heart) -> None:
+        super().__init__(daemon=True)
+        self.heart, self.place, self.longest = heart, "", 0.0
+        self.window_thread = threading.get_ident()
+
+    def reset(self) -> None:
+        self.place, self.longest = "", 0.0
+
+    def run(self) -> None:
+        while True:
+            time.sleep(0.02)
+            gap = time.perf_counter() - self.heart.since
+            if gap > max(0.08, self.longest):
+                frame = sys._current_frames().get(self.window_thread)
+                lines = [(Path(one.filename), one.lineno) for one in traceback.extract_stack(frame)]
+                lines = [one for one in lines if "benchmarks" not in one[0].parts]
+                ours = [one for one in lines if "napari_diffseg" in one[0].parts][-1:]
+                self.longest = gap
+                self.place = " > ".join(f"{at.name}:{line}" for at, line in ours + lines[-2:])
 
 
 class Monkey:
@@ -126,7 +155,6 @@ class Monkey:
     def reopen(self) -> None:
         self.viewer.window.remove_dock_widget(self.window)
         pause(0.3)
-        gc.collect()
         self.open_dock()
 
     def widgets(self, kind: type[QWidget]) -> list[Any]:
@@ -230,50 +258,64 @@ def dialogs(folder: Path, rng: np.random.Generator) -> list[Any]:
     ]
 
 
-def run(minutes: float, seed: int, faults: Faults) -> list[dict[str, Any]]:
-    """Return a row for each tenth of the time."""
+def run(minutes: float, seed: int, faults: Faults) -> dict[str, list[dict[str, Any]]]:
+    """Return a row for each tenth of the time, and one for each of the longest blocks."""
     rng = np.random.default_rng(seed)
     viewer = napari.Viewer(show_welcome_screen=False)
     faults.hear()
     viewer.open_sample("napari-diffseg", "immunohistochemistry")
-    rows = []
-    with tempfile.TemporaryDirectory() as name:
-        asked = dialogs(Path(name), rng)
-        for one in asked:
-            one.start()
+    rows, blocks = [], list[dict[str, Any]]()
+    with tempfile.TemporaryDirectory() as name, ExitStack() as asked:
+        for one in dialogs(Path(name), rng):
+            asked.enter_context(one)
         monkey, heart = Monkey(viewer, rng, Path(name)), Heart()
-        begun, number = time.monotonic(), 0
+        watch = Watch(heart)
+        watch.start()
+        begun = time.monotonic()
         for span in range(N_SPANS):
-            done, blocked, own = Counter[str](), [0.0], [0.0]
+            made = list[dict[str, Any]]()
             while time.monotonic() - begun < 60 * minutes * (span + 1) / N_SPANS:
                 heart.reset()
-                faults.last.append("")
-                try:
-                    faults.last[-1] = monkey.act()
-                except Exception as error:  # noqa: BLE001  (what is looked for)
-                    faults.exception(error)
-                number += 1
-                done[faults.last[-1]] += 1
+                watch.reset()
+                act = _one_act(monkey, faults)
                 pause(float(rng.exponential(0.15)))
-                blocked.append(heart.longest)
-                own.append(heart.longest_cpu)
+                made.append(
+                    {"own s": heart.longest_cpu, "wall s": heart.longest, "act": act}
+                    | {"where": watch.place}
+                )
             gc.collect()
-            rows.append(
-                {
-                    "minutes": round((time.monotonic() - begun) / 60, 1),
-                    "things done": sum(done.values()),
-                    "memory MB": round(resident_memory_mb()),
-                    "threads": threading.active_count(),
-                    "longest block s": round(max(blocked), 3),
-                    "of its own s": round(max(own), 3),
-                    "95 % of own s": round(statistics.quantiles(own, n=20)[-1], 3),
-                }
-            )
+            rows.append(_span(made, (time.monotonic() - begun) / 60))
             print(rows[-1], flush=True)
-        for one in asked:
-            one.stop()
+            blocks = sorted(blocks + made, key=lambda one: -one["own s"])[:N_BLOCKS]
     viewer.close()
-    return rows
+    for block in blocks:
+        block |= {key: round(block[key], 3) for key in ("own s", "wall s")}
+    return {"over time": rows, "longest blocks": blocks}
+
+
+def _one_act(monkey: Monkey, faults: Faults) -> str:
+    faults.last.append("")
+    try:
+        faults.last[-1] = monkey.act()
+    except Exception as error:  # noqa: BLE001  (what is looked for)
+        faults.exception(error)
+    return faults.last[-1]
+
+
+def _span(made: list[dict[str, Any]], minutes: float) -> dict[str, Any]:
+    """Return what there is to be said of a tenth of the time, whose acts are given."""
+    own = [one["own s"] for one in made]
+    return {
+        "minutes": round(minutes, 1),
+        "things done": len(made),
+        "memory MB": round(resident_memory_mb()),
+        "threads": threading.active_count(),
+        "threads of the system": len(list(Path("/proc/self/task").iterdir())),
+        "widgets": len(QApplication.allWidgets()),
+        "longest block s": round(max(one["wall s"] for one in made), 3),
+        "of its own s": round(max(own), 3),
+        "95 % of own s": round(statistics.quantiles(own, n=20)[-1], 3),
+    }
 
 
 def main() -> None:
@@ -282,10 +324,11 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
+    faulthandler.enable()
     faults = Faults()
-    rows = run(args.minutes, args.seed, faults)
+    tables = run(args.minutes, args.seed, faults)
     found = [{"fault": what, "times": times} for what, times in faults.found.items()]
-    write_results("soak", {"over time": rows, "faults": found or [{"fault": "none", "times": 0}]})
+    write_results("soak", tables | {"faults": found or [{"fault": "none", "times": 0}]})
     if found:
         raise SystemExit(1)
 
