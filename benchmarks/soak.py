@@ -32,8 +32,13 @@ from unittest import mock
 
 import napari  # noqa: TID251
 import numpy as np
+from napari._qt.containers.qt_layer_model import (  # noqa: TID251
+    QtLayerListModel,
+    ThumbnailRole,
+)
 from napari.utils.notifications import notification_manager  # noqa: TID251
 from qtpy.QtCore import QtMsgType, qInstallMessageHandler  # noqa: TID251
+from qtpy.QtGui import QImage  # noqa: TID251
 from qtpy.QtWidgets import (  # noqa: TID251
     QAbstractButton,
     QAbstractSlider,
@@ -241,8 +246,25 @@ class Monkey:
             self.viewer.dims.ndisplay = 5 - self.viewer.dims.ndisplay
 
 
-def dialogs(folder: Path, rng: np.random.Generator) -> list[Any]:
-    """Answer what asks for a file: with one, or with Cancel."""
+def owning(data: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what napari shows of a layer in its list, with a thumbnail that owns its pixels.
+
+    napari 0.9.2 draws it from memory that is free by then, and that may be gone: the program dies.
+    """
+
+    def owned(model: QtLayerListModel, index: Any, role: int = 0) -> Any:
+        if role != ThumbnailRole or not index.isValid():
+            return data(model, index, role)
+        thumbnail = model.getItem(index).thumbnail
+        pixels = thumbnail.tobytes()
+        height, width = thumbnail.shape[:2]
+        return QImage(pixels, width, height, QImage.Format.Format_RGBA8888).copy()
+
+    return owned
+
+
+def replaced(folder: Path, rng: np.random.Generator) -> list[Any]:
+    """Answer what asks for a file, with one, or with Cancel; and mend napari's thumbnails."""
 
     def file(*_: Any, **__: Any) -> tuple[str, str]:
         name = folder / f"{int(rng.integers(1 << 30))}.safetensors"
@@ -255,6 +277,7 @@ def dialogs(folder: Path, rng: np.random.Generator) -> list[Any]:
         mock.patch.object(QFileDialog, "getOpenFileName", file),
         mock.patch.object(QFileDialog, "getSaveFileName", file),
         mock.patch.object(QFileDialog, "getExistingDirectory", nothing),
+        mock.patch.object(QtLayerListModel, "data", owning(QtLayerListModel.data)),
     ]
 
 
@@ -266,7 +289,7 @@ def run(minutes: float, seed: int, faults: Faults) -> dict[str, list[dict[str, A
     viewer.open_sample("napari-diffseg", "immunohistochemistry")
     rows, blocks = [], list[dict[str, Any]]()
     with tempfile.TemporaryDirectory() as name, ExitStack() as asked:
-        for one in dialogs(Path(name), rng):
+        for one in replaced(Path(name), rng):
             asked.enter_context(one)
         monkey, heart = Monkey(viewer, rng, Path(name)), Heart()
         watch = Watch(heart)
