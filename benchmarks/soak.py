@@ -163,7 +163,9 @@ class Monkey:
         self.open_dock()
 
     def widgets(self, kind: type[QWidget]) -> list[Any]:
-        return [one for one in self.dock.findChildren(kind) if one.isEnabled()]
+        """Return what a person can use: of a section that is closed there is nothing."""
+        found = self.dock.findChildren(kind)
+        return [one for one in found if one.isEnabled() and one.isVisible()]
 
     def one_of(self, found: list[Any]) -> Any:
         return found[int(self.rng.integers(len(found)))] if found else None

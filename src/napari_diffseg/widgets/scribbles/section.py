@@ -97,8 +97,11 @@ class ScribblesSection:
     def name_rest(self) -> None:
         """Call what the only painted class does not claim the background."""
         (painted,) = self._all_painted()
-        layer, rest = self.layer, painted + 1  # as the core numbers it
-        if layer is not None and rest not in names_in(layer.features):
+        layer, painted = self.layer, self._all_painted()
+        if layer is None or len(painted) != 1:
+            return  # a stroke has come, or gone, since this was offered
+        rest = max(painted) + 1  # as the core numbers it
+        if rest not in names_in(layer.features):
             self.name(rest, BACKGROUND)
 
     def name(self, number: int, name: str) -> None:
