@@ -100,3 +100,16 @@ def test_a_skipped_field_is_not_there(qtbot):
     form = ParameterForm(RunOptions, skip=("device", "previews"))
     qtbot.addWidget(form.native)
     assert set(form.values()) == {"threads", "preview_interval"}
+
+
+@pytest.mark.parametrize("text", ["", "-", "x", "1e"])
+def test_another_form_takes_up_what_is_no_number(form, qtbot, text):
+    """As the dock does that is opened after one was closed."""
+    for spec in SegmentationParams.specs():
+        if not spec.choices:
+            type_in(form.fields[spec.name], text)
+    other = ParameterForm(SegmentationParams)
+    qtbot.addWidget(other.native)
+    other.write(form.values())
+    assert other.values() == form.values()
+    assert set(other.problems()) == set(form.problems())

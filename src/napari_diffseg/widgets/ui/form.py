@@ -74,10 +74,13 @@ class ParameterForm:
         """Fill in values; fields that are not named stay as they are."""
         for name, value in values.items():
             if name in self.fields:
-                field = self.fields[name]
+                field, spec = self.fields[name], self._specs[name]
                 # superqt's spin box takes the focus whenever its text changes.
                 with field.changed.blocked(), QSignalBlocker(_typed_in(field.native)):
-                    field.value = _written(self._specs[name], value)
+                    if spec.kind is int and isinstance(value, str):
+                        _typed_in(field.native).setText(value)  # as `values` gave it: no number
+                    else:
+                        field.value = _written(spec, value)
         self._on_change()
 
     def reset(self) -> None:
@@ -158,7 +161,8 @@ def _typed_in(native: QWidget) -> QWidget:
 
 def _written(spec: ParameterSpec, value: Scalar) -> Scalar:
     """Return how a value stands in its field: a decimal as a text, so that 1e-4 can be typed."""
-    return f"{value:g}" if spec.kind is float and not spec.choices else value
+    is_decimal = spec.kind is float and not spec.choices and not isinstance(value, str)
+    return f"{value:g}" if is_decimal else value
 
 
 def _read(spec: ParameterSpec, shown: Scalar) -> Scalar:
