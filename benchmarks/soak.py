@@ -15,9 +15,10 @@ moved, changed and removed, and the dock is closed and opened. What counts:
 from __future__ import annotations
 
 import argparse
-import faulthandler
 import gc
+import json
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
@@ -113,12 +114,19 @@ class Watch(threading.Thread):
             time.sleep(0.02)
             gap = time.perf_counter() - self.heart.since
             if gap > max(0.08, self.longest):
-                frame = sys._current_frames().get(self.window_thread)
-                lines = [(Path(one.filename), one.lineno) for one in traceback.extract_stack(frame)]
-                lines = [one for one in lines if "benchmarks" not in one[0].parts]
-                ours = [one for one in lines if "napari_diffseg" in one[0].parts][-1:]
                 self.longest = gap
-                self.place = " > ".join(f"{at.name}:{line}" for at, line in ours + lines[-2:])
+                self.place = self._place()
+
+    def _place(self) -> str:
+        # Without a look into any file: the other thread would go on, and its frames with it.
+        frame = sys._current_frames().get(self.window_thread)
+        lines: list[tuple[Path, int]] = []
+        while frame is not None:
+            lines.append((Path(frame.f_code.co_filename), frame.f_lineno))
+            frame = frame.f_back
+        lines = [one for one in lines if "benchmarks" not in one[0].parts]
+        ours = [one for one in lines if "napari_diffseg" in one[0].parts][:1]
+        return " < ".join(f"{at.name}:{line}" for at, line in (*lines[:2], *ours))
 
 
 class Monkey:
@@ -283,23 +291,23 @@ def replaced(folder: Path, rng: np.random.Generator) -> list[Any]:
     ]
 
 
-def run(minutes: float, seed: int, faults: Faults) -> dict[str, list[dict[str, Any]]]:
-    """Return a row for each tenth of the time, and one for each of the longest blocks."""
+def run(begun: float, minutes: float, seed: int, faults: Faults, keep: Path) -> None:
+    """Use a window for the rest of the time; what there is to say is kept after each tenth."""
     rng = np.random.default_rng(seed)
     viewer = napari.Viewer(show_welcome_screen=False)
     faults.hear()
     viewer.open_sample("napari-diffseg", "immunohistochemistry")
-    rows, blocks = [], list[dict[str, Any]]()
+    kept = read_kept(keep)
     with tempfile.TemporaryDirectory() as name, ExitStack() as asked:
         for one in replaced(Path(name), rng):
             asked.enter_context(one)
         monkey, heart = Monkey(viewer, rng, Path(name)), Heart()
         watch = Watch(heart)
         watch.start()
-        begun = time.monotonic()
-        for span in range(N_SPANS):
+        first = int((time.time() - begun) / 60 / minutes * N_SPANS)
+        for span in range(first, N_SPANS):
             made = list[dict[str, Any]]()
-            while time.monotonic() - begun < 60 * minutes * (span + 1) / N_SPANS:
+            while time.time() - begun < 60 * minutes * (span + 1) / N_SPANS:
                 heart.reset()
                 watch.reset()
                 act = _one_act(monkey, faults)
@@ -309,13 +317,52 @@ def run(minutes: float, seed: int, faults: Faults) -> dict[str, list[dict[str, A
                     | {"where": watch.place}
                 )
             gc.collect()
-            rows.append(_span(made, (time.monotonic() - begun) / 60))
-            print(rows[-1], flush=True)
-            blocks = sorted(blocks + made, key=lambda one: -one["own s"])[:N_BLOCKS]
+            kept["over time"].append({"window": seed} | _span(made, (time.time() - begun) / 60))
+            print(kept["over time"][-1], flush=True)
+            made = [
+                {**one, "own s": round(one["own s"], 3), "wall s": round(one["wall s"], 3)}
+                for one in made
+            ]
+            blocks = kept["longest blocks"] + made
+            kept["longest blocks"] = sorted(blocks, key=lambda one: -one["own s"])[:N_BLOCKS]
+            kept["faults"] = _with(kept["faults"], faults.found)
+            faults.found.clear()
+            keep.write_text(json.dumps(kept))
     viewer.close()
-    for block in blocks:
-        block |= {key: round(block[key], 3) for key in ("own s", "wall s")}
-    return {"over time": rows, "longest blocks": blocks}
+
+
+def read_kept(keep: Path) -> dict[str, list[dict[str, Any]]]:
+    """Return what the windows before have come to."""
+    empty = {"over time": [], "longest blocks": [], "faults": []}
+    return json.loads(keep.read_text()) if keep.exists() else empty
+
+
+def _with(rows: list[dict[str, Any]], found: Counter[str]) -> list[dict[str, Any]]:
+    times = Counter({row["fault"]: row["times"] for row in rows}) + found
+    return [{"fault": what, "times": n} for what, n in times.items()]
+
+
+def windows(minutes: float, seed: int, keep: Path) -> dict[str, list[dict[str, Any]]]:
+    """Use one window after another until the time is over: one that dies is a fault."""
+    begun = time.time()
+    command = [sys.executable, "-X", "faulthandler", "-m", "benchmarks.soak", "--here"]
+    command += ["--minutes", str(minutes), "--begun", str(begun), "--keep", str(keep)]
+    while time.time() - begun < 60 * minutes:
+        done = subprocess.run([*command, "--seed", str(seed)], stderr=subprocess.PIPE, text=True)
+        print(done.stderr[-6000:], file=sys.stderr, flush=True)
+        if done.returncode:
+            kept = read_kept(keep)
+            found = Counter({f"the window died: {_last_place(done.stderr)}": 1})
+            keep.write_text(json.dumps(kept | {"faults": _with(kept["faults"], found)}))
+        seed += 1
+    return read_kept(keep)
+
+
+def _last_place(text: str) -> str:
+    """Return where the thread was that died, of what faulthandler says."""
+    _, _, thread = text.partition("Current thread")
+    places = [line for line in thread.splitlines() if line.lstrip().startswith("File")]
+    return " < ".join(Path(one.split('"')[1]).name + one.split('"')[2] for one in places[:2])
 
 
 def _one_act(monkey: Monkey, faults: Faults) -> str:
@@ -348,11 +395,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--keep", type=Path, default=Path(tempfile.gettempdir()) / "soak.json")
+    parser.add_argument("--here", action="store_true", help="one window, in this process")
+    parser.add_argument("--begun", type=float, default=0.0, help="with --here: when all began")
     args = parser.parse_args()
-    faulthandler.enable()
-    faults = Faults()
-    tables = run(args.minutes, args.seed, faults)
-    found = [{"fault": what, "times": times} for what, times in faults.found.items()]
+    if args.here:
+        run(args.begun, args.minutes, args.seed, Faults(), args.keep)
+        return
+    args.keep.unlink(missing_ok=True)
+    tables = windows(args.minutes, args.seed, args.keep)
+    found = tables["faults"]
     write_results("soak", tables | {"faults": found or [{"fault": "none", "times": 0}]})
     if found:
         raise SystemExit(1)
