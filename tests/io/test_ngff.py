@@ -13,9 +13,9 @@ from ome_zarr_models.v05 import Image
 from napari_diffseg.errors import InputError
 from napari_diffseg.image.info import ImageInfo, Placed
 from napari_diffseg.image.pixel_size import PixelSize
+from napari_diffseg.io import chunks
 from napari_diffseg.io.frames import open_frames
 from napari_diffseg.io.label_files.writing import write_labels
-from napari_diffseg.io.ngff import images
 from napari_diffseg.io.ngff.labels import image_label, multiscales
 from napari_diffseg.io.ngff.metadata import read_multiscale
 from napari_diffseg.io.reading import read_image
@@ -339,7 +339,7 @@ def test_many_small_chunks_are_read_some_at_a_time(
 ) -> None:
     pixels = np.random.default_rng(1).integers(0, 255, (3, 2, 40, 41)).astype(np.uint8)
     zarr.create_array(tmp_path / "a.zarr", data=pixels, chunks=(1, 2, 3, 4))
-    monkeypatch.setattr(images, "_MOST_CHUNKS", 7)
+    monkeypatch.setattr(chunks, "_MOST_CHUNKS", 7)
     most = 0
     whole = zarr.Array.__getitem__
 

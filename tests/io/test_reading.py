@@ -410,3 +410,12 @@ def test_what_holds_no_class_numbers(
     with pytest.raises(InputError, match=message) as error:
         read_class_numbers(path)
     assert "\n" not in str(error.value)
+
+
+def test_a_tiff_that_is_higher_than_its_strips(tmp_path: Path) -> None:
+    """A number of the header may not make an image of zeros, nor take the memory for one."""
+    tifffile.imwrite(tmp_path / "a.tif", np.ones((24, 24), np.uint8), photometric="minisblack")
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+b") as tif:
+        tif.pages[0].tags["ImageLength"].overwrite(2_771_224)
+    with pytest.raises(InputError, match=r"a\.tif is truncated or damaged"):
+        read_image(tmp_path / "a.tif")

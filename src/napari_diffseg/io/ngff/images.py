@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from itertools import pairwise
 from math import prod
 from pathlib import Path
 from threading import Lock
@@ -14,7 +13,8 @@ from numpy.typing import NDArray
 
 from napari_diffseg.errors import InputError, Remedy
 from napari_diffseg.image.info import ImageInfo
-from napari_diffseg.image.lazy import LazyArray, Where, as_region
+from napari_diffseg.image.lazy import LazyArray, Where
+from napari_diffseg.io.chunks import read_part
 from napari_diffseg.io.facts import Index, check_level, check_series, check_shape_of_level
 from napari_diffseg.io.kinds import DAMAGE, damaged
 from napari_diffseg.io.ngff.metadata import images_of, ome_attributes, read_multiscale
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 _MOST_BLOCK_BYTES = 64 * 2**20
 # ... and so many blocks are kept, because two workers may be at either side of a border.
 _BLOCKS = 2
-
-_MOST_CHUNKS = 1024
-"""So many chunks are read at a time: zarr begins a task for each, and all wait in memory."""
 
 
 class ZarrSource:
@@ -49,7 +46,7 @@ class ZarrSource:
     def read(self, index: Index) -> NDArray[Any]:
         """Read a part of the array."""
         block = self._blocks.read(index)
-        return _part(self._array, index) if block is None else block
+        return read_part(self._array, index) if block is None else block
 
     def whole(self) -> LazyArray:
         """Return the array, of which nothing has been read."""
@@ -65,36 +62,9 @@ class _Pixels(LazyArray):
 
     def _read(self, where: tuple[Where, ...]) -> NDArray[Any]:
         try:
-            return _part(self._array, where)
+            return read_part(self._array, where)
         except DAMAGE as error:
             raise damaged(self._path, error) from error
-
-
-def _part(array: zarr.Array[Any], where: tuple[Where, ...]) -> NDArray[Any]:
-    """Read a part of an array; zarr knows no slices that go back."""
-    region, rest = as_region(where, array.shape)
-    return _region(array, region)[rest]
-
-
-def _region(array: zarr.Array[Any], region: tuple[slice, ...]) -> NDArray[Any]:
-    """Read a region, so many chunks at a time, between which a person may stop it."""
-    n_chunks = [
-        max(-(-one.stop // size) - one.start // size, 1)
-        for one, size in zip(region, array.chunks, strict=True)
-    ]
-    if prod(n_chunks) <= _MOST_CHUNKS:
-        return np.asarray(array[region])
-    axis = int(np.argmax(n_chunks))
-    first, last, size = region[axis].start, region[axis].stop, array.chunks[axis]
-    # Of whole chunks, so that none is read twice.
-    width = size * max(n_chunks[axis] * _MOST_CHUNKS // prod(n_chunks), 1)
-    edges = [first, *range((first // width + 1) * width, last, width), last]
-    pixels = np.empty([one.stop - one.start for one in region], array.dtype)
-    for start, stop in pairwise(edges):
-        some = (*region[:axis], slice(start, stop), *region[axis + 1 :])
-        within = (*(slice(None),) * axis, slice(start - first, stop - first))
-        pixels[within] = _region(array, some)
-    return pixels
 
 
 class _Blocks:
@@ -130,7 +100,7 @@ class _Blocks:
             if key not in self._kept:
                 while len(self._kept) >= _BLOCKS:
                     self._kept.popitem(last=False)
-                self._kept[key] = _part(self._array, where)
+                self._kept[key] = read_part(self._array, where)
             self._kept.move_to_end(key)
             return self._kept[key]
 

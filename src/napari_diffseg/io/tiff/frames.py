@@ -12,6 +12,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from napari_diffseg.io.chunks import read_part
 from napari_diffseg.io.facts import Index
 from napari_diffseg.io.kinds import damaged
 from napari_diffseg.io.tiff.files import TIFF_DAMAGE, TiffImage, open_tiff
@@ -152,7 +153,7 @@ class _Segments:
         return all(self._array.chunks[axis] >= self._array.shape[axis] for axis in spatial)
 
     def read(self, index: Index) -> NDArray[Any]:
-        return np.asarray(self._array[index])
+        return read_part(self._array, index)
 
 
 def _as_slice(where: int | slice) -> slice:
