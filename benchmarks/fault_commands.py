@@ -17,6 +17,7 @@ import multiprocessing
 import os
 import secrets
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -41,7 +42,6 @@ from napari_diffseg.io.reading import read_class_numbers
 
 SIDE, N_FRAMES = 160, 8
 PATIENCE = 300.0
-NOBODY = 65534
 LABELS = ("labels.tif", "--axes", "TYX")
 APPLY = ("apply", "model.safetensors")
 ON = {"threads": (), "processes": ("--scheduler", "processes", "--workers", "2")}
@@ -77,7 +77,7 @@ LOADED = (
 )
 
 
-def run_words(words: Sequence[str], log: Path, user: int) -> None:
+def run_words(words: Sequence[str], log: Path) -> None:
     """Run a command in this process, as the shell does; what it says goes to a file."""
     os.setsid()
     # dask's workers, too, come from the process that has loaded all.
@@ -85,20 +85,18 @@ def run_words(words: Sequence[str], log: Path, user: int) -> None:
     with log.open("w") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-    if user:
-        os.setuid(user)
     sys.exit(cli.main(list(words)))
 
 
 class Run:
     """A command under way."""
 
-    def __init__(self, words: Sequence[str], folder: Path, user: int = 0) -> None:
+    def __init__(self, words: Sequence[str], folder: Path) -> None:
         self.folder = folder
         self.log = folder / "logs" / secrets.token_hex(8)
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(list(LOADED))
-        self.process = context.Process(target=run_words, args=(words, self.log, user))
+        self.process = context.Process(target=run_words, args=(words, self.log))
         self.process.start()
 
     def kill(self) -> bool:
@@ -137,11 +135,11 @@ class Command:
         ending = COMMANDS[self.name][-1].removeprefix("OUT")
         return (folder or self.folder / "out") / f"{word}{list(COMMANDS).index(self.name)}{ending}"
 
-    def start(self, output: Path, *more: str, user: int = 0, source: Path | None = None) -> Run:
+    def start(self, output: Path, *more: str, source: Path | None = None) -> Run:
         inputs = {path.name: str(path) for path in self.folder.iterdir()}
         inputs[self.source.name] = str(source or self.source)
         words = [inputs.get(word, word) for word in COMMANDS[self.name][:-1]]
-        return Run([*words, str(output), *more], self.folder, user)
+        return Run([*words, str(output), *more], self.folder)
 
     def run(self, output: Path, *more: str) -> tuple[int, str]:
         """Return the exit code, and the last line that was said."""
@@ -265,15 +263,16 @@ def full_disk(command: Command) -> dict[str, Any]:
 
 
 def lost_permission(command: Command) -> dict[str, Any]:
-    """Take away the permission to write to the folder, in mid-run."""
+    """Let nobody change the folder, in mid-run (as root, and not on every file system)."""
     folder = command.folder / "out" / "mine"
     folder.mkdir(exist_ok=True)
-    folder.chmod(0o777)
     output = command.output("lost", folder)
-    run = command.start(output, user=NOBODY)
+    run = command.start(output)
     time.sleep(0.4 * command.whole[1])
-    folder.chmod(0o555)
-    row = what_came(command, output, *run.ended())
+    subprocess.run(["chattr", "+i", folder], check=True)
+    ended = run.ended()
+    subprocess.run(["chattr", "-i", folder], check=True)
+    row = what_came(command, output, *ended)
     remove(output)
     return row
 
@@ -371,6 +370,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         prepare(folder)
+        Run(["devices"], folder).ended()  # the others begin where this one has loaded all
         for one in options.commands:
             command = Command(one, folder)
             rows = {met: MET[met](command) for met in options.met}
