@@ -129,7 +129,7 @@ class Tally:
         self.outcomes[outcome] += 1
         if outcome in ("read", "refused"):
             return False
-        kind = where.rpartition("(")[2] or outcome
+        kind = where.rpartition("(")[2] if outcome == "fault" else outcome
         self.kinds[kind] += 1
         return self.kinds[kind] == 1
 

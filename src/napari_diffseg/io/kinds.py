@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterable
 from functools import lru_cache
+from math import prod
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from napari_diffseg.errors import InputError, OutOfMemoryError
 from napari_diffseg.files import is_zarr
+from napari_diffseg.memory import check_memory
 
 _SIGNATURES = {
     b"\x89PNG\r\n\x1a\n": "PNG",
@@ -21,6 +27,9 @@ _SIGNATURES = {
     b"\xda\xce\xbe\x0a": "ND2",
     b"p\0\0\0": "LIF",
 }
+
+_SMALL = 256 * 2**20
+"""Bytes that are read without a look at how much memory there is."""
 
 DAMAGE = (
     ArithmeticError,
@@ -85,6 +94,18 @@ def damaged(path: Path, error: Exception) -> InputError:
     return InputError(
         f"{path} is truncated or damaged ({first_line(error)}); copy or save the image again."
     )
+
+
+def check_fits(path: Path, shape: Iterable[int], dtype: np.dtype[Any]) -> None:
+    """Refuse to read what does not fit into memory; of what is small nobody asks."""
+    n_bytes = prod(shape) * dtype.itemsize
+    if n_bytes > _SMALL:
+        check_memory(
+            n_bytes,
+            str(path),
+            "crop the image, or save it as OME-Zarr or as TIFF without compression, of which no "
+            "more is read than is used",
+        )
 
 
 def too_large(path: Path) -> OutOfMemoryError:
