@@ -51,7 +51,7 @@ def test_memory_and_swap(machine: Path) -> None:
     [
         ({}, 2),
         ({"memory.swap.max": GIGA, "memory.swap.current": 0}, 3),
-        ({"memory.swap.max": "max"}, 2),
+        ({"memory.swap.max": "max"}, 4),
     ],
 )
 def test_a_group_of_today(machine: Path, swap: dict[str, object], free: int) -> None:

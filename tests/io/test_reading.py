@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from collections.abc import Callable
@@ -313,6 +314,20 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
         read_image(tmp_path / "none.tif")
     with pytest.raises(InputError, match="is a folder"):
         read_image(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without pipes that have a name")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.tif")
+    with pytest.raises(InputError, match="is a pipe or a device"):
+        read_image(tmp_path / "a.tif")
+
+
+def test_the_file_that_describes_a_set_of_others(tmp_path: Path) -> None:
+    xml = '<?xml version="1.0" encoding="UTF-8"?><OME xmlns="http://www.openmicroscopy.org/"/>'
+    (tmp_path / "a.companion.ome").write_text(xml)
+    with pytest.raises(InputError, match="describes images whose pixels are in other files"):
+        read_image(tmp_path / "a.companion.ome")
 
 
 def test_file_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,3 +113,12 @@ def test_another_form_takes_up_what_is_no_number(form, qtbot, text):
     other.write(form.values())
     assert other.values() == form.values()
     assert set(other.problems()) == set(form.problems())
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("0,25", 0.25), ("0,125", 0.125), (",5", 0.5), ("1,500", None), ("1,2,3", None)],
+)
+def test_a_decimal_comma(form, text, number):
+    type_in(form.fields["learning_rate"], text)
+    assert form.values()["learning_rate"] == (text if number is None else number)

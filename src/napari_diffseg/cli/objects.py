@@ -290,7 +290,7 @@ def pixel_size(text: str) -> PixelSize:
     """Read ``"0.3um"``, ``"0.3,0.3um"`` or ``"2,0.3,0.3um"``."""
     wrong = argparse.ArgumentTypeError(
         f"{text!r} is no size of a pixel; write one number, or those along y and x, or z, y and "
-        "x, and the unit, such as 2,0.3,0.3um"
+        "x, and the unit, decimals with a point, such as 2,0.3,0.3um"
     )
     parts = _SIZES.fullmatch(text.strip())
     unit = parse_unit(parts[2]) if parts else None
@@ -304,6 +304,11 @@ def pixel_size(text: str) -> PixelSize:
         sizes *= 3
     if len(sizes) not in (2, 3) or not all(is_size(one) for one in sizes):
         raise wrong
+    if len(sizes) == 2 and "." not in parts[1] and sizes[0] != sizes[1]:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} may be one number with a decimal comma, or two numbers; write "
+            f"{parts[1].replace(',', '.')}{parts[2]}, or {sizes[0]},{sizes[1]}{parts[2]} for two"
+        )
     return PixelSize(sizes[-2], sizes[-1], unit, sizes[0] if len(sizes) == 3 else None)
 
 

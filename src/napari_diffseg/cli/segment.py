@@ -30,6 +30,7 @@ from napari_diffseg.files import check_place
 
 if TYPE_CHECKING:
     from napari_diffseg.core.result import Segmentation
+    from napari_diffseg.params import SegmentationParams
 
 
 def add_to(commands: Commands) -> None:

@@ -37,7 +37,7 @@ def stated_spacing(text: str) -> StatedSpacing:
     """Read ``"2,0.5,0.5"`` or ``"2,0.5,0.5um"``."""
     wrong = argparse.ArgumentTypeError(
         f"{text!r} is no spacing; write three positive numbers, the distances along z, y and x, "
-        "and a unit if you like, such as 2,0.5,0.5um"
+        "and a unit if you like, decimals with a point, such as 2,0.5,0.5um"
     )
     parts = _LAST_AND_UNIT.fullmatch(text.strip())
     if parts is None:

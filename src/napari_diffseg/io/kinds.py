@@ -63,8 +63,10 @@ def kind_of(path: Path) -> str:
     if path.is_dir():
         raise InputError(f"{path} is a folder, but an image file was expected; name a file in it.")
     try:
+        if path.exists() and not path.is_file():  # to read it might wait for ever
+            raise InputError(f"{path} is a pipe or a device; save the image to a file first.")
         with path.open("rb") as file:
-            start = file.read(10)
+            start = file.read(400)
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist; check the name of the file.") from error
     except OSError as error:
@@ -74,6 +76,11 @@ def kind_of(path: Path) -> str:
     for signature, kind in _SIGNATURES.items():
         if start.startswith(signature):
             return kind
+    if b"<OME" in start:
+        raise InputError(
+            f"{path} describes images whose pixels are in other files; name one of these, such as "
+            "the .ome.tif files beside it."
+        )
     raise InputError(
         f"{path} is no image of a known kind, whatever its name says; save it as TIFF, PNG or JPEG."
     )

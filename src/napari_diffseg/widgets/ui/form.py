@@ -6,6 +6,7 @@ what is wrong. Quietly correcting what a person typed would hide the bounds.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 
 from magicgui.widgets import create_widget
@@ -172,9 +173,11 @@ def _read(spec: ParameterSpec, shown: Scalar) -> Scalar:
 
 
 def _number(kind: type[int] | type[float], text: str) -> int | float | str:
-    """Read a number; the text as it is where it is none."""
+    """Read a number, also one with a decimal comma; the text as it is where it is none."""
     try:
-        return kind(text)
+        # 1,500 may be a thousand and a half.
+        is_comma = kind is float and re.fullmatch(r"-?(0*,\d+|\d+,(\d{1,2}|\d{4,}))", text.strip())
+        return kind(text.replace(",", ".") if is_comma else text)
     except ValueError:
         return text
 
