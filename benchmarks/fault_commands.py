@@ -85,7 +85,8 @@ def run_words(words: Sequence[str], log: Path) -> None:
     with log.open("w") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-    sys.exit(cli.main(list(words)))
+    sys.argv = ["napari-diffseg", *words]
+    sys.exit(cli.main())
 
 
 class Run:

@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_diffseg.batch.schedulers import THREADS
 from napari_diffseg.cli.options import (
     add_apply_parameters,
     add_axes,
@@ -19,7 +20,15 @@ from napari_diffseg.cli.options import (
     read_options,
     read_params,
 )
-from napari_diffseg.cli.terminal import INTERRUPTED, Commands, in_shell, progress_bar, say, tell
+from napari_diffseg.cli.terminal import (
+    INTERRUPTED,
+    Commands,
+    in_shell,
+    leave,
+    progress_bar,
+    say,
+    tell,
+)
 from napari_diffseg.params import ApplyParams
 
 if TYPE_CHECKING:
@@ -30,6 +39,7 @@ SOME_FAILED = 3
 """Exit code where the output is whole, but some frames could not be segmented."""
 
 _MOST_NAMED = 20
+_STOPPED = "stopped; the frames that are done are kept: run again with --resume."
 
 _OWN_INTENSITIES = "let each frame have its own intensities (--intensities frame)"
 
@@ -129,7 +139,7 @@ def _apply(args: argparse.Namespace) -> int:
     )
     report = _drain(progress, args)
     if report is None:
-        say("stopped; the frames that are done are kept: run again with --resume.")
+        say(_STOPPED)
         return INTERRUPTED
     _tell_failures(report)
     return SOME_FAILED if report.failed else 0
@@ -155,6 +165,11 @@ def _drain(
         except KeyboardInterrupt:
             if step is None:
                 raise
+            if args.is_program and args.scheduler == THREADS:
+                # A thread hears of it after its frame, which may take seconds.
+                bar.close()
+                say(_STOPPED)
+                leave(INTERRUPTED)
             return None
         finally:
             steps.close()

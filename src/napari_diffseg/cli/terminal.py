@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeVar
 
 from napari_diffseg.errors import DiffSegError, Remedy
 
@@ -47,6 +48,13 @@ def progress_bar(args: argparse.Namespace, **how: Any) -> Any:
     from tqdm import tqdm
 
     return tqdm(disable=True if args.quiet else None, leave=False, **how)
+
+
+def leave(code: int) -> NoReturn:
+    """End the program now: what its threads are at is lost, as by a kill, and not waited for."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def in_shell(error: DiffSegError) -> str:
