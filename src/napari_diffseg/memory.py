@@ -50,7 +50,7 @@ def _of_machine() -> tuple[int, int] | None:
     except (OSError, ValueError, LookupError):
         if find_spec("psutil") is None:  # napari brings it, the shell alone does not
             return None
-    import psutil  # type: ignore[import-untyped]
+    import psutil
 
     return int(psutil.virtual_memory().available), int(psutil.swap_memory().free)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Generator, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ from napari_diffseg.cli.terminal import (
     INTERRUPTED,
     Commands,
     in_shell,
-    leave,
+    interrupt_leaves,
     progress_bar,
     say,
     tell,
@@ -150,7 +151,12 @@ def _drain(
 ) -> StackReport | None:
     """Drain a run into a progress bar; None if Ctrl-C stopped it once it had begun."""
     step: Progress | None = None
-    with progress_bar(args, unit=" frames") as bar:
+    # A thread hears of it after its frame, which may take seconds; other processes are told.
+    at_once = args.is_program and args.scheduler == THREADS
+    with (
+        interrupt_leaves(_STOPPED, lambda: step is not None) if at_once else nullcontext(),
+        progress_bar(args, unit=" frames") as bar,
+    ):
         try:
             while True:
                 last, step = step, next(steps)
@@ -165,11 +171,6 @@ def _drain(
         except KeyboardInterrupt:
             if step is None:
                 raise
-            if args.is_program and args.scheduler == THREADS:
-                # A thread hears of it after its frame, which may take seconds.
-                bar.close()
-                say(_STOPPED)
-                leave(INTERRUPTED)
             return None
         finally:
             steps.close()

@@ -6,11 +6,11 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from napari_diffseg.errors import DiffSegError, Remedy
 
@@ -50,13 +50,6 @@ def progress_bar(args: argparse.Namespace, **how: Any) -> Any:
     return tqdm(disable=True if args.quiet else None, leave=False, **how)
 
 
-def leave(code: int) -> NoReturn:
-    """End the program now: what its threads are at is lost, as by a kill, and not waited for."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
-
-
 def in_shell(error: DiffSegError) -> str:
     """Return the sentence of an error, with the switches that are a way out here."""
     switches = "".join(_SWITCHES[remedy] for remedy in error.remedies)
@@ -84,6 +77,24 @@ def first_interrupt_finishes() -> Iterator[Interrupt]:
     before = signal.signal(signal.SIGINT, note)
     try:
         yield interrupt
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def interrupt_leaves(words: str, is_time: Callable[[], bool]) -> Iterator[None]:
+    """End the program at Ctrl-C: what its threads are at is lost, as by a kill, not waited for."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        if not is_time():
+            raise KeyboardInterrupt
+        say(words)
+        sys.stderr.flush()
+        os._exit(INTERRUPTED)
+
+    before = signal.signal(signal.SIGINT, leave)
+    try:
+        yield
     finally:
         signal.signal(signal.SIGINT, before)
 
