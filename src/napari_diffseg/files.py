@@ -139,6 +139,6 @@ def remove_tree(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
-        # Where nothing may be deleted any more, what went wrong before is what a person should read.
+        # Where nothing may be deleted, what went wrong before is what a person should read.
         with suppress(OSError):
             path.unlink()
