@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import argparse
 import csv
 import tracemalloc
 
@@ -9,6 +10,7 @@ import tifffile
 from PIL import Image
 
 from napari_diffseg import InputError, ObjectParams, cli, measure, objects
+from napari_diffseg.cli.spacing import stated_pixel_size
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.io.frames import open_frames
 from napari_diffseg.io.label_files.label_store import LabelStore
@@ -177,6 +179,12 @@ def test_what_does_not_fit_is_said(tmp_path, movie, stack_file, capsys):
     assert "state the axes" in error
     with pytest.raises(SystemExit):
         run("measure", out, "-o", tmp_path / "table.csv", "--pixel-size", "3")
+
+
+def test_a_decimal_comma_is_not_taken_for_two_sizes():
+    with pytest.raises(argparse.ArgumentTypeError, match=r"write 1\.5um, or 1\.0,5\.0um for two"):
+        stated_pixel_size("1,5um")
+    assert stated_pixel_size("0.3,0.4um") == PixelSize(0.3, 0.4, "µm")
 
 
 def test_a_nameless_movie_is_taken_as_the_objects_are(tmp_path, movie, stack_file, capsys):

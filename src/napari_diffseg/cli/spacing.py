@@ -39,7 +39,7 @@ def stated_spacing(text: str) -> StatedSpacing:
     if len(lengths) != 3:
         raise argparse.ArgumentTypeError(
             f"{text!r} is no spacing; write three positive numbers, the distances along z, y and "
-            "x, and a unit if you like, such as 2,0.5,0.5um"
+            "x, and a unit if you like, decimals with a point, such as 2,0.5,0.5um"
         )
     z, y, x = lengths
     return StatedSpacing((z, y, x), unit)
@@ -51,7 +51,14 @@ def stated_pixel_size(text: str) -> PixelSize:
     if len(lengths) not in (1, 2, 3) or unit is None:
         raise argparse.ArgumentTypeError(
             f"{text!r} is no size of a pixel; write one number, or those along y and x, or z, y "
-            "and x, and the unit, such as 2,0.3,0.3um"
+            "and x, and the unit, decimals with a point, such as 2,0.3,0.3um"
+        )
+    if len(lengths) == 2 and "." not in text and lengths[0] != lengths[1]:
+        y, x = lengths
+        last = re.sub(r".*[0-9.]", "", text)
+        raise argparse.ArgumentTypeError(
+            f"{text!r} may be one number with a decimal comma, or two numbers; write "
+            f"{text.replace(',', '.')}, or {y},{x}{last} for two"
         )
     *first, y, x = lengths if len(lengths) > 1 else lengths * 3
     return PixelSize(y, x, unit, first[0] if first else None)
