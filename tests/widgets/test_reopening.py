@@ -51,9 +51,19 @@ def test_it_knows_its_objects(viewer, with_objects, wait_for):
     assert again.objects_form.params() == params
     assert again.objects_form.count.text() == with_objects.objects_form.count.text() != ""
     assert again.export_form.boxes["objects"].isEnabled()
-    again.objects_form.smooth.set_value(2)
+    again.objects_form.smooth.box.setValue(2)
     wait_for(lambda: again.objects.params != params)
     assert [one.name for one in viewer.layers if "objects" in one.name] == [layer.layer.name]
+
+
+def test_objects_whose_classes_were_removed_meanwhile_follow_nothing(viewer, with_objects):
+    objects, dock = with_objects.objects.layer, with_objects
+    viewer.window.remove_dock_widget(dock)
+    viewer.layers.remove(objects.classes)
+    again = viewer.window.add_plugin_dock_widget("napari-diffseg", "Segment")[1]
+    assert again.objects.layer is None
+    assert again.objects_form.count.text() == ""
+    assert objects.layer in viewer.layers
 
 
 def test_objects_that_were_edited_stay_below_new_ones(viewer, with_objects, wait_for):

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from napari.layers import Image, Labels
+from napari.layers import Labels
 from psygnal import Signal
 
 from napari_diffseg.errors import DiffSegError
 from napari_diffseg.instances.finding import count_labels
 from napari_diffseg.widgets.files.reader import NAMELESS
-from napari_diffseg.widgets.image.layer_facts import file_info, image_layers
+from napari_diffseg.widgets.image.layer_facts import arrays_of, file_info, image_layers
 from napari_diffseg.widgets.objects.form import class_facts
 from napari_diffseg.widgets.objects.label_source import LabelSource
 from napari_diffseg.widgets.scribbles.class_names import names_in
@@ -99,9 +99,9 @@ class ClassesInView:
         """
         if len(shown.arrays) > 1:
             return tuple("" if one == NAMELESS.format(n) else one for n, one in enumerate(names, 1))
-        first = shown.arrays[0]
-        layers = (one for one in image_layers(self._viewer) if _has(one, first))
-        info = next((file_info(one) for one in layers), None)
+        first, layers = shown.arrays[0], image_layers(self._viewer)
+        has = (one for one in layers if any(array is first for array in arrays_of(one)))
+        info = next((file_info(one) for one in has), None)
         known = info.channel_names if info is not None else ()
         n_channels = shown.image_axes.n_channels
         if shown.channel < 0 and set(names) & set(known):
@@ -162,8 +162,3 @@ class ClassesInView:
             # 0 is none yet in a run.
             self._areas = count_labels(labels if self.layer.editable else labels[labels > 0])
         return before is not None and now != before
-
-
-def _has(layer: Image, array: Any) -> bool:
-    """Whether an array is that of a layer, or of one of its levels."""
-    return any(one is array for one in (layer.data if layer.multiscale else [layer.data]))

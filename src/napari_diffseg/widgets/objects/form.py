@@ -112,7 +112,7 @@ class ObjectsForm(QWidget):
         """Show how objects were made; nobody is told."""
         with QSignalBlocker(self):
             for name in ("split", "neck", "smooth"):
-                getattr(self, name).set_value(int(getattr(params, name)))
+                getattr(self, name).box.setValue(int(getattr(params, name)))
             self.min_size.setValue(params.min_size)
             self.fill_holes.setChecked(params.fill_holes)
             self.clear_border.setChecked(params.clear_border)

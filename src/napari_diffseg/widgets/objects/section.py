@@ -131,7 +131,9 @@ class ObjectsSection:
             self._take_layer(None)
 
     def take_up(self, layer: ObjectsLayer, source: LabelSource, params: ObjectParams) -> None:
-        """Go on with the objects of a dock that was closed."""
+        """Go on with the objects of a dock that was closed, where their classes are still there."""
+        if layer.classes not in self._viewer.layers:
+            return
         self.layer, self.source, self.params = layer, source, params
         self._edits.watch(layer.layer)
         self._answers.hold(source)
