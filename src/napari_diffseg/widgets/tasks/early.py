@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib import import_module
 from threading import Thread
 
@@ -15,5 +16,7 @@ def load_early() -> None:
 
 
 def _load() -> None:
-    for name in _SLOW:
-        import_module(name)
+    # What cannot be loaded is told by the run that needs it; a program that ends loads no more.
+    with suppress(ImportError, OSError, RuntimeError):
+        for name in _SLOW:
+            import_module(name)
