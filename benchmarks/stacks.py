@@ -1,6 +1,7 @@
 """Simulated stacks, models to apply to them, and the applying, in a process of its own.
 
-What `benchmarks.throughput`, `benchmarks.memory` and `benchmarks.faults` share. As a program
+What `benchmarks.throughput`, `benchmarks.memory`, `benchmarks.scale_out` and `benchmarks.faults`
+share. As a program
 it applies a model and prints a line of JSON for each frame::
 
     python -m benchmarks.stacks MODEL IN OUT
@@ -14,6 +15,7 @@ import sys
 import time
 from collections.abc import Iterator
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -49,25 +51,42 @@ def noisy(seed: int, number: int) -> NDArray[np.uint16]:
     return np.clip(pixels, 0, np.iinfo(np.uint16).max).astype(np.uint16)
 
 
-def write_frames(path: Path, n_frames: int) -> None:
-    """Write frames of `PIECE` pixels as a zarr array ``(t, y, x)``, one chunk a frame."""
-    shape = (n_frames, PIECE, PIECE)
-    array = zarr.create_array(path, shape=shape, chunks=(1, PIECE, PIECE), dtype="uint16")
-    for t in range(n_frames):
-        array[t] = noisy(t % N_PIECES, t)
+def write_frames(path: Path, n_frames: int, side: int = PIECE, shard: int = 1) -> None:
+    """Write frames of at most `PIECE` pixels as a zarr array ``(t, y, x)``, one chunk a frame.
+
+    So many frames to a shard, which is a file; a shard is held at a time.
+    """
+    array = zarr.create_array(
+        path,
+        shape=(n_frames, side, side),
+        chunks=(1, side, side),
+        shards=(shard, side, side) if shard > 1 else None,
+        dtype="uint16",
+    )
+    for first in range(0, n_frames, shard):
+        numbers = range(first, min(first + shard, n_frames))
+        array[first : numbers.stop] = np.stack(
+            [noisy(t % N_PIECES, t)[:side, :side] for t in numbers]
+        )
 
 
-def write_plane(path: Path, side: int) -> None:
-    """Write one large plane as a zarr array ``(y, x)``."""
-    array = zarr.create_array(path, shape=(side, side), chunks=(CHUNK, CHUNK), dtype="uint16")
-    for top in range(0, side, CHUNK):
-        strip = np.empty((min(CHUNK, side - top), side), np.uint16)
-        for y in range(0, len(strip), PIECE):
-            for x in range(0, side, PIECE):
-                pixels = noisy((x // PIECE) % N_PIECES, top + y + x)
-                cut = strip[y : y + PIECE, x : x + PIECE]
-                cut[...] = pixels[: cut.shape[0], : cut.shape[1]]
-        array[top : top + len(strip)] = strip
+def write_plane(path: Path, side: int, shard: int = CHUNK) -> None:
+    """Write one large plane as a zarr array ``(y, x)``, tile by tile: each is a file (a shard)."""
+    tile = min(shard, -(-side // CHUNK) * CHUNK)
+    array = zarr.create_array(
+        path,
+        shape=(side, side),
+        chunks=(CHUNK, CHUNK),
+        shards=(tile, tile) if tile > CHUNK else None,
+        dtype="uint16",
+    )
+    for top, left in product(range(0, side, tile), repeat=2):
+        pixels = np.empty((min(tile, side - top), min(tile, side - left)), np.uint16)
+        for y, x in product(range(0, len(pixels), PIECE), range(0, pixels.shape[1], PIECE)):
+            cut = pixels[y : y + PIECE, x : x + PIECE]
+            number = (top + y) * side + left + x
+            cut[...] = noisy((left + x) // PIECE % N_PIECES, number)[: len(cut), : cut.shape[1]]
+        array[top : top + len(pixels), left : left + pixels.shape[1]] = pixels
 
 
 def model_of(kind: str) -> Model:
@@ -88,6 +107,7 @@ def apply_lines(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
         Model.load(arguments.model),
         [arguments.input],
         arguments.output,
+        frames=slice(arguments.frames) if arguments.frames else None,
         axes=arguments.axes,
         options=ONE_THREAD,
         scheduler=arguments.scheduler,
@@ -121,6 +141,7 @@ def main() -> None:
     parser.add_argument("input")
     parser.add_argument("output")
     parser.add_argument("--axes", default="TYX")
+    parser.add_argument("--frames", type=int, help="so many from the first on; all if not said")
     parser.add_argument("--scheduler", default="threads")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--resume", action="store_true")
