@@ -46,8 +46,7 @@ class Film:
         # Median cut would give a class that comes late and is small the colour of another.
         palette = colors.quantize(N_COLORS, Image.Quantize.MAXCOVERAGE)
         first, *others = [
-            picture.quantize(palette=palette, dither=Image.Dither.NONE)
-            for picture in self.pictures
+            picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in self.pictures
         ]
         first.save(
             IMAGES / f"{name}.gif",

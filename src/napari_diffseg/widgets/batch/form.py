@@ -22,9 +22,9 @@ from qtpy.QtWidgets import (
 from napari_diffseg.params import ApplyParams
 from napari_diffseg.widgets.batch.area_plot import AreaPlot
 from napari_diffseg.widgets.ui.controls import MUTED, RED, Sentence, narrow_combo
+from napari_diffseg.widgets.ui.preferences import start_in
 
 _SPECS = {spec.name: spec for spec in ApplyParams.specs()}
-_INTENSITIES = {"trained": "as trained", "frame": "match each frame's own"}
 
 
 class Scope(Enum):
@@ -125,14 +125,14 @@ class ApplyForm(QWidget):
     # --- making things --------------------------------------------------------------
 
     def _fill(self) -> None:
-        for value in _SPECS["intensities"].choices:
-            self.intensities.addItem(_INTENSITIES[value], value)
-        self.intensities.setToolTip(_SPECS["intensities"].help)
-        adapt = _SPECS["adapt_steps"]
+        intensities, adapt = _SPECS["intensities"], _SPECS["adapt_steps"]
+        for value in intensities.choices:
+            self.intensities.addItem(intensities.title_of(value), value)
+        self.intensities.setToolTip(intensities.about(titled=True))
         self.adapt.setRange(int(adapt.low or 0), int(adapt.high or 0))
-        self.adapt.setSpecialValueText("no")
+        self.adapt.setSpecialValueText(adapt.title_of(0))
         self.adapt.setSuffix(" steps of training per frame")
-        self.adapt.setToolTip(adapt.help)
+        self.adapt.setToolTip(adapt.about(titled=True))
         self.adapt.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.scope.setToolTip("To what the trained model is applied; nothing is trained anew.")
         self.model.setToolTip("Which model is applied: that of the newest result, or a loaded one.")
@@ -181,8 +181,8 @@ class ApplyForm(QWidget):
 
 def ask_for_folders(parent: QWidget) -> tuple[str, str] | None:
     """Ask for the folder of images, then for that of the labels; None where a person cancels."""
-    inputs = QFileDialog.getExistingDirectory(parent, "Folder with the images to label")
+    inputs = QFileDialog.getExistingDirectory(parent, "Folder with the images to label", start_in())
     if not inputs:
         return None
-    output = QFileDialog.getExistingDirectory(parent, "Folder for the labels")
+    output = QFileDialog.getExistingDirectory(parent, "Folder for the labels", start_in())
     return (inputs, output) if output else None
