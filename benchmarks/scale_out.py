@@ -6,9 +6,10 @@ number of frames. Runs are also killed and resumed, and their bytes compared::
 
     python -m benchmarks.scale_out
     python -m benchmarks.scale_out --frames 10 30 100 --planes 2048 --kill-frames 12
-    python -m benchmarks.scale_out --side 64 --frames 1000 10000 100000 --planes --kills 0
+    python -m benchmarks.scale_out --not-labelled --frames 1000 10000 100000
 
-With small frames there is little to compute: they tell what the run itself costs.
+The last one reads and writes frames of 64² and keeps the journal, but leaves out the labelling: it
+tells what the run itself costs.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from benchmarks.stacks import PIECE, model_of, write_frames, write_plane
 FRAMES = (100, 300, 1000, 3000, 10_000)
 PLANE = 32_768
 MILLION = 1_000_000
+SMALL = 64
 SHARD = 100
 """Frames to a file."""
 
@@ -112,9 +114,9 @@ class Bench:
         }
 
 
-def frames_row(bench: Bench, way: str, source: Path, n_frames: int) -> Row:
+def frames_row(bench: Bench, way: str, source: Path, n_frames: int, *options: str) -> Row:
     """Label the first frames of a stack."""
-    row = bench.row(way, source, "--frames", str(n_frames))
+    row = bench.row(way, source, "--frames", str(n_frames), *options)
     row["frames / s"] = f"{n_frames / row['s']:.2f}"
     row["processor ms / frame"] = f"{row['processor s'] / n_frames * 1000:.1f}"
     return row
@@ -227,8 +229,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--kills", type=int, default=2, help="in each way")
     parser.add_argument("--kill-frames", type=int, default=100)
+    parser.add_argument("--not-labelled", action="store_true", help="small frames, all but labels")
     parser.add_argument("--folder", help="where there is room for the images; a temporary one")
     options = parser.parse_args(arguments)
+    more = []
+    if options.not_labelled:
+        more = ["--not-labelled"]
+        options.side, options.ways, options.planes, options.kills = SMALL, ["threads"], [], 0
     kept = Kept()
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         bench = Bench(Path(name), options.workers)
@@ -238,11 +245,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.frames:
             source = bench.folder / "frames.zarr"
             write_frames(source, max(options.frames), options.side, SHARD)
-            title = f"Frames of {options.side}² uint16"
+            title = ", ".join([f"Frames of {options.side}² uint16", *(w[2:] for w in more)])
             for n_frames in sorted(options.frames):
                 for way in options.ways:
-                    rows = kept.add(title, [frames_row(bench, way, source, n_frames)])
-                kept.add(f"{title}: lines", fitted(rows), instead=True)
+                    rows = kept.add(title, [frames_row(bench, way, source, n_frames, *more)])
+                if lines := fitted(rows):
+                    kept.add(f"{title}: lines", lines, instead=True)
         for side in options.planes:
             source = bench.folder / f"plane{side}.zarr"
             write_plane(source, side, TILE)

@@ -13,7 +13,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -26,7 +26,10 @@ from numpy.typing import NDArray
 from benchmarks.machine import peak_memory_mb, resident_memory_mb
 from benchmarks.strokes import strokes
 from napari_diffseg import DiffSegError, Model, RunOptions, SegmentationParams, train
+from napari_diffseg.batch import work
+from napari_diffseg.batch.facts import FrameFacts
 from napari_diffseg.batch.run import apply_stack
+from napari_diffseg.image.windows import whole
 from napari_diffseg.sample_data.simulated import simulated_nuclei
 
 PIECE = 512
@@ -44,10 +47,10 @@ def piece(seed: int) -> tuple[NDArray[np.uint16], NDArray[np.integer]]:
     return simulated_nuclei((PIECE, PIECE), seed=seed)
 
 
-def noisy(seed: int, number: int) -> NDArray[np.uint16]:
-    """Return a piece with noise of its own, so that no two frames are alike."""
+def noisy(seed: int, number: int, side: int = PIECE) -> NDArray[np.uint16]:
+    """Return a piece, or a corner of it, with noise of its own: no two frames are alike."""
     random = np.random.default_rng([seed, number])
-    pixels = piece(seed)[0] + random.normal(0, NOISE, (PIECE, PIECE))
+    pixels = piece(seed)[0][:side, :side] + random.normal(0, NOISE, (side, side))
     return np.clip(pixels, 0, np.iinfo(np.uint16).max).astype(np.uint16)
 
 
@@ -65,9 +68,7 @@ def write_frames(path: Path, n_frames: int, side: int = PIECE, shard: int = 1) -
     )
     for first in range(0, n_frames, shard):
         numbers = range(first, min(first + shard, n_frames))
-        array[first : numbers.stop] = np.stack(
-            [noisy(t % N_PIECES, t)[:side, :side] for t in numbers]
-        )
+        array[first : numbers.stop] = np.stack([noisy(t % N_PIECES, t, side) for t in numbers])
 
 
 def write_plane(path: Path, side: int, shard: int = CHUNK) -> None:
@@ -98,6 +99,17 @@ def model_of(kind: str) -> Model:
     if kind == "published design":  # its speed does not depend on how long it was trained
         params = SegmentationParams.paper(n_iterations=2)
     return train(images, scribbles=scribbles, axes="YX", params=params, options=ONE_THREAD)
+
+
+def not_labelled(
+    model: Model, pixels: Any, sink: Any, i: int, **_: Any
+) -> Generator[None, None, FrameFacts]:
+    """Do what `label_frame` does with a plane, but for the labels: 1 everywhere."""
+    values = np.asarray(pixels[...])
+    labels = np.ones(values.shape, model.label_dtype)
+    sink.write(i, whole(values.shape), labels)
+    yield
+    return FrameFacts({1: labels.size}, 1.0)
 
 
 def apply_lines(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
@@ -145,8 +157,12 @@ def main() -> None:
     parser.add_argument("--scheduler", default="threads")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--not-labelled", action="store_true", help="all but the labels; threads")
+    arguments = parser.parse_args()
+    if arguments.not_labelled:
+        work.label_frame = not_labelled
     try:
-        for line in apply_lines(parser.parse_args()):
+        for line in apply_lines(arguments):
             print(json.dumps(line), flush=True)
     except DiffSegError as error:
         sys.exit(str(error))

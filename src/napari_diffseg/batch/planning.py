@@ -20,12 +20,7 @@ from napari_diffseg.image.info import Placed
 from napari_diffseg.io.frames import FrameStack, open_series
 from napari_diffseg.io.inputs import list_inputs
 from napari_diffseg.io.kinds import name_of
-from napari_diffseg.io.label_files.writing import (
-    SUFFIXES,
-    TIFF,
-    ZARR,
-    check_holds_volume,
-)
+from napari_diffseg.io.label_files.writing import SUFFIXES, TIFF, ZARR, check_holds_volume
 from napari_diffseg.io.ngff.plates import find_plate
 from napari_diffseg.params import ApplyParams
 
