@@ -8,7 +8,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from napari_diffseg import ObjectParams, cli, measure, objects
+from napari_diffseg import InputError, ObjectParams, cli, measure, objects
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.io.frames import open_frames
 from napari_diffseg.io.label_files.label_store import LabelStore
@@ -256,7 +256,11 @@ def test_a_class_that_is_not_there_is_said(tmp_path, capsys):
     assert "no class 7 among the labels" in said
     assert "(they have 1, 2, 3)" in said
     assert not (tmp_path / "objects.png").exists()
-    assert not objects(blocks(1), 7).any()  # of a frame that has none of them
+    with pytest.raises(InputError, match="no class 7 among the labels"):
+        objects(blocks(1), 7)
+    # But of a frame that has none of a class there are none.
+    movie = np.stack([blocks(1), np.ones((40, 60), np.uint8)])
+    assert not objects(movie, 2, axes="TYX")[1].any()
 
 
 def test_classes_that_are_measured_as_objects_are_said_to_be(tmp_path, capsys):
