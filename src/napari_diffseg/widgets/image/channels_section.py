@@ -4,40 +4,45 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtGui import QWheelEvent
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QDoubleSpinBox,
-    QLabel,
-    QLineEdit,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtCore import QSignalBlocker, Signal
+from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from napari_diffseg.errors import InputError
 from napari_diffseg.widgets.image.channel_sources import (
     ChannelEntry,
     ChannelSelection,
     ChannelSetting,
+    ChannelWish,
     IntensityRule,
     are_layers,
+    fitting_layers,
     list_channels,
-    misfit,
 )
-from napari_diffseg.widgets.image.wishes import ChannelWish
-from napari_diffseg.widgets.ui.controls import MUTED, WRONG, Chooser, Sentence, beside, stack
+from napari_diffseg.widgets.ui.controls import (
+    MUTED,
+    WRONG,
+    Chooser,
+    Sentence,
+    beside,
+    guard_wheel,
+    stack,
+)
 
 if TYPE_CHECKING:
     from napari.layers import Image
+
+    _Key = tuple[Image, int]  # What tells a row from others: its layer, and its place there
 
 MOST_ROWS = 16
 """So many channels are listed at most; the others count as they are."""
 
 _MOST_WEIGHT = 10.0
+_ABOUT_WEIGHT = (
+    "How much the channel counts beside the others, 0 to 10; 0 switches it off. Type it, "
+    "or use the arrow keys."
+)
 _RULES = (
     "Which intensities become 0 and 1 for the network.\n\n"
     "percentiles: the 0.1 and the 99.9 percentile of the image.\n"
@@ -46,72 +51,30 @@ _RULES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Key:
-    """What tells a row from others: its layer, and its place there."""
-
-    layer: Image
-    place: int
-
-
-class _Weight(QDoubleSpinBox):
-    """A weight; the wheel scrolls the dock, rather than change what is under the pointer."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setRange(0, _MOST_WEIGHT)
-        self.setSingleStep(0.1)
-        self.setDecimals(1)
-        self.setValue(1)
-        self.setPrefix("×")
-        # napari's buttons on both sides would take more room than the number.
-        self.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
-        self.setStyleSheet("QDoubleSpinBox { padding: 2px 4px; min-width: 30px; }")
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setFixedWidth(46)
-        self.setToolTip(
-            "How much the channel counts beside the others, 0 to 10; 0 switches it off. Type it, "
-            "or use the arrow keys."
-        )
-
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        """Change the weight only where a person has clicked into it."""
-        if self.hasFocus():
-            super().wheelEvent(event)
-        else:
-            event.ignore()
-
-
 class ChannelRow(QWidget):
-    """One channel: on or off, its name, its weight, its intensities."""
+    """One channel: on or off, its name, its weight, its intensities; `changed` by a person."""
 
     changed = Signal()
-    """Emitted after every change."""
 
     def __init__(self) -> None:
         super().__init__()
         self._displayed = (0.0, 1.0)
-        self.box = QCheckBox()
-        self.name = QLineEdit()
-        self.weight = _Weight()
+        self.box, self.name, self.weight = QCheckBox(), QLineEdit(), QDoubleSpinBox()
         self.rule = Chooser([(rule.value, rule) for rule in IntensityRule], tooltip=_RULES)
         self.low, self.high = QLineEdit(), QLineEdit()
         self._ends = QWidget()
         self._lay_out()
         self.box.toggled.connect(lambda _: self._on_change())
-        self.name.textEdited.connect(lambda _: self._on_change())
         self.weight.valueChanged.connect(lambda _: self._on_change())
         self.rule.changed.connect(self._on_rule)
-        for end in (self.low, self.high):
-            end.textEdited.connect(lambda _: self._on_change())
+        for line in (self.name, self.low, self.high):
+            line.textEdited.connect(lambda _: self._on_change())
 
     def setting(self) -> ChannelSetting:
         """Return what the row says."""
-        rule = self.rule.chosen()
-        low, high = (
-            self._number(end) if rule is IntensityRule.TYPED else None
-            for end in (self.low, self.high)
-        )
+        rule, low, high = self.rule.chosen(), None, None
+        if rule is IntensityRule.TYPED:
+            low, high = self._number(self.low), self._number(self.high)
         name = "" if self.name.isReadOnly() else self.name.text()
         return ChannelSetting(self.box.isChecked(), name, self.weight.value(), rule, low, high)
 
@@ -175,6 +138,17 @@ class ChannelRow(QWidget):
         self.box.setToolTip("Whether the channel counts.")
         self.rule.setFixedWidth(130)
         self.name.setMinimumWidth(40)
+        self.weight.setRange(0, _MOST_WEIGHT)
+        self.weight.setSingleStep(0.1)
+        self.weight.setDecimals(1)
+        self.weight.setValue(1)
+        self.weight.setPrefix("×")
+        # napari's buttons on both sides would take more room than the number.
+        self.weight.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+        self.weight.setStyleSheet("QDoubleSpinBox { padding: 2px 4px; min-width: 30px; }")
+        self.weight.setFixedWidth(46)
+        self.weight.setToolTip(_ABOUT_WEIGHT)
+        guard_wheel(self.weight)
         for end, what in ((self.low, "0"), (self.high, "1")):
             end.setPlaceholderText("measured")
             end.setToolTip(f"The intensity that becomes {what}, in the image's own unit.")
@@ -187,10 +161,12 @@ class ChannelRow(QWidget):
 
 
 class ChannelsSection(QWidget):
-    """One row for each channel: those of one layer, or the layers that lie on one grid."""
+    """One row for each channel: those of one layer, or the layers that lie on one grid.
+
+    `changed` after every change of what is chosen.
+    """
 
     changed = Signal()
-    """Emitted after every change of what is chosen."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -218,14 +194,6 @@ class ChannelsSection(QWidget):
         """Return what a run is told; raises `InputError` where it cannot be told anything."""
         return self.wish().selection()
 
-    def problem(self) -> str:
-        """Return why a run cannot be told; an empty text where it can."""
-        try:
-            self.selection()
-        except InputError as error:
-            return str(error)
-        return ""
-
     def title(self) -> str:
         """Return the title of the section, e.g. ``"Channels (2 of 3)"``."""
         n_channels = len(self.rows)
@@ -238,12 +206,12 @@ class ChannelsSection(QWidget):
 
     def offer(self, first: Image | None, others: Sequence[Image], letters: str) -> None:
         """List the channels; what is set stays for those that stay."""
-        layers, misfits = _sort_out(first, others, letters)
+        layers, misfits = fitting_layers(first, others, letters)
         entries = list_channels(layers, letters)[:MOST_ROWS] if layers else ()
-        keys = [_Key(layers[0], place) for place in range(len(entries))]
+        keys = [(layers[0], place) for place in range(len(entries))]
         if layers and are_layers(layers[0], letters):
-            keys = [_Key(layer, 0) for layer in layers[:MOST_ROWS]]
             layers = layers[:MOST_ROWS]
+            keys = [(layer, 0) for layer in layers]
         is_other_image = first is None or not self._layers or self._layers[0] != first
         are_others = keys != self._keys
         is_new = is_other_image or are_others or letters != self._letters
@@ -261,8 +229,8 @@ class ChannelsSection(QWidget):
 
     def tick(self, layer: Image, *, on: bool = True) -> None:
         """Switch a layer on or off, as a person does."""
-        for key, row in zip(self._keys, self.rows, strict=True):
-            if key.layer == layer:
+        for (one, _), row in zip(self._keys, self.rows, strict=True):
+            if one == layer:
                 row.box.setChecked(on)
 
     def _fill(self, keys: list[_Key]) -> None:
@@ -273,13 +241,12 @@ class ChannelsSection(QWidget):
             if row not in kept:
                 row.hide()
                 row.deleteLater()
-        self.rows = [row or self._new_row() for row in kept]
-        self._keys = keys
+        self._keys, self.rows = keys, [row or self._new_row() for row in kept]
         for place, (row, was_there) in enumerate(zip(self.rows, kept, strict=True)):
             self._list.addWidget(row)
             if was_there is None:
                 # A layer that has just come is no part of what was chosen.
-                row.tick(on=place == 0 or keys[place].place > 0)
+                row.tick(on=place == 0 or keys[place][1] > 0)
 
     def _new_row(self) -> ChannelRow:
         row = ChannelRow()
@@ -295,33 +262,22 @@ class ChannelsSection(QWidget):
         n_more = self._n_channels() - len(self.rows)
         text = f"{n_more} more channels count as they are." if n_more else ""
         if misfits:
-            names = ", ".join(repr(name) for name in misfits)
-            text = f"Not on the same grid: {names}."
+            text = f"Not on the same grid: {', '.join(repr(name) for name in misfits)}."
         self.note.setText(text)
         self.note.setToolTip("\n".join(misfits.values()))
         self._say_of_colours()
 
     def _say_of_colours(self) -> None:
-        if self._layers and self._layers[0].rgb:
-            is_picture = bool(self.problem()) or self.selection().rgb
-            self.note.setText("" if is_picture else "Its colours are taken for channels.")
+        if not self._layers or not self._layers[0].rgb:
+            return
+        try:
+            is_picture = self.selection().rgb
+        except InputError:
+            is_picture = True
+        self.note.setText("" if is_picture else "Its colours are taken for channels.")
 
     def _n_channels(self) -> int:
         return len(list_channels(self._layers, self._letters)) if self._layers else 0
-
-
-def _sort_out(
-    first: Image | None, others: Sequence[Image], letters: str
-) -> tuple[tuple[Image, ...], dict[str, str]]:
-    """Return the layers whose channels are listed, and why others cannot be channels."""
-    if first is None:
-        return (), {}
-    if not are_layers(first, letters):
-        return (first,), {}
-    reasons = [(layer, misfit(first, layer)) for layer in reversed(others) if layer != first]
-    fitting = [layer for layer, reason in reasons if not reason]
-    misfits = {str(layer.name): reason for layer, reason in reasons if reason}
-    return (first, *fitting), misfits
 
 
 def _is_number(text: str) -> bool:

@@ -83,7 +83,7 @@ class ClassesInView:
             if layer == classes:
                 return LabelSource(layer.data, self._sizes.now(shown), has_all, names)
         frames = self._frames()
-        return LabelSource(classes.data, frames.shown, True, frames.channel_names)
+        return LabelSource(classes.data, frames.shown, True, frames.shown.info.channel_names)
 
     def look(self) -> None:
         """Notice classes that are others now; those of a run under way are not yet any."""

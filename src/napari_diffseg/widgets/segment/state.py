@@ -11,8 +11,9 @@ from psygnal import SignalGroupDescriptor
 from napari_diffseg.image.fill import AUTO
 from napari_diffseg.parameters import Scalar
 from napari_diffseg.params import RunOptions, SegmentationParams
+from napari_diffseg.widgets.image.axes_reading import AxesSaid
+from napari_diffseg.widgets.image.channel_sources import ChannelWish
 from napari_diffseg.widgets.image.level import Level
-from napari_diffseg.widgets.image.wishes import AxesSaid, ChannelWish
 from napari_diffseg.widgets.region.region import RegionWish
 from napari_diffseg.widgets.scribbles.other_planes import LearnFrom
 from napari_diffseg.widgets.ui.remembered import remember
