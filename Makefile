@@ -19,7 +19,7 @@ WITH_DISPLAY := xvfb-run -a -s "-screen 0 1400x1000x24"
 endif
 
 .PHONY: help setup packages demo test test-quick lint types docs pretrain bench bench-accuracy bench-families \
-  bench-learning bench-scribbles bench-objects bench-scale bench-live bench-apply bench-throughput \
+  bench-learning bench-scribbles bench-objects bench-scale bench-live bench-first-press bench-apply bench-throughput \
   bench-memory bench-faults bench-volumes bench-volume-scale fuzz soak clean
 
 help: ## list the targets
@@ -37,12 +37,15 @@ $(STAMP): pyproject.toml constraints.txt scripts/setup.sh
 demo: setup ## segment a sample image in a real napari window; writes demo-output/
 	$(BIN)/napari-diffseg demo -o demo-output
 
-# The images are small: on a busy machine several threads only wait for each other.
+# The images are small: on a busy machine several threads only wait for each other. Two processes
+# test two files at a time; ARGS='-n 0' is one, for a debugger.
+PYTEST := env OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
 test: setup ## all tests, in real napari windows too
-	OMP_NUM_THREADS=1 $(WITH_DISPLAY) $(BIN)/python -m pytest $(ARGS)
+	$(WITH_DISPLAY) $(PYTEST) $(ARGS)
 
 test-quick: $(STAMP) ## the tests that are neither slow nor open a window
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow and not gui' $(ARGS)
+	$(PYTEST) -m 'not slow and not gui' $(ARGS)
 
 lint: $(STAMP) ## ruff: rules, floors and format
 	$(BIN)/ruff check .
@@ -84,6 +87,9 @@ bench-scale: $(STAMP) ## time and memory of large images, simulated ones
 
 bench-live: setup ## how soon the window follows a stroke
 	$(WITH_DISPLAY) $(BIN)/python -m benchmarks.live $(ARGS)
+
+bench-first-press: setup ## the first press in a process that has done nothing
+	$(WITH_DISPLAY) $(BIN)/python -m benchmarks.first_press $(ARGS)
 
 bench-apply: $(STAMP) ## a model of three frames on the others, against a forest: DATA=DIR
 	$(BIN)/python -m benchmarks.apply --data '$(DATA)' $(ARGS)

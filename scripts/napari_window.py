@@ -81,12 +81,16 @@ class Window:
             The picture ends so many pixels under its top.
         """
         self.wait(0.3)
+        shown = self.pixels()[:bottom]
+        picture = Image.fromarray(shown).quantize(_N_COLORS, dither=Image.Dither.NONE)
+        picture.save(IMAGES / f"{name}.png", optimize=True)
+
+    def pixels(self) -> Any:
+        """Canvas and widget as they are drawn now, (Y, X, RGB)."""
         pixels = self.viewer.screenshot(canvas_only=False, flash=False)[..., :3]
         main: QWidget = self.dock.window()
         corner = main.centralWidget().mapTo(main, QPoint(0, 0))
-        shown = pixels[corner.y() :, corner.x() :][:bottom]
-        picture = Image.fromarray(shown).quantize(_N_COLORS, dither=Image.Dither.NONE)
-        picture.save(IMAGES / f"{name}.png", optimize=True)
+        return pixels[corner.y() :, corner.x() :]
 
     def close(self) -> None:
         """Close the window."""

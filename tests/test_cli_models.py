@@ -342,6 +342,19 @@ def test_a_damaged_frame_is_named_and_the_exit_code_says_so(
     assert "damaged" in line
 
 
+def test_the_way_out_of_a_frame_that_failed_is_named(
+    model_file: Path, frames: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bright = frames.astype(np.uint16)
+    bright[3] = 10_000 + 9 * bright[3]
+    tifffile.imwrite(tmp_path / "movie.tif", bright, ome=True, metadata={"axes": "TYX"})
+    output = tmp_path / "out.ome.zarr"
+    assert run_command("apply", model_file, tmp_path / "movie.tif", "-o", output, "--quiet") == 3
+    line = error_line(capsys)
+    assert line.startswith("frame 3 of movie.tif was not segmented: The image is uint16 with")
+    assert line.endswith("let each frame have its own intensities (--intensities frame).")
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [

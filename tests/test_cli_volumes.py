@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ import zarr
 from PIL import Image
 
 from napari_diffseg import Channel, Model, RunOptions, SegmentationParams, cli, segment, train
+from napari_diffseg.batch.recipe import Recipe
 from napari_diffseg.cli import channels, region, spacing
+from napari_diffseg.image.channels import CHANNEL_SPECS, ChannelSpec
 from napari_diffseg.io.label_files.writing import write_labels
 from napari_diffseg.io.reading import read_image
 
@@ -363,17 +366,36 @@ def test_colours_stay_together(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "Red, green and blue are one picture" in error_line(capsys)
 
 
+def said_of(name: str) -> Callable[[str], Any]:
+    return partial(channels.said_of_channel, next(one for one in CHANNEL_SPECS if one.name == name))
+
+
+@pytest.mark.parametrize("spec", CHANNEL_SPECS, ids=lambda spec: spec.name)
+def test_what_is_said_of_a_channel_goes_into_copied_runs_and_models(
+    spec: ChannelSpec, stained: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "m.safetensors"
+    told = [f"--channel-{spec.name}", f"2={spec.example}"]
+    assert run("train", stained, "-o", output, *told) == 0
+    said = Model.load(output).channels
+    assert list(said[1].changed) == [spec]
+    copied = Recipe(stained, channels=said).shell()
+    assert " ".join(told) in copied.replace(".0", "")
+    assert repr(said[1]) in Recipe(stained, channels=said).python()
+
+
+def test_one_end_of_a_range_may_be_left_to_be_measured() -> None:
+    assert said_of("range")("2=:100") == ("2", {"low": None, "high": 100.0})
+    assert said_of("range")("DAPI=5:") == ("DAPI", {"low": 5.0, "high": None})
+
+
 @pytest.mark.parametrize(
     ("read", "text"),
     [
         (channels.channel_list, "1,,2"),
         (channels.channel_list, ""),
-        (channels.channel_weight, "2"),
-        (channels.channel_weight, "=2"),
-        (channels.channel_weight, "2=heavy"),
-        (channels.channel_range, "2=100"),
-        (channels.channel_range, "2=:100"),
-        (channels.channel_range, "100:4000"),
+        *((said_of("weight"), text) for text in ("2", "=2", "2=heavy", "2=", "2=1:2")),
+        *((said_of("range"), text) for text in ("2=100", "2=:", "2=1:2:3", "2=1:x", "100:4000")),
         (region.stated_region, "1:2,3"),
         (region.stated_region, "1:2"),
         (region.stated_region, "1:2,3:4,5:6,7:8"),

@@ -125,8 +125,8 @@ def test_a_file_in_a_folder_that_cannot_be_used_is_named(
     assert [target.output.name for target in plan.targets] == ["a.tif"]
     (first, damage), (second, channels) = plan.unreadable
     assert (first, second) == ("b.tif", "c.tif")
-    assert "truncated or damaged" in damage
-    assert "has 2 channels, but the model was trained on 1 channel" in channels
+    assert "truncated or damaged" in str(damage)
+    assert "has 2 channels, but the model was trained on 1 channel" in str(channels)
     (tmp_path / "a.tif").unlink()
     with pytest.raises(InputError, match="None of the 2 files can be segmented; b.tif"):
         planned(model, tmp_path, str(tmp_path / "out"))

@@ -59,6 +59,7 @@ CASES = {
             objects=ObjectParams(split=4, min_size=9),
         ),
     ),
+    "one end of a range": (TWO, Recipe(Path("a.tif"), axes="CYX", channels=(Channel(0, high=90),))),
     "volume": (VOLUME, Recipe(Path("a.tif"), axes="ZYX", spacing=(2.0, 0.5, 0.5))),
 }
 

@@ -170,6 +170,17 @@ def test_a_file_of_a_newer_version_is_refused(file):
         Model.load(file)
 
 
+def test_what_a_newer_version_says_of_a_channel_is_refused(named):
+    model = json.loads(model_file._json(model_file._science(named)))
+    model["channels"][0]["tint"] = 2.0
+    texts = json.dumps(model), model_file._json(model_file._facts(named.facts))
+    arrays = model_file._arrays(named)
+    digest = model_file._digest(arrays, *texts)
+    metadata = {"napari-diffseg": "4", "model": texts[0], "facts": texts[1], "sha256": digest}
+    with pytest.raises(ModelFileError, match=r"newer version.*a channel.*\(tint\); update"):
+        Model.from_bytes(save(arrays, metadata))
+
+
 def test_weights_that_are_not_those_of_the_parameters_are_refused(file):
     """With its digests right: somebody has made it so."""
     from napari_diffseg.core.model import file as model_file

@@ -357,15 +357,6 @@ def test_provenance_without_scribbles_says_nothing_of_them(base):
     assert not [key for key in base.provenance() if "paint" in key and key != "params"]
 
 
-@pytest.mark.parametrize("painted", ["all", "one"])
-def test_every_label_has_the_number_that_it_had_in_the_previews(base, scene, options, painted):
-    strokes = scene.strokes if painted == "all" else np.where(scene.strokes == 4, 4, 0)
-    result = base.correct(strokes, options=options)
-    numbers = result.preview_numbers
-    for label in np.unique(result.labels):
-        assert numbers[label - 1] == label
-
-
 def test_of_one_class_that_covers_everything_nothing_is_left(base, scene, options):
     everything = np.full(scene.image.shape, 3)
     result = with_params(base, only_painted="yes").correct(everything, options=options)

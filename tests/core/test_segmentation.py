@@ -216,7 +216,6 @@ def test_previews_change_nothing_and_keep_their_numbers():
     assert facts[0].labels is not None, "the first preview comes after the first iteration"
     assert all(p.shape == BYTES.shape and p.min() >= 1 for p in previews)
     assert all(f.labels is None for f in result.history)
-    assert len(result.preview_numbers) == result.n_labels
 
 
 @pytest.mark.parametrize("shape", [(30, 1601), (30, 3000), (3001, 2)])
@@ -306,7 +305,6 @@ def test_fewer_labels_without_training_again(params):
         assert (np.diff(areas[1:]) <= 0).all()
         assert fewer.labels.dtype == np.uint8
         assert fewer.params.n_labels == fewer.model.params.n_labels == n_labels
-        assert len(fewer.preview_numbers) == fewer.n_labels
         np.testing.assert_array_equal(fewer.model.apply(PHOTO), fewer.labels)
         np.testing.assert_array_equal(fewer.with_n_labels(params.n_labels).labels, before)
     np.testing.assert_array_equal(result.labels, before)

@@ -56,7 +56,7 @@ def test_the_channels_that_there_are(given, letters, titles, can_be_named):
     [
         (layers(), "YX", [ON, OFF, ON], ["DAPI", "RFP"], [0, 1]),
         (layers(), "YX", [OFF, ON, OFF], ["GFP"], [0]),
-        (layers(), "YX", [ON, ChannelSetting(weight=0), ON], ["DAPI", "RFP"], [0, 1]),
+        (layers(), "YX", [ON, ChannelSetting(numbers={"weight": 0}), ON], ["DAPI", "RFP"], [0, 1]),
         ([image(3, 20, 30)], "CYX", [OFF, ON, ON], ["", ""], [1, 2]),
         ([image(2, 20, 30)], "CYX", [ChannelSetting(name=" nuclei "), ON], ["nuclei", ""], [0, 1]),
         ([image(20, 30, 3, rgb=True)], "YX", [OFF, ON, OFF], ["green"], [1]),
@@ -75,7 +75,7 @@ def test_a_picture_stays_a_picture_until_it_is_taken_apart():
     picture = image(20, 30, 3, rgb=True)
     whole = select_channels([picture], "YX", [ON, ON, ON])
     assert (whole.rgb, whole.channels) == (True, None)
-    for setting in (OFF, DISPLAYED, ChannelSetting(weight=2.0)):
+    for setting in (OFF, DISPLAYED, ChannelSetting(numbers={"weight": 2.0})):
         apart = select_channels([picture], "YX", [ON, ON, setting])
         assert not apart.rgb
         assert apart.channels is not None
@@ -99,13 +99,15 @@ def test_intensities(setting, ends):
 
 
 def test_weights_go_along():
-    (one, two) = select_channels(layers(2), "YX", [ChannelSetting(weight=2.5), ON]).channels
+    (one, two) = select_channels(
+        layers(2), "YX", [ChannelSetting(numbers={"weight": 2.5}), ON]
+    ).channels
     assert (one.weight, two.weight) == (2.5, 1.0)
 
 
 def test_nothing_is_on():
     with pytest.raises(InputError, match="No channel is switched on"):
-        select_channels(layers(), "YX", [OFF, OFF, ChannelSetting(weight=0)])
+        select_channels(layers(), "YX", [OFF, OFF, ChannelSetting(numbers={"weight": 0})])
 
 
 def test_an_upside_down_range_names_the_channel():

@@ -72,7 +72,7 @@ def test_a_change_is_told_and_offering_the_same_again_is_not(section, stained, q
         section.offer(stained[0], stained[::-1], "YX")
     for change in (
         lambda: section.rows[1].box.click(),
-        lambda: section.rows[1].weight.setValue(2),
+        lambda: section.rows[1].numbers["weight"].setValue(2),
         lambda: choose(section.rows[1], IntensityRule.DISPLAYED),
         lambda: choose(section.rows[1], IntensityRule.TYPED),
         lambda: type_in(section.rows[1].low, "7"),
@@ -119,12 +119,12 @@ def test_what_is_no_number_is_marked_and_said(section, stained, text):
 def test_what_was_set_stays_for_layers_that_stay(section, stained):
     section.offer(stained[0], stained[::-1], "YX")
     section.tick(stained[2])
-    section.rows[2].weight.setValue(3)
+    section.rows[2].numbers["weight"].setValue(3)
     new = image(20, 30, name="Cy5")
     section.offer(stained[0], [stained[2], stained[0], new], "YX")
     assert [row.name.text() for row in section.rows] == ["DAPI", "Cy5", "RFP"]
     assert names(section) == ["DAPI", "RFP"]
-    assert section.rows[2].weight.value() == 3
+    assert section.rows[2].numbers["weight"].value() == 3
 
 
 def test_a_renamed_layer_has_its_new_name(section, stained):
@@ -145,11 +145,11 @@ def test_another_image_starts_with_itself(section, stained):
 def test_the_only_channel_cannot_be_switched_off(section, stained):
     section.offer(stained[0], stained[::-1], "YX")
     section.tick(stained[0], on=False)
-    section.rows[0].weight.setValue(0)
+    section.rows[0].numbers["weight"].setValue(0)
     section.offer(stained[0], (), "YX")
     row = section.rows[0]
     assert not row.box.isVisibleTo(section)
-    assert not row.weight.isVisibleTo(section)
+    assert not row.numbers["weight"].isVisibleTo(section)
     assert section.title() == "Intensities"
     (channel,) = section.selection().channels
     assert channel.weight == 1
@@ -223,7 +223,7 @@ def test_there_is_no_image(section, stained):
 
 def test_the_wheel_does_not_change_a_weight_under_the_pointer(section, stained):
     section.offer(stained[0], stained[::-1], "YX")
-    weight = section.rows[0].weight
+    weight = section.rows[0].numbers["weight"]
     down = QWheelEvent(
         QPointF(5, 5),
         QPointF(5, 5),

@@ -75,22 +75,33 @@ OPEN_THE_DOCK = """
 import sys
 import napari
 import numpy as np
+from napari_diffseg.widgets.tasks import early
 
+begun = []
+
+class Later(early.Thread):
+    def start(self):
+        begun.append(self)
+
+early.Thread = Later
 viewer = napari.Viewer(show=False, show_welcome_screen=False)
 viewer.add_image(np.random.default_rng(0).random((8, 8)))
 dock = viewer.window.add_plugin_dock_widget("napari-diffseg", "Segment")[1]
 dock.advanced.expand()
 dock.params_form.fields["seed"].value = 3
 print("torch loaded:", "torch" in sys.modules)
+begun.pop().run()
+print("loaded by the thread:", "torch" in sys.modules)
 viewer.close()
 """
 
 
-def test_the_dock_opens_without_torch():
+def test_the_dock_opens_without_torch_and_loads_it_in_a_thread():
     done = subprocess.run(
         [sys.executable, "-c", OPEN_THE_DOCK], capture_output=True, text=True, timeout=120
     )
     assert "torch loaded: False" in done.stdout, done.stderr
+    assert "loaded by the thread: True" in done.stdout, done.stderr
 
 
 def test_the_demo_presses_the_button_and_writes_files(

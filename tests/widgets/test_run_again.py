@@ -150,7 +150,7 @@ def test_a_channel_of_its_own_and_channels_together(viewer, dock, opened, segmen
     assert "[1, :, :]" in text
     np.testing.assert_array_equal(run_python(text)["labels"], labels)
     dock.channels.tick(third)
-    dock.channels.rows[0].weight.setValue(2)
+    dock.channels.rows[0].numbers["weight"].setValue(2)
     labels = segment()
     text = copied("python")
     assert "weight=2.0" in text

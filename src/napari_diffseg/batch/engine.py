@@ -176,7 +176,7 @@ def apply_frames(job: Application, agenda: Agenda, turn: Lock | None = None) -> 
         try:
             facts = yield from _whole_frame(job, number, turn or Lock(), progress)
         except InputError as error:
-            facts = FrameFacts(failed=str(error))
+            facts = FrameFacts.of_error(error)
             n_failed += 1
             if n_failed >= MAX_FAILURES and not record.done.any():
                 raise

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from napari_diffseg.errors import OutputError
+from napari_diffseg.errors import DiffSegError, InputError, OutputError, Remedy
 from napari_diffseg.files import check_place
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.image.units import MICROMETRES
@@ -31,6 +31,19 @@ class FrameFacts:
     confidence: float = 0.0
     failed: str | None = None
     brightness: str = ""
+    remedies: tuple[str, ...] = ()  # names of the ways out, where it failed
+
+    @classmethod
+    def of_error(cls, error: DiffSegError) -> Self:
+        """Return what is known of a frame that has no labels."""
+        return cls(failed=str(error), remedies=tuple(one.name for one in error.remedies))
+
+    @property
+    def error(self) -> InputError | None:
+        """Why there are no labels."""
+        if self.failed is None:
+            return None
+        return InputError(self.failed, *(Remedy[name] for name in self.remedies))
 
     @property
     def n_labelled(self) -> int:
@@ -44,9 +57,9 @@ class FrameFacts:
 
         if len(parts) == 1:
             return parts[0]
-        failed = next((part.failed for part in parts if part.failed is not None), None)
+        failed = next((part for part in parts if part.failed is not None), None)
         if failed is not None:
-            return cls(failed=failed)
+            return cls(failed=failed.failed, remedies=failed.remedies)
         tally = Tally()
         for part in parts:
             tally.add(part)

@@ -259,7 +259,8 @@ def _facts_of(values: Mapping[str, Any] | None) -> FrameFacts | None:
         return None
     try:
         areas = {int(label): int(area) for label, area in dict(values["areas"]).items()}
-        facts = FrameFacts(**{**values, "areas": areas})
+        remedies = tuple(Remedy[name].name for name in values.get("remedies", ()))
+        facts = FrameFacts(**{**values, "areas": areas, "remedies": remedies})
         is_sound = 0 <= facts.confidence <= 1 and isinstance(facts.brightness, str)
         return facts if is_sound and isinstance(facts.failed, str | None) else None
     except (TypeError, ValueError, LookupError):

@@ -11,7 +11,7 @@ from napari_diffseg.batch import outputs
 from napari_diffseg.batch.facts import FrameFacts, FrameRecord, Progress
 from napari_diffseg.batch.journal import Journal
 from napari_diffseg.batch.plan import Plan, Target, Unit
-from napari_diffseg.errors import InputError
+from napari_diffseg.errors import DiffSegError, InputError
 from napari_diffseg.io.kinds import name_of
 from napari_diffseg.io.label_files.label_store import LabelStore
 from napari_diffseg.params import ApplyParams
@@ -87,7 +87,7 @@ class Ledger:
         number = None if facts is None else self._first_frame[unit.target] + unit.position
         return Progress(*counts, self.earlier, seconds, name, number, facts)
 
-    def records(self) -> tuple[list[FrameRecord], list[tuple[str, str]]]:
+    def records(self) -> tuple[list[FrameRecord], list[tuple[str, DiffSegError]]]:
         """Return what is known of each frame, and which of them failed and why.
 
         Raises `InputError` where no frame at all could be read; nothing of this run is left over.
@@ -98,12 +98,13 @@ class Ledger:
                 facts = self._frame(target, position) or FrameFacts()
                 path, frame = target.source(position)
                 records.append(FrameRecord(name_of(path), frame, facts, target.pixel_size))
-                if facts.failed is not None:
-                    failed.append((target.name(position), facts.failed))
+                if facts.error is not None:
+                    failed.append((target.name(position), facts.error))
         if all(record.facts.failed is not None for record in records):
             self.journal.remove()
-            name, reason = failed[0]
-            raise InputError(f"Not one of the frames could be segmented; {name}: {reason}")
+            name, error = failed[0]
+            sentence = f"Not one of the frames could be segmented; {name}: {error}"
+            raise InputError(sentence, *error.remedies)
         return records, failed
 
     # --- pieces of the above -----------------------------------------------------------

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from napari_diffseg.errors import DiffSegError
 from napari_diffseg.image.info import Placed
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.io.kinds import name_of
@@ -97,7 +98,7 @@ class Plan:
 
     output: Path
     targets: tuple[Target, ...]
-    unreadable: tuple[tuple[str, str], ...]
+    unreadable: tuple[tuple[str, DiffSegError], ...]
     facts: dict[str, Any]
     plates: tuple[tuple[Path, Path], ...] = ()
 

@@ -191,19 +191,20 @@ def _one_target(files: Sequence[Path], output: Path, asked: _Asked) -> Target:
 
 def _folder_targets(
     homes: dict[Path, Path], asked: _Asked
-) -> tuple[list[Target], list[tuple[str, str]]]:
+) -> tuple[list[Target], list[tuple[str, DiffSegError]]]:
     targets: list[Target] = []
-    unreadable: list[tuple[str, str]] = []
+    unreadable: list[tuple[str, DiffSegError]] = []
     for home, file in homes.items():
         try:
             target = _target(len(targets), asked.open([file]), (file,), followed(home), asked)
         except DiffSegError as error:
-            unreadable.append((name_of(file), str(error)))
+            unreadable.append((name_of(file), error))
         else:
             targets.append(target)
     if not targets:
-        name, reason = unreadable[0]
-        raise InputError(f"None of the {len(homes)} files can be segmented; {name}: {reason}")
+        name, first = unreadable[0]
+        sentence = f"None of the {len(homes)} files can be segmented; {name}: {first}"
+        raise InputError(sentence, *first.remedies)
     return targets, unreadable
 
 

@@ -170,10 +170,9 @@ def _segment_options(told: Recipe) -> list[str]:
     if told.channels is not None:
         words += ["--channels", ",".join(str(one.index + 1) for one in told.channels)]
         for one in told.channels:
-            if one.weight != 1:
-                words += ["--channel-weight", f"{one.index + 1}={one.weight!r}"]
-            if one.low is not None and one.high is not None:
-                words += ["--channel-range", f"{one.index + 1}={one.low!r}:{one.high!r}"]
+            for spec, values in one.changed.items():
+                said = ":".join("" if value is None else repr(value) for value in values.values())
+                words += [f"--channel-{spec.name}", f"{one.index + 1}={said}"]
     for name, file in (("--scribbles", told.scribbles), ("--region", told.region)):
         words += [name, str(file)] if file is not None else []
     if told.fill != AUTO:

@@ -34,7 +34,7 @@ from napari_diffseg.batch.schedulers import (
     run_units,
 )
 from napari_diffseg.batch.work import Job, apply_unit, keep_model
-from napari_diffseg.errors import OutputError, ParameterError, Remedy
+from napari_diffseg.errors import DiffSegError, OutputError, ParameterError, Remedy
 from napari_diffseg.params import ApplyParams, RunOptions
 
 if TYPE_CHECKING:
@@ -50,11 +50,16 @@ class StackReport:
     """
 
     done: int
-    failed: tuple[tuple[str, str], ...]
+    errors: tuple[tuple[str, DiffSegError], ...]
     output: Path
     frames: tuple[FrameRecord, ...] = ()
     notes: tuple[str, ...] = ()
     unlike: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def failed(self) -> tuple[tuple[str, str], ...]:
+        """Names of the frames without labels, and why in one sentence."""
+        return tuple((name, str(error)) for name, error in self.errors)
 
 
 def apply_stack(

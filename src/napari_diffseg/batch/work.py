@@ -86,7 +86,7 @@ def apply_unit(job: Job, unit: Unit, stopped: Callable[[], bool] = lambda: False
         # are at its other windows, it is cleared when all of them are done.
         if unit.window is None:
             store.clear(unit.position)
-        facts = FrameFacts(failed=str(error))
+        facts = FrameFacts.of_error(error)
     write_done(job.journal.work, unit.index, facts)
     return Outcome(unit, facts)
 

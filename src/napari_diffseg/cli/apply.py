@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,10 +16,11 @@ from napari_diffseg.cli.options import (
     add_output,
     add_reading,
     frame_slice,
-    read_apply_parameters,
     read_options,
+    read_params,
 )
-from napari_diffseg.cli.terminal import INTERRUPTED, Commands, say
+from napari_diffseg.cli.terminal import INTERRUPTED, Commands, in_shell, progress_bar, say, tell
+from napari_diffseg.params import ApplyParams
 
 if TYPE_CHECKING:
     from napari_diffseg.batch.facts import Progress
@@ -105,7 +106,7 @@ def _add_machine(apply: argparse.ArgumentParser) -> None:
 
 
 def _apply(args: argparse.Namespace) -> int:
-    params, options = read_apply_parameters(args), read_options(args)
+    params, options = read_params(ApplyParams, args), read_options(args)
 
     from napari_diffseg.batch.run import apply_stack
     from napari_diffseg.core.model.model import Model
@@ -126,7 +127,7 @@ def _apply(args: argparse.Namespace) -> int:
         series=args.series,
         table=args.table,
     )
-    report = _drain(progress, quiet=args.quiet)
+    report = _drain(progress, args)
     if report is None:
         say("stopped; the frames that are done are kept: run again with --resume.")
         return INTERRUPTED
@@ -134,13 +135,12 @@ def _apply(args: argparse.Namespace) -> int:
     return SOME_FAILED if report.failed else 0
 
 
-def _drain(steps: Generator[Progress, None, StackReport], *, quiet: bool) -> StackReport | None:
+def _drain(
+    steps: Generator[Progress, None, StackReport], args: argparse.Namespace
+) -> StackReport | None:
     """Drain a run into a progress bar; None if Ctrl-C stopped it once it had begun."""
-    from tqdm import tqdm
-
     step: Progress | None = None
-    # Without a terminal (None) there is no bar either: it would fill a log file.
-    with tqdm(unit=" frames", disable=True if quiet else None, leave=False) as bar:
+    with progress_bar(args, unit=" frames") as bar:
         try:
             while True:
                 last, step = step, next(steps)
@@ -158,16 +158,16 @@ def _drain(steps: Generator[Progress, None, StackReport], *, quiet: bool) -> Sta
             return None
         finally:
             steps.close()
-    if not quiet:
-        _tell(report, step)
+    tell(args, *_facts(report, step))
     return report
 
 
-def _tell(report: StackReport, step: Progress | None) -> None:
+def _facts(report: StackReport, step: Progress | None) -> Iterator[str]:
+    """Yield what a person should know of a run, and in the end what it came to."""
     from napari_diffseg.batch.facts import brightness_notes
 
-    for note in (*report.notes, *brightness_notes(report.unlike, _OWN_INTENSITIES)):
-        say(note)
+    yield from report.notes
+    yield from brightness_notes(report.unlike, _OWN_INTENSITIES)
     if step is None:
         return
     done = f"{report.done} frame{'' if report.done == 1 else 's'}"
@@ -178,7 +178,7 @@ def _tell(report: StackReport, step: Progress | None) -> None:
             f", {step.earlier}{'' if step.units == step.total else units} of them by an earlier run"
         )
     shown = f"{step.rate:.1f}" if step.rate >= 1 else f"{step.rate:.2g}"
-    say(f"{done}, {step.seconds:.1f} s, {shown}{units} a second: written to {report.output}")
+    yield f"{done}, {step.seconds:.1f} s, {shown}{units} a second: written to {report.output}"
 
 
 def _units(step: Progress) -> str:
@@ -187,8 +187,8 @@ def _units(step: Progress) -> str:
 
 
 def _tell_failures(report: StackReport) -> None:
-    for name, reason in report.failed[:_MOST_NAMED]:
-        say(f"error: {name} was not segmented: {reason}")
+    for name, error in report.errors[:_MOST_NAMED]:
+        say(f"error: {name} was not segmented: {in_shell(error)}")
     more = len(report.failed) - _MOST_NAMED
     if more > 0:
         say(f"error: {more} more were not segmented.")

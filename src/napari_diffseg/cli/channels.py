@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from functools import partial
 
 from napari_diffseg.errors import InputError
-
-if TYPE_CHECKING:
-    from napari_diffseg.image.channels import Channel
+from napari_diffseg.image.channels import CHANNEL_SPECS, Channel, ChannelSpec
 
 
 def channel_list(text: str) -> list[str]:
@@ -23,39 +21,54 @@ def channel_list(text: str) -> list[str]:
     return names
 
 
-def channel_weight(text: str) -> tuple[str, float]:
-    """Read ``"2=0.5"``."""
-    name, _, value = text.rpartition("=")
-    try:
-        return _name(name), float(value)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no weight of a channel; write it so: 2=0.5"
-        ) from error
+def add_channels(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose channels, and one for each thing that is said of a channel."""
+    parser.add_argument(
+        "--channels",
+        type=channel_list,
+        metavar="C,C,…",
+        help="which channels are looked at, and in which order: numbers from 1 on, or names that "
+        "the file has (default: all)",
+    )
+    plain = Channel(0)
+    for spec in CHANNEL_SPECS:
+        default = getattr(plain, spec.sets[0])
+        shown = "measured" if default is None else f"{default:g}"
+        what = spec.name[0] if spec.bounds else ":".join(spec.sets)
+        parser.add_argument(
+            f"--channel-{spec.name}",
+            type=partial(said_of_channel, spec),
+            dest="said_of_channels",
+            action="append",
+            default=[],
+            metavar=f"C={what.upper()}",
+            help=f"{spec.help}, such as 2={spec.example}; can be given several times "
+            f"(default: {shown})",
+        )
 
 
-def channel_range(text: str) -> tuple[str, float, float]:
-    """Read ``"2=100:4000"``."""
+def said_of_channel(spec: ChannelSpec, text: str) -> tuple[str, dict[str, float | None]]:
+    """Read ``"2=0.5"``, or ``"2=100:4000"`` of which one end may be left away."""
     name, _, value = text.rpartition("=")
-    low, _, high = value.partition(":")
+    ends = value.split(":")
     try:
-        return _name(name), float(low), float(high)
+        numbers = [float(end) if end or spec.bounds else None for end in ends]
+        if not name.strip() or len(ends) != len(spec.sets) or not any(ends):
+            raise ValueError(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no range of intensities of a channel; write it so: 2=100:4000"
+            f"{text!r} is no {spec.name} of a channel; write it so: 2={spec.example}"
         ) from error
+    return name.strip(), dict(zip(spec.sets, numbers, strict=True))
 
 
 def chosen_channels(
     args: argparse.Namespace, n_channels: int, names: Sequence[str], *, rgb: bool
 ) -> tuple[Channel, ...] | None:
     """Return the channels that are meant; None where all are, and none has a name."""
-    from napari_diffseg.image.channels import Channel
-
     names = names if len(names) == n_channels and not rgb else [""] * n_channels
     wanted = args.channels or [str(number + 1) for number in range(n_channels)]
-    asked = bool(args.channels or args.channel_weight or args.channel_range)
-    if not asked and not any(names):
+    if not (args.channels or args.said_of_channels or any(names)):
         return None
     places = [_place(one, names) for one in wanted]
     if len(set(places)) < len(places):
@@ -63,23 +76,16 @@ def chosen_channels(
             f"The channels {','.join(wanted)} name one of them twice; name each of them once."
         )
     channels = {place: Channel(place, names[place]) for place in places}
-    for name, weight in args.channel_weight:
-        place = _chosen(name, names, channels)
-        channels[place] = replace(channels[place], weight=weight)
-    for name, low, high in args.channel_range:
-        place = _chosen(name, names, channels)
-        channels[place] = replace(channels[place], low=low, high=high)
+    for name, said in args.said_of_channels:
+        place = _place(name, names)
+        if place not in channels:
+            raise InputError(
+                f"Channel {name} is left out by --channels, but has a "
+                f"{' or a '.join(spec.name for spec in CHANNEL_SPECS)}; name it there too, or "
+                "leave these away."
+            )
+        channels[place] = replace(channels[place], **said)
     return tuple(channels.values())
-
-
-def _chosen(name: str, names: Sequence[str], channels: dict[int, Channel]) -> int:
-    place = _place(name, names)
-    if place not in channels:
-        raise InputError(
-            f"Channel {name} is left out by --channels, but has a weight or a range; name it "
-            "there too, or leave these away."
-        )
-    return place
 
 
 def _place(name: str, names: Sequence[str]) -> int:
@@ -100,10 +106,3 @@ def _place(name: str, names: Sequence[str]) -> int:
         f"There is no channel {name!r} in an image of {n} channel(s){called}; choose by number, "
         f"from 1 to {n}, or by a name that the file has."
     )
-
-
-def _name(text: str) -> str:
-    name = text.strip()
-    if not name:
-        raise ValueError(text)
-    return name

@@ -20,7 +20,7 @@ from napari_diffseg.cli.options import (
     class_names,
     read_object_parameters,
 )
-from napari_diffseg.cli.spacing import space_of
+from napari_diffseg.cli.spacing import sizes_of
 from napari_diffseg.cli.terminal import Commands, say
 from napari_diffseg.errors import InputError, OutputError
 from napari_diffseg.files import check_place, stem_of
@@ -140,16 +140,8 @@ def _objects(args: argparse.Namespace) -> int:
 
     stack = open_label_frames(args.labels, args.axes, planes=args.planes)
     params = _with_classes(args, stack, args.labels)
-    spacing, size = None, stack.pixel_size
-    if stack.spatial == "ZYX":
-        space = space_of(args.spacing, stack.spacing, stack.pixel_size)
-        spacing, size = space.spacing, space.pixel_size
-        if not args.quiet:
-            say(space.said)
-    elif args.spacing is not None:
-        raise InputError(
-            f"--spacing is about volumes, but {args.labels} is taken plane by plane; leave it away."
-        )
+    plane = "" if stack.spatial == "ZYX" else f"{args.labels} is taken plane by plane"
+    spacing, size = sizes_of(args, stack, plane)
     job = ObjectsJob(stack, args.output, params, spacing, size, args.force)
     job.check()
     counts: list[int] = []

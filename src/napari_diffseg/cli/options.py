@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from napari_diffseg.cli.channels import channel_list, channel_range, channel_weight
 from napari_diffseg.cli.region import stated_region
 from napari_diffseg.cli.spacing import stated_spacing
 from napari_diffseg.cli.terminal import Commands
 from napari_diffseg.errors import InputError
 from napari_diffseg.instances.params import ObjectParams
-from napari_diffseg.parameters import ParameterSpec, Scalar
+from napari_diffseg.parameters import ParameterSpec, Scalar, SelfDescribing
 from napari_diffseg.params import PRESETS, ApplyParams, RunOptions, SegmentationParams
 
 if TYPE_CHECKING:
@@ -22,17 +21,7 @@ if TYPE_CHECKING:
 OPTIONS_SHOWN = ("device", "threads")
 """The fields of `RunOptions` that mean something without a window."""
 
-
-def add_parameters(parser: argparse.ArgumentParser) -> None:
-    """Add ``--preset`` and one option for each parameter, under the parameters' headings."""
-    parser.add_argument(
-        "--preset",
-        choices=tuple(PRESETS),
-        default="default",
-        help="settings to start from; 'paper' has the published ones and is slow "
-        "(default: %(default)s)",
-    )
-    _add_specs(parser, SegmentationParams.specs())
+Params = TypeVar("Params", bound=SelfDescribing)
 
 
 def add_command(
@@ -90,35 +79,6 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_channels(parser: argparse.ArgumentParser) -> None:
-    """Add the options that choose channels and say how they are taken."""
-    parser.add_argument(
-        "--channels",
-        type=channel_list,
-        metavar="C,C,…",
-        help="which channels are looked at, and in which order: numbers from 1 on, or names that "
-        "the file has (default: all)",
-    )
-    parser.add_argument(
-        "--channel-weight",
-        type=channel_weight,
-        action="append",
-        default=[],
-        metavar="C=W",
-        help="how much a channel counts beside the others, such as 2=0.5; can be given several "
-        "times (default: 1)",
-    )
-    parser.add_argument(
-        "--channel-range",
-        type=channel_range,
-        action="append",
-        default=[],
-        metavar="C=LOW:HIGH",
-        help="intensities of a channel that become 0 and 1, such as 2=100:4000; can be given "
-        "several times (default: measured)",
-    )
-
-
 def add_region(parser: argparse.ArgumentParser) -> None:
     """Add ``--region``, outside of which nothing is segmented."""
     parser.add_argument(
@@ -161,27 +121,30 @@ def add_force_and_quiet(parser: argparse.ArgumentParser, force: str) -> None:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the machine."""
-    group = parser.add_argument_group("Machine")
-    for spec in RunOptions.specs():
-        if spec.name in OPTIONS_SHOWN:
-            _add_spec(group, spec, f"default {spec.default}")
+    specs = [spec for spec in RunOptions.specs() if spec.name in OPTIONS_SHOWN]
+    _add_specs(parser, specs, "Machine")
+
+
+def add_parameters(parser: argparse.ArgumentParser) -> None:
+    """Add ``--preset`` and one option for each parameter, under the parameters' headings."""
+    parser.add_argument(
+        "--preset",
+        choices=tuple(PRESETS),
+        default="default",
+        help="settings to start from; 'paper' has the published ones and is slow "
+        "(default: %(default)s)",
+    )
+    _add_specs(parser, SegmentationParams.specs(), paper=SegmentationParams.paper().to_dict())
 
 
 def add_apply_parameters(parser: argparse.ArgumentParser) -> None:
     """Add one option for each parameter of applying a model."""
-    group = parser.add_argument_group("Model")
-    for spec in ApplyParams.specs():
-        _add_spec(group, spec, f"{spec.range_text}; default {spec.default}")
+    _add_specs(parser, ApplyParams.specs(), "Model")
 
 
 def add_object_parameters(parser: argparse.ArgumentParser) -> None:
     """Add one option for each parameter of objects; those that are on or off are switches."""
-    group = parser.add_argument_group("Objects")
-    for spec in ObjectParams.specs():
-        # Of a text without choices there is no range.
-        is_text = spec.kind is str
-        facts = "default: all" if is_text else f"{spec.range_text}; default {spec.default}"
-        _add_spec(group, spec, facts)
+    _add_specs(parser, ObjectParams.specs(), "Objects")
 
 
 def frame_slice(text: str) -> slice:
@@ -239,19 +202,21 @@ def idle_notes(args: argparse.Namespace, params: SegmentationParams) -> tuple[st
     return (f"Without --design {idle[0].design} this changes nothing: {names}.",)
 
 
-def read_apply_parameters(args: argparse.Namespace) -> ApplyParams:
-    """Build the parameters of applying a model; raises as `read_parameters` does."""
-    return ApplyParams.from_dict(_given(args, (spec.name for spec in ApplyParams.specs())))
+def read_params(
+    kind: type[Params], args: argparse.Namespace, names: Iterable[str] | None = None
+) -> Params:
+    """Build parameters of a kind from what was given; raises as `read_parameters` does."""
+    return kind.from_dict(_given(args, names or (spec.name for spec in kind.specs())))
 
 
 def read_object_parameters(args: argparse.Namespace) -> ObjectParams:
     """Build the parameters of objects; raises as `read_parameters` does."""
-    return ObjectParams.from_dict(_given(args, (spec.name for spec in ObjectParams.specs())))
+    return read_params(ObjectParams, args)
 
 
 def read_options(args: argparse.Namespace) -> RunOptions:
     """Build the options; raises as `read_parameters` does."""
-    return RunOptions.from_dict(_given(args, OPTIONS_SHOWN))
+    return read_params(RunOptions, args, OPTIONS_SHOWN)
 
 
 def _given(args: argparse.Namespace, names: Iterable[str]) -> dict[str, Scalar]:
@@ -260,38 +225,42 @@ def _given(args: argparse.Namespace, names: Iterable[str]) -> dict[str, Scalar]:
     return {name: value for name, value in values if value is not None}
 
 
-def _add_specs(parser: argparse.ArgumentParser, specs: Iterable[ParameterSpec]) -> None:
-    paper = SegmentationParams.paper().to_dict()
+def _add_specs(
+    parser: argparse.ArgumentParser,
+    specs: Iterable[ParameterSpec],
+    heading: str = "",
+    paper: Mapping[str, Scalar] | None = None,
+) -> None:
+    """Add one option for each field of parameters, under one heading or those of the fields.
+
+    The bounds are checked by the dataclass alone, so that every door gives the same sentence;
+    argparse only turns text into numbers.
+    """
     groups: dict[str, argparse._ArgumentGroup] = {}
     for spec in specs:
-        if spec.group not in groups:
-            groups[spec.group] = parser.add_argument_group(spec.group)
-        facts = f"{spec.range_text}; default {spec.default}"
-        if paper[spec.name] != spec.default:
-            facts += f", paper {paper[spec.name]}"
-        _add_spec(groups[spec.group], spec, facts)
+        title = heading or spec.group
+        group = groups[title] = groups.get(title) or parser.add_argument_group(title)
+        how: dict[str, Any] = {"action": argparse.BooleanOptionalAction}
+        if spec.kind is not bool:
+            how = {"type": spec.kind, "metavar": _metavar(spec)}
+        # A % would be a format to argparse.
+        words = f"{spec.help} [{_facts(spec, paper or {})}]".replace("%", "%%")
+        symbol = f"{spec.symbol}: " if spec.symbol else ""
+        group.add_argument(f"--{spec.name.replace('_', '-')}", help=symbol + words, **how)
 
 
-def _add_spec(group: argparse._ArgumentGroup, spec: ParameterSpec, facts: str) -> None:
+def _facts(spec: ParameterSpec, paper: Mapping[str, Scalar]) -> str:
+    """Return the range of a parameter, its defaults, and where it counts."""
     if spec.kind is bool:
-        group.add_argument(
-            f"--{spec.name.replace('_', '-')}",
-            action=argparse.BooleanOptionalAction,
-            help=f"{spec.help} [default {'yes' if spec.default else 'no'}]",
-        )
-        return
-    symbol = f"{spec.symbol}: " if spec.symbol else ""
-    unit = f" {spec.unit}" if spec.unit else ""
-    if spec.design:
-        unit += f"; with --design {spec.design} only"
-    # The bounds are checked by the dataclass alone, so that every door gives the same
-    # sentence; argparse only turns text into numbers. A % would be a format to it.
-    group.add_argument(
-        f"--{spec.name.replace('_', '-')}",
-        type=spec.kind,
-        metavar=_metavar(spec),
-        help=f"{symbol}{spec.help} [{facts}{unit}]".replace("%", "%%"),
-    )
+        return f"default {'yes' if spec.default else 'no'}"
+    # Of a text without choices there is no range.
+    is_text = spec.kind is str and not spec.choices
+    facts = "" if is_text else f"{spec.range_text}; "
+    facts += f"default {'all' if spec.default == '' else spec.default}"
+    if paper.get(spec.name, spec.default) != spec.default:
+        facts += f", paper {paper[spec.name]}"
+    facts += f" {spec.unit}" if spec.unit else ""
+    return f"{facts}; with --design {spec.design} only" if spec.design else facts
 
 
 def _metavar(spec: ParameterSpec) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari_diffseg.cli.options import idle_notes
-from napari_diffseg.cli.references import turned
-from napari_diffseg.cli.subject import Subject, provenance_of
-from napari_diffseg.cli.terminal import drain_training, first_interrupt_finishes, say
+from napari_diffseg.cli.subject import Subject
+from napari_diffseg.cli.terminal import (
+    drain_training,
+    first_interrupt_finishes,
+    progress_bar,
+    tell,
+)
 from napari_diffseg.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,145 +25,120 @@ if TYPE_CHECKING:
     from napari_diffseg.core.published.training import Command, Iteration
     from napari_diffseg.image.fill import Fill
     from napari_diffseg.io.frames import FrameStack
-    from napari_diffseg.io.reading import ImageFile
     from napari_diffseg.params import RunOptions, SegmentationParams
 
 _LOOKED_AT = 16  # planes between which the fill is looked for
 
 
-def segment_planes(
-    args: argparse.Namespace,
-    subject: Subject,
-    painted: ImageFile | None,
-    params: SegmentationParams,
-    options: RunOptions,
-) -> None:
+def segment_planes(subject: Subject, params: SegmentationParams, options: RunOptions) -> None:
     """Learn from some planes, label all of them, and write the labels as one volume.
 
     The first Ctrl-C ends the training and keeps what was learned; the next one cancels.
     """
     from napari_diffseg.image.fill import fill_notes
-    from napari_diffseg.io.label_files.writing import write_labels
 
-    began = time.monotonic()
-    planes = _Planes.open(args, subject, painted)
-    planes = replace(planes, fill=planes.decided_fill(args.fill))
+    began, args = time.monotonic(), subject.args
+    planes = _Planes.of(subject)
+    planes.fill = planes.decided_fill(args.fill)
     learned = planes.to_learn_from()
     with first_interrupt_finishes() as interrupt:
-        steps = planes.train_steps(learned, subject, params, options)
-        model = drain_training(steps, interrupt, n_iterations=params.n_iterations, quiet=args.quiet)
-    labels = _apply(planes, model, options, quiet=args.quiet)
-    provenance = provenance_of(subject, painted, args) | {"planes_learned_from": learned}
-    write_labels(
-        args.output,
-        labels,
-        pixel_size=subject.pixel_size,
-        placement=subject.placement,
-        provenance=provenance | dict(model.facts.provenance),
-        force=args.force,
+        steps = planes.train_steps(learned, params, options)
+        model = drain_training(steps, interrupt, args, params.n_iterations)
+    labels = _apply(planes, model, options)
+    subject.write(labels, {"planes_learned_from": learned, **model.facts.provenance})
+    tell(args, *idle_notes(args, params), *subject.notes, *fill_notes(planes.fill, args.fill))
+    shown = ", ".join(map(str, learned))
+    tell(
+        args,
+        f"{len(model.labels)} labels, learned from plane{'s' * (len(learned) > 1)} {shown} of "
+        f"{len(labels)}, {time.monotonic() - began:.1f} s: written to {args.output}",
     )
-    if not args.quiet:
-        notes = (
-            *idle_notes(args, params),
-            *planes.stack.notes,
-            *(painted.notes if painted else ()),
-        )
-        for note in (*notes, *fill_notes(planes.fill, args.fill)):
-            say(note)
-        shown = ", ".join(map(str, learned))
-        say(
-            f"{len(model.labels)} labels, learned from plane{'s' * (len(learned) > 1)} {shown} of "
-            f"{len(labels)}, {time.monotonic() - began:.1f} s: written to {args.output}"
-        )
 
 
-def _apply(
-    planes: _Planes, model: Model, options: RunOptions, *, quiet: bool
-) -> NDArray[np.unsignedinteger[Any]]:
+def _apply(planes: _Planes, model: Model, options: RunOptions) -> NDArray[np.unsignedinteger[Any]]:
     """Label all planes ``z y x``; raises `InputError` where one cannot be read."""
     import numpy as np
-    from tqdm import tqdm
 
     from napari_diffseg.batch.engine import Agenda, Application, apply_frames
     from napari_diffseg.batch.facts import Record, brightness_notes
     from napari_diffseg.batch.sinks import ArraySink
     from napari_diffseg.params import ApplyParams
 
-    labels, n = np.zeros(planes.shape, model.label_dtype), planes.shape[0]
-    sink, record = ArraySink(labels, n), Record(n, model.labels)
-    frames = replace(planes, rgb=model.facts.rgb)
-    job = Application(model, frames, sink, ApplyParams(), options, record)
-    # Without a terminal (None) there is no bar either: it would fill a log file.
-    is_off = True if quiet else None
-    with tqdm(total=len(planes.wanted), unit="planes", disable=is_off, leave=False) as bar:
-        for step in apply_frames(job, Agenda(job, planes.wanted)):
+    labels = np.zeros(planes.subject.axes.spatial_shape, model.label_dtype)
+    record = Record(len(labels), model.labels)
+    sink = ArraySink(labels, len(labels))
+    job = Application(model, planes, sink, ApplyParams(), options, record)
+    args, wanted, painted = planes.subject.args, planes.wanted, planes.subject.strokes
+    with progress_bar(args, total=len(wanted), unit="planes") as bar:
+        for step in apply_frames(job, Agenda(job, wanted)):
             bar.update(step.done - bar.n)
             for reason in record.failed.values():
                 raise InputError(reason)
-    unlike = [(frames.name(z), kind) for z, kind in sorted(record.brightness.items())]
-    for note in [] if quiet else brightness_notes(unlike, "segment them apart"):
-        say(note)
-    if planes.painted is not None:
+    unlike = [(planes.name(z), kind) for z, kind in sorted(record.brightness.items())]
+    tell(args, *brightness_notes(unlike, "segment them apart"))
+    if painted is not None:
         # As in every result: a painted pixel keeps its class.
-        kept = planes.painted * np.isin(planes.painted, model.labels)
+        kept = painted * np.isin(painted, model.labels)
         labels = np.where((kept > 0) & (labels > 0), kept, labels).astype(labels.dtype)
     return labels
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(eq=False, slots=True)
 class _Planes:
-    """The planes of a volume; `region` and `painted` are ``z y x``, None where there is none."""
+    """The planes of a volume; `region` is ``z y x``, None where labels are wanted everywhere."""
 
+    subject: Subject
     stack: FrameStack
-    shape: tuple[int, ...]
     region: NDArray[np.bool_] | None
-    painted: NDArray[Any] | None
     fill: float | None = None
-    rgb: bool | None = None
 
     @classmethod
-    def open(cls, args: argparse.Namespace, subject: Subject, painted: ImageFile | None) -> _Planes:
+    def of(cls, subject: Subject) -> _Planes:
         from napari_diffseg.image.region import region_with_strokes
         from napari_diffseg.io.frames import open_frames
 
-        stack = open_frames(args.image, subject.axes.axes, level=args.level, series=args.series)
-        shape = subject.axes.spatial_shape
-        strokes = None if painted is None else turned(painted.pixels, subject.axes.axes)
-        if painted is not None and strokes is not None and strokes.shape != shape:
+        args, axes, strokes = subject.args, subject.axes, subject.strokes
+        shape = axes.spatial_shape
+        if subject.painted is not None and strokes is not None and strokes.shape != shape:
             raise InputError(
-                f"The scribbles {painted.path} have the shape {strokes.shape}, but the volume has "
-                f"{shape}; give scribbles of the same planes, height and width."
+                f"The scribbles {subject.painted.path} have the shape {strokes.shape}, but the "
+                f"volume has {shape}; give scribbles of the same planes, height and width."
             )
-        return cls(stack, shape, region_with_strokes(subject.region, strokes, shape), strokes)
+        stack = open_frames(args.image, axes.axes, level=args.level, series=args.series)
+        return cls(subject, stack, region_with_strokes(subject.region, strokes, shape))
 
     def train_steps(
-        self,
-        learned: Sequence[int],
-        subject: Subject,
-        params: SegmentationParams,
-        options: RunOptions,
+        self, learned: Sequence[int], params: SegmentationParams, options: RunOptions
     ) -> Generator[Iteration, Command | None, Model]:
         """Learn from some of the planes."""
         import numpy as np
 
         from napari_diffseg.core.learning import train_steps
 
+        strokes = self.subject.strokes
         return train_steps(
-            [np.asarray(self.stack.frame(z)) for z in learned],
-            scribbles=None if self.painted is None else [self.painted[z] for z in learned],
+            [np.asarray(self.read(z)) for z in learned],
+            scribbles=None if strokes is None else [strokes[z] for z in learned],
             regions=[self.region_of(z) for z in learned],
-            axes=self.stack.frame_axes,
-            rgb=subject.axes.rgb,
-            channels=subject.channels,
+            axes=self.frame_axes,
+            rgb=self.rgb,
+            channels=self.subject.channels,
             fill=self.fill,
             params=params,
             options=options,
         )
 
+    # --- what a run over frames asks for ----------------------------------------------
+
     @property
     def frame_axes(self) -> str:
         """The axes of a plane."""
         return self.stack.frame_axes
+
+    @property
+    def rgb(self) -> bool:
+        """Whether its channels are colours."""
+        return self.subject.axes.rgb
 
     def read(self, z: int) -> Any:
         """Return a plane, of which nothing has been read yet."""
@@ -170,21 +148,28 @@ class _Planes:
         """Return what a person calls a plane."""
         return self.stack.name_of(z)
 
+    def region_of(self, z: int) -> NDArray[np.bool_] | None:
+        """Return where a plane is segmented."""
+        return None if self.region is None else self.region[z]
+
+    # --- which planes -----------------------------------------------------------------
+
     @property
     def wanted(self) -> list[int]:
         """The planes that are to be labelled."""
-        return [z for z in range(self.shape[0]) if self.region is None or self.region[z].any()]
+        n_planes, region = self.subject.axes.spatial_shape[0], self.region
+        return [z for z in range(n_planes) if region is None or region[z].any()]
 
     def to_learn_from(self) -> list[int]:
         """Choose planes: those that are painted; else the first, the middle and the last.
 
         In place of one that is not finite or fill everywhere the nearest other is taken.
         """
-        wanted = self.wanted
-        if self.painted is None:
+        wanted, strokes = self.wanted, self.subject.strokes
+        if strokes is None:
             ends = wanted[0], wanted[len(wanted) // 2], wanted[-1]
             return sorted({self._nearest_shown(end) for end in ends})
-        found = [z for z in wanted if self._shows(z, self.painted[z] > 0)]
+        found = [z for z in wanted if self._shows(z, strokes[z] > 0)]
         if not found:
             raise InputError(
                 "Nothing is painted on the planes, or not where the image is finite and no fill; "
@@ -219,9 +204,5 @@ class _Planes:
         """Read a plane ``c y x``."""
         from napari_diffseg.image.axes import channels_first, resolve_axes
 
-        frame = self.stack.frame(z)
-        return channels_first(frame, resolve_axes(frame.shape, self.stack.frame_axes))
-
-    def region_of(self, z: int) -> NDArray[np.bool_] | None:
-        """Return where a plane is segmented."""
-        return None if self.region is None else self.region[z]
+        frame = self.read(z)
+        return channels_first(frame, resolve_axes(frame.shape, self.frame_axes))

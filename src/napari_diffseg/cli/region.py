@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from napari_diffseg.errors import InputError
 
@@ -16,16 +15,8 @@ if TYPE_CHECKING:
 
 _RANGE = re.compile(r"\s*(\d*)\s*:\s*(\d*)\s*")
 
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """Ranges of pixels, counted from 0."""
-
-    sides: tuple[tuple[int | None, int | None], ...]
-
-    def __str__(self) -> str:
-        ends = (("" if end is None else str(end) for end in side) for side in self.sides)
-        return ",".join(":".join(side) for side in ends)
+Box: TypeAlias = tuple[slice, ...]
+"""Ranges of pixels along (z,) y and x, counted from 0; an end may be None."""
 
 
 def stated_region(text: str) -> Box | Path:
@@ -39,7 +30,15 @@ def stated_region(text: str) -> Box | Path:
             f"{text!r} is no region; write Y0:Y1,X0:X1 or Z0:Z1,Y0:Y1,X0:X1, such as "
             "0:512,100:612, or the name of a file"
         )
-    return Box(tuple((_end(part[1]), _end(part[2])) for part in found))
+    return tuple(slice(*(int(end) if end else None for end in part.groups())) for part in found)
+
+
+def region_in_words(region: Box | Path) -> str:
+    """Return a region as it is written, a file by its name."""
+    if isinstance(region, Path):
+        return region.name
+    sides = ((side.start, side.stop) for side in region)
+    return ",".join(":".join("" if end is None else str(end) for end in side) for side in sides)
 
 
 def read_region(region: Box | Path, shape: tuple[int, ...], axes: str) -> NDArray[np.bool_]:
@@ -50,14 +49,15 @@ def read_region(region: Box | Path, shape: tuple[int, ...], axes: str) -> NDArra
     """
     import numpy as np
 
-    if isinstance(region, Box):
+    if not isinstance(region, Path):
         wanted = np.zeros(shape, np.bool_)
-        wanted[_window(region, shape)] = True
+        window: Any = (..., *_checked(region, shape))
+        wanted[window] = True
         return wanted
     from napari_diffseg.cli.references import turned
     from napari_diffseg.io.reading import read_class_numbers
 
-    mask: NDArray[Any] = turned(read_class_numbers(region).pixels, axes) != 0
+    mask: NDArray[np.bool_] = turned(read_class_numbers(region).pixels, axes) != 0
     if mask.shape not in (shape, shape[-2:]):
         raise InputError(
             f"The region {region} has the shape {mask.shape}, but the image has {shape}; give one "
@@ -68,24 +68,19 @@ def read_region(region: Box | Path, shape: tuple[int, ...], axes: str) -> NDArra
     return np.array(np.broadcast_to(mask, shape))
 
 
-def _window(box: Box, shape: tuple[int, ...]) -> tuple[slice, ...]:
-    n = len(box.sides)
+def _checked(box: Box, shape: tuple[int, ...]) -> Box:
+    """Return ranges that lie within an image."""
+    n = len(box)
     if n > len(shape):
         raise InputError(
             f"The region has ranges along Z, Y and X, but the image is one plane ({shape[0]} × "
             f"{shape[1]}); give ranges along Y and X."
         )
-    window = [slice(None)] * (len(shape) - n)
-    for letter, (first, last), length in zip("ZYX"[-n:], box.sides, shape[-n:], strict=True):
-        start, stop = first or 0, length if last is None else last
+    for letter, side, length in zip("ZYX"[-n:], box, shape[-n:], strict=True):
+        start, stop = side.start or 0, length if side.stop is None else side.stop
         if not 0 <= start < stop <= length:
             raise InputError(
                 f"The region goes from {start} to {stop} along {letter}, but the image from 0 to "
                 f"{length}; give a part of it."
             )
-        window.append(slice(start, stop))
-    return tuple(window)
-
-
-def _end(text: str) -> int | None:
-    return int(text) if text else None
+    return box

@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_diffseg.cli.channels import add_channels
 from napari_diffseg.cli.options import (
     add_axes,
-    add_channels,
     add_command,
     add_fill,
     add_force_and_quiet,
@@ -23,22 +23,13 @@ from napari_diffseg.cli.options import (
     read_parameters,
 )
 from napari_diffseg.cli.plane_by_plane import segment_planes
-from napari_diffseg.cli.references import turned
-from napari_diffseg.cli.subject import Subject, provenance_of, read_subject
-from napari_diffseg.cli.terminal import (
-    Commands,
-    Interrupt,
-    drain_training,
-    first_interrupt_finishes,
-    say,
-)
+from napari_diffseg.cli.subject import Subject, read_subject
+from napari_diffseg.cli.terminal import Commands, drain_training, first_interrupt_finishes, tell
 from napari_diffseg.errors import InputError, OutputError
 from napari_diffseg.files import check_place
 
 if TYPE_CHECKING:
     from napari_diffseg.core.result import Segmentation
-    from napari_diffseg.io.reading import ImageFile
-    from napari_diffseg.params import RunOptions, SegmentationParams
 
 
 def add_to(commands: Commands) -> None:
@@ -95,54 +86,40 @@ def _add_report(segment: argparse.ArgumentParser) -> None:
 
 
 def _segment(args: argparse.Namespace) -> int:
-    params = read_parameters(args)
-    options = read_options(args)
+    params, options = read_parameters(args), read_options(args)
 
+    from napari_diffseg.core.segmentation import segment_steps
     from napari_diffseg.io.label_files.writing import check_holds_volume, check_output
-    from napari_diffseg.io.reading import read_class_numbers
 
     _check_paths(args)
     check_output(args.output, force=args.force)
     _check_report(args)
-    painted = None if args.scribbles is None else read_class_numbers(args.scribbles)
     subject = read_subject(args)
     if subject.is_volume:
         check_holds_volume(args.output, subject.axes.spatial_shape[0])
     if args.planes and subject.is_volume:
-        segment_planes(args, subject, painted, params, options)
+        segment_planes(subject, params, options)
         return 0
-    with first_interrupt_finishes() as interrupt:
-        result = _train(subject, painted, args, params, options, interrupt)
-        _write(args, subject, painted, result)
-        _report(args, subject, result)
-    if not args.quiet:
-        for note in (
-            *idle_notes(args, params),
-            *subject.file.notes,
-            *(painted.notes if painted else ()),
-            *result.notes,
-        ):
-            say(note)
-        say(
-            f"{result.n_labels} labels{_facts(result)}, {result.seconds:.1f} s: "
-            f"written to {args.output}"
-        )
-    return 0
-
-
-def _write(
-    args: argparse.Namespace, subject: Subject, painted: ImageFile | None, result: Segmentation
-) -> None:
-    from napari_diffseg.io.label_files.writing import write_labels
-
-    write_labels(
-        args.output,
-        result.labels,
-        pixel_size=subject.pixel_size,
-        placement=subject.placement,
-        provenance={**provenance_of(subject, painted, args), **result.provenance()},
-        force=args.force,
+    steps = segment_steps(
+        subject.file.pixels,
+        scribbles=subject.strokes,
+        axes=subject.file.axes,
+        rgb=subject.file.rgb,
+        spacing=subject.sizes.spacing,
+        channels=subject.channels,
+        region=subject.region,
+        fill=args.fill,
+        params=params,
+        options=options,
     )
+    with first_interrupt_finishes() as interrupt:
+        result = drain_training(steps, interrupt, args, params.n_iterations)
+        subject.write(result.labels, result.provenance())
+        _report(args, subject, result)
+    found = f"{result.n_labels} labels{_facts(result)}, {result.seconds:.1f} s"
+    notes = (*idle_notes(args, params), *subject.notes, *result.notes)
+    tell(args, *notes, f"{found}: written to {args.output}")
+    return 0
 
 
 def _report(args: argparse.Namespace, subject: Subject, result: Segmentation) -> None:
@@ -210,29 +187,3 @@ def _check_report(args: argparse.Namespace) -> None:
             f"{args.report} is another file of this run; choose another name for the report."
         )
     check_place(args.report, force=args.force)
-
-
-def _train(
-    subject: Subject,
-    painted: ImageFile | None,
-    args: argparse.Namespace,
-    params: SegmentationParams,
-    options: RunOptions,
-    interrupt: Interrupt,
-) -> Segmentation:
-    from napari_diffseg.core.segmentation import segment_steps
-
-    image = subject.file
-    steps = segment_steps(
-        image.pixels,
-        scribbles=None if painted is None else turned(painted.pixels, image.axes),
-        axes=image.axes,
-        rgb=image.rgb,
-        spacing=subject.spacing,
-        channels=subject.channels,
-        region=subject.region,
-        fill=args.fill,
-        params=params,
-        options=options,
-    )
-    return drain_training(steps, interrupt, n_iterations=params.n_iterations, quiet=args.quiet)

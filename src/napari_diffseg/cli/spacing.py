@@ -1,25 +1,36 @@
-"""How far voxels are apart: as stated on the command line, or as the file says."""
+"""How large pixels and voxels are: as stated on the command line, or as the file says."""
 
 from __future__ import annotations
 
 import argparse
 import re
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
+from napari_diffseg.cli.terminal import tell
+from napari_diffseg.errors import InputError
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.image.units import is_size, parse_unit
+
+if TYPE_CHECKING:
+    from napari_diffseg.image.info import ImageInfo
 
 _LAST_AND_UNIT = re.compile(r"(.*?[0-9.]+(?:e[-+]?[0-9]+)?)\s*([^\s0-9]*)", re.IGNORECASE)
 
 Distances = tuple[float, float, float]
 
 
-@dataclass(frozen=True, slots=True)
-class StatedSpacing:
+class StatedSpacing(NamedTuple):
     """What a person says of a volume."""
 
     distances: Distances
     unit: str | None
+
+
+class Sizes(NamedTuple):
+    """Distances of voxels along z, y and x, whatever their unit; and what the labels get."""
+
+    spacing: Distances | None
+    pixel_size: PixelSize | None
 
 
 def stated_spacing(text: str) -> StatedSpacing:
@@ -41,44 +52,40 @@ def stated_spacing(text: str) -> StatedSpacing:
     return StatedSpacing((z, y, x), unit)
 
 
-@dataclass(frozen=True, slots=True)
-class Space:
-    """How large the voxels of an image are.
+def sizes_of(args: argparse.Namespace, info: ImageInfo, plane: str, shown: str = "") -> Sizes:
+    """Find out how large pixels or voxels are; of volumes it is said, after what is `shown`.
 
-    `spacing` along z, y and x, whatever its unit; `pixel_size` is what the labels get, `said` where
-    both are from.
+    `plane` says what an image is that is no volume, of which no spacing can be stated.
     """
-
-    spacing: Distances | None
-    pixel_size: PixelSize | None
-    said: str
-
-
-def space_of(
-    stated: StatedSpacing | None, spacing: Distances | None, size: PixelSize | None
-) -> Space:
-    """Find out how large the voxels of a volume are."""
-    in_file = None
-    if spacing is not None:
-        in_file = _words(spacing, None if size is None or size.z is None else size.unit)
+    stated: StatedSpacing | None = args.spacing
+    spacing, size = info.spacing, info.pixel_size
+    if plane:
+        if stated is not None:
+            way_out = ", or state the axes of a volume (such as --axes ZYX)"
+            raise InputError(
+                f"--spacing is about volumes, but {plane}; leave it away"
+                f"{way_out if len(info.shape) > 2 else ''}."
+            )
+        return Sizes(None, size)
+    in_file = "" if spacing is None else _words(spacing, size.unit if size and size.z else None)
     if stated is None:
-        said = (
-            "the file does not say how far planes are apart, so voxels are taken for cubes; state "
-            "it with --spacing."
-            if in_file is None
-            else f"voxels of {in_file} (z × y × x), as the file says."
+        tell(
+            args,
+            f"{shown}voxels of {in_file} (z × y × x), as the file says."
+            if in_file
+            else f"{shown}the file does not say how far planes are apart, so voxels are taken for "
+            "cubes; state it with --spacing.",
         )
-        return Space(spacing, size, said)
+        return Sizes(spacing, size)
+    said = f"{shown}voxels of {_words(*stated)} (z × y × x), as stated"
+    tell(args, f"{said}, where the file says {in_file}." if in_file else f"{said}.")
     z, y, x = stated.distances
     if stated.unit is not None:
         size = PixelSize(y, x, stated.unit, z)
     elif size is not None:
         # Only the ratio is known: a pixel stays as large as the file says.
         size = PixelSize(size.y, size.x, size.unit, z * (size.y + size.x) / (y + x))
-    said = f"voxels of {_words(stated.distances, stated.unit)} (z × y × x), as stated"
-    if in_file is not None:
-        said += f", where the file says {in_file}"
-    return Space(stated.distances, size, f"{said}.")
+    return Sizes(stated.distances, size)
 
 
 def _words(distances: Distances, unit: str | None) -> str:

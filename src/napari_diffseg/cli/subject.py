@@ -5,15 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_diffseg.cli.channels import chosen_channels
-from napari_diffseg.cli.region import read_region
-from napari_diffseg.cli.spacing import Distances, space_of
-from napari_diffseg.cli.terminal import say
+from napari_diffseg.cli.references import turned
+from napari_diffseg.cli.region import read_region, region_in_words
+from napari_diffseg.cli.spacing import Sizes, sizes_of
 from napari_diffseg.errors import InputError
-from napari_diffseg.image.pixel_size import PixelSize
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,87 +19,91 @@ if TYPE_CHECKING:
 
     from napari_diffseg.image.axes import ImageAxes
     from napari_diffseg.image.channels import Channel
-    from napari_diffseg.image.info import Placed
     from napari_diffseg.io.reading import ImageFile
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Subject:
-    """One image, and how it is to be taken.
+    """One image, what is painted on it, and how a person says that it is to be taken.
 
-    `pixel_size` and `placement` are what the labels get; `channels` None where all are looked at,
-    `region` ``(z) y x`` None where labels are wanted everywhere.
+    `channels` None where all are looked at, `region` and `strokes` ``(z) y x`` None where labels
+    are wanted everywhere, and nothing is painted.
     """
 
+    args: argparse.Namespace
     file: ImageFile
+    painted: ImageFile | None
     axes: ImageAxes
-    spacing: Distances | None
-    pixel_size: PixelSize | None
-    placement: Mapping[str, Placed]
+    sizes: Sizes
     channels: tuple[Channel, ...] | None
     region: NDArray[np.bool_] | None
+    strokes: NDArray[Any] | None
 
     @property
     def is_volume(self) -> bool:
         """Whether it has several planes."""
         return self.axes.spatial == "ZYX"
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the files said that a person should read."""
+        return (*self.file.notes, *(self.painted.notes if self.painted else ()))
 
-def provenance_of(
-    subject: Subject, painted: ImageFile | None, args: argparse.Namespace
-) -> dict[str, Any]:
-    """Return what a person said of the image and is needed to do the run again, for the labels."""
-    said: dict[str, Any] = {"image": subject.file.path.name}
-    if painted is not None:
-        said["scribbles"] = painted.path.name
-    said |= {name: getattr(args, name) for name in ("level", "series") if getattr(args, name)}
-    if subject.spacing is not None:
-        said["spacing"] = list(subject.spacing)
-    if subject.channels is not None:
-        said["channels"] = [asdict(channel) for channel in subject.channels]
-    if args.region is not None:
-        said["region"] = args.region.name if isinstance(args.region, Path) else str(args.region)
-    return said
+    def write(self, labels: NDArray[Any], provenance: Mapping[str, Any]) -> None:
+        """Write labels with their size, their place, and what is needed to do the run again."""
+        from napari_diffseg.io.label_files.writing import write_labels
+
+        size = self.sizes.pixel_size
+        # Without a unit the file's own distances would contradict those that are stated.
+        is_in_doubt = self.args.spacing is not None and size is None
+        write_labels(
+            self.args.output,
+            labels,
+            pixel_size=size if self.is_volume else size and size.plane,
+            placement={} if is_in_doubt else self.file.placement,
+            provenance=self._said() | dict(provenance),
+            force=self.args.force,
+        )
+
+    def _said(self) -> dict[str, Any]:
+        args = self.args
+        said: dict[str, Any] = {"image": self.file.path.name}
+        if self.painted is not None:
+            said["scribbles"] = self.painted.path.name
+        said |= {name: getattr(args, name) for name in ("level", "series") if getattr(args, name)}
+        if self.sizes.spacing is not None:
+            said["spacing"] = list(self.sizes.spacing)
+        if self.channels is not None:
+            said["channels"] = [asdict(channel) for channel in self.channels]
+        if args.region is not None:
+            said["region"] = region_in_words(args.region)
+        return said
 
 
 def read_subject(args: argparse.Namespace) -> Subject:
     """Read the image of a command; says on stderr how far its planes are taken to be apart."""
     from napari_diffseg.image.axes import resolve_axes
-    from napari_diffseg.io.reading import read_image
+    from napari_diffseg.io.reading import read_class_numbers, read_image
 
+    painted = None if args.scribbles is None else read_class_numbers(args.scribbles)
     file = read_image(args.image, level=args.level, series=args.series, axes=args.axes)
     shape = tuple(file.pixels.shape)
-    _check_one_frame(file, shape)
-    axes = resolve_axes(shape, file.axes, rgb=file.rgb)
-    spacing, size = None, file.pixel_size and file.pixel_size.plane
-    if axes.spatial == "ZYX":
-        space = space_of(args.spacing, file.spacing, file.pixel_size)
-        spacing, size = space.spacing, space.pixel_size
-        if not args.quiet:
-            say(f"{axes.describe()}: {space.said}")
-    elif args.spacing is not None:
-        way_out = ", or state the axes of a volume (such as --axes ZYX)" if len(shape) > 2 else ""
-        raise InputError(
-            f"--spacing is about volumes, but {file.path} is one plane ({axes.describe()}); leave "
-            f"it away{way_out}."
-        )
-    return Subject(
-        file=file,
-        axes=axes,
-        spacing=spacing,
-        pixel_size=size,
-        # Without a unit the file's own distances would contradict those that are stated.
-        placement={} if args.spacing is not None and size is None else file.placement,
-        channels=chosen_channels(args, axes.n_channels, file.channel_names, rgb=axes.rgb),
-        region=args.region and read_region(args.region, axes.spatial_shape, axes.axes),
-    )
-
-
-def _check_one_frame(file: ImageFile, shape: tuple[int, ...]) -> None:
-    lengths = dict(zip((file.axes or "").upper(), shape, strict=False))
-    n_frames = lengths.get("T", 1)
+    n_frames = dict(zip((file.axes or "").upper(), shape, strict=False)).get("T", 1)
     if n_frames > 1:
         raise InputError(
             f"{file.path} has {n_frames} frames (T), but 'segment' takes one image; learn from "
             "some of them with 'train', and label them all with 'apply'."
         )
+    axes = resolve_axes(shape, file.axes, rgb=file.rgb)
+    shown = axes.describe()
+    plane = "" if axes.spatial == "ZYX" else f"{file.path} is one plane ({shown})"
+    return Subject(
+        args,
+        file,
+        painted,
+        axes,
+        sizes_of(args, file, plane, f"{shown}: "),
+        chosen_channels(args, axes.n_channels, file.channel_names, rgb=axes.rgb),
+        args.region and read_region(args.region, axes.spatial_shape, axes.axes),
+        None if painted is None else turned(painted.pixels, axes.axes),
+    )

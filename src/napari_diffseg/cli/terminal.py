@@ -36,6 +36,19 @@ def say(text: str) -> None:
     print(f"napari-diffseg: {text}", file=sys.stderr)
 
 
+def tell(args: argparse.Namespace, *lines: str) -> None:
+    """Print lines, unless a command is to be quiet."""
+    for line in () if args.quiet else lines:
+        say(line)
+
+
+def progress_bar(args: argparse.Namespace, **how: Any) -> Any:
+    """Return a bar that is gone at the end; none without a terminal: it would fill a log file."""
+    from tqdm import tqdm
+
+    return tqdm(disable=True if args.quiet else None, leave=False, **how)
+
+
 def in_shell(error: DiffSegError) -> str:
     """Return the sentence of an error, with the switches that are a way out here."""
     switches = "".join(_SWITCHES[remedy] for remedy in error.remedies)
@@ -70,18 +83,14 @@ def first_interrupt_finishes() -> Iterator[Interrupt]:
 def drain_training(
     steps: Generator[Iteration, Command | None, Result],
     interrupt: Interrupt,
-    *,
+    args: argparse.Namespace,
     n_iterations: int,
-    quiet: bool,
 ) -> Result:
     """Drain a training generator into a progress bar; an interrupt finishes it."""
-    from tqdm import tqdm
-
     from napari_diffseg.core.published.training import Command
 
     command: Command | None = None
-    # Without a terminal (None) there is no bar either: it would fill a log file.
-    with tqdm(total=n_iterations, unit="it", disable=True if quiet else None, leave=False) as bar:
+    with progress_bar(args, total=n_iterations, unit="it") as bar:
         try:
             while True:
                 _show(bar, steps.send(command))

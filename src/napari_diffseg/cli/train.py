@@ -7,10 +7,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_diffseg.cli.channels import chosen_channels
+from napari_diffseg.cli.channels import add_channels, chosen_channels
 from napari_diffseg.cli.options import (
     add_axes,
-    add_channels,
     add_command,
     add_fill,
     add_force_and_quiet,
@@ -26,19 +25,12 @@ from napari_diffseg.cli.options import (
     read_parameters,
 )
 from napari_diffseg.cli.references import NONE, References, read_references
-from napari_diffseg.cli.spacing import Space, space_of
-from napari_diffseg.cli.terminal import (
-    Commands,
-    Interrupt,
-    drain_training,
-    first_interrupt_finishes,
-    say,
-)
+from napari_diffseg.cli.spacing import Sizes, sizes_of
+from napari_diffseg.cli.terminal import Commands, drain_training, first_interrupt_finishes, tell
 from napari_diffseg.errors import InputError
 
 if TYPE_CHECKING:
     from napari_diffseg.core.model.model import Model
-    from napari_diffseg.params import RunOptions, SegmentationParams
 
 
 def add_to(commands: Commands) -> None:
@@ -107,84 +99,57 @@ def _train(args: argparse.Namespace) -> int:
     params, options = read_parameters(args), read_options(args)
     began = time.monotonic()
 
+    from napari_diffseg.core.learning import train_steps
     from napari_diffseg.core.model.file import check_model_place
+    from napari_diffseg.image.fill import fill_notes
 
     check_model_place(args.output, force=args.force)
     scribbles = _scribbles(args)
-    found = read_references(
-        args.references,
-        scribbles,
-        args.frames,
-        args.axes,
-        volumes=not args.planes,
-        level=args.level,
-        series=args.series,
-    )
-    space = _space(args, found)
-    with first_interrupt_finishes() as interrupt:
-        model = _learn(args, found, space, params, options, interrupt)
-        provenance = {**_names(found, scribbles), **model.facts.provenance}
-        model = model.with_facts(
-            pixel_size=space.pixel_size, provenance=provenance, class_names=_known(args, model)
-        )
-        model.save(args.output, force=args.force)
-    if not args.quiet:
-        from napari_diffseg.image.fill import fill_notes
-
-        for note in dict.fromkeys(
-            (*idle_notes(args, params), *found.notes, *fill_notes(model.fill, args.fill))
-        ):
-            say(note)
-        count = len(found.images)
-        say(
-            f"{len(model.labels)} labels, from {count} image{'' if count == 1 else 's'}, "
-            f"{time.monotonic() - began:.1f} s: written to {args.output}"
-        )
-    return 0
-
-
-def _learn(
-    args: argparse.Namespace,
-    found: References,
-    space: Space,
-    params: SegmentationParams,
-    options: RunOptions,
-    interrupt: Interrupt,
-) -> Model:
-    from napari_diffseg.core.learning import train_steps
-
+    found = read_references(args, scribbles)
+    first, kind = found.first, found.kind
+    sizes = _sizes(args, found)
     steps = train_steps(
         found.images,
         scribbles=found.scribbles,
-        axes=found.axes,
-        rgb=found.rgb,
-        spacing=space.spacing,
-        channels=chosen_channels(args, found.n_channels, found.channel_names, rgb=found.rgb),
+        axes=first.frame_axes,
+        rgb=kind.rgb,
+        spacing=sizes.spacing,
+        channels=chosen_channels(args, kind.n_channels, first.channel_names, rgb=kind.rgb),
         fill=args.fill,
         params=params,
         options=options,
     )
-    return drain_training(steps, interrupt, n_iterations=params.n_iterations, quiet=args.quiet)
+    with first_interrupt_finishes() as interrupt:
+        model = drain_training(steps, interrupt, args, params.n_iterations)
+        provenance = {**_names(found, scribbles), **model.facts.provenance}
+        names = _known(args, model)
+        model = model.with_facts(
+            pixel_size=sizes.pixel_size, provenance=provenance, class_names=names
+        )
+        model.save(args.output, force=args.force)
+    notes = (*idle_notes(args, params), *found.notes, *fill_notes(model.fill, args.fill))
+    tell(args, *dict.fromkeys(notes))
+    count, seconds = len(found.images), time.monotonic() - began
+    images = f"{count} image{'' if count == 1 else 's'}"
+    learned = f"{len(model.labels)} labels, from {images}, {seconds:.1f} s"
+    tell(args, f"{learned}: written to {args.output}")
+    return 0
 
 
-def _space(args: argparse.Namespace, found: References) -> Space:
+def _sizes(args: argparse.Namespace, found: References) -> Sizes:
     """Find out how large the pixels or voxels are; of volumes it is said."""
-    if "Z" not in found.axes:
-        if args.spacing is not None:
-            raise InputError(
-                f"--spacing is about volumes, but {found.names[0]} is a plane; leave it away, or "
-                "state the axes of volumes (such as --axes ZYX)."
-            )
-        return Space(None, found.pixel_size, "")
-    space = space_of(args.spacing, found.spacing, found.pixel_size)
-    if not args.quiet:
-        say(space.said)
-        if found.apart and args.spacing is None:
-            say(
-                f"the planes of {', '.join(found.apart)} are not as far apart as those of "
-                f"{args.references[0].name}; all are taken to be as there."
-            )
-    return space
+    if found.first.spatial == "YX":
+        _, size = sizes_of(args, found.first, f"{found.names[0]} is a plane")
+        return Sizes(None, size and size.plane)
+    sizes = sizes_of(args, found.first, "")
+    if found.apart and args.spacing is None:
+        apart, first = ", ".join(found.apart), args.references[0].name
+        tell(
+            args,
+            f"the planes of {apart} are not as far apart as those of {first}; all are taken to be "
+            "as there.",
+        )
+    return sizes
 
 
 def _scribbles(args: argparse.Namespace) -> list[Path | None]:
@@ -201,13 +166,13 @@ def _scribbles(args: argparse.Namespace) -> list[Path | None]:
 
 def _known(args: argparse.Namespace, model: Model) -> dict[int, str]:
     """Return the names of the labels; of a label that never comes out there is none."""
-    foreign = sorted(set(args.names) - set(model.labels))
+    names: dict[int, str] = args.names
+    foreign = sorted(set(names) - set(model.labels))
     if foreign:
         raise InputError(
             f"The names are for {', '.join(map(str, foreign))} too, but the labels are "
             f"{', '.join(map(str, model.labels))}; name only these."
         )
-    names: dict[int, str] = args.names
     return names
 
 

@@ -74,7 +74,6 @@ def _unsupervised(
         history=found.history,
         stop_reason=found.stop_reason,
         clusters=clusters,
-        previewed=numbers,
     )
 
 

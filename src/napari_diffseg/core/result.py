@@ -59,8 +59,6 @@ class Segmentation:
         Processor threads; another number can change the last digits of the sums.
     clusters : ndarray of int16, (y, x) or (z, y, x), or None
         What was found, before labels were merged; None where only scribbles were followed.
-    previewed : tuple of int, (q,)
-        Number that each cluster had in the previews; 0 for one that was in none.
     ground : Groundwork
         The image, as corrections use it; for the published design its pixels only.
     scribbles : Scribbles or None
@@ -83,7 +81,6 @@ class Segmentation:
     device: str
     threads: int
     clusters: Integers | None
-    previewed: tuple[int, ...]
     ground: Groundwork
     scribbles: Scribbles | None = None
     references: tuple[Painted, ...] = ()
@@ -102,19 +99,6 @@ class Segmentation:
         if self.scribbles is None:
             return int(self.labels.max())
         return len(np.setdiff1d(self.labels, 0))
-
-    @property
-    def preview_numbers(self) -> tuple[int, ...]:
-        """Number that label 1, 2 … K had in the previews; 0 for one that was in none."""
-        if self.scribbles is not None:
-            numbers = tuple(range(1, int(self.labels.max()) + 1))
-            if self.classes is not None:
-                return numbers
-            shown = dict(zip(self.model.numbers.tolist(), self.previewed, strict=True))
-            return tuple(shown.get(number, 0) for number in numbers)
-        standing = np.unique(self.model.standing)
-        shown = {int(self.model.numbers[cluster]): self.previewed[cluster] for cluster in standing}
-        return tuple(shown[number] for number in range(1, self.n_labels + 1))
 
     @property
     def can_be_corrected(self) -> bool:

@@ -21,7 +21,6 @@ from napari_diffseg.core.result import Segmentation
 from napari_diffseg.core.training_images import TrainingImages
 from napari_diffseg.image.arrays import Integers, Labels
 from napari_diffseg.image.windows import Window, grow, inside
-from napari_diffseg.numeric.labels import LabelNumbers
 from napari_diffseg.params import RunOptions, SegmentationParams
 
 _PREVIEW_SIDE = 512
@@ -97,7 +96,6 @@ class Run:
         history: Sequence[Iteration],
         stop_reason: StopReason,
         clusters: Integers | None,
-        previewed: LabelNumbers,
     ) -> Segmentation:
         """Return the result, before anything painted is followed."""
         others = zip(grounds[1:], self.reading.painted[1:], strict=True)
@@ -113,7 +111,6 @@ class Run:
             device=str(self.device),
             threads=torch.get_num_threads(),
             clusters=clusters,
-            previewed=tuple(previewed.numbers.tolist()),
             ground=grounds[0],
             references=tuple(Painted(*both) for both in others),
         )

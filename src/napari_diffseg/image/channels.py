@@ -1,16 +1,50 @@
-"""Channels: which of an image's are looked at, how much each counts, and their intensities."""
+"""Channels: which of an image's are looked at, how much each counts, and their intensities.
+
+What can be said of a channel is a field of `Channel` with a `ChannelSpec`. The switches of the
+shell, the fields of the window, the copied run, the model card and the model file follow from it.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-
-import numpy as np
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 from napari_diffseg.errors import InputError
 
-MOST_WEIGHT = 100.0
-"""The largest weight that a channel can have."""
+
+@dataclass(frozen=True, slots=True)
+class ChannelSpec:
+    """What a door or a check needs to know of one thing that is said of a channel."""
+
+    name: str  # --channel-NAME in the shell
+    help: str  # what it is, for a manual or a tooltip
+    example: str  # what may be typed: a number, or the two ends of a range
+    # Of a number: it is above the first, and at most the second.
+    bounds: tuple[float, float] | None = None
+    symbol: str = ""  # before the number, in the narrow field of a window
+    is_share: bool = False  # it counts beside other channels only; 0 stands for none of it
+
+    @property
+    def sets(self) -> tuple[str, ...]:
+        """The fields of `Channel` that it sets, in the order in which they are typed."""
+        return tuple(one.name for one in fields(Channel) if one.metadata.get("spec") is self)
+
+
+_WEIGHT = ChannelSpec(
+    "weight",
+    "how much a channel counts beside the others",
+    "0.5",
+    bounds=(0, 100),
+    symbol="×",
+    is_share=True,
+)
+_RANGE = ChannelSpec("range", "intensities of a channel that become 0 and 1", "100:4000")
+
+
+def _said(default: float | None, spec: ChannelSpec) -> Any:
+    return field(default=default, metadata={"spec": spec})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +65,23 @@ class Channel:
 
     index: int
     name: str = ""
-    weight: float = 1.0
-    low: float | None = None
-    high: float | None = None
+    weight: float = _said(1.0, _WEIGHT)
+    low: float | None = _said(None, _RANGE)
+    high: float | None = _said(None, _RANGE)
 
     def __post_init__(self) -> None:
         if self.index < 0:
             raise InputError(f"The channel {self.index} is negative; channels are counted from 0.")
-        if not 0 < self.weight <= MOST_WEIGHT:
-            raise InputError(
-                f"The weight of {self.title} is {self.weight:g}, but must be above 0 and at most "
-                f"{MOST_WEIGHT:g}; leave a channel out to switch it off."
-            )
+        for spec in CHANNEL_NUMBERS:
+            (low, high), value = spec.bounds or (0, 0), getattr(self, spec.sets[0])
+            if not low < value <= high:
+                instead = "; leave a channel out to switch it off" if spec.is_share else ""
+                raise InputError(
+                    f"The {spec.name} of {self.title} is {value:g}, but must be above {low:g} and "
+                    f"at most {high:g}{instead}."
+                )
         ends = [end for end in (self.low, self.high) if end is not None]
-        if not np.isfinite(ends).all() or (len(ends) == 2 and ends[0] >= ends[1]):
+        if not all(map(math.isfinite, ends)) or (len(ends) == 2 and ends[0] >= ends[1]):
             raise InputError(
                 f"The intensities of {self.title} go from {self.low} to {self.high}, but the "
                 "first must be the lower one, and both finite."
@@ -54,6 +91,26 @@ class Channel:
     def title(self) -> str:
         """How a sentence calls it: ``"channel 1 (DAPI)"``, counted from 1."""
         return f"channel {self.index + 1}" + (f" ({self.name})" if self.name else "")
+
+    @property
+    def changed(self) -> dict[ChannelSpec, dict[str, Any]]:
+        """What is said of it that is not the default, as the fields that hold it."""
+        plain = Channel(self.index)
+        said = {spec: {one: getattr(self, one) for one in spec.sets} for spec in CHANNEL_SPECS}
+        return {
+            spec: values
+            for spec, values in said.items()
+            if any(value != getattr(plain, one) for one, value in values.items())
+        }
+
+
+CHANNEL_SPECS: tuple[ChannelSpec, ...] = tuple(
+    dict.fromkeys(one.metadata["spec"] for one in fields(Channel) if one.metadata)
+)
+"""All that can be said of a channel beside its place and its name."""
+
+CHANNEL_NUMBERS = tuple(spec for spec in CHANNEL_SPECS if spec.bounds)
+"""What of it is one number."""
 
 
 def pick_channels(
@@ -78,7 +135,7 @@ def pick_channels(
             "Red, green and blue are one picture, of which no colour can be left out; state the "
             "axes (such as CYX) and that it is no RGB to take them for channels."
         )
-    if rgb and any(one.weight != 1 or (one.low, one.high) != (None, None) for one in picked):
+    if rgb and any(one.changed for one in picked):
         raise InputError(
             "Red, green and blue are one picture and have no weights and intensities of their "
             "own; state that the image is no RGB to take them for channels."

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage.measure import approximate_polygon, find_contours
+from skimage.measure import find_contours
 
 from napari_diffseg.errors import InputError
 
@@ -244,6 +244,8 @@ def _is_straight(areas: Sequence[Mask]) -> bool:
 
 def _pieces(plane: Mask) -> Floats:
     """Return the lengths of the straight pieces of an outline ``(y, x)``, pixels."""
+    from skimage.measure import approximate_polygon  # loads scipy.signal, which takes a second
+
     outlines = find_contours(plane.astype(np.float32), 0.5)
     corners = [approximate_polygon(one, _TOLERANCE) for one in outlines]
     return np.concatenate([np.hypot(*np.diff(one, axis=0).T) for one in corners])

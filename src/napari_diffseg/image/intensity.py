@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Self
 
 import numpy as np
@@ -38,10 +38,14 @@ _LOWEST, _HIGHEST = -1.0, 2.0
 
 @dataclass(frozen=True, slots=True)
 class IntensityRange:
-    """Range of intensities that becomes 0 to 1."""
+    """Range of intensities that becomes 0 to 1, of each channel."""
 
     low: tuple[float, ...]
     high: tuple[float, ...]
+
+    def __getitem__(self, channels: slice) -> Self:
+        """Return those of some channels."""
+        return type(self)(*(getattr(self, one.name)[channels] for one in fields(self)))
 
 
 _WIDEST_FILLED = 2  # bytes; 8-bit values in a 64-bit array would all be about 0
@@ -205,9 +209,8 @@ class ScaledPixels:
     def __getitem__(self, place: tuple[slice, ...]) -> NDArray[np.float32]:
         channels, *window = place
         raw = self.raw[place]
-        low, high = self.ranges.low[channels], self.ranges.high[channels]
         scaled = np.empty(raw.shape, dtype=np.float32)
-        for index, rows, block in _scaled_blocks(raw, IntensityRange(low, high)):
+        for index, rows, block in _scaled_blocks(raw, self.ranges[channels]):
             scaled[index, rows] = block
         if self.valid is not None:
             left_out = ~self.valid[*window]

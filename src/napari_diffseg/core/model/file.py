@@ -31,7 +31,7 @@ from napari_diffseg.core.published.clustering_net import FeatureClusteringNet
 from napari_diffseg.errors import DiffSegError, ModelFileError, OutputError
 from napari_diffseg.files import check_place, written_whole
 from napari_diffseg.image.channels import Channel
-from napari_diffseg.image.intensity import IntensityRange
+from napari_diffseg.image.intensity import IntensityRange, stated_range
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.image.space import Space
 from napari_diffseg.numeric.hierarchy import ClusterHierarchy
@@ -48,6 +48,7 @@ FORMAT = 4
 
 _FORMAT, _MODEL, _FACTS, _DIGEST = "napari-diffseg", "model", "facts", "sha256"
 _NETWORK, _STAGE = "network.", "stage."
+_CHANNEL = ("index", "name", "weight", "low", "high")  # what is always there of one
 _STAGE_ARRAYS = ("axes", "centres", "projection")
 _WITHOUT_FEATURES = 2  # the last format whose default had no learned features
 _GONE = ("region_size",)  # parameters of earlier formats that changed nothing here
@@ -133,7 +134,7 @@ def model_from_bytes(data: bytes, name: str, kind: type[Model]) -> Model:
                 f"{name} was altered after it was saved, or is damaged; copy or save it again."
             )
         science = json.loads(model)
-        _check_features(science, int(metadata[_FORMAT]), name)
+        _check_version(science, int(metadata[_FORMAT]), name)
         return _build(kind, arrays, science, json.loads(facts))
     except ModelFileError:
         raise
@@ -144,8 +145,15 @@ def model_from_bytes(data: bytes, name: str, kind: type[Model]) -> Model:
         ) from error
 
 
-def _check_features(science: Mapping[str, Any], number: int, name: str) -> None:
-    """Refuse a model of the default that was learned on other features than the shipped ones."""
+def _check_version(science: Mapping[str, Any], number: int, name: str) -> None:
+    """Refuse what newer versions say of channels, and other features than the shipped ones."""
+    known = {one.name for one in fields(Channel)}
+    strange = sorted({said for one in science.get("channels", ()) for said in one} - known)
+    if strange:
+        raise ModelFileError(
+            f"{name} comes from a newer version of napari-diffseg, which says of a channel what "
+            f"this one does not know ({', '.join(strange)}); update napari-diffseg."
+        )
     if science["stage"] is None:
         return
     if number <= _WITHOUT_FEATURES or science["features"] != features_digest():
@@ -209,9 +217,9 @@ def _science(model: Model) -> dict[str, Any]:
     wide = None if model.classes is None else model.classes[0].wide
     return {
         "params": model.params.to_dict(),
-        "ranges": asdict(model.ranges),
+        "ranges": {"low": model.ranges.low, "high": model.ranges.high},
         "space": asdict(model.space),
-        "channels": [asdict(one) for one in model.channels],
+        "channels": [_channel(one) for one in model.channels],
         "n_source_channels": model.n_source_channels,
         "stage": None if model.stage is None else _stage(model.stage),
         "features": None if model.stage is None else features_digest(),
@@ -223,6 +231,16 @@ def _science(model: Model) -> dict[str, Any]:
         "wide_share": 0.0 if model.classes is None else model.classes[0].share,
         "clusters_loss": None if model.head is None else model.head.loss,
     }
+
+
+def _channel(channel: Channel) -> dict[str, Any]:
+    """Return what is said of a channel.
+
+    What could not be said in formats up to 4 is there only where it is said, so that models
+    without it keep their checksum.
+    """
+    said = {one: value for values in channel.changed.values() for one, value in values.items()}
+    return {name: getattr(channel, name) for name in _CHANNEL} | said
 
 
 def _stage(stage: Features) -> dict[str, Any]:
@@ -250,7 +268,9 @@ def _build(
     # Parameters of formats 1 and 2 that are gone told nothing of this design.
     kept = {name: value for name, value in model["params"].items() if name not in _GONE}
     params = SegmentationParams.from_dict(kept)
-    ranges = IntensityRange(*(tuple(map(float, model["ranges"][end])) for end in ("low", "high")))
+    measured = IntensityRange(*(tuple(map(float, model["ranges"][end])) for end in ("low", "high")))
+    channels = _channels(model, len(measured.low))
+    ranges = stated_range(measured, channels)
     space = _space(model)
     stage = None if model["stage"] is None else _read_stage(arrays, model["stage"], space)
     numbers, merges = arrays["numbers"], arrays["merges"]
@@ -268,7 +288,7 @@ def _build(
         ),
         numbers=numbers,
         facts=_read_facts(facts, rgb=bool(model["rgb"])),
-        channels=_channels(model, len(ranges.low)),
+        channels=channels,
         n_source_channels=int(model.get("n_source_channels", len(ranges.low))),
         space=space,
         head=head,

@@ -87,8 +87,13 @@ def _space(model: Model) -> str:
 
 
 def _channel(channel: Channel) -> str:
-    weight = "" if channel.weight == 1 else f", weight {channel.weight:g}"
-    return channel.title[0].upper() + channel.title[1:] + weight
+    # The range stands in what follows, as measured where it is not said.
+    said = [
+        f", {spec.name} {next(iter(values.values())):g}"
+        for spec, values in channel.changed.items()
+        if spec.bounds
+    ]
+    return channel.title[0].upper() + channel.title[1:] + "".join(said)
 
 
 def _labels(model: Model) -> list[str]:

@@ -56,7 +56,6 @@ def network_run(run: Run) -> Generator[Iteration, Command | None, Segmentation]:
         history=trained.history,
         stop_reason=trained.stop_reason,
         clusters=clusters,
-        previewed=numbers,
     )
     if classes:
         scribbles = run.reading.painted[0]

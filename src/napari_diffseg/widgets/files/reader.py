@@ -13,7 +13,6 @@ from uuid import uuid4
 
 import dask.array as da
 import numpy as np
-import pandas as pd
 from napari.utils.colormaps import DirectLabelColormap
 from napari.utils.notifications import show_info
 from numpy.typing import NDArray
@@ -110,9 +109,8 @@ def _labels_layer(name: str, known: KnownLabels) -> tuple[Any, dict[str, Any], s
     if known.names:
         # Only those that have names: numbers may be large, and few of them named.
         numbers = [0, *sorted(number for number in known.names if number > 0)]
-        attributes["features"] = pd.DataFrame(
-            {INDEX: numbers, NAME: [known.names.get(one) for one in numbers]}
-        )
+        names = [known.names.get(one) for one in numbers]
+        attributes["features"] = {INDEX: numbers, NAME: names}
     if known.colors:
         colors: dict[int | None, Any] = dict(known.colors)
         attributes["colormap"] = DirectLabelColormap(

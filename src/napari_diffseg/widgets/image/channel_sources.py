@@ -7,8 +7,8 @@ layers that lie on one grid. No Qt, and nothing is read.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -60,12 +60,13 @@ class ChannelEntry:
 class ChannelSetting:
     """What is wished of a channel.
 
-    A weight of 0 switches it off; `low` and `high` are intensities that were typed.
+    `numbers` are fields of `Channel` that are not as they are by default; a weight of 0 switches
+    it off. `low` and `high` are intensities that were typed.
     """
 
     is_on: bool = True
     name: str = ""
-    weight: float = 1.0
+    numbers: Mapping[str, float] = field(default_factory=dict)
     rule: IntensityRule = IntensityRule.PERCENTILES
     low: float | None = None
     high: float | None = None
@@ -73,12 +74,12 @@ class ChannelSetting:
     @property
     def counts(self) -> bool:
         """Whether the channel is looked at."""
-        return self.is_on and self.weight > 0
+        return self.is_on and all(self.numbers.values())
 
     @property
     def is_plain(self) -> bool:
         """Whether the channel is taken as it is."""
-        return self.counts and self.weight == 1 and self.rule is IntensityRule.PERCENTILES
+        return self.is_on and not self.numbers and self.rule is IntensityRule.PERCENTILES
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +222,8 @@ def _channel(place: int, entry: ChannelEntry, setting: ChannelSetting) -> Channe
         IntensityRule.DISPLAYED: entry.displayed,
         IntensityRule.TYPED: (setting.low, setting.high),
     }[setting.rule]
-    return Channel(place, entry.name or setting.name.strip(), setting.weight, low, high)
+    name = entry.name or setting.name.strip()
+    return Channel(place, name, low=low, high=high, **setting.numbers)
 
 
 def _limits(layer: Image) -> tuple[float, float]:

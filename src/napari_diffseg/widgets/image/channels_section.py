@@ -10,6 +10,7 @@ from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from napari_diffseg.errors import InputError
+from napari_diffseg.image.channels import CHANNEL_NUMBERS, Channel, ChannelSpec
 from napari_diffseg.widgets.image.channel_sources import (
     ChannelEntry,
     ChannelSelection,
@@ -38,17 +39,39 @@ if TYPE_CHECKING:
 MOST_ROWS = 16
 """So many channels are listed at most; the others count as they are."""
 
-_MOST_WEIGHT = 10.0
-_ABOUT_WEIGHT = (
-    "How much the channel counts beside the others, 0 to 10; 0 switches it off. Type it, "
-    "or use the arrow keys."
-)
+_MOST, _STEP = 10.0, 0.1  # of a number, in fields that are narrow
 _RULES = (
     "Which intensities become 0 and 1 for the network.\n\n"
     "percentiles: the 0.1 and the 99.9 percentile of the image.\n"
     "as displayed: the contrast limits of the layer.\n"
     "from – to: what you type; an empty field is measured."
 )
+
+
+class _Number(QDoubleSpinBox):
+    """A number of a channel; the wheel scrolls the dock, not what is under the pointer."""
+
+    def __init__(self, spec: ChannelSpec) -> None:
+        super().__init__()
+        self.plain = float(getattr(Channel(0), spec.sets[0]))
+        low, high = spec.bounds or (0, 0)
+        most = min(high, _MOST)
+        self.is_share = spec.is_share
+        self.setSingleStep(_STEP)
+        self.setDecimals(1)
+        self.setRange(low if spec.is_share else low + _STEP, most)
+        self.setValue(self.plain)
+        self.setPrefix(spec.symbol)
+        # napari's buttons on both sides would take more room than the number.
+        self.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+        self.setStyleSheet("QDoubleSpinBox { padding: 2px 4px; min-width: 30px; }")
+        self.setFixedWidth(46)
+        guard_wheel(self)
+        off = "; 0 switches it off" if spec.is_share else ""
+        about = f"{spec.help[0].upper()}{spec.help[1:]}"
+        self.setToolTip(
+            f"{about}, {self.minimum():g} to {most:g}{off}. Type it, or use the arrow keys."
+        )
 
 
 class ChannelRow(QWidget):
@@ -59,13 +82,15 @@ class ChannelRow(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._displayed = (0.0, 1.0)
-        self.box, self.name, self.weight = QCheckBox(), QLineEdit(), QDoubleSpinBox()
+        self.box, self.name = QCheckBox(), QLineEdit()
+        self.numbers = {spec.sets[0]: _Number(spec) for spec in CHANNEL_NUMBERS}
         self.rule = Chooser([(rule.value, rule) for rule in IntensityRule], tooltip=_RULES)
         self.low, self.high = QLineEdit(), QLineEdit()
         self._ends = QWidget()
         self._lay_out()
         self.box.toggled.connect(lambda _: self._on_change())
-        self.weight.valueChanged.connect(lambda _: self._on_change())
+        for number in self.numbers.values():
+            number.valueChanged.connect(lambda _: self._on_change())
         self.rule.changed.connect(self._on_rule)
         for line in (self.name, self.low, self.high):
             line.textEdited.connect(lambda _: self._on_change())
@@ -76,7 +101,14 @@ class ChannelRow(QWidget):
         if rule is IntensityRule.TYPED:
             low, high = self._number(self.low), self._number(self.high)
         name = "" if self.name.isReadOnly() else self.name.text()
-        return ChannelSetting(self.box.isChecked(), name, self.weight.value(), rule, low, high)
+        values = {name: number.value() for name, number in self.numbers.items()}
+        numbers = {name: one for name, one in values.items() if one != self.numbers[name].plain}
+        return ChannelSetting(self.box.isChecked(), name, numbers, rule, low, high)
+
+    @property
+    def counts(self) -> bool:
+        """Whether the channel is looked at."""
+        return self.box.isChecked() and all(number.value() for number in self.numbers.values())
 
     def show_entry(self, entry: ChannelEntry, *, is_alone: bool) -> None:
         """Show which channel it is; of the only one, there is nothing to switch off or weigh."""
@@ -90,11 +122,14 @@ class ChannelRow(QWidget):
             self.name.setText(entry.name)
             self.name.setCursorPosition(0)
         self.box.setVisible(not is_alone)
-        self.weight.setVisible(not is_alone)
+        shares = [number for number in self.numbers.values() if number.is_share]
+        for number in shares:
+            number.setVisible(not is_alone)
         if is_alone:
             # What cannot be seen must not switch it off.
-            with QSignalBlocker(self.weight):
-                self.weight.setValue(1)
+            for number in shares:
+                with QSignalBlocker(number):
+                    number.setValue(number.plain)
             self.tick(on=True)
 
     def tick(self, *, on: bool) -> None:
@@ -117,7 +152,7 @@ class ChannelRow(QWidget):
     def _apply_style(self) -> None:
         """Show what matters in the row as it stands."""
         is_on = self.box.isChecked()
-        for field in (self.weight, self.rule, self.low, self.high):
+        for field in (*self.numbers.values(), self.rule, self.low, self.high):
             field.setEnabled(is_on)
         self._ends.setVisible(is_on and self.rule.chosen() is IntensityRule.TYPED)
         for end in (self.low, self.high):
@@ -138,17 +173,6 @@ class ChannelRow(QWidget):
         self.box.setToolTip("Whether the channel counts.")
         self.rule.setFixedWidth(130)
         self.name.setMinimumWidth(40)
-        self.weight.setRange(0, _MOST_WEIGHT)
-        self.weight.setSingleStep(0.1)
-        self.weight.setDecimals(1)
-        self.weight.setValue(1)
-        self.weight.setPrefix("×")
-        # napari's buttons on both sides would take more room than the number.
-        self.weight.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
-        self.weight.setStyleSheet("QDoubleSpinBox { padding: 2px 4px; min-width: 30px; }")
-        self.weight.setFixedWidth(46)
-        self.weight.setToolTip(_ABOUT_WEIGHT)
-        guard_wheel(self.weight)
         for end, what in ((self.low, "0"), (self.high, "1")):
             end.setPlaceholderText("measured")
             end.setToolTip(f"The intensity that becomes {what}, in the image's own unit.")
@@ -156,7 +180,8 @@ class ChannelRow(QWidget):
         ends.setContentsMargins(24, 0, 0, 0)
         ends.setStretch(3, 1)
         self._ends.setLayout(ends)
-        stack(self, beside(self.box, self.name, self.weight, self.rule, widest=1), self._ends)
+        line = beside(self.box, self.name, *self.numbers.values(), self.rule, widest=1)
+        stack(self, line, self._ends)
         self._apply_style()
 
 
@@ -199,7 +224,7 @@ class ChannelsSection(QWidget):
         n_channels = len(self.rows)
         if n_channels < 2:
             return "Intensities"
-        n_on = sum(row.box.isChecked() and row.weight.value() > 0 for row in self.rows)
+        n_on = sum(row.counts for row in self.rows)
         return f"Channels ({n_on} of {n_channels})"
 
     # --- showing things -------------------------------------------------------------

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from napari.layers import Labels
 from numpy.typing import NDArray
 
@@ -97,7 +96,7 @@ class ObjectsLayer:
         """Let napari's status bar and its own table tell what was measured of each object."""
         features = {INDEX: table["object"], **table}
         del features["object"]
-        self.layer.features = pd.DataFrame(features)
+        self.layer.features = features
 
     def color(self, number: int) -> NDArray[Any]:
         """Return the colour of an object."""

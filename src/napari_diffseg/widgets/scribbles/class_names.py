@@ -7,8 +7,10 @@ of, and the column ``class`` has its name. Other columns are a person's own.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 INDEX, NAME = "index", "class"
 BACKGROUND = "background"
@@ -29,7 +31,7 @@ def features_for(
     """Return a layer's features with these names of classes, and no others."""
     if names == names_in(features) and (not names or last in set(features[INDEX])):
         return None
-    table = pd.DataFrame(features).copy()
+    table = features.copy()
     if INDEX not in table:
         # As napari reads a table without this column: row k is of label k.
         table[INDEX] = range(len(table))

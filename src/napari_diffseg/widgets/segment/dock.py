@@ -1,6 +1,6 @@
 """The dock widget *Segment*: composes state, views and controllers, and adds nothing.
 
-Opening it loads no torch.
+Opening it waits for no torch: that is loaded in a thread from then on.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from napari_diffseg.widgets.segment.runs import Runs
 from napari_diffseg.widgets.segment.state import Left, SegmentState, keep, leave, take_left
 from napari_diffseg.widgets.segment.uncertainty import UncertaintyView
 from napari_diffseg.widgets.segment.view import SegmentView
+from napari_diffseg.widgets.tasks.early import load_early
 from napari_diffseg.widgets.ui import words
 from napari_diffseg.widgets.ui.controls import stack
 
@@ -83,6 +84,7 @@ class SegmentDock(QWidget):
         self.state.events.image.connect(self._on_other_image)
         self._bind_keys()
         self.run_view.say(words.HINT)
+        load_early()
 
     # --- what it is composed of -----------------------------------------------------
 

@@ -124,6 +124,17 @@ def take_turn(turn: Lock | None, is_off: Callable[[], bool] = lambda: False) -> 
         turn.release()
 
 
+def hear_alone(errored: Any, listener: Callable[[Exception], None]) -> None:
+    """Be the only listener of a worker's errors.
+
+    That of napari's window takes no argument, which PySide6, unlike PyQt6, answers with a
+    TypeError in the place of the error.
+    """
+    errored.connect(listener)  # without any listener there is nothing to disconnect
+    errored.disconnect()
+    errored.connect(listener)
+
+
 def _finish_command() -> Command:
     from napari_diffseg.core.published.training import Command
 
@@ -146,7 +157,7 @@ class ThreadedRun:
         )
         self._worker.yielded.connect(self._on_yielded)
         self._worker.returned.connect(self._on_returned)
-        self._worker.errored.connect(self._on_errored)
+        hear_alone(self._worker.errored, self._on_errored)
         self._worker.finished.connect(self._on_finished)
         self._worker.start()
 
@@ -230,7 +241,7 @@ class LatestAnswer:
         self._is_busy = True
         worker = create_worker(self._answered, task, _start_thread=False, _ignore_errors=True)
         worker.returned.connect(lambda answer: self._say(number, self._show, answer))
-        worker.errored.connect(lambda error: self._say(number, self._fail, error))
+        hear_alone(worker.errored, lambda error: self._say(number, self._fail, error))
         worker.finished.connect(self._on_finished)
         worker.start()
 

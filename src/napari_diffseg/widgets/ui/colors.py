@@ -10,7 +10,6 @@ from collections.abc import Mapping
 import numpy as np
 from napari.utils.colormaps import CyclicLabelColormap, label_colormap
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 from skimage.color import rgb2lab
 
 FEWEST = 32
@@ -77,6 +76,8 @@ class Coloring:
         taken = self._taken()
         free_labels = np.setdiff1d(np.arange(1, n), list(taken))
         free_places = np.setdiff1d(np.arange(1, n), list(taken.values()))
+        from scipy.optimize import linear_sum_assignment  # slow to load; the dock opens without
+
         rows, columns = linear_sum_assignment(
             pairs[np.ix_(free_labels, free_places)], maximize=True
         )
