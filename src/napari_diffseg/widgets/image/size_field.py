@@ -82,7 +82,7 @@ class SizeField(QWidget):
         title = QLabel("Pixel size")
         title.setMinimumWidth(TITLE_WIDTH)
         row = beside(title, self.side, self._distance_title, self.distance, self.unit, widest=1)
-        row.setSpacing(6)
+        row.setSpacing(2)
         row.setStretch(3, 1)
         for line in (self.side, self.distance):
             line.setMinimumWidth(50)

@@ -90,4 +90,5 @@ def take_left(viewer: napari.Viewer) -> Left | None:
 
 def _layers_of(viewer: Any) -> dict[str, Any]:
     # napari gives its plugins a proxy of the viewer, of which private names cannot be read.
-    return vars(getattr(viewer, "__wrapped__", viewer).layers)
+    kept: dict[str, Any] = vars(getattr(viewer, "__wrapped__", viewer).layers)
+    return kept
