@@ -158,7 +158,7 @@ def test_other_intensities_make_another_layer(ready, viewer, model, wait_for):
     wait_for(lambda: is_at_rest(ready))
     form.apply_button.click()
     assert form.status.text() == apply_words.ALL_ARE_DONE
-    form.intensities.setCurrentIndex(form.intensities.findData("frame"))
+    form.intensities.choose("frame")
     form.adapt.setValue(3)
     form.apply_button.click()
     wait_for(lambda: is_at_rest(ready))
@@ -433,7 +433,7 @@ def test_other_choices_while_frames_are_looked_at(ready, viewer, model, wait_for
     form = ready.apply_form
     form.lazy_box.click()
     wait_for(lambda: len(model.applied) == 1 and is_at_rest(ready))
-    form.intensities.setCurrentIndex(form.intensities.findData("frame"))
+    form.intensities.choose("frame")
     assert form.reason.text() == apply_words.CHOSEN_ANEW
     assert form.apply_button.text() == "Apply"
     viewer.dims.set_current_step(0, 4)

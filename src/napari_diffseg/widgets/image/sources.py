@@ -49,11 +49,7 @@ def describe_source(
     stack = [axis for axis in range(layer.ndim) if axis not in (*spatial, channel)]
     position = {axis: point[axis] for axis in stack}
     notes = [*reading.info.notes, *_stack_notes(layer, letters, position, is_volume=is_volume)]
-    if is_volume and reading.volume_note:
-        notes.append(reading.volume_note)
-    shown = [letters[axis] for axis in spatial]
-    if not is_volume and set(shown) != {"Y", "X"}:
-        notes.append(f"The view shows {' and '.join(shown)}, so the plane lies along these two.")
+    notes += _extent_notes(reading, spatial)
     # Whatever two displayed axes mean, the network sees them as the Y and X of an image.
     seen = dict(zip(spatial, "ZYX"[-len(spatial) :], strict=True)) | {channel: "C"}
     whole = sorted(seen.keys() - {-1})
@@ -127,6 +123,16 @@ def _stack_notes(
     places = [f"{letters[a]} {at} of 0–{shape[a] - 1}" for a, at in position.items()]
     where = ", ".join(one.replace(" ", NO_BREAK) for one in places)
     return [f"Only the {what} is segmented: {where}."]
+
+
+def _extent_notes(reading: AxesReading, spatial: Sequence[int]) -> list[str]:
+    """Say what a person should know of the voxels of a volume, or of a view that is turned."""
+    if len(spatial) == 3:
+        return [reading.volume_note] if reading.volume_note else []
+    shown = [reading.letters[axis] for axis in spatial]
+    if set(shown) == {"Y", "X"}:
+        return []
+    return [f"The view shows {' and '.join(shown)}, so the plane lies along these two."]
 
 
 def _with_channels(axes: str, layers: Sequence[Image]) -> str:
