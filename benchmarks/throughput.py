@@ -13,17 +13,21 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from benchmarks.machine import merge_results
-from benchmarks.scale import bare_convolutions
+from benchmarks.scale import CPU, bare_convolutions
 from benchmarks.stacks import KINDS, ONE_THREAD, PIECE, model_of, write_frames
 from napari_diffseg import Model
 from napari_diffseg.batch.run import apply_stack
+from napari_diffseg.core.features.network import FeatureNet
+from napari_diffseg.core.features.weights import shipped_network
 
 MEGAPIXELS = PIECE * PIECE / 1e6
 
@@ -136,9 +140,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--published-frames", type=int, default=6, help="more than 4")
     parser.add_argument("--process-frames", type=int, default=80, help="0: no processes")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--ways", action="store_true", help="only the network, in other ways")
     parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=KINDS)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
+    if options.ways:
+        title = "The feature network at full scale, 512×512, in other ways; one thread"
+        merge_results("throughput", {title: ways_rows(options.repeats)}, key=("model", "threads"))
+        return
     with tempfile.TemporaryDirectory() as name:
         for kind in options.kinds:  # kept one after the other: it takes a while
             model, is_slow = model_of(kind), kind == KINDS[-1]
@@ -151,6 +160,40 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 row = processes_row(kind, model, source, options.process_frames, options.repeats)
                 tables["Two local processes of one thread against one"] = [row]
             merge_results("throughput", tables, key=("model", "threads"))
+
+
+def ways_rows(repeats: int) -> list[dict[str, Any]]:
+    """Run the feature network, as a whole, in other ways than it is; all on one thread."""
+    plain, short = FeatureNet().eval(), deepcopy(shipped_network(CPU)).bfloat16()
+    fused = shipped_network(CPU)
+    seen = torch.rand(1, 3, PIECE, PIECE)
+    last = seen.contiguous(memory_format=torch.channels_last)
+    compiled = torch.compile(deepcopy(fused))
+    ways: dict[str, tuple[Callable[[Tensor], object], Tensor]] = {
+        "as it is: folded batch norms, channels last": (fused, last),
+        "channels first": (deepcopy(fused).to(memory_format=torch.contiguous_format), seen),
+        "batch norms by themselves": (plain.to(memory_format=torch.channels_last), last),
+        "bfloat16": (short, last.bfloat16()),
+        "float16": (deepcopy(fused).half(), last.half()),
+        "torch.compile": (compiled, last),
+    }
+    times: dict[str, list[float]] = {}
+    with torch.inference_mode():
+        for _ in range(repeats + 1):
+            for name, (network, image) in ways.items():
+                start = time.process_time()
+                network(image)
+                times.setdefault(name, []).append(time.process_time() - start)
+    usual = min(times[next(iter(ways))][1:])
+    return [
+        {
+            "model": name,
+            "first, processor s": f"{first:.2f}",
+            "processor ms": f"{min(rest) * 1e3:.0f}",
+            "of what it is": f"{min(rest) / usual:.2f}",
+        }
+        for name, (first, *rest) in times.items()
+    ]
 
 
 def written(folder: Path, frames: int) -> Path:

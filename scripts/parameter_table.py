@@ -28,7 +28,7 @@ def parameter_table() -> str:
             f"{spec.default}{unit}",
             f"{paper[spec.name]}{unit}",
             spec.range_text,
-            spec.help,
+            spec.about(),
         )
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"

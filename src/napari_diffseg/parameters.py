@@ -25,6 +25,8 @@ class ParameterSpec:
     low: float | None = None  # bounds are inclusive
     high: float | None = None
     choices: tuple[str, ...] = ()  # of a text field
+    # What a form calls a choice, or a number that is none, and what it does; in order.
+    values: Mapping[Scalar, tuple[str, str]] = field(default_factory=dict)
     group: str = ""  # heading in a form
     unit: str = ""  # "px", "s"
     design: str = ""  # the only one in which it changes something
@@ -39,6 +41,17 @@ class ParameterSpec:
         if self.low is not None:
             return f"{_plain(self.low)} or more"
         return self.kind.__name__
+
+    def about(self, *, titled: bool = False) -> str:
+        """Return the help with what single values do, as they are typed or by their titles."""
+        does = [
+            f"{title if titled else one}: {what}." for one, (title, what) in self.values.items()
+        ]
+        return ("\n" if titled else " ").join([self.help, *does])
+
+    def title_of(self, value: Scalar) -> str:
+        """Return what a form calls a value."""
+        return self.values[value][0] if value in self.values else str(value)
 
     def check(self, value: object) -> None:
         """Raise `ParameterError` unless `value` is of the kind and within bounds."""

@@ -40,7 +40,7 @@ class SegmentationParams(SelfDescribing):
     continuity_weight: float = param(
         1.0,
         "Smoothness",
-        "Weight of spatial continuity: higher gives fewer, larger and smoother regions.",
+        "Higher gives fewer, larger and smoother regions (the weight of spatial continuity).",
         symbol="μ",
         low=0.0,
         high=100.0,
@@ -49,8 +49,8 @@ class SegmentationParams(SelfDescribing):
     n_labels: int = param(
         0,
         "Labels",
-        "How many labels the result has: the most similar kinds are merged. 0 lets the image "
-        "choose: as many as are clearly unlike (design 'published': all that training leaves).",
+        "How many labels the result has: the most similar kinds are merged.",
+        values={0: ("auto", "as many as are clearly unlike (published: all that training leaves)")},
         low=0,
         high=1024,
         group="Regions",
@@ -67,8 +67,8 @@ class SegmentationParams(SelfDescribing):
     min_region_size: int = param(
         20,
         "Smallest region",
-        "Connected pieces with fewer pixels join the neighbour with the longest common "
-        "border. 0 keeps every piece.",
+        "Connected pieces with fewer pixels join the neighbour with the longest common border.",
+        values={0: ("off", "every piece is kept")},
         low=0,
         high=1_000_000,
         unit="px",
@@ -77,7 +77,7 @@ class SegmentationParams(SelfDescribing):
     scribble_weight: float = param(
         0.5,
         "Weight of scribbles",
-        "Weight of the scribble loss: how much the painted pixels count beside the others.",
+        "How much the painted pixels count beside the others (the weight of the scribble loss).",
         symbol="ν",
         low=0.0,
         high=1000.0,
@@ -86,17 +86,20 @@ class SegmentationParams(SelfDescribing):
     only_painted: str = param(
         "auto",
         "Only painted classes",
-        "'yes': every pixel goes to a class that was painted, or, if that is one alone, to it or "
-        "to the rest as a second. 'no': what no scribble claims "
-        "keeps labels of its own. 'auto': yes as soon as two classes are painted.",
+        "Whether every pixel goes to a class that was painted.",
         choices=("auto", "yes", "no"),
+        values={
+            "auto": ("automatic", "yes as soon as two classes are painted"),
+            "yes": ("yes", "where one class alone is painted, the rest is a second one"),
+            "no": ("no", "what no scribble claims keeps labels of its own"),
+        },
         group="Scribbles",
     )
     n_iterations: int = param(
         1,
         "Iterations",
-        "Training stops after this many steps at the latest. With the design 'pretrained' the "
-        "first finds the clusters, and each further one fits them anew to what they and their "
+        "Training stops after this many steps at the latest. In the pretrained design the first "
+        "finds the clusters, and each further one fits them anew to what they and their "
         "neighbours say.",
         symbol="T",
         low=1,
@@ -124,8 +127,8 @@ class SegmentationParams(SelfDescribing):
     patch_size: int = param(
         0,
         "Patch size",
-        "Side of the square patches that a training step sees, at least 8. 0 trains on the "
-        "whole image at every step, as published.",
+        "Side of the square patches that a training step sees, at least 8.",
+        values={0: ("whole image", "each step trains on the whole image, as published")},
         low=0,
         high=4096,
         unit="px",
@@ -146,7 +149,7 @@ class SegmentationParams(SelfDescribing):
         0,
         "Seed",
         "Start of the random numbers. The same seed on the same CPU gives the same result; the "
-        "design 'pretrained' has no chance in it.",
+        "pretrained design has no chance in it.",
         low=0,
         high=2**31 - 1,
         design="published",
@@ -155,7 +158,7 @@ class SegmentationParams(SelfDescribing):
     n_features: int = param(
         100,
         "Feature channels",
-        "Channels of the feature map: the width of the network.",
+        "Width of the network: the channels of its feature map.",
         symbol="p",
         low=1,
         high=1024,
@@ -165,7 +168,7 @@ class SegmentationParams(SelfDescribing):
     n_clusters: int = param(
         32,
         "Clusters at start",
-        "Channels of the response map: the most labels that a result can have.",
+        "The most labels that a result can have (the channels of the response map).",
         symbol="q",
         low=2,
         high=1024,
@@ -184,25 +187,34 @@ class SegmentationParams(SelfDescribing):
     design: str = param(
         "pretrained",
         "Design",
-        "'pretrained': clusters are learned on features of a network that has seen simulated "
-        "images. 'published': a network learns from random weights, as in the paper.",
+        "What the regions are found by.",
         choices=("pretrained", "published"),
+        values={
+            "pretrained": ("pretrained", "features of a network that has seen simulated images"),
+            "published": (
+                "published",
+                "a network that learns from random weights, as in the paper",
+            ),
+        },
         group="Network",
     )
     intensity: str = param(
         "percentile",
         "Intensity range",
-        "'percentile' stretches each channel (colours all alike) between its 0.1 and 99.9 "
-        "percentiles; "
-        "'dtype' divides by the largest value of the data type, as published.",
+        "Which intensities become 0 and 1.",
         choices=("percentile", "dtype"),
+        values={
+            "percentile": ("percentiles", "0.1 and 99.9 % of each channel (colours all alike)"),
+            "dtype": ("data type", "0 and the largest value of the data type, as published"),
+        },
         group="Input",
     )
     n_superpixels: int = param(
         0,
         "Superpixels",
         "Refine the clusters by majority vote in about this many SLIC superpixels at every "
-        "step (Kanezaki, ICASSP 2018). 0 switches the refinement off.",
+        "step (Kanezaki, ICASSP 2018).",
+        values={0: ("off", "nothing is refined")},
         symbol="K",
         low=0,
         high=1_000_000,
@@ -272,20 +284,27 @@ class RunOptions(SelfDescribing):
     device: str = param(
         "auto",
         "Device",
-        "Where the network runs: 'auto' takes a GPU where there is one, else the processor; "
-        "or 'cpu', 'cuda', 'cuda:1', 'mps'.",
+        "Where the network runs.",
+        values={
+            "auto": ("Automatic", "a GPU where there is one, else the processor"),
+            "cpu": ("Processor (CPU)", "the processor"),
+            "cuda": ("GPU (cuda)", "a GPU of NVIDIA, of several the first; the second is cuda:1"),
+            "mps": ("GPU (mps)", "the GPU of an Apple computer"),
+        },
     )
     threads: int = param(
         0,
         "Threads",
-        "Processor threads for the computation. 0 takes all; in the window, all but one.",
+        "Processor threads for the computation.",
+        values={0: ("all", "all of them; in the window, all but one")},
         low=0,
         high=1024,
     )
     preview_interval: float = param(
         0.5,
         "Preview interval",
-        "Seconds between two previews. 0 makes one at every step.",
+        "Seconds between two previews.",
+        values={0.0: ("every step", "one at every step")},
         low=0.0,
         high=3600.0,
         unit="s",
@@ -310,17 +329,26 @@ class ApplyParams(SelfDescribing):
     intensities: str = param(
         "trained",
         "Intensities",
-        "'trained': the range of intensities of the training images, so that the same value "
-        "means the same in every frame. 'frame': the range of the frame itself, for frames that "
-        "bleach or were exposed otherwise.",
+        "Which intensities become 0 and 1.",
         choices=("trained", "frame"),
+        values={
+            "trained": (
+                "as trained",
+                "those of the training images, so that a value means the same in every frame",
+            ),
+            "frame": (
+                "match each frame's own",
+                "those of the frame itself, for frames that bleach or were exposed otherwise",
+            ),
+        },
         group="Apply",
     )
     adapt_steps: int = param(
         0,
         "Adapt",
-        "Steps of training on each frame, from the trained weights, before it is labelled; the "
-        "labels keep their numbers. 0 trains nothing.",
+        "Steps of training on each frame, from what the model has learned, before it is labelled; "
+        "the labels keep their numbers.",
+        values={0: ("no", "nothing is trained")},
         low=0,
         high=1000,
         unit="steps",

@@ -7,7 +7,7 @@ import pytest
 import torch
 from skimage.data import astronaut
 
-from napari_diffseg.core.features import pyramid
+from napari_diffseg.core.features import network
 from napari_diffseg.core.features.extraction import N_COMPONENTS, Features
 from napari_diffseg.core.features.pyramid import GRID, HALO
 from napari_diffseg.core.features.weights import shipped_network
@@ -24,9 +24,16 @@ def measured(pixels, valid=None, rgb=False, space=PLANE, weights=None):
     return stage, inputs
 
 
-def assert_alike(found, whole, window):
-    np.testing.assert_allclose(found.rows, whole.rows[window], atol=2e-4)
-    np.testing.assert_allclose(found.edges, whole.edges[window], atol=2e-4)
+def rows_of(stage, inputs):
+    """Inputs of every pixel by itself, ``(z) y x d``."""
+    shape = inputs.slope.shape
+    alone = np.arange(inputs.slope.size, dtype=np.int32).reshape(shape)
+    return stage.rows_of(inputs, alone, None).reshape(*shape, -1)
+
+
+def assert_alike(stage, found, whole, window):
+    np.testing.assert_allclose(rows_of(stage, found), rows_of(stage, whole)[window], atol=2e-4)
+    np.testing.assert_allclose(found.seen.edges, whole.seen.edges[window], atol=2e-4)
     inner = (slice(9, -9),) * 2  # slopes are told by the window's own pixels
     np.testing.assert_allclose(found.slope[inner], whole.slope[window][inner], atol=2e-4)
 
@@ -39,26 +46,28 @@ def picture(height=300, width=420):
 def test_any_number_of_channels(n_channels):
     pixels = np.random.default_rng(0).random((n_channels, 40, 50), np.float32)
     stage, inputs = measured(pixels)
-    assert inputs.rows.shape == (40, 50, N_COMPONENTS + n_channels)
+    rows, edges = rows_of(stage, inputs), inputs.seen.edges
+    assert rows.shape == (40, 50, N_COMPONENTS + n_channels)
     assert stage.n_inputs == N_COMPONENTS + n_channels
-    assert np.isfinite(inputs.rows).all()
-    assert 0 <= inputs.edges.min() <= inputs.edges.max() <= 1
+    assert np.isfinite(rows).all()
+    assert 0 <= edges.min() <= edges.max() <= 1
 
 
 def test_features_and_colours_have_the_variance_that_is_meant():
-    _, inputs = measured(picture(), rgb=True)
-    variances = inputs.rows.var(axis=(0, 1))
+    variances = rows_of(*measured(picture(), rgb=True)).var(axis=(0, 1))
     assert variances[:N_COMPONENTS].sum() == pytest.approx(1, abs=0.15)
     assert variances[N_COMPONENTS:].sum() == pytest.approx(1, abs=0.05)
 
 
-def test_a_window_gives_what_the_whole_image_gives(monkeypatch):
-    monkeypatch.setattr(pyramid, "_TILE", 128)
+@pytest.mark.parametrize("n_rows", [8, 50, 1000])
+def test_a_window_gives_what_the_whole_image_gives(monkeypatch, n_rows):
+    """However many rows the network takes at a time."""
+    monkeypatch.setattr(network, "_STRIP_PIXELS", n_rows * 400)
     pixels = picture()
     stage, whole = measured(pixels, rgb=True)
     for window in ((slice(0, 50), slice(30, 90)), (slice(200, 300), slice(300, 420))):
         found = stage.window(pixels, window, CPU)
-        assert_alike(found, whole, window)
+        assert_alike(stage, found, whole, window)
 
 
 def test_a_part_on_the_grid_gives_what_the_whole_image_gives():
@@ -68,15 +77,14 @@ def test_a_part_on_the_grid_gives_what_the_whole_image_gives():
     whole = stage.window(pixels, window, CPU)
     start = 600 // GRID * GRID - HALO
     part = stage.window(pixels[:, start:1150], (slice(600 - start, 700 - start), window[1]), CPU)
-    assert_alike(part, whole, (slice(None),) * 2)
+    assert_alike(stage, part, whole, (slice(None),) * 2)
 
 
 def test_brightness_and_contrast_of_the_whole_change_nothing():
     """The stage is measured on the image, so that units say nothing."""
     pixels = picture()[:1]
-    _, once = measured(pixels)
-    _, scaled = measured(pixels * 0.5 + 0.2)
-    np.testing.assert_allclose(scaled.rows, once.rows, atol=2e-3)
+    once, scaled = (rows_of(*measured(one)) for one in (pixels, pixels * 0.5 + 0.2))
+    np.testing.assert_allclose(scaled, once, atol=2e-3)
 
 
 def test_a_channel_with_more_weight_says_more():
@@ -84,8 +92,8 @@ def test_a_channel_with_more_weight_says_more():
     pixels = rng.random((2, 64, 64), np.float32)
     shares = []
     for weight in (1.0, 4.0):
-        _, inputs = measured(pixels, weights=(weight, 1.0))
-        colours = inputs.rows[..., N_COMPONENTS:].var(axis=(0, 1))
+        rows = rows_of(*measured(pixels, weights=(weight, 1.0)))
+        colours = rows[..., N_COMPONENTS:].var(axis=(0, 1))
         shares.append(colours[0] / colours.sum())
     assert shares[1] > shares[0] + 0.2
 
@@ -108,7 +116,7 @@ def test_pixels_that_do_not_count_are_not_measured():
 
 def test_a_constant_image_is_seen_too():
     stage, inputs = measured(np.full((1, 32, 32), 0.5, np.float32))
-    assert np.isfinite(inputs.rows).all()
+    assert np.isfinite(rows_of(stage, inputs)).all()
     assert np.isfinite(stage.strength(inputs)).all()
 
 
@@ -117,12 +125,14 @@ def test_near_planes_are_smoothed_and_far_ones_are_seen_alone():
     volume = rng.random((1, 6, 32, 32), np.float32)
     far, alone = measured(volume, space=Space(3, 20))
     near, smooth = measured(volume, space=Space(3, 1))
-    assert np.diff(smooth.rows, axis=0).std() < 0.5 * np.diff(alone.rows, axis=0).std()
+    rough, even = (np.diff(rows_of(*one), axis=0).std() for one in ((far, alone), (near, smooth)))
+    assert even < 0.5 * rough
     window = (slice(2, 4), slice(0, 32), slice(0, 32))
     for stage, whole in ((far, alone), (near, smooth)):
         found = stage.window(volume, window, CPU)
-        np.testing.assert_allclose(found.rows, whole.rows[window], atol=1e-3)
-        np.testing.assert_allclose(found.edges, whole.edges[window], atol=1e-3)
+        some, every = rows_of(stage, found), rows_of(stage, whole)
+        np.testing.assert_allclose(some, every[window], atol=1e-3)
+        np.testing.assert_allclose(found.seen.edges, whole.seen.edges[window], atol=1e-3)
 
 
 def test_loading_the_network_leaves_torchs_numbers_alone():

@@ -10,6 +10,7 @@ from PIL import Image
 
 from napari_diffseg.errors import OutputError
 from napari_diffseg.io.report import write_report
+from napari_diffseg.params import SegmentationParams
 
 LABELS = np.repeat([[1, 1, 2, 0]], 3, axis=0).astype(np.uint8)
 FACTS = {"version": "0.1", "params": {"n_labels": 2, "only_painted": "<auto>"}}
@@ -38,6 +39,22 @@ def test_a_report_has_pictures_figures_and_parameters(tmp_path):
     assert "<td>2</td><td>3</td><td>&lt;nucleus&gt;</td><td>25.0%</td>" in text
     for part in ("a &amp; b", "x &lt; 1", "A note.", "&lt;auto&gt;", "<td>n_labels</td>"):
         assert part in text
+
+
+@pytest.mark.parametrize(("design", "counts"), [("pretrained", False), ("published", True)])
+def test_only_parameters_that_count_in_the_design_are_listed(tmp_path, design, counts):
+    params = SegmentationParams(design=design).to_dict()
+    write_report(
+        tmp_path / "a.html",
+        LABELS,
+        np.zeros((1, *LABELS.shape)),
+        title="t",
+        provenance={"seconds": 1, "params": params},
+    )
+    text = (tmp_path / "a.html").read_text("utf-8")
+    assert ("<td>momentum</td>" in text, "<td>patch_size</td>" in text) == (counts, counts)
+    for name in ("seconds", "continuity_weight", "design"):
+        assert f"<td>{name}</td>" in text
 
 
 def test_a_volume_is_counted_whole_and_shown_in_its_middle(tmp_path):

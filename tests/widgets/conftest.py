@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 import threading
@@ -18,6 +19,11 @@ from napari_diffseg.core.published.training import Command, Iteration, StopReaso
 from napari_diffseg.errors import InputError
 from napari_diffseg.image.channels import Channel
 from napari_diffseg.params import SegmentationParams
+
+# napari's fixture collects garbage several times for each window, and each time goes through all
+# that was ever imported: half a second, of the two that a window takes. What is there now stays.
+gc.collect()
+gc.freeze()
 
 
 def facts(index=1, n_iterations=5, labels=None):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from napari.layers import Image
@@ -10,6 +12,7 @@ from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QApplication
 
 from napari_diffseg.errors import InputError
+from napari_diffseg.image.channels import CHANNEL_NUMBERS
 from napari_diffseg.widgets.image.channel_sources import IntensityRule
 from napari_diffseg.widgets.image.channels_section import MOST_ROWS, ChannelsSection
 
@@ -219,6 +222,20 @@ def test_there_is_no_image(section, stained):
     section.offer(None, (), "")
     assert section.rows == []
     assert problem(section)
+
+
+@pytest.mark.parametrize("spec", CHANNEL_NUMBERS, ids=lambda spec: spec.name)
+def test_every_number_of_a_channel_has_a_field(section, stained, spec):
+    (field,) = spec.sets
+    section.offer(stained[0], stained[::-1], "YX")
+    section.tick(stained[1])
+    number = section.rows[1].numbers[field]
+    assert number.toolTip().lower().startswith(spec.help)
+    assert number.prefix() == spec.symbol
+    number.setValue(float(spec.example))
+    plain, changed = section.selection().channels
+    assert changed == replace(plain, index=1, name="GFP", **{field: float(spec.example)})
+    assert list(changed.changed) == [spec]
 
 
 def test_the_wheel_does_not_change_a_weight_under_the_pointer(section, stained):

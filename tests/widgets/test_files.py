@@ -148,9 +148,6 @@ def test_a_large_stack_is_not_read_before_it_is_looked_at(tmp_path, monkeypatch)
 @pytest.mark.parametrize(
     "make",
     [
-        lambda path: tifffile.imwrite(
-            path / "a.tif", PIXELS[0], photometric="minisblack", metadata=None
-        ),
         lambda path: (path / "a.tif").write_bytes(b"no tiff"),
         lambda path: (path / "a.txt").write_text("no image"),
         lambda path: zarr.create_array(path / "a.zarr", shape=(4, 5), dtype="u1"),
@@ -163,6 +160,16 @@ def test_what_is_not_known_is_left_to_others(tmp_path, make):
     [path] = tmp_path.iterdir()
     assert get_reader(str(path)) is None
     assert get_reader(str(tmp_path / "missing.ome.tif")) is None
+
+
+@pytest.mark.parametrize("most", [1 << 20, 1])
+def test_a_tiff_without_axes_is_an_array(tmp_path, monkeypatch, most):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, PIXELS[0], photometric="minisblack", metadata=None)
+    monkeypatch.setattr(reader, "_MOST_READ", most)
+    [(data, attributes, kind)] = get_reader(str(path))(str(path))
+    np.testing.assert_array_equal(np.asarray(data), PIXELS[0])
+    assert (attributes, kind) == ({"name": "a"}, "image")
 
 
 def test_several_files_are_no_one_image(tmp_path):

@@ -252,13 +252,13 @@ def test_the_result_of_a_run_becomes_objects_and_a_new_result_is_followed(
     assert dock.objects_form.combo.currentText() == "cells regions"
     make(dock, wait_for)
     (layer,) = objects_in(viewer)
-    result = dock.results.finished.data
+    result = dock.results.finished.layer.data
     ticked = dock.objects_form.classes.ticked()
     np.testing.assert_array_equal(layer.data, napari_diffseg.objects(result, ticked))
     before = layer.data.copy()
     dock.labels.slider.setValue(2)
     wait_for(lambda: not np.array_equal(layer.data, before))
-    merged = dock.results.finished.data
+    merged = dock.results.finished.layer.data
     assert not np.array_equal(merged, result)
     ticked = dock.objects_form.classes.ticked()
     np.testing.assert_array_equal(layer.data, napari_diffseg.objects(merged, ticked))

@@ -11,6 +11,7 @@ import tifffile
 from qtpy.QtWidgets import QApplication
 
 from napari_diffseg import cli
+from napari_diffseg.io.label_files.described import known_labels
 from napari_diffseg.io.reading import read_class_numbers
 from napari_diffseg.widgets.export.form import ExportForm
 from napari_diffseg.widgets.image.axes_reading import Extent
@@ -189,6 +190,8 @@ def test_a_model_on_the_frames_of_a_movie(
     labels = run_python(copied("python"))["labels"]
     np.testing.assert_array_equal(labels, np.asarray(layer.data)[2])
     np.testing.assert_array_equal(run_shell(copied("shell")), np.asarray(layer.data))
+    layer.paint((2, 5, 5), 2)
+    assert "edited by hand" in copied("python")
 
 
 def test_a_volume(viewer, dock, opened, segment, copied):
@@ -213,6 +216,34 @@ def test_what_cannot_be_done_again_is_said(viewer, dock, opened, segment, copied
     assert "is not as" in copied("python")
     dock.results.finished.layer.data[:5] = 1
     assert "edited by hand" in copied("python")
+
+
+def test_names_and_colours_are_written_as_export_does(
+    dock, opened, segment, copied, wait_for, tmp_path
+):
+    opened(GRAY, axes="YX", PhysicalSizeX=0.5, PhysicalSizeY=0.5)
+    dock.add_scribbles()
+    strokes = dock.state.scribbles
+    strokes.data[12:15, 13:19], strokes.data[40:44, 30:50] = 1, 3
+    segment()
+    dock.section.name(1, "nuclei = round")
+    dock.section.name(3, "background")
+    dock.exporting.export(tmp_path)
+    wait_for(lambda: "written to" in dock.export_form.status.text())
+    exported = known_labels(tmp_path / "cells regions labels.ome.tif")
+    assert exported.names == {1: "nuclei = round", 3: "background"}
+    run_python(copied("python"))
+    again = known_labels(tmp_path / "cells labels.ome.tif")
+    assert (again.names, again.colors) == (exported.names, exported.colors)
+    assert read_class_numbers(tmp_path / "cells labels.ome.tif").pixel_size.y == 0.5
+    run_shell(copied("shell"))
+    again = known_labels(tmp_path / "labels.ome.tif")
+    assert again.names == exported.names
+    for number, color in exported.colors.items():
+        np.testing.assert_allclose(again.colors[number], color, atol=1 / 500)
+    dock.section.name(1, "a, b")
+    assert "'a, b' has a comma" in copied("shell")
+    assert "'a, b'" in copied("python")
 
 
 def test_a_report_has_the_run_in_it(viewer, dock, opened, segment, wait_for, tmp_path, monkeypatch):

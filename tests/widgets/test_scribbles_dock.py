@@ -136,14 +136,38 @@ def test_scribbles_that_do_not_fit_are_one_sentence(viewer, dock, image, is_mult
 
 
 def test_one_painted_class_and_everything_else(viewer, dock, scribbles, run, wait_for):
-    rest = dock.scribbles.classes.rest_button
+    rest = dock.scribbles.classes.rest_box
     assert not rest.isVisibleTo(dock)
     stroke(scribbles, 2)
     wait_for(lambda: rest.isVisibleTo(dock))
     rest.click()
     assert dock.params().only_painted == "yes"
     assert names_in(scribbles.features) == {3: "background"}
-    assert not rest.isVisibleTo(dock)
+    # It is seen that it is on, and can be switched off.
+    assert rest.isVisibleTo(dock)
+    assert rest.isChecked()
+    rest.click()
+    assert dock.params().only_painted == "auto"
+    assert names_in(scribbles.features) == {}
+
+
+def test_everything_else_is_background_for_the_strokes_that_it_was_said_of(
+    viewer, dock, scribbles, run, wait_for
+):
+    rest = dock.scribbles.classes.rest_box
+    stroke(scribbles, 1)
+    wait_for(lambda: rest.isVisibleTo(dock))
+    rest.click()
+    dock.scribbles.combo.setCurrentIndex(0)
+    assert dock.params().only_painted == "auto"
+    dock.scribbles.choose(scribbles)
+    assert dock.params().only_painted == "yes"
+    assert rest.isChecked()
+    # Said under Advanced, it counts as well.
+    dock.params_form.write({"only_painted": "no"})
+    assert not rest.isChecked()
+    dock.scribbles.combo.setCurrentIndex(0)
+    assert dock.params().only_painted == "no"
 
 
 def test_who_calls_a_class_background_sees_through_it(viewer, dock, scribbles, wait_for):
@@ -442,7 +466,8 @@ def test_the_slider_is_off_where_every_pixel_has_a_painted_class(live, scribbles
 
 def test_names_are_typed_once_and_shown_for_strokes_and_result(viewer, live, scribbles, wait_for):
     stroke(scribbles, 2, (15, 5), (15, 12))
-    wait_for(lambda: 2 in live.scribbles.classes.names and is_at_rest(live))
+    # A name is that of a class which the result has.
+    wait_for(lambda: 2 in results_in(viewer)[0].data and is_at_rest(live))
     edit = live.scribbles.classes.names[2]
     edit.setText("nucleus")
     edit.editingFinished.emit()

@@ -14,7 +14,7 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QTimer
 
 from napari_diffseg.params import SegmentationParams
-from napari_diffseg.widgets.segment.state import take_left
+from napari_diffseg.widgets.segment.reopening import take_left
 from napari_diffseg.widgets.tasks.session import SessionState
 
 pytestmark = pytest.mark.gui

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from napari_diffseg.errors import InputError
+from napari_diffseg.files import stem_of
 from napari_diffseg.image.channels import Channel
 from napari_diffseg.image.fill import AUTO, Fill, fill_in_words
+from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.instances.params import ObjectParams
 from napari_diffseg.parameters import SelfDescribing
 from napari_diffseg.params import ApplyParams, SegmentationParams
@@ -39,20 +41,34 @@ class Recipe:
     params: SegmentationParams = field(default_factory=SegmentationParams)
     apply_params: ApplyParams = field(default_factory=ApplyParams)
     objects: ObjectParams | None = None  # where objects were made of the labels
+    # What is written of the labels beside themselves, where a person has named some.
+    names: Mapping[int, str] = field(default_factory=dict)
+    colors: Mapping[int, Sequence[float]] = field(default_factory=dict)
+    pixel_size: PixelSize | None = None
 
     def python(self) -> str:
-        """Return lines that leave the labels in ``labels``, and objects in ``found``."""
+        """Return lines that leave the labels in ``labels``, and objects in ``found``.
+
+        Where labels have names, they are written, too.
+        """
         return "\n".join(_python(self)) + "\n"
 
     def shell(self, output: str = "labels.ome.tif") -> str:
         """Return a command that writes the labels, and one more for objects.
 
-        Raises InputError where the run was on a part of a file, which the shell cannot name.
+        Raises InputError where the run was on a part of a file, or a name has a comma: the shell
+        cannot say so.
         """
         if any(entry != slice(None) for entry in self.index):
             raise InputError(
                 f"A part of {self.image} was segmented, which the shell cannot name; copy the run "
                 "as Python, or save the plane as a file of its own."
+            )
+        comma = next((name for name in self.names.values() if "," in name), None)
+        if comma is not None and not self.model:
+            raise InputError(
+                f"The name of the class {comma!r} has a comma, which the shell cannot take; name "
+                "it otherwise, or copy the run as Python."
             )
         commands = [_shell_labels(self, output)]
         if self.objects is not None:
@@ -92,7 +108,10 @@ def _python(told: Recipe) -> Iterator[str]:
     else:
         words |= _segment_words(told, names)
     names += ["ObjectParams", "objects"] if told.objects else []
+    names += ["export"] if told.names else []
     yield f"from napari_diffseg import {', '.join(sorted(names))}"
+    if told.names and told.pixel_size is not None:
+        yield "from napari_diffseg.image.pixel_size import PixelSize"
     readers = ["read_class_numbers"] if told.scribbles or told.region else []
     yield f"from napari_diffseg.io.reading import {', '.join([*readers, 'read_image'])}"
     yield ""
@@ -107,9 +126,18 @@ def _python(told: Recipe) -> Iterator[str]:
     else:
         yield f"result = {_call('segment', words, 'image')}"
         yield "labels = result.labels"
+    of = "labels" if told.model else "result"
     if told.objects:
-        of = "labels" if told.model else "result"
         yield f"found = objects({of}, params={_made(told.objects)})"
+    if told.names:
+        said: dict[str, Any] = {"name": stem_of(told.image), "parts": ["labels"]}
+        said |= {"pixel_size": told.pixel_size, "class_names": dict(told.names)}
+        said["class_colors"] = {label: _rounded(color) for label, color in told.colors.items()}
+        yield _call("export", {key: repr(value) for key, value in said.items() if value}, of, "'.'")
+
+
+def _rounded(color: Sequence[float]) -> tuple[float, ...]:
+    return tuple(round(float(part), 6) for part in color)
 
 
 def _part(index: Index) -> str:
@@ -177,7 +205,16 @@ def _segment_options(told: Recipe) -> list[str]:
         words += [name, str(file)] if file is not None else []
     if told.fill != AUTO:
         words += ["--fill", fill_in_words(told.fill)]
+    if told.names:
+        named = (f"{label}={name}" for label, name in told.names.items())
+        codes = (f"{label}={_code(color)}" for label, color in told.colors.items())
+        words += ["--names", ",".join(named)]
+        words += ["--colors", ",".join(codes)] if told.colors else []
     return words + _options(told.params)
+
+
+def _code(color: Sequence[float]) -> str:
+    return "#" + bytes(round(255 * float(part)) for part in color).hex()
 
 
 def _options(params: SelfDescribing) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -184,6 +185,20 @@ def class_names(text: str) -> dict[int, str]:
     return {int(number): name.strip() for number, _, name in pairs}
 
 
+def class_colors(text: str) -> dict[int, tuple[float, ...]]:
+    """Read ``"1=#2f6fb3,2=#00000000"``: red, green, blue, and how opaque."""
+    found = {}
+    for number, _, code in (part.partition("=") for part in text.split(",")):
+        digits = code.strip().removeprefix("#")
+        if not number.strip().isdecimal() or not re.fullmatch("([0-9a-fA-F]{2}){3,4}", digits):
+            raise argparse.ArgumentTypeError(
+                f"{text!r} are no colours; write them so: 1=#2f6fb3,2=#d9a441"
+            )
+        parts = bytes.fromhex(digits.ljust(8, "f"))
+        found[int(number)] = tuple(part / 255 for part in parts)
+    return found
+
+
 def read_parameters(args: argparse.Namespace) -> SegmentationParams:
     """Build the parameters: those of the preset, changed by what was given."""
     names = (spec.name for spec in SegmentationParams.specs())
@@ -244,7 +259,7 @@ def _add_specs(
         if spec.kind is not bool:
             how = {"type": spec.kind, "metavar": _metavar(spec)}
         # A % would be a format to argparse.
-        words = f"{spec.help} [{_facts(spec, paper or {})}]".replace("%", "%%")
+        words = f"{spec.about()} [{_facts(spec, paper or {})}]".replace("%", "%%")
         symbol = f"{spec.symbol}: " if spec.symbol else ""
         group.add_argument(f"--{spec.name.replace('_', '-')}", help=symbol + words, **how)
 

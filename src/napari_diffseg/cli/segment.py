@@ -18,6 +18,8 @@ from napari_diffseg.cli.options import (
     add_reading,
     add_region,
     add_space,
+    class_colors,
+    class_names,
     idle_notes,
     read_options,
     read_parameters,
@@ -68,10 +70,27 @@ def add_to(commands: Commands) -> None:
         "painted: 0 where nothing is, else the number of a class, which comes out as the label of "
         "that number",
     )
+    _add_classes(segment)
     _add_report(segment)
     add_force_and_quiet(segment, "overwrite OUT and the report")
     add_options(segment)
     add_parameters(segment)
+
+
+def _add_classes(segment: argparse.ArgumentParser) -> None:
+    """Add what is written of the labels beside themselves."""
+    segment.add_argument(
+        "--names",
+        type=class_names,
+        metavar="K=NAME,…",
+        help="names of the labels, such as 1=background,2=nucleus; they are written to OUT",
+    )
+    segment.add_argument(
+        "--colors",
+        type=class_colors,
+        metavar="K=#RRGGBB,…",
+        help="colours of the labels, such as 1=#2f6fb3; they are written to OUT",
+    )
 
 
 def _add_report(segment: argparse.ArgumentParser) -> None:
@@ -136,6 +155,7 @@ def _report(args: argparse.Namespace, subject: Subject, result: Segmentation) ->
         title=subject.file.path.name,
         provenance=result.provenance(),
         rgb=subject.axes.rgb,
+        class_names=args.names,
         notes=(*subject.file.notes, *result.notes),
         recipe=args.line,
         force=args.force,

@@ -62,6 +62,8 @@ class Subject:
             pixel_size=size if self.is_volume else size and size.plane,
             placement={} if is_in_doubt else self.file.placement,
             provenance=self._said() | dict(provenance),
+            names=self.args.names,
+            colors=self.args.colors,
             force=self.args.force,
         )
 

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from napari_diffseg.core.features.extraction import Features
+from napari_diffseg.core.features.pyramid import KeptPlanes
 from napari_diffseg.core.features.region_map import RegionMap
 from napari_diffseg.image.arrays import Mask
 from napari_diffseg.image.axes import ImageAxes, channels_first
@@ -29,13 +30,15 @@ class Plane:
     """One plane or volume for the network: ``c (z) y x``, 0 … 1 between the measured intensities.
 
     `valid`, ``(z) y x``: finite in every channel, no fill, labels wanted (None: all). `stage` is
-    the first of the default; None where the network sees the intensities.
+    the first of the default; None where the network sees the intensities. `kept` are the
+    planes of a volume that were looked at.
     """
 
     pixels: Pixels
     valid: Mask | None
     stage: Features | None
     space: Space = PLANE
+    kept: KeptPlanes | None = None
 
     @classmethod
     def read(
@@ -79,7 +82,8 @@ class Plane:
         if self.stage is None:
             raise ValueError("a plane with the features of the default was asked for")
         valid = None if self.valid is None else self.valid[window]
-        return RegionMap.of(self.stage, self.stage.window(self.pixels, window, device), valid)
+        inputs = self.stage.window(self.pixels, window, device, self.kept)
+        return RegionMap.of(self.stage, inputs, valid)
 
     def every(self, step: int, planes: slice = slice(None)) -> Plane:
         """Keep every n-th pixel along y and x: noise and contrast stay, unlike in a mean.
@@ -90,4 +94,5 @@ class Plane:
             return self
         few = (planes, *(slice(None, None, step),) * 2)[-self.space.n_axes :]
         valid = None if self.valid is None else self.valid[few]
-        return replace(self, pixels=np.ascontiguousarray(self.pixels[:, *few]), valid=valid)
+        pixels = np.ascontiguousarray(self.pixels[:, *few])
+        return replace(self, pixels=pixels, valid=valid, kept=None)

@@ -29,7 +29,8 @@ class ObjectParams(SelfDescribing):
         6.0,
         "Split touching",
         "Objects that touch are cut where there is a neck between them. Their centres are at "
-        "least so far apart: higher cuts less, 0 cuts nothing.",
+        "least so far apart: higher cuts less.",
+        values={0.0: ("off", "nothing is cut")},
         low=0.0,
         high=1000.0,
         unit="px",
@@ -42,6 +43,7 @@ class ObjectParams(SelfDescribing):
         "Widest neck",
         "A neck is narrower than this share of the smaller of the two things that it joins: "
         "higher cuts more, and at 100 every bump is an object.",
+        values={0: ("off", "nothing is cut")},
         low=0,
         high=100,
         unit="%",
@@ -50,8 +52,8 @@ class ObjectParams(SelfDescribing):
     min_size: int = param(
         20,
         "Smallest object",
-        "Objects of fewer pixels (of a volume: voxels) are dropped; cutting makes none either. 0 "
-        "keeps all.",
+        "Objects of fewer pixels (of a volume: voxels) are dropped; cutting makes none either.",
+        values={0: ("any", "all are kept")},
         low=0,
         high=2**31 - 1,
         unit="px",
@@ -73,7 +75,8 @@ class ObjectParams(SelfDescribing):
     smooth: float = param(
         0.0,
         "Smooth outlines",
-        "Outlines are rounded: what is narrower than about so many pixels is gone. 0 leaves them.",
+        "Outlines are rounded: what is narrower than about so many pixels is gone.",
+        values={0.0: ("off", "outlines stay as they are")},
         low=0.0,
         high=100.0,
         unit="px",

@@ -17,6 +17,7 @@ from skimage.color import label2rgb
 from skimage.segmentation import find_boundaries
 
 from napari_diffseg.files import written_whole
+from napari_diffseg.params import SegmentationParams
 
 _MOST_PIXELS = 1 << 20
 """Larger pictures are thinned out: a report is looked at, not measured in."""
@@ -140,7 +141,11 @@ def _areas(labels: NDArray[np.integer[Any]], names: Mapping[int, str]) -> dict[s
 
 
 def _flat(facts: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    """Yield facts, but for parameters that change nothing in the design of the run."""
+    designs = {spec.name: spec.design for spec in SegmentationParams.specs()}
     for name, value in facts.items():
+        if designs.get(name, "") not in ("", facts.get("design", "")):
+            continue
         if isinstance(value, Mapping):
             yield from _flat(value)
         else:

@@ -111,7 +111,7 @@ def _colours(pixels: NDArray[Any], kind: str) -> Any:
 
     # CZI has blue first.
     colours = pixels[..., ::-1] if kind == "CZI" else pixels
-    return dask.array.from_array(colours, chunks=-1)  # type: ignore[no-untyped-call]
+    return dask.array.from_array(colours, chunks=-1)
 
 
 def _placement(image: Any) -> dict[str, Placed]:

@@ -9,7 +9,7 @@ Arrays lie ``y x``, or ``z y x``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.sparse import csc_array
 
 from napari_diffseg.image.space import Space
+from napari_diffseg.image.windows import Window, tiles, whole
 from napari_diffseg.numeric.pairs import neighbours
 from napari_diffseg.numeric.region_graph import Side
 
@@ -83,25 +84,34 @@ def sides_of(leaves: Leaves, strength: Floats, space: Space) -> Iterator[Side]:
         yield before, after, (low + high) / 2, distance**-2
 
 
-def leaf_means(leaves: Leaves, rows: Floats, counted: NDArray[np.bool_] | None) -> Floats:
-    """Return the mean of the rows ``(z) y x d`` of the counted pixels of each leaf, ``(n, d)``.
+def leaf_means(
+    leaves: Leaves,
+    parts: Callable[[Window], Sequence[Floats]],
+    counted: NDArray[np.bool_] | None = None,
+) -> Floats:
+    """Return the mean of the rows of the counted pixels of each leaf, ``(n, d)``.
 
-    A leaf without a counted pixel has the mean of all its pixels.
+    The parts of the rows of a window, ``(z) y x d`` each, are asked for window by window. A leaf
+    without a counted pixel has the mean of all its pixels.
     """
-    n, flat = int(leaves.max()) + 1, leaves.ravel()
-    weights = np.ones(flat.size, np.float32)
+    n = int(leaves.max()) + 1
+    weights = np.ones(leaves.shape, np.float32)
     if counted is not None:
-        met = np.bincount(flat[counted.ravel()], minlength=n) > 0
-        weights = (counted.ravel() | ~met[flat]).astype(np.float32)
-    pixels = rows.reshape(flat.size, -1)
-    sums = np.zeros((n, pixels.shape[1]))
+        met = np.bincount(leaves[counted], minlength=n) > 0
+        weights = (counted | ~met[leaves]).astype(np.float32)
+    sums = np.zeros((n, 0))
     # Bands, for sums of few float32 are exact enough; and a band meets a short stretch of leaves.
-    for start in range(0, flat.size, _BAND_PIXELS):
-        band = slice(start, start + _BAND_PIXELS)
-        met_here = flat[band]
+    n_rows = max(_BAND_PIXELS // leaves.shape[-1], 1)
+    for band in tiles(whole(leaves.shape), (1, n_rows, leaves.shape[-1])[-leaves.ndim :]):
+        met_here = leaves[band].ravel()
         low, high = int(met_here.min()), int(met_here.max()) + 1
         pointers = np.arange(met_here.size + 1, dtype=np.int32)
-        table = (weights[band], met_here - low, pointers)
-        sums[low:high] += csc_array(table, shape=(high - low, met_here.size)) @ pixels[band]
-    means: Floats = (sums / np.bincount(flat, weights, n)[:, None]).astype(np.float32)
+        table = (weights[band].ravel(), met_here - low, pointers)
+        adding = csc_array(table, shape=(high - low, met_here.size))
+        found = np.hstack([adding @ one.reshape(met_here.size, -1) for one in parts(band)])
+        if not sums.size:
+            sums = np.zeros((n, found.shape[1]))
+        sums[low:high] += found
+    sizes = np.bincount(leaves.ravel(), weights.ravel(), n)
+    means: Floats = (sums / sizes[:, None]).astype(np.float32)
     return means

@@ -128,6 +128,7 @@ def _solve_at_once(system: Any, known: Floats, start: Floats) -> Floats:
         system.tocsc(),
         permc_spec="MMD_AT_PLUS_A",
         diag_pivot_thresh=0.0,
+        panel_size=1,  # so sparse that several columns have next to nothing in common
         options={"SymmetricMode": True},
     )
     found: Floats = factors.solve(known)

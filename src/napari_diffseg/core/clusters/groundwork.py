@@ -7,6 +7,7 @@ found within a window does not tell where it ends.
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from napari_diffseg.core.clusters.class_head import ClassHead
+from napari_diffseg.core.features.pyramid import KeptPlanes
 from napari_diffseg.core.features.region_map import RegionMap
 from napari_diffseg.core.plane import Plane
 from napari_diffseg.image.pieces import spread_margin, window_shape
@@ -38,6 +40,7 @@ class Groundwork:
         self.plane = plane
         self.device = device
         self._kept: dict[tuple[int, ...], RegionMap] = {}
+        self._seen = KeptPlanes.of(plane.shape)
         if known is not None and len(self.windows) == 1:
             self._kept[self._corner(self.windows[0])] = known
 
@@ -62,7 +65,10 @@ class Groundwork:
         corner = self._corner(window)
         if corner in self._kept:
             return self._kept[corner]
-        found = self.plane.regions(self.near(window), self.device)
+        plane = replace(self.plane, kept=self._seen)
+        found = plane.regions(self.near(window), self.device)
+        if window == self.windows[-1]:  # nobody asks for these planes soon
+            self._seen = KeptPlanes.of(plane.shape)
         if np.prod(self.plane.shape) <= _MOST_KEPT:
             self._kept[corner] = found
         return found

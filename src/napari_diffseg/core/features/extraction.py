@@ -5,7 +5,7 @@ Stage by stage (``c`` channels, ``s`` scales)::
     colours      c (z) y x   CIE Lab of RGB, else the intensity between its percentiles
     components   3 y x       principal components of the colours: one pass, any number of channels
     features     s·32 y x    of the image at full, half and quarter size, each of unit length
-    inputs       (z) y x d   principal components of the features; the colours
+    inputs       n d         principal components of the features, colours: means of regions
     edges        (z) y x     how sure the network is that something ends at the pixel
 
 Volumes are seen plane by plane; where planes are near, their features are smoothed along z.
@@ -13,7 +13,7 @@ Volumes are seen plane by plane; where planes are near, their features are smoot
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -34,14 +34,17 @@ from napari_diffseg.core.features.pyramid import (
     GRID,
     HALO,
     SCALES,
-    SeenTile,
+    KeptPlanes,
+    Seen,
     see,
     surroundings,
+    together,
 )
+from napari_diffseg.core.features.weights import feature_basis
 from napari_diffseg.image.intensity import Pixels
 from napari_diffseg.image.space import PLANE, Space
 from napari_diffseg.image.windows import Shape, Window, grow, inside, whole
-from napari_diffseg.numeric.leaves import color_slope
+from napari_diffseg.numeric.leaves import Leaves, color_slope, leaf_means
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -61,9 +64,9 @@ _MOST_MEASURED = 60_000  # pixels that the components of the features are measur
 class Inputs:
     """What the default sees of each pixel ``(z) y x`` of a part of an image."""
 
-    rows: Floats  # (z) y x d, by what a cluster is told: features, then colours
+    seen: Seen
+    colors: Floats  # c (z) y x, scaled
     slope: Floats  # of the colours
-    edges: Floats  # how sure the network is that something ends there
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -116,14 +119,18 @@ class Features:
             space=space,
             **measure_colors(colors, valids, weights, N_CHANNELS),
         )
-        seen = [list(see(stage._components(one), whole(one.shape[1:]), device)) for one in colors]
+        measuring = stage
+
+        def look(found: Floats) -> tuple[list[Seen], Floats]:
+            return measuring._look(lambda place: found[:, *place], found.shape[1:], device)
+
+        looked = [look(one) for one in colors]
         n_pixels = sum(one[0].size for one in colors)
         step = max(int((n_pixels / _MOST_MEASURED) ** 0.5), 1)
-        stage = stage._with_projection(_some_of(seen, valids, step))
-        joined = [stage._join(*both) for both in zip(seen, colors, strict=True)]
-        inputs = [stage._inputs(*both) for both in joined]
+        stage = stage._with_projection(_some_of([planes for planes, _ in looked], valids, step))
+        inputs = [stage._inputs(*one) for one in looked]
         slope = _mean([one.slope for one in inputs], valids)
-        edge = _mean([one.edges for one in inputs], valids)
+        edge = _mean([one.seen.edges for one in inputs], valids)
         return replace(stage, slope=slope, edge=edge), inputs
 
     @property
@@ -131,25 +138,73 @@ class Features:
         """How many inputs a cluster is told by (d): features and colours."""
         return len(self.projection) + len(self.means)
 
-    def window(self, pixels: Pixels, window: Window, device: torch.device) -> Inputs:
+    def window(
+        self,
+        pixels: Pixels,
+        window: Window,
+        device: torch.device,
+        kept: KeptPlanes | None = None,
+    ) -> Inputs:
         """Return the inputs of a window of an image ``c (z) y x``.
 
-        The pixels may be a part of the image that begins at multiples of `GRID`.
+        The pixels may be a part of the image that begins at multiples of `GRID`. Where planes are
+        `kept`, they are looked at whole.
         """
-        across = (halo(self.space)[0], 0, 0)[-len(window) :] if self.space.is_volume else 0
+
+        def colors(place: Window) -> Floats:
+            return colors_of(pixels[:, *place], self.rgb, self.gammas)
+
+        across = (halo(self.space)[0], 0, 0) if self.space.is_volume else 0
         thicker = grow(window, across, pixels.shape[1:])
-        around = surroundings(thicker, pixels.shape[1:], max(SCALES))
-        colors = colors_of(pixels[:, *around], self.rgb, self.gammas)
-        place = inside(thicker, around)
-        seen = see(self._components(colors), place, device)
-        rows, edges = self._join(seen, colors[:, *place])
-        here = inside(window, thicker)
-        return self._inputs(rows[here], edges[here])
+        found = self._look(colors, pixels.shape[1:], device, thicker, kept)
+        return self._inputs(*found, inside(window, thicker)[0])
+
+    def _look(
+        self,
+        colors: Callable[[Window], Floats],
+        shape: Shape,
+        device: torch.device,
+        window: Window | None = None,
+        kept: KeptPlanes | None = None,
+    ) -> tuple[list[Seen], Floats]:
+        """Look at each plane of a window; its scaled colours come along."""
+        window = window or whole(shape)
+        if not self.space.is_volume:
+            around = surroundings(window, shape, max(SCALES))
+            scaled, place = self._scaled(colors(around)), inside(window, around)
+            return [see(self._components(scaled), place, device)], scaled[:, *place]
+        place = window[1:] if kept is None else whole(shape[1:])
+        around = surroundings(place, shape[1:], max(SCALES))
+
+        def look(z: int) -> Seen:
+            shown = self._components(self._scaled(colors((slice(z, z + 1), *around))))
+            return see(shown[:, 0], inside(place, around), device, in_short=True)
+
+        every = range(window[0].start, window[0].stop)
+        if kept is None:
+            planes = [look(z) for z in every]
+        else:
+            planes = [kept.look(z, look).within(window[1:]) for z in every]
+        return planes, self._scaled(colors(window))
+
+    def rows_of(self, inputs: Inputs, leaves: Leaves, valid: Mask | None) -> Floats:
+        """Return the mean inputs ``(n, d)`` of the counted pixels of each leaf."""
+
+        def parts(window: Window) -> list[Floats]:
+            colors = np.moveaxis(inputs.colors[:, *window], 0, -1)
+            return [*(one.enlarged(window) for one in inputs.seen.maps), colors]
+
+        means = leaf_means(leaves, parts, valid)
+        own = np.split(self.projection, len(SCALES), axis=1)
+        axes = np.concatenate([one @ feature_basis() for one in own], axis=1).T
+        features = means[:, : len(axes)] @ axes - self.projection @ self.centres
+        colors = means[:, len(axes) :] * np.float32(self._color_weight)
+        return np.concatenate([features, colors], axis=1)
 
     def strength(self, inputs: Inputs) -> Floats:
         """Return how strong the boundary at each pixel is, ``(z) y x``; 1 on average."""
         strength: Floats = np.float32((1 - _EDGE_SHARE) / self.slope) * inputs.slope
-        strength += np.float32(_EDGE_SHARE / self.edge) * inputs.edges
+        strength += np.float32(_EDGE_SHARE / self.edge) * inputs.seen.edges
         return strength
 
     @property
@@ -162,10 +217,10 @@ class Features:
         scaled: Floats = (colors - means) * (weights / np.float32(self.spread))
         return scaled
 
-    def _components(self, colors: Floats) -> Floats:
+    def _components(self, scaled: Floats) -> Floats:
         """Return what the network is shown, ``3 (z) y x``."""
-        turned = np.tensordot(self.axes.T, self._scaled(colors), 1)
-        shown = np.zeros((N_CHANNELS, *colors.shape[1:]), np.float32)
+        turned = np.tensordot(self.axes.T, scaled, 1)
+        shown = np.zeros((N_CHANNELS, *scaled.shape[1:]), np.float32)
         shown[: len(turned)] = turned / np.float32(self.high - self.low)
         shown[0] -= np.float32(self.low / (self.high - self.low))
         shown[0].clip(_BELOW, _ABOVE, out=shown[0])
@@ -184,41 +239,30 @@ class Features:
             projection=projection.astype(np.float32),
         )
 
-    def _join(self, seen: Iterable[SeenTile], colors: Floats) -> tuple[Floats, Floats]:
-        """Put inputs and edges together, and smooth them along z where planes are near."""
-        p, shape = len(self.projection), colors.shape[1:]
-        rows = np.empty((*shape, self.n_inputs), np.float32)
-        edges = np.empty(shape, np.float32)
-        offset = self.projection @ self.centres
-        for tile in seen:
-            part = rows[tile.place][..., :p]
-            tile.project(self.projection, part)
-            part -= offset
-            edges[tile.place] = tile.edges
-        rows[..., p:] = np.moveaxis(self._scaled(colors) * np.float32(self._color_weight), 0, -1)
-        if self.space.is_dense:
-            sigma = self.space.along(_SMOOTHING)[0]
-            for one in (rows, edges):
-                gaussian_filter1d(one, sigma, axis=0, output=one, truncate=3.0)
-        return rows, edges
-
-    def _inputs(self, rows: Floats, edges: Floats) -> Inputs:
-        """Add the slope of the colours."""
-        colors = np.moveaxis(rows[..., len(self.projection) :], -1, 0)
-        slope = color_slope(colors / np.float32(self._color_weight), self.space)
-        return Inputs(rows, slope, edges)
+    def _inputs(self, planes: Sequence[Seen], scaled: Floats, kept: slice = slice(None)) -> Inputs:
+        """Put planes together, smoothed along z where they are near; some are kept."""
+        seen = planes[0]
+        if self.space.is_volume:
+            turned = np.eye(len(planes), dtype=np.float32)
+            if self.space.is_dense:
+                sigma = self.space.along(_SMOOTHING)[0]
+                gaussian_filter1d(turned, sigma, axis=0, output=turned, truncate=3.0)
+            seen = together(planes, turned[kept])
+            scaled = np.moveaxis(np.tensordot(turned[kept], scaled, (1, 1)), 0, 1)
+        return Inputs(seen, scaled, color_slope(scaled, self.space))
 
 
-def _some_of(
-    seen: Sequence[Sequence[SeenTile]], valids: Sequence[Mask | None], step: int
-) -> Floats:
+def _some_of(samples: Sequence[Sequence[Seen]], valids: Sequence[Mask | None], step: int) -> Floats:
     """Return the features of every n-th counted pixel of all samples; of all where few count."""
-    found = [
-        tile.some(step, valid) for tiles, valid in zip(seen, valids, strict=True) for tile in tiles
-    ]
+    found = []
+    for planes, valid in zip(samples, valids, strict=True):
+        counted = (
+            [None] * len(planes) if valid is None else valid.reshape(len(planes), *valid.shape[-2:])
+        )
+        found += [one.some(step, some) for one, some in zip(planes, counted, strict=True)]
     some: Floats = np.concatenate(found)
     if len(some) < _LEAST_MEASURED and step > 1:
-        return _some_of(seen, valids, 1)
+        return _some_of(samples, valids, 1)
     return some
 
 

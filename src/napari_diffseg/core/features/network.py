@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -19,6 +18,9 @@ STRIDE = 2 ** (len(WIDTHS) - 1)
 """Sides must be multiples of this."""
 
 FIRST_LAYER = "down.0.0.weight"
+
+_STRIP_PIXELS = 1 << 16  # of a map that a block works on at a time
+_LEAST_ROWS = 8  # beside the four around them that are seen too
 
 
 class Block(nn.Sequential):
@@ -54,46 +56,60 @@ class FeatureNet(nn.Module):
         """Return features and edge logits at the resolution of the input."""
         kept = []
         for level, block in enumerate(self.down):
-            x = block(functional.avg_pool2d(x, 2) if level else x)
+            x = self._by_strips(block, functional.avg_pool2d(x, 2) if level else x)
             kept.append(x)
         kept.pop()
         for block in self.up:
-            first, *rest = block.children()
-            x = _joined(first, x, kept.pop())
-            for layer in rest:
-                x = layer(x)
+            x = self._by_strips(block, kept.pop(), x)
         # Pixel by pixel: a product of rows, which torch does faster than a 1×1 convolution.
         rows = functional.linear(x.movedim(1, -1), self.head.weight.flatten(1), self.head.bias)
         head = rows.movedim(-1, 1)
-        return head[:, :N_FEATURES], head[:, N_FEATURES:]
+        return head[:, :-1], head[:, -1:]
+
+    def _by_strips(self, block: nn.Module, fine: Tensor, coarse: Tensor | None = None) -> Tensor:
+        """Do what a block does, a few rows at a time, which stay in the processor's cache."""
+        height, width = fine.shape[-2:]
+        step = max(_STRIP_PIXELS // width // 2 * 2, _LEAST_ROWS)
+        if self.training or fine.is_cuda or height <= step:
+            return _strip(block, fine, coarse, slice(0, height))
+        found = fine
+        for start in range(0, height, step):
+            rows = slice(start, min(start + step, height))
+            part = _strip(block, fine, coarse, rows)
+            if start == 0:
+                found = part.new_empty((len(part), height, width, part.shape[1])).movedim(-1, 1)
+            found[..., rows, :] = part
+        return found
 
 
-def _joined(conv: Any, coarse: Tensor, fine: Tensor) -> Tensor:
-    """Convolve a coarse map, enlarged, beside a fine one; both never lie side by side in memory."""
-    n = coarse.shape[1]
-    found = functional.conv2d(fine, conv.weight[:, n:], conv.bias, padding=1)
-    del fine
-    coarse = enlarged(coarse.movedim(1, -1), 2).movedim(-1, 1)
-    found += functional.conv2d(coarse, conv.weight[:, :n], padding=1)
+def _strip(block: nn.Module, fine: Tensor, coarse: Tensor | None, rows: slice) -> Tensor:
+    """Return some rows of what a block makes of a map, and of a coarse one beside it, enlarged."""
+    first, norm, activation, second, *rest = block.children()
+    outer, inner = (_around(rows, more, fine.shape[-2]) for more in (2, 1))
+    found: Tensor = _joined(first, fine, coarse, outer)
+    found = second(activation(norm(found[..., _within(inner, outer), :])))
+    found = found[..., _within(rows, inner), :]
+    for layer in rest:
+        found = layer(found)
     return found
 
 
-def enlarged(rows: Tensor, times: int) -> Tensor:
-    """Enlarge ``… y x c`` by bilinear interpolation.
+def _joined(conv: Any, fine: Tensor, coarse: Tensor | None, rows: slice) -> Tensor:
+    """Convolve rows of a map, and of a coarse one beside it; never side by side in memory."""
+    n = 0 if coarse is None else coarse.shape[1]
+    found: Tensor = functional.conv2d(fine[..., rows, :], conv.weight[:, n:], conv.bias, padding=1)
+    if coarse is None:
+        return found
+    half = _around(slice(rows.start // 2, -(-rows.stop // 2)), 1, coarse.shape[-2])
+    enlarged = functional.interpolate(coarse[..., half, :], scale_factor=2, mode="bilinear")
+    place = _within(rows, slice(2 * half.start, 2 * half.stop))
+    found += functional.conv2d(enlarged[..., place, :], conv.weight[:, :n], padding=1)
+    return found
 
-    As `torch.nn.functional.interpolate` without aligned corners, three times as fast for rows of
-    channels.
-    """
-    for axis in (-2, -3):
-        n = rows.shape[axis]
-        ends = rows.narrow(axis, 0, 1), rows, rows.narrow(axis, n - 1, 1)
-        padded = torch.cat(ends, axis)
-        parts = []
-        for number in range(times):
-            place = (number + 0.5) / times - 0.5  # from the middle of the pixel
-            start = 0 if place < 0 else 1
-            before, after = (padded.narrow(axis, at, n) for at in (start, start + 1))
-            parts.append(torch.lerp(before, after, place % 1))
-        axis += rows.ndim
-        rows = torch.stack(parts, axis + 1).flatten(axis, axis + 1)
-    return rows
+
+def _around(rows: slice, more: int, height: int) -> slice:
+    return slice(max(rows.start - more, 0), min(rows.stop + more, height))
+
+
+def _within(rows: slice, outer: slice) -> slice:
+    return slice(rows.start - outer.start, rows.stop - outer.start)

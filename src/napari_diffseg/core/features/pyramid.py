@@ -1,14 +1,14 @@
-"""What the feature network sees of an image at full, half and quarter size, tile by tile.
+"""What the feature network sees of an image at full, half and quarter size.
 
-Each tile is looked at with as much around as its features depend on, on one grid for the whole
+A place is looked at with as much around as its features depend on, on one grid for the whole
 image: so a window gives what the whole image gives.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,122 +16,181 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from napari_diffseg.core.features.network import N_FEATURES, STRIDE, enlarged
-from napari_diffseg.core.features.weights import shipped_network
-from napari_diffseg.image.windows import Window, inside, size, tiles
+from napari_diffseg.core.features.network import STRIDE
+from napari_diffseg.core.features.weights import feature_basis, shipped_network
+from napari_diffseg.image.arrays import Mask
+from napari_diffseg.image.windows import Shape, Window, inside
 
 Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 
 SCALES = (1, 2, 4)
 GRID = STRIDE * max(SCALES)
-"""Tiles begin at multiples of this many pixels, so that pooling lies alike in all of them."""
+"""Places are looked at from multiples of this many pixels, so that pooling lies alike in all."""
 
 HALO = 112 * max(SCALES)
-"""Pixels around a tile that its features depend on; at each scale as many as it sees."""
+"""Pixels around a place that its features depend on; at each scale as many as it sees."""
 
-_TILE = 1280
 _TINY = 1e-12
+_BAND_ROWS = 32
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ScaleMap:
-    """The features of a tile at one scale."""
+    """The features of a place at one scale, each of unit length."""
 
-    rows: Tensor  # y x 32 in pixels of this scale, and one more on each side where there is one
-    norms: Tensor  # y x 1, their lengths, by which they are divided
+    rows: Tensor  # z y x r in pixels of this scale, and one more on each side where there is one
     scale: int
-    place: Window  # where the tile lies in them, in pixels of the image
+    place: Window  # where the place lies in them along y and x, in pixels of the image
 
-    @classmethod
-    def of(cls, found: Tensor, scale: int, place: Window) -> ScaleMap:
-        """Cut out of a map ``1 32 y x`` what a place in it, in pixels of the image, needs."""
-        kept, within = [], []
-        for side, length in zip(place, found.shape[-2:], strict=True):
-            start = max(side.start // scale - 1, 0)
-            kept.append(slice(start, min(-(-side.stop // scale) + 1, length)))
-            within.append(slice(side.start - start * scale, side.stop - start * scale))
-        rows = found[0].movedim(0, -1)[tuple(kept)]
-        norms = torch.linalg.vector_norm(rows, dim=-1, keepdim=True).clamp_min_(_TINY)
-        return cls(rows, norms, scale, tuple(within))
-
-    def projected(self, projection: Tensor) -> Tensor:
-        """Return components ``y x p`` of the features, in pixels of the image."""
-        found = (self.rows @ projection.T).div_(self.norms)
+    @torch.inference_mode()
+    def enlarged(self, window: Window) -> Floats:
+        """Return the features ``(z) y x r`` of a window of the place, in pixels of the image."""
+        *planes, rows, columns = window
+        start = self.place[0].start + rows.start
+        stop = start + rows.stop - rows.start
+        first = max(start // self.scale - 1, 0)
+        found = self.rows[planes[0] if planes else slice(None), first : stop // self.scale + 2]
+        found = found.float()
         if self.scale > 1:
-            found = enlarged(found, self.scale)
-        return found[self.place]
+            maps = found.movedim(-1, 1)
+            found = functional.interpolate(maps, scale_factor=self.scale, mode="bilinear")
+            found = found.movedim(1, -1)
+        left = self.place[1].start + columns.start
+        across = slice(left, left + columns.stop - columns.start)
+        cut = found[:, start - first * self.scale : stop - first * self.scale, across]
+        enlarged: Floats = (cut if planes else cut[0]).cpu().numpy()
+        return enlarged
+
+    def within(self, place: Window) -> ScaleMap:
+        """Return what a place within this one, along y and x, needs of it."""
+        kept, within = _needed(place, self.scale, self.rows.shape[1:3])
+        return ScaleMap(self.rows[:, *kept], self.scale, within)
 
     def some(self, step: int) -> Tensor:
-        """Return the features of every n-th pixel of the tile along each axis, ``y x 32``."""
-        at = tuple(
+        """Return the features of every n-th pixel along y and x, ``z y x r``."""
+        y, x = (
             (side.start + torch.arange(step // 2, side.stop - side.start, step)) // self.scale
             for side in self.place
         )
-        chosen = (at[0][:, None], at[1][None])
-        return self.rows[chosen] / self.norms[chosen]
+        return self.rows[:, y[:, None], x[None]].float()
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class SeenTile:
-    """What the network sees of one tile, at each of `SCALES`."""
+class Seen:
+    """What the network sees of a place, at each of `SCALES`."""
 
-    place: tuple[Any, ...]  # where it lies in what is asked for; of volumes with its plane
     maps: list[ScaleMap]
-    edges: Floats  # y x, how sure the network is that something ends there
+    edges: Floats  # (z) y x, how sure the network is that something ends there
 
-    @torch.inference_mode()
-    def project(self, projection: Floats, out: Floats) -> None:
-        """Write the components ``y x p`` of the features; before they are enlarged, for speed."""
-        written = torch.from_numpy(out)
-        for number, one in enumerate(self.maps):
-            own = projection[:, number * N_FEATURES : (number + 1) * N_FEATURES]
-            weights = torch.from_numpy(np.ascontiguousarray(own)).to(one.rows.device)
-            part = one.projected(weights).cpu()
-            if number == 0:
-                written.copy_(part)
-            else:
-                written += part
+    def within(self, place: Window) -> Seen:
+        """Return what it sees of a place ``y x`` of a plane that was looked at whole."""
+        return Seen([one.within(place) for one in self.maps], self.edges[place])
 
     @torch.inference_mode()
     def some(self, step: int, valid: Mask | None) -> Floats:
-        """Return the features of every n-th counted pixel along each axis, ``(n, 96)``."""
-        found = torch.cat([one.some(step).cpu() for one in self.maps], dim=-1).numpy()
+        """Return the features of every n-th counted pixel along y and x, ``(n, 96)``."""
+        basis = feature_basis().T
+        found = np.concatenate([one.some(step).cpu().numpy() @ basis for one in self.maps], -1)
         if valid is None:
             return found.reshape(-1, found.shape[-1])
-        chosen: Floats = found[valid[self.place][step // 2 :: step, step // 2 :: step]]
+        counted = valid[..., step // 2 :: step, step // 2 :: step]
+        chosen: Floats = found[counted.reshape(found.shape[:-1])]
         return chosen
 
 
-def see(shown: Floats, place: Window, device: torch.device) -> Iterator[SeenTile]:
-    """Yield what the network sees of a place in components ``3 (z) y x``, tile by tile."""
-    for tile in tiles(place[-2:], _TILE):
-        to = inside(tile, place[-2:])
-        if len(place) == 2:
-            yield _see_tile(shown, tile, to, device)
-            continue
-        for z in range(place[0].start, place[0].stop):
-            yield _see_tile(shown[:, z], tile, (z - place[0].start, *to), device)
+class KeptPlanes:
+    """What the network sees of whole planes of a volume, kept for the windows that follow.
+
+    Windows of a volume are so small that each would look at five times as many pixels as it has.
+    """
+
+    _MOST_PIXELS = 300_000
+    """Of a plane; half a gigabyte, or a little more, is kept of some 60 such."""
+
+    _MOST_PLANES = 60
+
+    def __init__(self, shared: dict[int, Seen] | None = None, first: int = 0) -> None:
+        self._planes = {} if shared is None else shared
+        self._first = first
+
+    @classmethod
+    def of(cls, shape: Shape) -> KeptPlanes | None:
+        """Return where planes of an image of this shape are kept; None where they are too large."""
+        is_kept = len(shape) == 3 and math.prod(shape[1:]) <= cls._MOST_PIXELS
+        return cls() if is_kept else None
+
+    def starting_at(self, first: int) -> KeptPlanes:
+        """Return the same for a part of the image, whose planes are counted from 0."""
+        return KeptPlanes(self._planes, first)
+
+    def look(self, z: int, look_at: Callable[[int], Seen]) -> Seen:
+        """Return what is seen of a plane, which is looked at where that is not known."""
+        key = self._first + z
+        found = self._planes.pop(key, None) or look_at(z)
+        self._planes[key] = found
+        if len(self._planes) > self._MOST_PLANES:
+            del self._planes[next(iter(self._planes))]
+        return found
 
 
 @torch.inference_mode()
-def _see_tile(shown: Floats, tile: Window, to: tuple[Any, ...], device: torch.device) -> SeenTile:
-    """Look at a tile of components ``3 y x``, at all scales."""
-    network = shipped_network(device)
-    maps: list[ScaleMap] = []
-    edges = np.zeros(0, np.float32)
+def see(shown: Floats, place: Window, device: torch.device, *, in_short: bool = False) -> Seen:
+    """Look at a place ``y x`` in components ``3 y x``, at all scales.
+
+    In short, as planes of volumes are kept, it takes half of the memory.
+    """
+    maps, edges = [], np.zeros(0, np.float32)
     for scale in SCALES:
-        around = surroundings(tile, shown.shape[1:], scale)
-        part = torch.from_numpy(np.ascontiguousarray(shown[:, *around]))[None].to(device)
-        missing = [-length % (STRIDE * scale) for length in size(around)]
-        part = functional.pad(part, (0, missing[1], 0, missing[0]), mode="replicate")
-        seen = functional.avg_pool2d(part, scale) if scale > 1 else part
-        found, logits = network(seen.contiguous(memory_format=torch.channels_last))
-        place = inside(tile, around)
-        maps.append(ScaleMap.of(found, scale, place))
+        around = surroundings(place, shown.shape[1:], scale)
+        here = inside(place, around)
+        found, logits = _features(shown[:, *around], scale, device)
+        kept, within = _needed(here, scale, found.shape[-2:])
+        rows = found.movedim(1, -1)[:, kept[0], kept[1]]
+        norms = torch.linalg.vector_norm(rows, dim=-1, keepdim=True).clamp_min_(_TINY)
+        rows = rows / norms
+        maps.append(ScaleMap(rows.half() if in_short else rows, scale, within))
         if scale == 1:
-            edges = logits[0, 0, *place].sigmoid().cpu().numpy()
-    return SeenTile(to, maps, edges)
+            edges = logits[0, 0, here[0], here[1]].sigmoid().cpu().numpy()
+    return Seen(maps, edges)
+
+
+@torch.inference_mode()
+def together(planes: Sequence[Seen], weights: Floats) -> Seen:
+    """Put planes of one place together: sums of them with weights, ``(new z, z)``."""
+    turned = torch.from_numpy(weights).to(planes[0].maps[0].rows.device)
+    maps = []
+    for number, first in enumerate(planes[0].maps):
+        _, height, width, depth = first.rows.shape
+        rows = first.rows.new_empty((len(weights), height, width, depth))
+        for start in range(0, height, _BAND_ROWS):  # for little memory
+            band = slice(start, start + _BAND_ROWS)
+            every = torch.cat([one.maps[number].rows[:, band] for one in planes]).float()
+            rows[:, band] = torch.tensordot(turned, every, 1)
+        maps.append(ScaleMap(rows, first.scale, first.place))
+    return Seen(maps, np.tensordot(weights, np.stack([one.edges for one in planes]), 1))
+
+
+def _features(part: Floats, scale: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return features ``1 r y x`` and logits of edges of components ``3 y x`` at a scale."""
+    shown = torch.from_numpy(np.ascontiguousarray(part))[None].to(device)
+    missing = [-length % (STRIDE * scale) for length in part.shape[1:]]
+    shown = functional.pad(shown, (0, missing[1], 0, missing[0]), mode="replicate")
+    if scale > 1:
+        shown = functional.avg_pool2d(shown, scale)
+    found: tuple[Tensor, Tensor] = shipped_network(device)(
+        shown.contiguous(memory_format=torch.channels_last)
+    )
+    return found
+
+
+def _needed(place: Window, scale: int, shape: Sequence[int]) -> tuple[Window, Window]:
+    """Return which part of a map a place in it, in pixels of the image, needs; and it therein."""
+    kept, within = [], []
+    for side, length in zip(place, shape, strict=True):
+        start = max(side.start // scale - 1, 0)
+        kept.append(slice(start, min(-(-side.stop // scale) + 1, length)))
+        within.append(slice(side.start - start * scale, side.stop - start * scale))
+    return tuple(kept), tuple(within)
 
 
 def surroundings(window: Window, shape: Sequence[int], scale: int) -> Window:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_diffseg.core.clusters.class_head import ClassHead
 from napari_diffseg.core.features.extraction import Features, Inputs
-from napari_diffseg.numeric.leaves import Leaves, find_leaves, leaf_means, sides_of
+from napari_diffseg.numeric.leaves import Leaves, find_leaves, sides_of
 from napari_diffseg.numeric.region_graph import RegionGraph
 
 _GIVEN_FROM = 0.2  # share of a leaf that is painted
@@ -38,7 +38,7 @@ class RegionMap:
         counted = leaves.ravel() if valid is None else leaves[valid]
         areas = np.bincount(counted, minlength=int(leaves.max()) + 1).astype(np.float64)
         graph = RegionGraph.build(areas, sides_of(leaves, strength, stage.space))
-        return cls(leaves, graph, leaf_means(leaves, inputs.rows, valid))
+        return cls(leaves, graph, stage.rows_of(inputs, leaves, valid))
 
     @cached_property
     def wide_rows(self) -> Floats:

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from napari_diffseg.core.device import choose_device, readable_torch_errors, thread_limit
+from napari_diffseg.core.features.pyramid import KeptPlanes
 from napari_diffseg.core.model.adaptation import adapted
 from napari_diffseg.core.model.application import (
     AppliedWindow,
@@ -67,13 +68,18 @@ def apply_windows(
         model = _fitted(model, image, axes, params, device, wanted)
         if model.network is not None and device.type != "cpu":
             model = replace(model, network=copy.deepcopy(model.network).to(device))
+    kept = KeptPlanes.of(axes.spatial_shape)
     for window in windows_of(axes.spatial_shape) if windows is None else windows:
         with readable_torch_errors(), thread_limit(options.threads):
             around = reading_window(window, axes.spatial_shape, model.space)
             if wanted is not None and not wanted[window].any():
                 labelled = Labelled(np.zeros(size(window), model.label_dtype), 0.0)
             else:
-                plane = _read(model, image, axes, around).within(wanted, around)
+                plane = _read(model, image, axes, around)
+                # What stands for pixels that do not count depends on what was read.
+                if kept and plane.valid is None and plane.shape[1:] == axes.spatial_shape[1:]:
+                    plane = replace(plane, kept=kept.starting_at(around[0].start))
+                plane = plane.within(wanted, around)
                 labelled = _label(model, plane, inside(window, around), device)
         values, counts = np.unique(labelled.labels, return_counts=True)
         areas = dict(zip(values.tolist(), counts.tolist(), strict=True))

@@ -149,6 +149,7 @@ def export(
     pixel_size: Size = None,
     unit: str = "µm",
     class_names: Mapping[int, str] | None = None,
+    class_colors: Mapping[int, Sequence[float]] | None = None,
     params: ObjectParams | None = None,
     ending: str = ENDINGS[0],
     force: bool = False,
@@ -173,6 +174,8 @@ def export(
         As for `measure`; that of the result's model where None. Written to every file.
     class_names : mapping of int to str, optional
         Names of the classes; those of the result's model where None.
+    class_colors : mapping of int to sequence of float, optional
+        Red, green, blue and alpha of the classes, each 0 to 1; those of the model where None.
     params : ObjectParams, optional
         How objects are made; by default of every class but the background (0, or the largest).
     ending : str
@@ -193,7 +196,7 @@ def export(
         A file is there already, or cannot be written.
     """
     _check_parts(parts, ending)
-    frames, size = _frames_of(result, axes, pixel_size, unit, class_names)
+    frames, size = _frames_of(result, axes, pixel_size, unit, class_names, class_colors)
     told, found, table = params or ObjectParams(), None, None
     if {"objects", "table"} & set(parts):
         spacing = None if size is None else size.spacing
@@ -221,6 +224,7 @@ def _frames_of(
     pixel_size: Size,
     unit: str,
     class_names: Mapping[int, str] | None,
+    class_colors: Mapping[int, Sequence[float]] | None,
 ) -> tuple[LabelFrames, PixelSize | None]:
     """Return the labels of a result with what it, or the person, says of them; and its size."""
     labels = np.asarray(getattr(result, "labels", result))
@@ -229,10 +233,11 @@ def _frames_of(
     size = as_pixel_size(pixel_size, unit, len(letters.replace("T", "")))
     size = size or getattr(facts, "pixel_size", None)
     names = getattr(facts, "class_names", {}) if class_names is None else class_names
+    colors = getattr(facts, "class_colors", {}) if class_colors is None else class_colors
     said: Described = {
         "pixel_size": size,
         "names": dict(names),
-        "colors": dict(getattr(facts, "class_colors", {})),
+        "colors": dict(colors),
         "provenance": result.provenance() if hasattr(result, "provenance") else {},
     }
     planes = partial(_planes_of, labels)

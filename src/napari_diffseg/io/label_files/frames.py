@@ -11,13 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_diffseg._version import __version__
 from napari_diffseg.errors import InputError, OutputError
 from napari_diffseg.io.label_files.label_store import Described
+from napari_diffseg.io.label_files.provenance import COLORS, NAMES, with_classes
 from napari_diffseg.io.label_files.writing import check_output, write_label_frames
-
-NAMES, COLORS = "class_names", "class_colors"
-"""Where the provenance has the names and colours of labels: a mapping of the number as text."""
 
 _WIDEST = np.dtype(np.uint32)
 """OME-TIFF holds no larger whole numbers."""
@@ -66,7 +63,10 @@ class LabelFrames:
         """
         kind = label_dtype(self.dtype)
         check_frames(path, self.shape, force=force)
-        said: Described = {**self.said, "provenance": _with_classes(self.said)}
+        provenance = with_classes(
+            self.said.get("provenance"), self.said.get("names"), self.said.get("colors")
+        )
+        said: Described = {**self.said, "provenance": provenance}
         write_label_frames(
             path,
             (_fitting(plane, kind) for plane in self.planes()),
@@ -94,23 +94,6 @@ class LabelFrames:
             planes=lambda: ((plane == label).astype(np.uint8) for plane in self.planes()),
             said=said,
         )
-
-
-def _with_classes(said: Described) -> dict[str, Any]:
-    """Return the provenance with the names and the colours of labels."""
-    names, colors = said.get("names") or {}, said.get("colors") or {}
-    more: dict[str, Any] = {}
-    if names:
-        more[NAMES] = {str(label): name for label, name in names.items()}
-    if colors:
-        more[COLORS] = {
-            str(label): [round(float(part), 6) for part in color] for label, color in colors.items()
-        }
-    provenance = dict(said.get("provenance") or {})
-    # So that they are known for labels when they are opened again.
-    if not {"software", "program"} & set(provenance):
-        provenance["software"] = f"napari-diffseg {__version__}"
-    return {**provenance, **more}
 
 
 def classes_in(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -10,6 +11,7 @@ from xml.etree import ElementTree
 import tifffile
 from PIL import Image
 
+from napari_diffseg._version import __version__
 from napari_diffseg.files import is_zarr
 from napari_diffseg.io.kinds import DAMAGE
 
@@ -19,6 +21,30 @@ PROVENANCE_KEY = "napari-diffseg"
 NAME = "diffseg"
 LABELS = f"labels/{NAME}"
 """Where the labels stand in an OME-Zarr."""
+
+
+NAMES, COLORS = "class_names", "class_colors"
+"""Where the provenance has the names and colours of labels: a mapping of the number as text."""
+
+
+def with_classes(
+    provenance: Mapping[str, Any] | None,
+    names: Mapping[int, str] | None,
+    colors: Mapping[int, Sequence[float]] | None,
+) -> dict[str, Any]:
+    """Return the provenance with the names and the colours of labels."""
+    more: dict[str, Any] = {}
+    if names:
+        more[NAMES] = {str(label): name for label, name in names.items()}
+    if colors:
+        more[COLORS] = {
+            str(label): [round(float(part), 6) for part in color] for label, color in colors.items()
+        }
+    said = dict(provenance or {})
+    # So that they are known for labels when they are opened again.
+    if not {"software", "program"} & set(said):
+        said["software"] = f"napari-diffseg {__version__}"
+    return {**said, **more}
 
 
 def read_provenance(path: Path) -> dict[str, Any] | None:

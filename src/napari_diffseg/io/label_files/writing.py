@@ -23,7 +23,7 @@ from napari_diffseg.image.info import Placed
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.image.units import MICROMETRES, parse_unit
 from napari_diffseg.io.label_files.label_store import Described, LabelStore
-from napari_diffseg.io.label_files.provenance import PROVENANCE_KEY
+from napari_diffseg.io.label_files.provenance import PROVENANCE_KEY, with_classes
 
 ZARR, TIFF, PNG = (".ome.zarr", ".zarr"), (".ome.tif", ".ome.tiff", ".tif", ".tiff"), (".png",)
 SUFFIXES = (*TIFF, *ZARR, *PNG)
@@ -62,24 +62,25 @@ def write_labels(
     pixel_size: PixelSize | None = None,
     placement: Mapping[str, Placed] | None = None,
     provenance: Mapping[str, Any] | None = None,
+    names: Mapping[int, str] | None = None,
+    colors: Mapping[int, Sequence[float]] | None = None,
     force: bool = False,
 ) -> None:
     """Write unsigned labels ``y x`` or ``z y x`` to OME-TIFF, OME-Zarr or PNG, whole or not at all.
 
     Pixel size: PhysicalSize, scale and units, or whole pixels per metre; placement: OME-Zarr and,
-    beside a pixel size, OME-TIFF; provenance (JSON): its description, else `PROVENANCE_KEY`.
+    beside a pixel size, OME-TIFF; provenance (JSON, names and colours in it): its description, else
+    `PROVENANCE_KEY`.
     """
     path, labels = Path(path), _checked(labels)
     axes, name = "ZYX"[-labels.ndim :], path.name.lower()
     check_output(path, force=force)
+    if names or colors:
+        provenance = with_classes(provenance, names, colors)
     if name.endswith(ZARR):
         is_volume = labels.ndim == 3 and len(labels) > 1
-        said: Described = {
-            "volumes": is_volume,
-            "pixel_size": pixel_size,
-            "placement": placement,
-            "provenance": provenance,
-        }
+        said = Described(volumes=is_volume, pixel_size=pixel_size, placement=placement)
+        said |= {"names": names, "colors": colors, "provenance": provenance}
         frames = [labels] if is_volume or labels.ndim == 2 else labels
         _write_zarr(path, frames, labels.shape, axes, labels.dtype, force=force, **said)
         return

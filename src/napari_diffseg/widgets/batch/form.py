@@ -21,14 +21,14 @@ from napari_diffseg.widgets.ui.controls import (
     stack,
     thin_bar,
 )
+from napari_diffseg.widgets.ui.preferences import start_in
 
 _SPECS = {spec.name: spec for spec in ApplyParams.specs()}
-_INTENSITIES = {"trained": "as trained", "frame": "match each frame's own"}
 _ABOUT = {
     "model": "Which model is applied: that of the newest result, or a loaded one.",
     "scope": "To what the trained model is applied; nothing is trained anew.",
-    "intensities": _SPECS["intensities"].help,
-    "adapt": _SPECS["adapt_steps"].help,
+    "intensities": _SPECS["intensities"].about(titled=True),
+    "adapt": _SPECS["adapt_steps"].about(titled=True),
     "apply_button": "Label the frames with the model, on a layer of their own; the frame that you "
     "see comes first. Your strokes and results stay as they are.",
     "stop_button": "Stop now and keep the frames that are done.",
@@ -55,8 +55,8 @@ class ApplyForm(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.model, self.scope, self.adapt = Chooser(), Chooser(), QSpinBox()
-        kinds = _SPECS["intensities"].choices
-        self.intensities = Chooser([(_INTENSITIES[str(kind)], kind) for kind in kinds])
+        spec = _SPECS["intensities"]
+        self.intensities = Chooser([(spec.title_of(kind), kind) for kind in spec.choices])
         self.apply_button, self.stop_button = QPushButton("Apply"), QPushButton("Stop")
         self.lazy_box = QCheckBox("Compute frames as I look at them")
         self.reason, self.progress_bar, self.status = Sentence(), thin_bar(), Sentence()
@@ -125,7 +125,7 @@ class ApplyForm(QWidget):
             getattr(self, name).setToolTip(about)
         adapt = _SPECS["adapt_steps"]
         self.adapt.setRange(int(adapt.low or 0), int(adapt.high or 0))
-        self.adapt.setSpecialValueText("no")
+        self.adapt.setSpecialValueText(adapt.title_of(0))
         self.adapt.setSuffix(" steps of training per frame")
         guard_wheel(self.adapt)
         self.stop_button.setEnabled(False)
@@ -146,8 +146,8 @@ class ApplyForm(QWidget):
 
 def ask_for_folders(parent: QWidget) -> tuple[str, str] | None:
     """Ask for the folder of images, then for that of the labels; None where a person cancels."""
-    inputs = QFileDialog.getExistingDirectory(parent, "Folder with the images to label")
+    inputs = QFileDialog.getExistingDirectory(parent, "Folder with the images to label", start_in())
     if not inputs:
         return None
-    output = QFileDialog.getExistingDirectory(parent, "Folder for the labels")
+    output = QFileDialog.getExistingDirectory(parent, "Folder for the labels", start_in())
     return (inputs, output) if output else None

@@ -51,6 +51,9 @@ class AppliedLayer:
             self.layer.features = features
         self._n_shown = -1
         self._due = 0.0
+        # Not told by a checksum: the labels of a long movie take long to read.
+        self.was_edited = False
+        self.layer.events.paint.connect(self._on_painted)
 
     def labelled(self) -> tuple[Labels, ImageSource, bool, tuple[str, ...]] | None:
         """Return the layer, its image, that it has all frames, and names of channels."""
@@ -83,6 +86,9 @@ class AppliedLayer:
     def is_layer(self, layer: object) -> bool:
         """Whether this is the layer."""
         return bool(self.layer == layer)
+
+    def _on_painted(self, event: Any) -> None:
+        self.was_edited = True
 
     def lock(self) -> None:
         """Let nobody paint on the layer while a run writes to it."""

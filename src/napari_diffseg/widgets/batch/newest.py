@@ -52,6 +52,12 @@ class NewestJob:
         """The job, where it is one over the frames of layers."""
         return self.job if isinstance(self.job, LayerJob) else None
 
+    def take_up(self, job: LayerJob | None, layer: AppliedLayer | None) -> None:
+        """Go on with the job of a dock that was closed, where its layer is still there."""
+        if layer is not None and layer.is_there:
+            self.job, self.layer = job, layer
+            self.show_plot()
+
     # --- what is chosen -----------------------------------------------------------------
 
     def chosen_frames(self) -> FrameSet:

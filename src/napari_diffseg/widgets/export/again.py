@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtWidgets import QApplication
 
+from napari_diffseg.batch.recipe import Recipe
 from napari_diffseg.errors import DiffSegError, InputError
 from napari_diffseg.image.axes import channels_first
 from napari_diffseg.io.label_files.export import file_name
 from napari_diffseg.io.label_files.frames import LabelFrames
 from napari_diffseg.io.report import write_report
 from napari_diffseg.widgets.export.rerun import RunOnFiles, files_of
+from napari_diffseg.widgets.files.labels import labels_of_layer
 from napari_diffseg.widgets.scribbles.class_names import names_in
 from napari_diffseg.widgets.tasks.worker import LatestAnswer
-from napari_diffseg.widgets.ui.notices import tell
+from napari_diffseg.widgets.ui.notices import tell, to_clipboard
 
 if TYPE_CHECKING:
     import napari
@@ -187,32 +188,41 @@ class RunAgain:
         if objects.layer is not None and objects.layer.is_on(layer):
             params = None if objects.layer.was_edited else objects.params
             notes += [_OBJECTS_EDITED] if objects.layer.was_edited else []
-        run = RunOnFiles(
-            request.source,
-            files_of(self._viewer, request.source),
+        told = replace(
+            self._labels_told(layer),
             params=result.params,
             scribbles=files.get("scribbles"),
             region=files.get("region"),
             objects=params,
         )
+        run = RunOnFiles(request.source, files_of(self._viewer, request.source), told)
         return _Told(run, tuple(notes))
 
     def _told_model(self) -> _Told:
-        job = self._applying.newest.on_layers
-        if job is None or job.in_view is None:
+        job, applied = self._applying.newest.on_layers, self._applying.layer
+        if job is None or job.in_view is None or applied is None:
             raise InputError(_NO_RUN)
+        if applied.was_edited:
+            raise InputError(_EDITED)
         path = self._shelf.path_of(job.model)
         if path is None:
             raise InputError(_NO_FILE_OF_MODEL)
         stack = job.stack
         source = stack.shown.at(stack.position(job.in_view))
-        files = files_of(self._viewer, source)
-        run = RunOnFiles(source, files, model=path, apply_params=job.params)
+        told = replace(self._labels_told(applied.layer), model=path, apply_params=job.params)
+        run = RunOnFiles(source, files_of(self._viewer, source), told)
         if stack.n_frames == 1:
             return _Told(run)
         letters = source.letters + ("C" if source.rgb and len(source.arrays) == 1 else "")
         note = f"Python labels the frame {stack.name(job.in_view)}, the shell all of the file."
         return _Told(replace(run, stack_axes=letters), (note,))
+
+    def _labels_told(self, layer: Labels) -> Recipe:
+        """Return what is written of labels beside themselves, as Export does."""
+        said = as_exported(self._objects, layer).said
+        names, colors = said.get("names") or {}, said.get("colors") or {}
+        size = said.get("pixel_size")
+        return Recipe(Path(), names=names, colors=colors if names else {}, pixel_size=size)
 
     # --- strokes and region -------------------------------------------------------------
 
@@ -241,11 +251,17 @@ class RunAgain:
 
     def _on_text(self, answer: tuple[str, str]) -> None:
         text, said = answer
-        QApplication.clipboard().setText(text)
+        to_clipboard(text)
         self._form.say(said)
 
     def _on_report(self, path: Path) -> None:
         self._form.say(f"The report was written to {path}")
+
+
+def as_exported(objects: ObjectsSection, layer: Labels, of: Labels | None = None) -> LabelFrames:
+    """Describe a layer of labels, or of objects made of such, as what files are written from."""
+    shown = objects.classes.describe_layer(layer if of is None else of).shown
+    return labels_of_layer(layer, objects.sizes.said(shown))
 
 
 def _ask(section: RunAgain, question: Callable[[], Any]) -> Any:
@@ -270,8 +286,8 @@ def _frames(
     def planes() -> Iterator[NDArray[Any]]:
         yield from array().astype(np.uint16).reshape(-1, *shape[-2:])
 
-    axes, said = "ZYX"[-len(shape) :], {"pixel_size": size}
-    return _ToldFrames(axes, shape, np.dtype(np.uint16), planes, said, of)
+    axes, kind = "ZYX"[-len(shape) :], np.dtype(np.uint16)
+    return _ToldFrames(axes, shape, kind, planes, {"pixel_size": size}, of)
 
 
 def _report(

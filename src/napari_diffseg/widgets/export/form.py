@@ -14,12 +14,17 @@ from napari_diffseg.widgets.ui.controls import (
     stack,
     titled_row,
 )
+from napari_diffseg.widgets.ui.preferences import start_in
 
-_TITLES = {
-    "labels": "Labels",
-    "masks": "Mask of each class (0 and 1)",
-    "objects": "Objects",
-    "table": "Table of the objects and summary (CSV)",
+_ABOUT = {
+    "labels": ("Labels", "One image, with the number of its class in each pixel."),
+    "masks": ("Mask of each class (0 and 1)", "An image for each class: 1 where it is, else 0."),
+    "objects": ("Objects", "One image, with the number of its object in each pixel."),
+    "table": (
+        "Table of the objects and summary (CSV)",
+        "One row for each object, and count and areas of each class and frame; spreadsheets open "
+        "both.",
+    ),
 }
 _FORMATS = dict(zip(("OME-TIFF", "OME-Zarr"), ENDINGS, strict=True))
 _TOLD = "What was painted, and where was segmented: a copied run reads these files."
@@ -34,7 +39,9 @@ class ExportForm(QWidget):
         super().__init__()
         self.layers = Chooser(tooltip="The labels to export.")
         self.format = Chooser(list(_FORMATS.items()), tooltip="Of labels, masks and objects.")
-        self.boxes = {part: QCheckBox(_TITLES[part]) for part in PARTS}
+        self.boxes = {part: QCheckBox(_ABOUT[part][0]) for part in PARTS}
+        for part, box in self.boxes.items():
+            box.setToolTip(_ABOUT[part][1])
         self.boxes["labels"].setChecked(True)
         self.button = QPushButton("Export to a folder …")
         self.button.setToolTip(
@@ -78,7 +85,7 @@ class ExportForm(QWidget):
             if has_objects and not box.isEnabled():
                 box.setChecked(True)
             box.setEnabled(has_objects)
-            box.setToolTip("" if has_objects else _NO_OBJECTS)
+            box.setToolTip(_ABOUT[part][1] if has_objects else _NO_OBJECTS)
 
     def parts(self) -> list[str]:
         """Return what is ticked and can be had."""
@@ -90,11 +97,14 @@ class ExportForm(QWidget):
 
     def ask_for_folder(self) -> str:
         """Ask for a folder; an empty text where a person cancels."""
-        return QFileDialog.getExistingDirectory(self, "Folder for the exported files")
+        title = "Folder for the exported files"
+        return QFileDialog.getExistingDirectory(self, title, start_in())
 
     def ask_for_report(self, name: str) -> str:
         """Ask for the file of a report; an empty text where a person cancels."""
-        path, _ = QFileDialog.getSaveFileName(self, "Save the report", name, "Web pages (*.html)")
+        path, _ = QFileDialog.getSaveFileName(
+            self, "Save the report", start_in(name), "Web pages (*.html)"
+        )
         return path if not path or path.endswith(".html") else f"{path}.html"
 
     def is_told(self) -> bool:

@@ -7,7 +7,7 @@ copied is compared with the file, pixel by pixel, and refused where they differ.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import combinations
 from math import prod
 from pathlib import Path
@@ -21,14 +21,11 @@ from napari_diffseg.image.axes import resolve_axes
 from napari_diffseg.image.channels import Channel
 from napari_diffseg.image.lazy import part_of
 from napari_diffseg.io.reading import read_image
-from napari_diffseg.params import ApplyParams, SegmentationParams
 from napari_diffseg.widgets.image.image_source import ImageSource
-from napari_diffseg.widgets.image.layer_facts import file_of, image_layers
+from napari_diffseg.widgets.image.layer_facts import arrays_of, file_of, image_layers
 
 if TYPE_CHECKING:
     import napari
-
-    from napari_diffseg.instances.params import ObjectParams
 
 _MOST_PLACES = 64
 """A layer is looked for at so many places of a file that has more axes, such as its channels."""
@@ -40,13 +37,8 @@ class RunOnFiles:
 
     source: ImageSource
     files: tuple[tuple[Path, int], ...]
-    params: SegmentationParams = field(default_factory=SegmentationParams)
-    scribbles: Path | None = None
-    region: Path | None = None
-    model: Path | None = None
-    apply_params: ApplyParams = field(default_factory=ApplyParams)
+    told: Recipe  # But for what the source says
     stack_axes: str = ""  # Of all frames, where a model was applied to several
-    objects: ObjectParams | None = None
 
     def python(self) -> str:
         """Return the run as Python; reads the image, as `shell` does."""
@@ -65,7 +57,7 @@ class RunOnFiles:
                 "told; copy the run as Python."
             )
         # Without a distance of its own the command would take that of the file.
-        unit = (1.0, 1.0, 1.0) if self.source.is_volume and not self.model else None
+        unit = (1.0, 1.0, 1.0) if self.source.is_volume and not self.told.model else None
         return replace(recipe, spacing=recipe.spacing or unit).shell()
 
     def _recipe(self) -> tuple[Recipe, tuple[int, ...]]:
@@ -82,8 +74,9 @@ class RunOnFiles:
         index, axes, channels = found[0], source.axes, source.channels
         if len(found) > 1:
             index, axes, channels = _joined(found, axes, channels, pixels.shape)
-        recipe = Recipe(
-            path,
+        recipe = replace(
+            self.told,
+            image=path,
             index=index,
             axes=axes,
             level=level,
@@ -91,12 +84,6 @@ class RunOnFiles:
             spacing=_three(source.spacing),
             channels=channels,
             fill=source.fill,
-            scribbles=self.scribbles,
-            region=self.region,
-            model=self.model,
-            params=self.params,
-            apply_params=self.apply_params,
-            objects=self.objects,
         )
         return recipe, tuple(pixels.shape)
 
@@ -111,8 +98,7 @@ def files_of(viewer: napari.Viewer, source: ImageSource) -> tuple[tuple[Path, in
 
 def _file_of(viewer: napari.Viewer, array: Any, name: str) -> tuple[Path, int]:
     for layer in image_layers(viewer):
-        levels = layer.data if layer.multiscale else [layer.data]
-        number = next((n for n, one in enumerate(levels) if one is array), None)
+        number = next((n for n, one in enumerate(arrays_of(layer)) if one is array), None)
         if number is None:
             continue
         path = file_of(layer)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_diffseg.errors import DiffSegError
 from napari_diffseg.io.label_files.export import Export
-from napari_diffseg.widgets.files.labels import labels_of_layer
+from napari_diffseg.widgets.export.again import as_exported
 from napari_diffseg.widgets.scribbles.class_names import names_in
 from napari_diffseg.widgets.tasks.worker import LatestAnswer
 from napari_diffseg.widgets.ui import words
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from napari_diffseg.instances.measuring import Columns
     from napari_diffseg.widgets.export.again import RunAgain
     from napari_diffseg.widgets.export.form import ExportForm
-    from napari_diffseg.widgets.objects.label_source import LabelSource
+    from napari_diffseg.widgets.objects.layer import ObjectsLayer
     from napari_diffseg.widgets.objects.section import ObjectsSection
     from napari_diffseg.widgets.segment.results import Results
 
@@ -60,9 +59,11 @@ class ExportSection:
             self._followed = classes
             form.layers.choose(classes)
         chosen = form.layers.chosen()
+        if chosen is None:
+            form.say("")  # what was said is of labels that are gone
         form.allow(
             is_there=chosen is not None,
-            has_objects=self._has_objects(),
+            has_objects=self._made_of(chosen) is not None,
             was_told=self._again.has_told(chosen),
         )
 
@@ -92,37 +93,38 @@ class ExportSection:
 
     # --- pieces of the above ------------------------------------------------------------
 
-    def _has_objects(self) -> bool:
-        objects, chosen = self._objects, self._form.layers.chosen()
-        has_made = objects.layer is not None and objects.params is not None
-        return bool(has_made and chosen is not None and objects.layer.is_on(chosen))
+    def _made_of(self, labels: Labels | None) -> ObjectsLayer | None:
+        """Return the objects that were made of labels; None where there are none."""
+        made = None if self._objects.params is None else self._objects.layer
+        return made if made is not None and made.is_on(labels) else None
 
     def _job(self, layer: Labels, folder: Path) -> Export:
-        objects = self._objects
-        said = objects.sizes.said(objects.classes.describe_layer(layer).shown)
+        objects, made = self._objects, self._made_of(layer)
         job = Export(
             folder,
             str(layer.name),
-            labels_of_layer(layer, said),
+            as_exported(objects, layer),
             self._form.parts(),
             ending=self._form.format.chosen(),
             more=self._again.frames(layer) if self._form.is_told() else {},
         )
-        if not self._has_objects() or objects.layer is None or objects.source is None:
+        source, params = objects.source, objects.params
+        if made is None or source is None or params is None:
             return job
-        found = labels_of_layer(objects.layer.layer, said)
+        found = as_exported(objects, made.layer, of=layer)
         # Told now, for the objects may be made anew while files are written.
-        told = (
-            objects.layer.data.copy(),
-            objects.sizes.now(objects.source.shown).pixel_size,
-            objects.params.class_numbers if objects.params is not None else (),
-            names_in(layer.features),
-        )
+        numbers, names = made.data.copy(), names_in(layer.features)
+        size = objects.sizes.now(source.shown).pixel_size
+
+        def measure() -> Columns:
+            classes = params.class_numbers
+            return source.measure(numbers, size, classes, names, lambda: False) or {}
+
         return replace(
             job,
             objects=replace(found, said={**found.said, "names": {}, "colors": {}}),
-            table=partial(_measure, objects.source, *told),
-            is_volume=objects.source.shown.is_volume,
+            table=measure,
+            is_volume=source.shown.is_volume,
         )
 
     def _on_looked(self, answer: tuple[Export, list[str]]) -> None:
@@ -141,10 +143,6 @@ class ExportSection:
     def _on_failure(self, error: Exception) -> None:
         self._form.say(words.error_in_words(error), wrong=True)
         notify_of(error)
-
-
-def _measure(source: LabelSource, *told: Any) -> Columns:
-    return source.measure(*told, lambda: False) or {}
 
 
 def _look(section: ExportSection, job: Export) -> tuple[Export, list[str]]:

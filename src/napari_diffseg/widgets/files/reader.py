@@ -1,6 +1,7 @@
 """npe2 reader: images from TIFF and OME-Zarr with size, place, axes and names of channels.
 
-Large ones are read as they are looked at. What their files say nothing of is left to others.
+Large ones are read as they are looked at. A TIFF that names no axes is read as an array, as napari
+itself does: who has chosen this reader for all TIFFs is not asked again.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ _TILE = 1024
 
 
 def get_reader(path: str | list[str]) -> Callable[[str], Layers] | None:
-    """Return what reads this file or folder; None where its axes are not known, or it is no image.
+    """Return what reads this file or folder; None where it is no image, or a Zarr without axes.
 
     Parameters
     ----------
@@ -55,7 +56,7 @@ def get_reader(path: str | list[str]) -> Callable[[str], Layers] | None:
         info = open_source(file).facts
     except DiffSegError:
         return None  # napari's own reader, or another one, may know it
-    return None if info.axes is None else read_layers
+    return None if info.axes is None and file.is_dir() else read_layers
 
 
 def read_layers(path: str) -> Layers:
@@ -80,7 +81,9 @@ def read_layers(path: str) -> Layers:
 
 def _image_layer(path: Path) -> tuple[Any, dict[str, Any], str]:
     data, info = _pyramid(path)
-    axes = str(info.axes)
+    if info.axes is None:
+        return (data if len(data) > 1 else data[0]), {"name": _stem(path)}, "image"
+    axes = info.axes
     attributes: dict[str, Any] = {"name": _stem(path), "metadata": {"axes": axes}}
     channel = axes.find("C")
     if info.rgb:
@@ -112,17 +115,16 @@ def _labels_layer(name: str, known: KnownLabels) -> tuple[Any, dict[str, Any], s
         names = [known.names.get(one) for one in numbers]
         attributes["features"] = {INDEX: numbers, NAME: names}
     if known.colors:
-        colors: dict[int | None, Any] = dict(known.colors)
-        attributes["colormap"] = DirectLabelColormap(
-            color_dict={None: (0.5, 0.5, 0.5, 1.0), 0: (0.0, 0.0, 0.0, 0.0), **colors}
-        )
+        colors: dict[int | None, Any] = {None: (0.5, 0.5, 0.5, 1.0), 0: (0.0, 0.0, 0.0, 0.0)}
+        colors.update(known.colors.items())
+        attributes["colormap"] = DirectLabelColormap(color_dict=colors)
     return (data if len(data) > 1 else data[0]), attributes, "labels"
 
 
 def _pyramid(path: Path) -> tuple[list[Any], ImageInfo]:
     """Return the arrays of all resolutions, the full one first, and what is known of that."""
     first = new_source(path)
-    info = first.facts.along(str(first.facts.axes))
+    info = first.facts if first.facts.axes is None else first.facts.along(first.facts.axes)
     others = [new_source(path, level) for level in range(1, info.n_levels)]
     return [_array(one) for one in (first, *others)], info
 
@@ -150,12 +152,16 @@ def _read_block(source: Source, block_info: Mapping[Any, Any]) -> NDArray[Any]:
 
 def _chunks(info: ImageInfo) -> tuple[tuple[int, ...], ...]:
     """Return sides of blocks: planes, or tiles of larger ones."""
-    axes, sides = str(info.axes), dict(zip(str(info.axes), info.shape, strict=True))
+    axes = info.axes or "?" * (len(info.shape) - 2) + "YX"
+    sides = dict(zip(axes, info.shape, strict=True))
     n_colors = sides.get("C", 1) if info.rgb else 1
     if sides["Y"] * sides["X"] * n_colors * info.dtype.itemsize > _CHUNK_BYTES:
         sides |= {"Y": min(_TILE, sides["Y"]), "X": min(_TILE, sides["X"])}
     wanted = tuple(sides[a] if a in "YX" or (a == "C" and info.rgb) else 1 for a in axes)
-    return da.core.normalize_chunks(wanted, info.shape, dtype=info.dtype)
+    chunks: tuple[tuple[int, ...], ...] = da.core.normalize_chunks(
+        wanted, info.shape, dtype=info.dtype
+    )
+    return chunks
 
 
 def _placed(info: ImageInfo, axes: str) -> dict[str, Any]:

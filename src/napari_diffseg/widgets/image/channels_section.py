@@ -110,6 +110,18 @@ class ChannelRow(QWidget):
         """Whether the channel is looked at."""
         return self.box.isChecked() and all(number.value() for number in self.numbers.values())
 
+    def write(self, setting: ChannelSetting) -> None:
+        """Say what a setting says, as a person does."""
+        if not self.name.isReadOnly():
+            self.name.setText(setting.name)
+        for name, number in self.numbers.items():
+            number.setValue(setting.numbers.get(name, number.plain))
+        self.rule.choose(setting.rule)
+        for end, value in ((self.low, setting.low), (self.high, setting.high)):
+            end.setText("" if value is None else repr(value))
+        self.box.setChecked(setting.is_on)
+        self._on_change()
+
     def show_entry(self, entry: ChannelEntry, *, is_alone: bool) -> None:
         """Show which channel it is; of the only one, there is nothing to switch off or weigh."""
         self._displayed = entry.displayed
@@ -251,6 +263,18 @@ class ChannelsSection(QWidget):
         # Who listens offers again; that must come to an end.
         if is_new:
             self.changed.emit()
+
+    def take_up(self, wish: ChannelWish) -> None:
+        """Set the channels as they were wished, as far as they are still there."""
+        are_layers = len(wish.layers) > 1
+        owners = wish.layers if are_layers else wish.layers * len(wish.settings)
+        places = [0] * len(owners) if are_layers else range(len(owners))
+        keys = zip(owners, places, strict=True)
+        known = list(zip(keys, wish.settings, strict=False))
+        for key, row in zip(self._keys, self.rows, strict=True):
+            setting = next((setting for one, setting in known if one == key), None)
+            if setting is not None:
+                row.write(setting)
 
     def tick(self, layer: Image, *, on: bool = True) -> None:
         """Switch a layer on or off, as a person does."""

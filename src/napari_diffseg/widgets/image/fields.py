@@ -42,8 +42,9 @@ class FillField(QWidget):
         self.line = QLineEdit(AUTO)
         self.line.setFixedWidth(_WIDTH)
         self.found = Sentence(MUTED, _HINT)
-        self.setToolTip(_ABOUT_FILL)
         titled_row("Fill", self.line, self.found, owner=self)
+        for part in (self, self.line, self.found):
+            part.setToolTip(_ABOUT_FILL)
         self.line.textChanged.connect(self._on_typed)
         self.type = self.line.setText
 

@@ -30,9 +30,22 @@ def image_layers(viewer: napari.Viewer) -> list[Image]:
     return [layer for layer in reversed(viewer.layers) if isinstance(layer, Image)]
 
 
+def arrays_of(layer: Layer) -> list[Any]:
+    """Return the pixels of a layer, of each of its levels."""
+    return list(layer.data) if layer.multiscale else [layer.data]
+
+
+def opened_together(one: Image, other: Image) -> bool:
+    """Whether two layers are of one file or sample; where neither is of any, of one shape."""
+    here, there = ((layer.source.path, layer.source.sample) for layer in (one, other))
+    if any((*here, *there)):
+        return bool(here == there)
+    return layer_shape(one) == layer_shape(other)
+
+
 def layer_shape(layer: Image) -> tuple[int, ...]:
     """Return the shape of a layer's data at full resolution."""
-    return tuple(int(n) for n in (layer.data[0] if layer.multiscale else layer.data).shape)
+    return tuple(int(n) for n in arrays_of(layer)[0].shape)
 
 
 def shape_in_words(layer: Image) -> str:

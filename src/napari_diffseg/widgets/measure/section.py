@@ -22,6 +22,7 @@ from napari_diffseg.widgets.scribbles.class_names import names_in
 from napari_diffseg.widgets.tasks.worker import LatestAnswer
 from napari_diffseg.widgets.ui import words
 from napari_diffseg.widgets.ui.notices import tell
+from napari_diffseg.widgets.ui.preferences import start_in
 
 if TYPE_CHECKING:
     import napari
@@ -224,7 +225,8 @@ class MeasureSection:
     def _ask_and_save(self, save: Callable[[Path], None], ending: str) -> None:
         layer = self._objects.layer
         name = "objects" if layer is None else str(layer.layer.name).replace("/", "_")
-        path, _ = QFileDialog.getSaveFileName(self._form, "Save the table", name + ending, _FILES)
+        name = start_in(name + ending)
+        path, _ = QFileDialog.getSaveFileName(self._form, "Save the table", name, _FILES)
         if path:
             save(Path(path if path.lower().endswith(".csv") else f"{path}.csv"))
 

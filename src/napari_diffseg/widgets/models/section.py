@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
-from qtpy.QtWidgets import QApplication, QFileDialog
+from qtpy.QtWidgets import QFileDialog
 
 from napari_diffseg.errors import DiffSegError
+from napari_diffseg.io.label_files.export import file_name
 from napari_diffseg.widgets.models.shelf import LOADED, RESULT, KnownModel, ModelShelf
 from napari_diffseg.widgets.scribbles.class_names import names_in
 from napari_diffseg.widgets.tasks.worker import LatestAnswer
 from napari_diffseg.widgets.ui import words
-from napari_diffseg.widgets.ui.notices import tell
+from napari_diffseg.widgets.ui.notices import tell, to_clipboard
+from napari_diffseg.widgets.ui.preferences import start_in
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -69,7 +70,8 @@ class ModelSection:
                 f"newest result, {name}",
                 layer.colors(model.labels),
                 self._names(),
-                layer.source,
+                name,
+                layer.source.pixel_size,
             )
         )
         self._show()
@@ -85,7 +87,7 @@ class ModelSection:
 
     def ask_and_load(self) -> None:
         """Ask for a file and load the model in it."""
-        path, _ = QFileDialog.getOpenFileName(self._form, "Load a model", "", _FILES)
+        path, _ = QFileDialog.getOpenFileName(self._form, "Load a model", start_in(), _FILES)
         if path:
             self.load(path)
 
@@ -99,9 +101,7 @@ class ModelSection:
         known = self._named()
         if known is None:
             return
-        name = known.source.layer_names[0] if known.source is not None else Path(known.title).stem
-        # What some systems do not allow in the name of a file.
-        proposed = re.sub(r'[\\/:*?"<>|]+', "_", name) + _SUFFIX
+        proposed = start_in(file_name(known.image or Path(known.title).stem) + _SUFFIX)
         path, _ = QFileDialog.getSaveFileName(self._form, "Save the model", proposed, _FILES)
         if path:
             self.save(path if path.endswith(_SUFFIX) else path + _SUFFIX)
@@ -123,7 +123,7 @@ class ModelSection:
         """Copy the card of the model that is chosen."""
         known = self._named()
         if known is not None:
-            QApplication.clipboard().setText(known.to_save().card())
+            to_clipboard(known.to_save().card())
             self._form.say(_COPIED)
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from napari_diffseg.core.model.model import Model
-    from napari_diffseg.widgets.image.image_source import ImageSource
+    from napari_diffseg.image.pixel_size import PixelSize
 
 RESULT, LOADED = "result", "loaded"
 
@@ -25,12 +25,13 @@ class KnownModel:
     title: str  # Where it comes from
     colors: Mapping[int, NDArray[Any]] = field(default_factory=dict)  # Colours of its labels
     names: Mapping[int, str] = field(default_factory=dict)  # Names of its classes
-    source: ImageSource | None = None  # What it was trained on, where that was here
+    image: str = ""  # What it was trained on, where that was here …
+    pixel_size: PixelSize | None = None  # … and how large its pixels are
     path: Path | None = None  # The file that it was loaded from or saved to
 
     def to_save(self) -> Model:
         """Return the model with the names, the colours and the pixel size that are known here."""
-        facts = facts_known(self.model.labels, self.names, self.colors, self.source)
+        facts = facts_known(self.model.labels, self.names, self.colors, self.pixel_size)
         return self.model.with_facts(**facts)
 
 
@@ -101,7 +102,7 @@ def facts_known(
     labels: Iterable[int],
     names: Mapping[int, str],
     colors: Mapping[int, NDArray[Any]] | None = None,
-    source: ImageSource | None = None,
+    pixel_size: PixelSize | None = None,
 ) -> dict[str, Any]:
     """Return what `Model.with_facts` is to be told."""
     labels = tuple(labels)
@@ -110,6 +111,6 @@ def facts_known(
         facts["class_colors"] = {
             one: tuple(float(part) for part in colors[one]) for one in labels if one in colors
         }
-    if source is not None:
-        facts["pixel_size"] = source.pixel_size
+    if pixel_size is not None:
+        facts["pixel_size"] = pixel_size
     return facts

@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
 
 from napari_diffseg.instances.finding import background_of
 from napari_diffseg.instances.params import ObjectParams
+from napari_diffseg.widgets.scribbles.class_names import is_background
 from napari_diffseg.widgets.ui.controls import (
     MUTED,
     RED,
@@ -75,7 +76,7 @@ class ObjectsForm(QWidget):
         self.split = NumberSlider("split", _FARTHEST, _MOST)
         self.neck = NumberSlider("neck", int(_SPECS["neck"].high or 0))
         self.smooth = NumberSlider("smooth", _FARTHEST // 5, _MOST)
-        self.min_size = _spin_box("min_size", int(_SPECS["min_size"].high or 0), "any")
+        self.min_size = _spin_box("min_size", int(_SPECS["min_size"].high or 0))
         self.fill_holes, self.clear_border = _tick("fill_holes"), _tick("clear_border")
         self.make_button = QPushButton("Make objects")
         self.make_button.setToolTip(_ABOUT_MAKING)
@@ -106,6 +107,17 @@ class ObjectsForm(QWidget):
             clear_border=self.clear_border.isChecked(),
             smooth=float(self.smooth.value()),
         )
+
+    def write(self, params: ObjectParams) -> None:
+        """Show how objects were made; nobody is told."""
+        with QSignalBlocker(self):
+            for name in ("split", "neck", "smooth"):
+                getattr(self, name).set_value(int(getattr(params, name)))
+            self.min_size.setValue(params.min_size)
+            self.fill_holes.setChecked(params.fill_holes)
+            self.clear_border.setChecked(params.clear_border)
+            for number, box in self.classes.boxes.items():
+                box.setChecked(number in params.class_numbers)
 
     def offer(self, layers: Sequence[Labels], wanted: Labels | None = None) -> None:
         """Offer layers of classes; keep the choice, unless another one is wanted."""
@@ -141,6 +153,7 @@ class ClassTicks(QWidget):
         super().__init__()
         self.boxes: dict[int, QCheckBox] = {}
         self._n_columns = 2
+        self._grounds: list[int] = []
         self._none = Sentence(MUTED, "none yet: press Segment first")
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
@@ -154,6 +167,9 @@ class ClassTicks(QWidget):
     def show_classes(self, facts: Sequence[ClassFact], *, keep: bool) -> None:
         """List classes; those that are new are ticked, but for the largest, the background."""
         facts = facts[:_MOST_ROWS]
+        grounds = [one.number for one in facts if is_background(one.name)]
+        # Which class is none of things was not yet said when those before were ticked.
+        keep, self._grounds = keep and grounds == self._grounds, grounds
         ticks = {one.number: not one.is_background or len(facts) == 1 for one in facts}
         if keep:
             ticks |= {n: box.isChecked() for n, box in self.boxes.items() if n in ticks}
@@ -193,11 +209,11 @@ class NumberSlider(QWidget):
 
     def __init__(self, name: str, farthest: int, most: int = 0) -> None:
         super().__init__()
-        self.setToolTip(_SPECS[name].help)
+        self.setToolTip(_SPECS[name].about(titled=True))
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, farthest)
         self.slider.setMinimumWidth(40)
-        self.box = _spin_box(name, most or farthest, "off")
+        self.box = _spin_box(name, most or farthest)
         # Qt would ask for room for the widest number.
         self.box.setFixedWidth(_BOX_WIDTH)
         self.setLayout(beside(self.slider, self.box))
@@ -223,21 +239,22 @@ def class_facts(
     areas: Mapping[int, int], colors: Mapping[int, NDArray[Any]], names: Mapping[int, str]
 ) -> list[ClassFact]:
     """Return what is to be listed of classes with these areas."""
-    background = background_of(areas)
+    named = [number for number in areas if is_background(names.get(number, ""))]
+    background = named or [background_of(areas)]
     return [
-        ClassFact(number, colors[number], names.get(number, ""), number == background)
+        ClassFact(number, colors[number], names.get(number, ""), number in background)
         for number in sorted(areas)
         if number > 0
     ]
 
 
-def _spin_box(name: str, most: int, zero: str) -> QSpinBox:
+def _spin_box(name: str, most: int) -> QSpinBox:
     spec, box = _SPECS[name], QSpinBox()
     box.setRange(0, most)
     box.setValue(int(spec.default))
     box.setSuffix(f" {spec.unit}" if spec.unit else " px")
-    box.setSpecialValueText(zero)
-    box.setToolTip(spec.help)
+    box.setSpecialValueText(spec.title_of(0))
+    box.setToolTip(spec.about(titled=True))
     box.setMinimumWidth(_BOX_WIDTH)
     box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
     return box

@@ -32,13 +32,14 @@ class ObjectsLayer:
         )
         self._checksum = self._looked_at = checksum(self.layer.data)
 
-    def add(self) -> None:
-        """Add the layer right above that of the classes; what was selected stays selected."""
+    def add(self, below: Labels) -> None:
+        """Add the layer right above that of the classes, or older objects; keep the selection."""
         layers, selection = self._viewer.layers, self._viewer.layers.selection
         before, active = [one for one in layers if one in selection], selection.active
         self._viewer.add_layer(self.layer)
         # Below what is painted on.
-        layers.move(layers.index(self.layer), layers.index(self._classes) + 1)
+        place = max(layers.index(self._classes), layers.index(below)) + 1
+        layers.move(layers.index(self.layer), place)
         self._classes.visible = False
         selection.clear()
         selection.update(before)
@@ -114,9 +115,10 @@ class ObjectsLayer:
         )
         return int(value or 0)
 
-    def hide_classes(self) -> None:
-        """Hide the layer of the classes, which a run has shown."""
-        self._classes.visible = False
+    def stand_for_classes(self) -> None:
+        """Hide the layer of the classes, which a run has shown, where these objects follow it."""
+        if self.layer.visible and not self.was_edited:
+            self._classes.visible = False
 
     def bring_classes_back(self) -> None:
         """Show the layer of the classes again, once this one is gone."""

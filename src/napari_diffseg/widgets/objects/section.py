@@ -97,9 +97,10 @@ class ObjectsSection:
             self._form.say(NO_CLASS)
             return
         if self.layer is None or not self.layer.is_on(classes) or self.layer.was_edited:
-            layer = ObjectsLayer(self._viewer, classes, source.shown.layer_names[0])
+            old, name = self.layer, source.shown.layer_names[0]
+            layer = ObjectsLayer(self._viewer, classes, name)
             self._take_layer(layer)
-            layer.add()
+            layer.add(old.layer if old is not None and old.is_there else classes)
         self.source = source
         self._answers.hold(source)
         self._ask()
@@ -118,7 +119,7 @@ class ObjectsSection:
         self.classes.offer(wanted=finished.layer)
         self.classes.look()
         if self.layer is not None and self.layer.is_on(finished.layer):
-            self.layer.hide_classes()
+            self.layer.stand_for_classes()
 
     def on_layer_removed(self, layer: object) -> None:
         """Let go of the layer of objects, or of their classes."""
@@ -128,6 +129,16 @@ class ObjectsSection:
         elif self.layer is not None and self.layer.is_on(layer):
             # What was made of them stays, but follows nothing any more.
             self._take_layer(None)
+
+    def take_up(self, layer: ObjectsLayer, source: LabelSource, params: ObjectParams) -> None:
+        """Go on with the objects of a dock that was closed."""
+        self.layer, self.source, self.params = layer, source, params
+        self._edits.watch(layer.layer)
+        self._answers.hold(source)
+        self.classes.offer(wanted=layer.classes)
+        self._form.write(params)
+        self._count(layer.data)
+        self.found.emit()
 
     def close(self) -> None:
         """Hear of nothing any more."""

@@ -17,6 +17,11 @@ BACKGROUND = "background"
 """Who calls a class so sees through it in the result."""
 
 
+def is_background(name: str) -> bool:
+    """Whether a class of this name is the ground on which things lie."""
+    return name.strip().lower() == BACKGROUND
+
+
 def names_in(features: pd.DataFrame) -> dict[int, str]:
     """Return the names of the classes in a layer's features."""
     if INDEX not in features or NAME not in features:

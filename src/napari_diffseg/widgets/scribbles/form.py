@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import (
+    QCheckBox,
     QGridLayout,
     QLabel,
     QLineEdit,
@@ -101,8 +102,8 @@ class ClassList(QWidget):
     """Emitted with the number of the class to paint with."""
     named = Signal(int, str)
     """Emitted with a class and its new name."""
-    rest_wanted = Signal()
-    """Emitted when all that the only painted class does not claim is to be one class."""
+    rest_ticked = Signal(bool)
+    """Emitted when a person says whether all that the only painted class leaves is one class."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -117,14 +118,15 @@ class ClassList(QWidget):
         self.add_button.clicked.connect(lambda: self.picked.emit(max(self._numbers) + 1))
         self._more = QLabel()
         self._more.setStyleSheet(MUTED)
-        self.rest_button = QPushButton("Everything else = background")
-        self.rest_button.setToolTip(
-            "One class is painted: make one class of all the rest, and find no regions in it."
+        self.rest_box = QCheckBox("Everything else is background")
+        self.rest_box.setToolTip(
+            "Ticked: what the class that you painted does not claim is one class, the background, "
+            "and no regions are looked for in it. Untick it to have them looked for."
         )
-        self.rest_button.clicked.connect(lambda: self.rest_wanted.emit())
+        self.rest_box.clicked.connect(self.rest_ticked.emit)
         self._foot = QWidget()
-        stack(self._foot, beside(self.add_button, self._more, widest=1), self.rest_button)
-        self.rest_button.setVisible(False)
+        stack(self._foot, beside(self.add_button, self._more, widest=1), self.rest_box)
+        self.rest_box.setVisible(False)
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setVerticalSpacing(3)
@@ -136,11 +138,8 @@ class ClassList(QWidget):
         colors: Mapping[int, NDArray[np.floating]],
         names: Mapping[int, str],
         selected: int,
-        *,
-        is_alone: bool = False,
     ) -> None:
-        """List these classes, of which one alone may be painted."""
-        self.rest_button.setVisible(is_alone)
+        """List these classes."""
         every = sorted(numbers)
         if every != self._numbers:
             self._fill(every)
@@ -151,6 +150,11 @@ class ClassList(QWidget):
             if edit.text() != name and not edit.hasFocus():
                 with QSignalBlocker(edit):
                     edit.setText(name)
+
+    def show_rest(self, *, is_one: bool, is_offered: bool) -> None:
+        """Show whether all the rest is one class, where that is so or can be."""
+        self.rest_box.setVisible(is_one or is_offered)
+        self.rest_box.setChecked(is_one)
 
     def _fill(self, numbers: list[int]) -> None:
         self._numbers = numbers

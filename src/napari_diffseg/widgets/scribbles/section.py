@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from psygnal import Signal
 
 from napari_diffseg.widgets.region.placement import camera_of
-from napari_diffseg.widgets.scribbles.class_names import BACKGROUND, features_for, names_in
+from napari_diffseg.widgets.scribbles.class_names import features_for, names_in
 from napari_diffseg.widgets.scribbles.layer import add_scribbles
 from napari_diffseg.widgets.scribbles.painted_planes import PaintedPlanes
 from napari_diffseg.widgets.scribbles.strokes import (
@@ -37,6 +37,8 @@ class ScribblesSection:
     """Emitted when another layer is chosen, may lie elsewhere, or has other painted planes."""
     painted = Signal()
     """Emitted a moment after strokes may have changed."""
+    listed = Signal()
+    """Emitted when the classes, or what is painted, may be others."""
 
     def __init__(
         self,
@@ -94,12 +96,10 @@ class ScribblesSection:
             listed, selected = self._listed(), int(self.layer.selected_label)
             self.pick(next((one for one in listed if one > selected), listed[0]))
 
-    def name_rest(self) -> None:
-        """Call what the only painted class does not claim the background."""
-        (painted,) = self._all_painted()
-        layer, rest = self.layer, painted + 1  # as the core numbers it
-        if layer is not None and rest not in names_in(layer.features):
-            self.name(rest, BACKGROUND)
+    @property
+    def painted_classes(self) -> set[int]:
+        """The classes that are painted, on any plane."""
+        return {*self._painted, *self.planes.classes}
 
     def name(self, number: int, name: str) -> None:
         """Name a class, in the layer and in the result."""
@@ -124,35 +124,31 @@ class ScribblesSection:
         if layer is None:
             return
         numbers, names = self._listed(), names_in(layer.features)
-        is_alone = len(self._all_painted()) == 1 and BACKGROUND not in names.values()
         self._form.classes.show_classes(
             numbers,
             {number: layer.get_color(number) for number in numbers},
             names,
             int(layer.selected_label),
-            is_alone=is_alone,
         )
+        self.listed.emit()
 
     def close(self) -> None:
         """Hear of nothing any more."""
         self._watch.watch(None)
         self.planes.close()
-        self.changed.disconnect()
-        self.painted.disconnect()
+        for signal in (self.changed, self.painted, self.listed):
+            signal.disconnect()
 
     def _on_planes(self) -> None:
         self.show_classes()
         self.changed.emit()
-
-    def _all_painted(self) -> set[int]:
-        return {*self._painted, *self.planes.classes}
 
     def _listed(self) -> list[int]:
         layer = self.layer
         if layer is None:
             return []
         selected = int(layer.selected_label)
-        numbers = {*_ALWAYS_LISTED, *self._all_painted(), *names_in(layer.features), selected}
+        numbers = {*_ALWAYS_LISTED, *self.painted_classes, *names_in(layer.features), selected}
         return sorted(number for number in numbers if number > 0)
 
     def _on_chosen(self) -> None:

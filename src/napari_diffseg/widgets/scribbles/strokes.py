@@ -57,7 +57,8 @@ class StrokeSource:
     @property
     def position(self) -> tuple[int, ...]:
         """Where the plane stands along the axes of the stack."""
-        return tuple(int(self.index[axis]) for axis in self.stack)
+        places = (self.index[axis] for axis in self.stack)
+        return tuple(int(place) for place in places if not isinstance(place, slice))
 
     def at(self, position: tuple[int, ...]) -> StrokeSource:
         """Return the strokes on another plane of the stack."""
@@ -86,11 +87,12 @@ class StrokeSource:
 
     def read(self) -> NDArray[Any]:
         """Return a copy of the strokes ``(y, x)`` or ``(z, y, x)``; slow for data on disk."""
-        strokes = np.asarray(self.array[self.index])
+        strokes: NDArray[Any] = np.asarray(self.array[self.index])
         if self.channel < 0:
             return strokes.transpose(self.order).copy()
         strokes = strokes.transpose(self.channel, *self.order)
-        return strokes[0].copy() if len(strokes) == 1 else strokes.max(axis=0)
+        together: NDArray[Any] = strokes[0].copy() if len(strokes) == 1 else strokes.max(axis=0)
+        return together
 
 
 def scribble_layers(viewer: napari.Viewer) -> list[Labels]:

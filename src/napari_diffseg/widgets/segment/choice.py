@@ -1,13 +1,19 @@
-"""What is chosen, and what the viewer's sliders show → what a run is told. Nothing is changed."""
+"""What is chosen, and what the viewer's sliders show → what a run is told. No Qt here."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, ClassVar
 
-from napari_diffseg.image.fill import read_fill
+from psygnal import SignalGroupDescriptor
+
+from napari_diffseg.image.fill import AUTO, read_fill
+from napari_diffseg.parameters import Scalar
+from napari_diffseg.params import RunOptions, SegmentationParams
 from napari_diffseg.widgets.batch.frames import FrameSet
-from napari_diffseg.widgets.image.axes_reading import AxesReading, Extent
+from napari_diffseg.widgets.image.axes_reading import AxesReading, AxesSaid, Extent
+from napari_diffseg.widgets.image.channel_sources import ChannelWish
 from napari_diffseg.widgets.image.first_look import FirstLook
 from napari_diffseg.widgets.image.image_source import ImageSource
 from napari_diffseg.widgets.image.layer_facts import read_layer
@@ -21,7 +27,7 @@ from napari_diffseg.widgets.image.level import (
 from napari_diffseg.widgets.image.sources import describe_source
 from napari_diffseg.widgets.region.drawn import describe_region
 from napari_diffseg.widgets.region.grid import Grid
-from napari_diffseg.widgets.region.region import RegionKind
+from napari_diffseg.widgets.region.region import RegionKind, RegionWish
 from napari_diffseg.widgets.scribbles.other_planes import LearnFrom, choose_others, most_others
 from napari_diffseg.widgets.scribbles.strokes import StrokeSource, describe_strokes, visible_part
 from napari_diffseg.widgets.segment.request import RunRequest
@@ -29,15 +35,50 @@ from napari_diffseg.widgets.ui import words
 
 if TYPE_CHECKING:
     import napari.viewer
+    from napari.layers import Image, Labels
 
     from napari_diffseg.widgets.region.region import Region
     from napari_diffseg.widgets.scribbles.painted_planes import PaintedPlanes
     from napari_diffseg.widgets.segment.results import Results
-    from napari_diffseg.widgets.segment.state import SegmentState
+
+
+@dataclass(eq=False)
+class SegmentState:
+    """What a person has chosen; every change of a field is an event of that name.
+
+    Numbers stand here as they were typed, right or wrong: `params` and `options` check them.
+    """
+
+    events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor(warn_on_no_fields=False)
+
+    image: Image | None = None
+    axes: AxesSaid = field(default_factory=AxesSaid)  # What was said of the axes of the image
+    channels: ChannelWish = field(default_factory=ChannelWish)
+    level: Level | None = None  # None for what is suggested
+    region: RegionWish = field(default_factory=RegionWish)
+    fill: str = AUTO
+    scribbles: Labels | None = None
+    learn_from: LearnFrom = LearnFrom.PAINTED
+    is_live: bool = False
+    typed_params: Mapping[str, Scalar] = field(
+        default_factory=lambda: SegmentationParams().to_dict()
+    )
+    typed_options: Mapping[str, Scalar] = field(default_factory=lambda: RunOptions().to_dict())
+
+    def params(self) -> SegmentationParams:
+        """Return the parameters; raises `ParameterError` where one cannot be used."""
+        return SegmentationParams.from_dict(self.typed_params)
+
+    def options(self) -> RunOptions:
+        """Return the options; raises `ParameterError` where one cannot be used."""
+        return RunOptions.from_dict(self.typed_options)
 
 
 class Choice:
-    """Reads the state and the sliders; every method raises a `DiffSegError` where it cannot be."""
+    """Reads the state and the sliders, and changes nothing.
+
+    Every method raises a `DiffSegError` where what is chosen cannot be.
+    """
 
     def __init__(
         self,

@@ -20,24 +20,26 @@ from napari_diffseg.widgets.export.again import RunAgain
 from napari_diffseg.widgets.export.section import ExportSection
 from napari_diffseg.widgets.files.sizes import KnownSizes
 from napari_diffseg.widgets.image.axes_section import AxesSection
-from napari_diffseg.widgets.image.layer_facts import image_layers, read_layer
+from napari_diffseg.widgets.image.layer_facts import image_layers, opened_together, read_layer
 from napari_diffseg.widgets.measure.section import MeasureSection
 from napari_diffseg.widgets.models.section import ModelSection
 from napari_diffseg.widgets.models.shelf import ModelShelf
 from napari_diffseg.widgets.objects.section import ObjectsSection
 from napari_diffseg.widgets.region.drawn import region_layers
+from napari_diffseg.widgets.scribbles.rest import RestOfImage
 from napari_diffseg.widgets.scribbles.section import ScribblesSection
-from napari_diffseg.widgets.segment.choice import Choice
+from napari_diffseg.widgets.segment.choice import Choice, SegmentState
 from napari_diffseg.widgets.segment.follower import StrokeFollower
 from napari_diffseg.widgets.segment.overview import Overview
+from napari_diffseg.widgets.segment.reopening import Left, keep, leave, take_left, take_up
 from napari_diffseg.widgets.segment.results import Results
 from napari_diffseg.widgets.segment.runs import Runs
-from napari_diffseg.widgets.segment.state import Left, SegmentState, keep, leave, take_left
 from napari_diffseg.widgets.segment.uncertainty import UncertaintyView
 from napari_diffseg.widgets.segment.view import SegmentView
 from napari_diffseg.widgets.tasks.early import load_early
 from napari_diffseg.widgets.ui import words
 from napari_diffseg.widgets.ui.controls import stack
+from napari_diffseg.widgets.ui.preferences import Preferences
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -56,7 +58,7 @@ class SegmentDock(QWidget):
         self._was_docked = False
         self.state = SegmentState()
         self.params, self.options = self.state.params, self.state.options
-        left = take_left(viewer)
+        left, self.preferences = take_left(viewer), Preferences()
         self.results = Results(viewer) if left is None else left.results
         turn = Lock()
         self.runs = Runs(self.state, self.results, turn)
@@ -76,11 +78,7 @@ class SegmentDock(QWidget):
         active = viewer.layers.selection.active
         if active in image_layers(viewer):
             self.images.choose(active)
-        if left is None:
-            self.knobs.recall()
-        else:
-            self.view.take_up(left.state)
-            self.results.changed.emit()
+        take_up(self, left)
         self.state.events.image.connect(self._on_other_image)
         self._bind_keys()
         self.run_view.say(words.HINT)
@@ -95,6 +93,7 @@ class SegmentDock(QWidget):
             return self.state.scribbles
 
         self.section = ScribblesSection(viewer, self.scribbles, results, fail)
+        self.rest = RestOfImage(self.section, self.scribbles.classes, self.knobs.params_form)
         self.axes = AxesSection(self.axes_form, () if left is None else left.said)
         self.choice = Choice(viewer, self.state, results, self.section.planes)
         ask = partial(self.choice.request, follows=True)
@@ -111,7 +110,7 @@ class SegmentDock(QWidget):
         self.again = RunAgain(viewer, self.export_form, results, self.objects, self.applying, shelf)
         self.exporting = ExportSection(self.export_form, results, self.objects, self.again)
         self._parts = (
-            *(self.runs, self.axes, self.section, self._doubts, self.modelling),
+            *(self.runs, self.axes, self.rest, self.section, self._doubts, self.modelling),
             *(self.applying, self.measuring, self.exporting, self.again, self.objects),
         )
 
@@ -141,6 +140,7 @@ class SegmentDock(QWidget):
     def _connect_views(self) -> None:
         runs, run = self.runs, self.run_view
         runs.said.connect(run.say)
+        self.rest.said.connect(run.say)
         runs.progressed.connect(run.show_progress)
         runs.begun.connect(self._on_layers)
         runs.changed.connect(self._refresh)
@@ -155,7 +155,6 @@ class SegmentDock(QWidget):
         run.uncertainty_box.toggled.connect(self._doubts.show)
         run.uncertain_button.clicked.connect(lambda: self._doubts.go())
         self.scribbles.new_button.clicked.connect(lambda: self.add_scribbles())
-        self.scribbles.classes.rest_wanted.connect(self._on_rest)
         self.knobs.labels.moved.connect(self._on_labels)
         self.measure_fold.toggled.connect(lambda _: self.measuring.look())
 
@@ -173,8 +172,8 @@ class SegmentDock(QWidget):
     def _connect_viewer(self) -> None:
         layers = self._viewer.layers.events
         self._links = [
-            *((emitter, self._on_layers) for emitter in (layers.inserted, layers.reordered)),
-            (layers.renamed, self._on_layers),
+            *((emitter, self._on_layers) for emitter in (layers.reordered, layers.renamed)),
+            (layers.inserted, self._on_layer_inserted),
             (layers.removed, self._on_layer_removed),
             (self._viewer.dims.events, self._refresh),
         ]
@@ -208,13 +207,6 @@ class SegmentDock(QWidget):
     def _on_labels(self, n_labels: int) -> None:
         self.knobs.params_form.write({"n_labels": n_labels})
         self.runs.merge(n_labels)
-
-    def _on_rest(self) -> None:
-        """Make one class of what the only painted one does not claim."""
-        self.section.name_rest()
-        self.knobs.params_form.write({"only_painted": "yes"})
-        self.section.look()
-        self.run_view.say(words.REST_IS_ONE)
 
     def _on_other_image(self, image: Any) -> None:
         if not self.session.is_busy:
@@ -253,6 +245,17 @@ class SegmentDock(QWidget):
         self.images.offer([(str(one.name), one) for one in layers], "no image layer")
         self.section.offer()
         self._on_image_chosen()
+
+    def _on_layer_inserted(self, event: Any) -> None:
+        """Be about an image that is opened, unless there is work on another one."""
+        self._on_layers()
+        new, chosen = event.value, self.images.chosen()
+        if new not in self.images.items() or new == chosen or opened_together(new, chosen):
+            return
+        if self.results.is_empty and self.section.layer is None:
+            self.images.choose(new)
+        else:
+            self.run_view.say(words.stays_in_words(str(new.name), str(chosen.name)))
 
     def _on_layer_removed(self, event: Any) -> None:
         layer = event.value
@@ -293,8 +296,7 @@ class SegmentDock(QWidget):
         _release(self.results, self._links, self._parts)
         self.results.abandon()
         keep(self.state)
-        left = Left(self.state, self.results, self.modelling.shelf, self.axes.all_said)
-        leave(self._viewer, left)
+        leave(self._viewer, self)
         self.deleteLater()
 
 

@@ -17,8 +17,8 @@ from napari_diffseg.widgets.ui import words
 
 if TYPE_CHECKING:
     from napari_diffseg.widgets.scribbles.section import ScribblesSection
+    from napari_diffseg.widgets.segment.choice import SegmentState
     from napari_diffseg.widgets.segment.runs import Runs
-    from napari_diffseg.widgets.segment.state import SegmentState
 
 
 class StrokeFollower:
@@ -71,9 +71,9 @@ class StrokeFollower:
     def _answer(self, request: RunRequest) -> None:
         runs = self._runs
         base = runs.base_for(request)
-        is_same = base is not None and runs.results.request is not None
-        can_follow = is_same and (
-            runs.results.request.context == request.context or not request.is_painted
+        before = None if base is None else runs.results.request
+        can_follow = before is not None and (
+            before.context == request.context or not request.is_painted
         )
         answer = runs.loop.answer(
             request,

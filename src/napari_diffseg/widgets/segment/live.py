@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 
 from napari_diffseg.widgets.segment.request import RunRequest
@@ -47,6 +48,10 @@ class LiveLoop:
             self.is_late = True
             return Answer.LATER
         return Answer.FOLLOW if can_follow else Answer.SEGMENT
+
+    def keep_only(self, is_open: Callable[[RunRequest], bool]) -> None:
+        """Forget what was asked of images that are closed, whose pixels would stay in memory."""
+        self._asked = {at: request for at, request in self._asked.items() if is_open(request)}
 
     def forget(self, request: RunRequest) -> None:
         """Let the same strokes ask again: what they had asked for was cancelled."""

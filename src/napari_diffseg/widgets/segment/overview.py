@@ -10,11 +10,13 @@ from napari_diffseg.errors import DiffSegError, InputError
 from napari_diffseg.image.pieces import estimate_memory
 from napari_diffseg.widgets.region.region import RegionKind
 from napari_diffseg.widgets.segment.memory_line import remedies
+from napari_diffseg.widgets.segment.view import ABOUT_RUNS
 from napari_diffseg.widgets.ui import words
 
 if TYPE_CHECKING:
     from napari_diffseg.widgets.image.image_source import ImageSource
     from napari_diffseg.widgets.segment.dock import SegmentDock
+    from napari_diffseg.widgets.segment.results import Results
 
 
 class Overview:
@@ -40,8 +42,10 @@ class Overview:
         shown = results.segmentation if results.finished is not None else None
         run.stop_button.setEnabled(session.can_finish)
         run.live_box.setEnabled(self._dock.state.scribbles is not None)
-        run.previous_button.setEnabled(bool(results.history) and not session.is_busy)
-        run.keep_button.setEnabled(shown is not None)
+        why_not = _why_no_previous(results, is_busy=session.is_busy)
+        run.previous_button.setEnabled(not why_not)
+        run.previous_button.setToolTip(why_not or ABOUT_RUNS["previous_button"])
+        run.keep_button.setEnabled(shown is not None and not session.is_busy)
         run.uncertain_button.setEnabled(shown is not None)
         run.uncertainty_box.setEnabled(shown is not None or run.uncertainty_box.isChecked())
         all_painted = shown is not None and shown.only_painted
@@ -103,3 +107,11 @@ class Overview:
             is_volume=source.is_volume,
         )
         memory.show_need(needed, ways_out)
+
+
+def _why_no_previous(results: Results, *, is_busy: bool) -> str:
+    if is_busy:
+        return words.WAIT
+    if results.finished is None:
+        return words.NO_RESULT
+    return "" if results.history else words.NOTHING_BEFORE

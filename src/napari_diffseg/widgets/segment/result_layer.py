@@ -10,7 +10,7 @@ from napari.layers import Labels
 from numpy.typing import NDArray
 
 from napari_diffseg.numeric.labels import smallest_unsigned_dtype
-from napari_diffseg.widgets.scribbles.class_names import BACKGROUND, features_for
+from napari_diffseg.widgets.scribbles.class_names import features_for, is_background
 from napari_diffseg.widgets.ui.colors import Coloring
 from napari_diffseg.widgets.ui.layers import checksum, move_below
 
@@ -83,11 +83,6 @@ class ResultLayer:
         """Whether a person has changed the labels since the result was shown."""
         return not self._is_locked and self._checksum != checksum(self._layer.data)
 
-    @property
-    def data(self) -> NDArray[np.unsignedinteger]:
-        """The labels that the layer shows."""
-        return self._layer.data
-
     def is_layer(self, layer: object) -> bool:
         """Whether this is the layer of the run."""
         return bool(self._layer == layer)
@@ -118,7 +113,7 @@ class ResultLayer:
         features = features_for(self._layer.features, names, int(self._layer.data.max()))
         if features is not None:
             self._layer.features = features
-        clear = {number for number, name in names.items() if name.strip().lower() == BACKGROUND}
+        clear = {number for number, name in names.items() if is_background(name)}
         if self._coloring.clear(clear):
             self._layer.colormap = self._coloring.colormap
 

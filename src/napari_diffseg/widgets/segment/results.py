@@ -11,10 +11,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 from psygnal import Signal
 
 from napari_diffseg.widgets.image.image_source import ImageSource
+from napari_diffseg.widgets.image.layer_facts import arrays_of, image_layers
 from napari_diffseg.widgets.models.shelf import facts_known
 from napari_diffseg.widgets.scribbles.class_names import names_in
 from napari_diffseg.widgets.segment.result_layer import KeptLayer, ResultLayer
@@ -95,11 +97,11 @@ class Results:
         """
         if corrects and self.request is not None:
             request = replace(request, context=self.request.context)
-        self._begun = request.without_strokes()
         standing = self.running or self.finished
         if standing is None or not standing.source.lies_as(request.source):
             self.abandon()
             standing = self._layer_of(request.source)
+        self._begun = request.without_strokes()
         n_clusters, scribbles = request.params.n_clusters, request.scribbles
         if standing is not None:
             self.running = standing
@@ -115,16 +117,18 @@ class Results:
         if self.running is None:
             return
         layer, self.running = self.running, None
+        before = self.segmentation
         if layer is not self.finished:
             self.history.clear()
-        elif self.segmentation is not None:
-            self.history.push(self.segmentation, self.request)
-        self.finished, self.request = layer, self._begun
+        # Who goes back wants to see something else.
+        elif before is not None and not np.array_equal(before.labels, segmentation.labels):
+            self.history.push(before, self.request)
+        self.finished, self.request, self._begun = layer, self._begun, None
         self._show(segmentation)
 
     def abandon(self) -> None:
         """Leave the viewer as it was before the run."""
-        layer, self.running = self.running, None
+        layer, self.running, self._begun = self.running, None, None
         if layer is None:
             return
         if layer.has_result:
@@ -164,11 +168,12 @@ class Results:
 
     def name_classes(self, names: Mapping[int, str]) -> None:
         """Let the status bar say the names of the classes, and the model know them."""
-        self._names = dict(names)
+        if self.segmentation is None:
+            return
+        self._names = _names_of(self.segmentation, names)
         if self.finished is not None:
-            self.finished.name_classes(names)
-        if self.segmentation is not None:
-            self.segmentation = self._with_facts(self.segmentation)
+            self.finished.name_classes(self._names)
+        self.segmentation = self._with_facts(self.segmentation)
 
     def let_go_of_edited(self) -> bool:
         """Let go of a finished layer that a person has edited; return whether it was one."""
@@ -186,6 +191,8 @@ class Results:
 
     def forget(self) -> None:
         """Let go of the finished result; its layer stays as it is."""
+        if self.segmentation is None:
+            return
         self.finished = self.segmentation = self.request = None
         self.history.clear()
         self.changed.emit()
@@ -214,6 +221,11 @@ class Results:
         newest_first.sort(key=lambda one: one is not self.finished)
         return [found for one in newest_first if (found := one.labelled()) is not None]
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was run yet."""
+        return not self._layers and self.segmentation is None
+
     def owns(self, layer: object) -> bool:
         """Whether this is the layer of a result."""
         return any(one.is_layer(layer) for one in self._layers)
@@ -224,11 +236,19 @@ class Results:
         was_running = self.running is not None and self.running.is_layer(layer)
         was_finished = self.finished is not None and self.finished.is_layer(layer)
         if was_running:
-            self.running = None
+            self.running = self._begun = None
         if was_finished:
             self.finished = None
             self.history.clear()
+        is_open = self.request is not None and self.is_open(self.request.source)
+        if self.finished is None and self.running is None and not is_open:
+            self.forget()  # strokes cannot follow from it any more
         return was_running, was_finished
+
+    def is_open(self, source: ImageSource) -> bool:
+        """Whether the viewer still has the pixels of a run."""
+        there = [array for layer in image_layers(self._viewer) for array in arrays_of(layer)]
+        return all(any(one is array for array in there) for one in source.arrays)
 
     def _layer_of(self, source: ImageSource) -> ResultLayer | None:
         """Return the newest layer that shows a plane, unless a person has edited it."""
@@ -239,8 +259,9 @@ class Results:
     def _with_facts(self, segmentation: Segmentation) -> Segmentation:
         """Return the result with a model that knows its classes, and the size of a pixel."""
         layer, labels = self.finished, segmentation.model.labels
-        colors, source = (None, None) if layer is None else (layer.colors(labels), layer.source)
-        changes = facts_known(labels, self._names, colors, source)
+        colors = None if layer is None else layer.colors(labels)
+        size = None if layer is None else layer.source.pixel_size
+        changes = facts_known(labels, self._names, colors, size)
         facts = segmentation.model.facts
         if all(getattr(facts, name) == value for name, value in changes.items()):
             return segmentation
@@ -255,10 +276,16 @@ class Results:
             layer.color_classes(_colors(scribbles, segmentation.painted_classes))
         layer.complete(segmentation)
         if scribbles is not None:
-            self._names = names_in(scribbles.features)
+            self._names = _names_of(segmentation, names_in(scribbles.features))
             layer.name_classes(self._names)
         self.segmentation = self._with_facts(segmentation)
         self.changed.emit()
+
+
+def _names_of(segmentation: Segmentation, names: Mapping[int, str]) -> dict[int, str]:
+    """Return the names of classes that a result has; its other labels are regions of their own."""
+    painted, all_are = segmentation.painted_classes, segmentation.only_painted
+    return {number: name for number, name in names.items() if all_are or number in painted}
 
 
 def _colors(scribbles: Labels, classes: tuple[int, ...]) -> dict[int, NDArray[Any]]:

@@ -18,9 +18,9 @@ from napari_diffseg.widgets.ui.notices import notify_of
 if TYPE_CHECKING:
     from napari_diffseg.core.published.training import Iteration
     from napari_diffseg.core.result import Segmentation
+    from napari_diffseg.widgets.segment.choice import SegmentState
     from napari_diffseg.widgets.segment.request import RunRequest
     from napari_diffseg.widgets.segment.results import Results
-    from napari_diffseg.widgets.segment.state import SegmentState
 
 
 class Runs:
@@ -68,7 +68,7 @@ class Runs:
 
     def start(self, request: RunRequest) -> None:
         """Start a run from the start; it shows what it finds on the newest layer of the plane."""
-        self.forget_finished()
+        self.results.let_go_of_edited()
         in_memory = request.strokes is not None and request.strokes.is_in_memory
         self._run(request.with_strokes() if in_memory else request, Answer.SEGMENT)
 
@@ -81,8 +81,7 @@ class Runs:
     def cancel(self) -> None:
         """Cancel the run under way; its layer is as it was before."""
         self.session.cancel()
-        self.results.abandon()
-        self.changed.emit()
+        self._give_up()
 
     def step_back(self) -> None:
         """Show the result before this one."""
@@ -124,13 +123,9 @@ class Runs:
         if was_running:
             self.session.cancel()
             self.say(words.REMOVED)
-        if was_finished:
+        self.loop.keep_only(lambda request: self.results.is_open(request.source))
+        if was_finished or self.results.segmentation is None:
             self._merger.hold(None)
-
-    def forget_finished(self) -> None:
-        """From now on the knob is for the next run only."""
-        self._merger.hold(None)
-        self.results.forget()
 
     def close(self) -> None:
         """End the run and hear of nothing any more."""
@@ -147,6 +142,8 @@ class Runs:
     def _run(self, request: RunRequest, task: Answer) -> None:
         results = self.results
         self._task, self.is_starting = task, True
+        # What is merged from now on would be written over the previews.
+        self._merger.hold(None)
         try:
             results.begin(request, corrects=task is Answer.FOLLOW)
             layer = results.running
@@ -159,8 +156,7 @@ class Runs:
         finally:
             self.is_starting = False
             if not self.session.is_busy:
-                results.abandon()
-                self.changed.emit()
+                self._give_up()
 
     def _on_state(self, state: SessionState) -> None:
         running = state in (SessionState.RUNNING, SessionState.FINISHING)
@@ -187,21 +183,29 @@ class Runs:
         if self.results.running is None:
             return
         self.results.complete(segmentation)
-        self._merger.hold(self.results.segmentation)
         is_whole = self._task is Answer.SEGMENT
         self.say((words.result_in_words if is_whole else words.followed_in_words)(segmentation))
-        # The knob may have been moved while the run was under way.
+        self._follow_knob()
+
+    def _on_failure(self, error: Exception) -> None:
+        self._give_up()
+        self.fail(error)
+
+    def _give_up(self) -> None:
+        self.results.abandon()
+        self._follow_knob()
+        self.changed.emit()
+
+    def _follow_knob(self) -> None:
+        """Merge the labels on show as the knob says, which may have been moved in a run."""
+        result = None if self.results.finished is None else self.results.segmentation
+        self._merger.hold(result)
         try:
             wanted = self._state.params().n_labels
         except DiffSegError:
             return
-        if wanted != segmentation.params.n_labels and not segmentation.only_painted:
+        if result is not None and wanted != result.params.n_labels and not result.only_painted:
             self._merger.ask(wanted)
-
-    def _on_failure(self, error: Exception) -> None:
-        self.results.abandon()
-        self.changed.emit()
-        self.fail(error)
 
     def _on_merged(self, segmentation: Segmentation) -> None:
         # Asked again: a person may have painted while the labels were merged.

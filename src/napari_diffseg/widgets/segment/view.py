@@ -21,8 +21,8 @@ from napari_diffseg.widgets.models.form import ModelForm
 from napari_diffseg.widgets.objects.form import ObjectsForm
 from napari_diffseg.widgets.region.chooser import RegionChooser
 from napari_diffseg.widgets.scribbles.form import LearnFromChooser, ScribblesForm
+from napari_diffseg.widgets.segment.choice import SegmentState
 from napari_diffseg.widgets.segment.memory_line import MemoryLine
-from napari_diffseg.widgets.segment.state import SegmentState
 from napari_diffseg.widgets.ui import words
 from napari_diffseg.widgets.ui.controls import (
     MUTED,
@@ -46,13 +46,13 @@ _PRESET_TITLES = {
 }
 _OF_AN_IMAGE = ("n_labels", "only_painted")
 _MOST_LABELS = 16  # where the slider ends, if the image itself chooses where it starts
-_HELP = {one.name: one.help for kind in (SegmentationParams, RunOptions) for one in kind.specs()}
-_ABOUT_LABELS = f"{_HELP['n_labels']} After a run it acts at once."
+_SPECS = {one.name: one for kind in (SegmentationParams, RunOptions) for one in kind.specs()}
+_ABOUT_LABELS = f"{_SPECS['n_labels'].about(titled=True)}\nAfter a run it acts at once."
 _PROMINENT = (
     "QPushButton { font-weight: bold; padding: 7px; background-color: #2f6fb3; color: white; } "
     "QPushButton:disabled { background-color: rgba(128, 128, 128, 70); color: #8f959e; }"
 )
-_ABOUT_RUNS = {
+ABOUT_RUNS = {
     "stop_button": f"Stop now and keep the regions found so far ({words.KEY_STOP}).",
     "live_box": "Strokes, fills, erasures, undo and redo update the result at once.",
     "previous_button": "Go back to the result before this one; your strokes stay as they are. "
@@ -107,8 +107,10 @@ class SegmentView(QScrollArea):
         self.level.wanted = state.level
         self.region.choose(state.region)
         self.learn_from.choose(state.learn_from)
+        self.channels.take_up(state.channels)
         self.knobs.params_form.write(state.typed_params)
-        self.knobs.options_form.write(state.typed_options)
+        self.knobs.set_machine(state.typed_options)
+        self.run_view.live_box.setChecked(state.is_live)
 
     def show_channels(self) -> None:
         """Show the channels where they belong."""
@@ -162,12 +164,11 @@ class RunView(QWidget):
         self.status = QLabel()
         self.status.setWordWrap(True)
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.status.setMinimumHeight(self.status.fontMetrics().lineSpacing() * 2 + 6)
         self.previous_button = QPushButton("Previous result")
         self.keep_button = QPushButton("Keep a copy")
         self.uncertainty_box = QCheckBox("Show uncertainty")
         self.uncertain_button = QPushButton("Go to most uncertain")
-        for name, about in _ABOUT_RUNS.items():
+        for name, about in ABOUT_RUNS.items():
             getattr(self, name).setToolTip(about)
         buttons = beside(self.segment_button, self.stop_button)
         buttons.setStretch(0, 3)
@@ -177,11 +178,15 @@ class RunView(QWidget):
         doubts = beside(self.uncertainty_box, self.uncertain_button)
         texts = self.memory, self.progress_bar, self.reason, self.status
         stack(self, buttons, self.live_box, *texts, after, doubts, spacing=6)
+        self.say("")
 
     def say(self, text: str, wrong: bool = False) -> None:
         """Write the status line."""
         self.status.setText(text)
         self.status.setStyleSheet(RED if wrong else "")
+        lines = self.status.fontMetrics().lineSpacing() * 2 + 6
+        # A scroll area would cut off what is longer.
+        self.status.setMinimumHeight(max(lines, self.status.heightForWidth(self.status.width())))
 
     def give_reason(self, reason: str, *, wrong: bool, busy: bool) -> None:
         """Say why Segment is off; it takes the place of a status that is over."""
@@ -216,7 +221,9 @@ class KnobsView(QWidget):
             "(Kim et al. 2020), to compare with the literature."
         )
         self.device = narrow_combo()
-        self.device.setToolTip(_HELP["device"])
+        self.device.setToolTip(
+            f"{_SPECS['device'].help} GPUs are listed after the first run, where there are any."
+        )
         self.params_form = ParameterForm(SegmentationParams)
         self.options_form = ParameterForm(RunOptions, skip=("device", "previews"))
         self.reset_button = QPushButton("Reset")
@@ -248,7 +255,15 @@ class KnobsView(QWidget):
     def recall(self) -> None:
         """Fill in what a person set last, but for what is a matter of each image."""
         self.params_form.write(recall(SegmentationParams, but_for=_OF_AN_IMAGE))
-        self.options_form.write(recall(RunOptions))
+        self.set_machine(recall(RunOptions))
+
+    def set_machine(self, options: Mapping[str, Scalar]) -> None:
+        """Fill in options; a GPU is not yet on offer before torch has been loaded."""
+        self.options_form.write(options)
+        name = str(options.get("device", self.device.currentData()))
+        if self.device.findData(name) < 0:
+            self.device.addItem(_gpu(name), name)
+        self.device.setCurrentIndex(self.device.findData(name))
 
     def show_merging(self, reason: str) -> None:
         """Switch the slider off for a reason; on, where there is none."""
@@ -337,10 +352,14 @@ class LabelsSlider(QWidget):
 
 def _devices() -> dict[str, str]:
     """Return device name → title; loads no torch."""
-    titles = {"auto": "Automatic", "cpu": "Processor (CPU)"}
+    titles = {name: _SPECS["device"].title_of(name) for name in ("auto", "cpu")}
     if "napari_diffseg.core.device" not in sys.modules:
         return titles
     from napari_diffseg.core.device import available_devices
 
     gpus = [name for name in available_devices() if name != "cpu"]
-    return {**titles, **{name: f"GPU ({name})" for name in gpus}}
+    return {**titles, **{name: _gpu(name) for name in gpus}}
+
+
+def _gpu(name: str) -> str:
+    return f"GPU ({name})"

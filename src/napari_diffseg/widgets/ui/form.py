@@ -111,7 +111,7 @@ class ParameterForm:
     def _make_field(self, spec: ParameterSpec) -> ValueWidget[Any]:
         options: dict[str, object] = {"tooltip": _tooltip(spec)}
         if spec.choices:
-            options["choices"] = spec.choices
+            options["choices"] = [(spec.title_of(choice), choice) for choice in spec.choices]
         elif spec.kind is int:
             options |= {"min": -_WIDEST, "max": _WIDEST}
         value = _written(spec, spec.default)
@@ -174,4 +174,7 @@ def _title(spec: ParameterSpec) -> str:
 
 
 def _tooltip(spec: ParameterSpec) -> str:
-    return f"{spec.help}\nAllowed: {spec.range_text}. Default: {spec.default}."
+    if spec.choices:
+        return f"{spec.about(titled=True)}\nDefault: {spec.title_of(spec.default)}."
+    default = spec.default if isinstance(spec.default, str) else f"{spec.default:g}"
+    return f"{spec.about()}\nAllowed: {spec.range_text}. Default: {default}."

@@ -10,9 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from napari.utils.notifications import notification_manager, show_error
+from qtpy.QtWidgets import QApplication
 
 from napari_diffseg.errors import DiffSegError
 from napari_diffseg.widgets.ui.words import error_in_words
+
+
+def to_clipboard(text: str) -> None:
+    """Put a text where a person can paste it from."""
+    clipboard = QApplication.clipboard()
+    if clipboard is not None:
+        clipboard.setText(text)
 
 
 def tell(say: Callable[..., None], error: Exception) -> None:

@@ -14,7 +14,10 @@ NO_BREAK = "\N{NO-BREAK SPACE}"
 
 KEY_SEGMENT, KEY_STOP, KEY_CLASS, KEY_SHOW = "Ctrl+Return", "Ctrl+.", "Alt+C", "Alt+R"
 
-BACK = "This is the result before; the strokes are as they were."
+BACK = (
+    "Back at the result before. Your strokes are all still there: the next stroke or Segment takes "
+    "them in again."
+)
 FOLLOWING = "Following your strokes …"
 PAINT = (
     "Paint a stroke on one kind of region with class 1, and one on another with class 2; then "
@@ -42,7 +45,22 @@ FINISHING = "Stopping … the regions found so far are kept."
 EDITED = "You have edited the result, so it is left as it is; the number counts for the next run."
 NO_MODEL = "There is no model yet: press Segment, or load one under Model."
 REST_IS_ONE = "All the rest is one class now, the background; press Segment."
+REST_IS_OPEN = "Regions are looked for in all the rest again; press Segment."
+NO_RESULT = "There is no result yet: press Segment."
+WAIT = "Wait until the run under way is over, or stop it."
+NOTHING_BEFORE = (
+    "There is no other result before this one: it is the first on its layer, or the one before had "
+    "the same labels."
+)
 REMOVED = "Stopped, because its result layer was removed."
+
+
+def stays_in_words(opened: str, chosen: str) -> str:
+    """Return that another image was opened, and which one the dock is about all the same."""
+    return (
+        f"{opened!r} is open now; the dock stays with {chosen!r}, which you have worked on. Choose "
+        "the other one at the top, under Image."
+    )
 
 
 def duration_in_words(seconds: float) -> str:

@@ -1,0 +1,61 @@
+"""What a lab sets once, on the plugin's page of napari's Preferences; the manifest declares it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from napari_diffseg.parameters import Scalar, SelfDescribing, param
+from napari_diffseg.params import RunOptions, SegmentationParams
+
+PLUGIN, PAGE = "napari-diffseg", "dock"
+
+
+def _as_in(kind: type[SelfDescribing], name: str) -> Scalar:
+    """Declare a field that says what the parameter or the option of that name says."""
+    spec = next(one for one in kind.specs() if one.name == name)
+    # A page lists what it lets choose; any other device is chosen in the dock.
+    choices = tuple(spec.values) if spec.kind is str else ()
+    words = {"low": spec.low, "high": spec.high, "choices": choices}
+    title = f"{spec.title} (0: {spec.title_of(0)})" if 0 in spec.values else spec.title
+    field: Scalar = param(spec.default, title, spec.about(), **words)
+    return field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preferences(SelfDescribing):
+    """How the dock opens; what is as in the default leaves it as it was when it was last used."""
+
+    n_labels: int = _as_in(SegmentationParams, "n_labels")
+    device: str = _as_in(RunOptions, "device")
+    threads: int = _as_in(RunOptions, "threads")
+    is_live: bool = param(
+        False, "Live", "Let the result follow each stroke, as soon as the dock is opened."
+    )
+    folder: str = param(
+        "",
+        "Folder for files",
+        "Where the dialogs for files start; empty for the folder in which napari was started.",
+    )
+
+    def differing_from(self, other: Preferences) -> dict[str, Scalar]:
+        """Return what is not as in others."""
+        return {
+            name: value for name, value in self.to_dict().items() if value != getattr(other, name)
+        }
+
+
+def read_preferences() -> Preferences:
+    """Return what is set; the defaults where napari has no such pages (before 0.9)."""
+    try:
+        from napari.settings import get_plugin_settings
+
+        page = getattr(get_plugin_settings(PLUGIN), PAGE)
+    except (ImportError, KeyError):
+        return Preferences()
+    return Preferences(**{one.name: getattr(page, one.name) for one in Preferences.specs()})
+
+
+def start_in(name: str = "") -> str:
+    """Return where a dialog starts that asks for a folder, or for a file of this name."""
+    folder = read_preferences().folder.rstrip("/\\")
+    return f"{folder}/{name}" if folder and name else folder or name
