@@ -80,7 +80,7 @@ bench-scribbles: $(STAMP) ## scribbles against classical methods: make bench-scr
 	$(BIN)/python -m benchmarks.scribbles --data '$(DATA)' $(ARGS)
 
 bench-objects: $(STAMP) ## nuclei counted, against Otsu and a forest: DATA=DIR
-	$(BIN)/python -m benchmarks.objects --data '$(DATA)' $(ARGS)
+	$(BIN)/python -m benchmarks.objects --data '$(DATA)' --speed --frames 20 200 $(ARGS)
 
 bench-scale: $(STAMP) ## time and memory of large images, simulated ones
 	$(BIN)/python -m benchmarks.scale $(ARGS)

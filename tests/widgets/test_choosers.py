@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import psutil
 import pytest
 from napari.layers import Labels, Shapes
 
@@ -14,7 +13,6 @@ from napari_diffseg.widgets.region.region import RegionKind, RegionWish
 from napari_diffseg.widgets.segment import memory_line
 from napari_diffseg.widgets.segment.memory_line import (
     MemoryLine,
-    free_memory,
     memory_in_words,
     remedies,
 )
@@ -184,10 +182,6 @@ def test_what_is_said_of_memory(needed, free, what, text, fits):
 def test_what_makes_a_run_smaller(facts, first, n):
     what = remedies(**facts)
     assert (what[0], len(what)) == (first, n)
-
-
-def test_the_memory_that_is_free():
-    assert 0 < free_memory() <= psutil.virtual_memory().total
 
 
 def test_the_line_warns_where_memory_is_short(qtbot, monkeypatch):

@@ -54,7 +54,7 @@ def opened(viewer, movie, dock):
 
 @pytest.fixture
 def made(opened, wait_for):
-    opened.objects_form.split.set_value(0)
+    opened.objects_form.split.box.setValue(0)
     opened.objects_form.make_button.click()
     wait_for(lambda: opened.measuring.table.get("object", np.zeros(0)).size == 6)
     return opened

@@ -15,13 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.image.channels import Channel
+from napari_diffseg.image.channels import COLOURS, Channel
 from napari_diffseg.widgets.image.layer_facts import layer_shape, shape_in_words
 
 if TYPE_CHECKING:
     from napari.layers import Image
-
-COLOURS = ("red", "green", "blue")
 
 # What napari calls an axis that nobody has named: "-1", once "axis -1".
 _NO_LABEL = re.compile(r"(axis )?-?\d*")

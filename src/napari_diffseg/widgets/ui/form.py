@@ -6,6 +6,7 @@ what is wrong. Quietly correcting what a person typed would hide the bounds.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Any, cast
 
@@ -76,10 +77,13 @@ class ParameterForm:
         """Fill in values; fields that are not named stay as they are."""
         for name, value in values.items():
             if name in self.fields:
-                field = self.fields[name]
+                field, spec = self.fields[name], self._specs[name]
                 # superqt's spin box takes the focus whenever its text changes.
                 with field.changed.blocked(), QSignalBlocker(_typed_in(field.native)):
-                    field.value = _written(self._specs[name], value)
+                    if spec.kind is int and isinstance(value, str):
+                        _typed_in(field.native).setText(value)  # as `values` gave it: no number
+                    else:
+                        field.value = _written(spec, value)
         self._on_change()
 
     def reset(self) -> None:
@@ -151,7 +155,8 @@ def _typed_in(native: QWidget) -> Any:
 
 def _written(spec: ParameterSpec, value: Scalar) -> Scalar:
     """Return how a value stands in its field: a decimal as a text, so that 1e-4 can be typed."""
-    return f"{value:g}" if spec.kind is float and not spec.choices else value
+    is_decimal = spec.kind is float and not spec.choices and not isinstance(value, str)
+    return f"{value:g}" if is_decimal else value
 
 
 def _read(spec: ParameterSpec, shown: Scalar) -> Scalar:
@@ -161,9 +166,11 @@ def _read(spec: ParameterSpec, shown: Scalar) -> Scalar:
 
 
 def _number(kind: type[int] | type[float], text: str) -> int | float | str:
-    """Read a number; the text as it is where it is none."""
+    """Read a number, also one with a decimal comma; the text as it is where it is none."""
     try:
-        return kind(text)
+        # 1,500 may be a thousand and a half.
+        is_comma = kind is float and re.fullmatch(r"-?(0*,\d+|\d+,(\d{1,2}|\d{4,}))", text.strip())
+        return kind(text.replace(",", ".") if is_comma else text)
     except ValueError:
         return text
 
