@@ -239,7 +239,7 @@ def test_sizes_are_in_pixels_until_a_size_is_typed(viewer, dock, wait_for, qtbot
     wait_for(lambda: bool(dock.measuring.table))
     assert "area_px" in dock.measuring.table
     assert "in pixels" in dock.measure_form.about.text()
-    side = dock.axes_form.size.side
+    side = dock.axes_form.size_field.side
     qtbot.keyClicks(side, "0.5")
     wait_for(lambda: "area_um2" in dock.measuring.table)
     assert dock.measure_form.about.text() == "A pixel is 0.5 × 0.5 µm."
@@ -247,7 +247,7 @@ def test_sizes_are_in_pixels_until_a_size_is_typed(viewer, dock, wait_for, qtbot
     np.testing.assert_allclose(dock.measuring.table["area_um2"], areas * 0.25)
     # What is half typed changes nothing.
     qtbot.keyClicks(side, "mm")
-    assert "a positive number was expected" in dock.axes_form.size.about.text()
+    assert "a positive number was expected" in dock.axes_form.size_field.about.text()
     assert "area_um2" in dock.measuring.table
 
 

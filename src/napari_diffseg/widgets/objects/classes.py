@@ -88,7 +88,7 @@ class ClassesInView:
                 told = self._channel_names(shown, names)
                 return LabelSource(layer.data, self._sizes.now(shown), has_all, told)
         frames = self._frames()
-        names = self._channel_names(frames.shown, frames.channel_names)
+        names = self._channel_names(frames.shown, frames.shown.info.channel_names)
         return LabelSource(classes.data, frames.shown, True, names)
 
     def _channel_names(self, shown: ImageSource, names: Sequence[str]) -> tuple[str, ...]:

@@ -58,7 +58,8 @@ class ObjectsLayer:
     @property
     def data(self) -> NDArray[np.int32]:
         """The objects."""
-        return self.layer.data
+        data: NDArray[np.int32] = self.layer.data
+        return data
 
     @property
     def was_edited(self) -> bool:
