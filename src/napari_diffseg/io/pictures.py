@@ -18,7 +18,7 @@ from napari_diffseg.errors import InputError
 from napari_diffseg.image.info import ImageInfo, placed_by
 from napari_diffseg.io.facts import ALPHA_DROPPED, Index, check_level, check_series
 from napari_diffseg.io.kinds import DAMAGE, check_fits, damaged
-from napari_diffseg.io.pixel_size import from_resolution
+from napari_diffseg.io.resolution import from_resolution
 
 # The switches of pillow and of warnings hold for all threads.
 _ONE_AT_A_TIME = Lock()

@@ -16,7 +16,7 @@ from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.image.units import is_size, number, positive, seconds
 from napari_diffseg.io.facts import check_level, check_series, check_shape_of_level
 from napari_diffseg.io.kinds import DAMAGE
-from napari_diffseg.io.pixel_size import from_aperio, from_imagej, from_resolution
+from napari_diffseg.io.resolution import from_aperio, from_imagej, from_resolution
 from napari_diffseg.io.tiff.colors import Colors, colors_of
 from napari_diffseg.io.tiff.ome_xml import OmeFacts, read_ome_xml
 from napari_diffseg.io.tiff.planes import Present, present_planes

@@ -5,7 +5,7 @@ import pytest
 from napari_diffseg.errors import InputError
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.image.units import parse_unit
-from napari_diffseg.io.pixel_size import (
+from napari_diffseg.io.resolution import (
     from_imagej,
     from_resolution,
 )
