@@ -21,7 +21,7 @@ endif
 
 .PHONY: help setup packages demo test test-quick test-pyside lint types docs pretrain bench bench-accuracy bench-families \
   bench-learning bench-scribbles bench-objects bench-scale bench-live bench-first-press bench-apply bench-throughput \
-  bench-memory bench-faults bench-volumes bench-volume-scale fuzz soak clean
+  bench-memory bench-scale-out bench-peers bench-faults bench-volumes bench-volume-scale fuzz soak clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS=$$'\t' read -r name text; do \
@@ -88,7 +88,7 @@ bench-scribbles: $(STAMP) ## scribbles against classical methods: make bench-scr
 	$(BIN)/python -m benchmarks.scribbles --data '$(DATA)' $(ARGS)
 
 bench-objects: $(STAMP) ## nuclei counted, against Otsu and a forest: DATA=DIR
-	$(BIN)/python -m benchmarks.objects --data '$(DATA)' $(ARGS)
+	$(BIN)/python -m benchmarks.objects --data '$(DATA)' --speed --frames 20 200 $(ARGS)
 
 bench-scale: $(STAMP) ## time and memory of large images, simulated ones
 	$(BIN)/python -m benchmarks.scale $(ARGS)
@@ -108,6 +108,20 @@ bench-throughput: $(STAMP) ## how fast a model is applied; threads and processes
 bench-memory: $(STAMP) ## memory against the number of frames: ARGS='--frames 2000'
 	$(BIN)/python -m benchmarks.memory $(ARGS)
 
+bench-scale-out: $(STAMP) ## cost against the number of frames, on threads, processes, dask
+	$(BIN)/python -m benchmarks.scale_out $(ARGS)
+
+# napari-convpaint and ilastik's filters: an environment of their own, with this package in it.
+PEERS := .venv-peers
+
+$(PEERS)/.complete: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/pip install -q -c constraints.txt -e . napari-convpaint ilastik-napari PyQt6
+	touch $@
+
+bench-peers: $(PEERS)/.complete ## against napari-convpaint, forests, superpixels: DATA=DIR
+	$(PEERS)/bin/python -m benchmarks.peers --data '$(DATA)' $(ARGS)
+
 bench-faults: $(STAMP) ## killed runs, killed workers, full disks (as root, Linux)
 	$(BIN)/python -m benchmarks.faults $(ARGS)
 	$(BIN)/python -m benchmarks.fault_commands
@@ -125,5 +139,5 @@ bench-volume-scale: $(STAMP) ## time and memory of a large volume and of a zarr,
 	$(BIN)/python -m benchmarks.volume_scale $(ARGS)
 
 clean: ## remove .venv, caches and demo-output/
-	rm -rf .venv .venv-pyside site .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist demo-output
+	rm -rf .venv .venv-peers .venv-pyside site .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist demo-output
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.baselines import CLUSTERINGS, DEEP, GRIDS, PARTITIONS, Method
+from benchmarks.baselines.unsupervised import CLUSTERINGS, DEEP, GRIDS, PARTITIONS, Method
 from benchmarks.compare import score
 from benchmarks.datasets import (
     MODALITIES,

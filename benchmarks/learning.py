@@ -29,12 +29,12 @@ from benchmarks.machine import write_results
 from napari_diffseg import SegmentationParams
 from napari_diffseg.core.clusters.class_head import ClassHead
 from napari_diffseg.core.clusters.clustering import hierarchy_of, start_head
-from napari_diffseg.core.features.extraction import SCALES, Features, shipped_network
-from napari_diffseg.core.features.network import N_FEATURES
+from napari_diffseg.core.features.extraction import SCALES, Features
+from napari_diffseg.core.features.network import N_FEATURES, _strip
 from napari_diffseg.core.features.region_map import RegionMap
+from napari_diffseg.core.features.weights import feature_basis, shipped_network
 from napari_diffseg.image.windows import whole
 from napari_diffseg.metrics.matching import foreground_iou
-from napari_diffseg.numeric.leaves import leaf_means
 
 Floats = NDArray[np.float32]
 
@@ -81,7 +81,7 @@ class Seen:
     stage: Features
     regions: RegionMap
     views: list[Floats]
-    before: list[Tensor] = field(default_factory=list)
+    before: list[tuple[Tensor, Tensor]] = field(default_factory=list)
 
     @classmethod
     def of(cls, image: Micrograph) -> Seen:
@@ -92,18 +92,23 @@ class Seen:
         plane, stage, regions = ground.plane, ground.plane.stage, ground.regions(ground.windows[0])
         window, random = whole(plane.shape), np.random.default_rng(0)
         pixels, before, views = np.asarray(plane.pixels[:, *window]), [], []
-        hook = (
-            shipped_network(CPU)
-            .up[-1]
-            .register_forward_pre_hook(lambda _, given: before.append(given[0]))
-        )
+        network = shipped_network(CPU)
+        real = network._by_strips
+
+        def record(block: nn.Module, fine: Tensor, coarse: Tensor | None = None) -> Tensor:
+            if block is network.up[-1] and coarse is not None:
+                before.append((fine, coarse))
+            return real(block, fine, coarse)
+
+        network.__dict__["_by_strips"] = record
         stage.window(pixels, window, CPU)
-        hook.remove()
+        del network.__dict__["_by_strips"]
         for axis, gain, offset in VIEWS:
             other = np.flip(pixels, axis) * gain + offset + random.normal(0, NOISE, pixels.shape)
-            inputs = stage.window(np.ascontiguousarray(other, np.float32), window, CPU)[:-1]
-            back = np.ascontiguousarray(np.flip(inputs, axis))
-            views.append(leaf_means(regions.leaves, back, plane.valid))
+            inputs = stage.window(np.ascontiguousarray(other, np.float32), window, CPU)
+            leaves = np.ascontiguousarray(np.flip(regions.leaves, axis))
+            valid = None if plane.valid is None else np.flip(plane.valid, axis)
+            views.append(stage.rows_of(inputs, leaves, valid))
         return cls(image, stage, regions, views, before)
 
     def start(self) -> Tensor:
@@ -169,11 +174,13 @@ class LastBlock(nn.Module):
         stage, regions = self.seen.stage, self.seen.regions
         height, width = regions.leaves.shape
         projection, parts = torch.from_numpy(stage.projection), []
-        for own, before, scale in zip(
+        basis = torch.from_numpy(feature_basis())
+        for own, (fine, coarse), scale in zip(
             projection.split(N_FEATURES, 1), self.seen.before, SCALES, strict=True
         ):
-            features = functional.normalize(self.head(self.block(before))[:, :N_FEATURES], dim=1)
-            part = functional.conv2d(features, own[:, :, None, None])
+            found = _strip(self.block, fine.clone(), coarse.clone(), slice(0, fine.shape[-2]))
+            features = functional.normalize(self.head(found)[:, :-1], dim=1)
+            part = functional.conv2d(features, (own @ basis)[:, :, None, None])
             part = functional.interpolate(part, scale_factor=scale, mode="bilinear")
             parts.append(part[0, :, :height, :width])
         leaf = torch.from_numpy(regions.leaves.astype(np.int64)).ravel()

@@ -37,6 +37,11 @@ class Heart:
         self.longest = self.longest_cpu = 0.0
         self._last = time.perf_counter(), time.thread_time()
 
+    @property
+    def since(self) -> float:
+        """When it has beaten last, by `time.perf_counter`."""
+        return self._last[0]
+
     def _beat(self) -> None:
         now = time.perf_counter(), time.thread_time()
         self.longest = max(self.longest, now[0] - self._last[0])

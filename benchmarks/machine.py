@@ -12,17 +12,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import skimage
-import torch
-
-import napari_diffseg
-
 RESULTS = Path(__file__).parent / "results"
 
 
 def machine_facts() -> dict[str, Any]:
     """Return versions, processor, threads and commit."""
+    # Not above: a process that measures a method loads no more than the method.
+    import numpy as np
+    import skimage
+    import torch
+
+    import napari_diffseg
+
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"],
         cwd=Path(__file__).parent,

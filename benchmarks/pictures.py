@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
 
-from benchmarks.baselines import CHOSEN, CLUSTERINGS, PARTITIONS
 from benchmarks.baselines.graph import felzenszwalb_regions
 from benchmarks.baselines.intensities import kmeans_clusters
+from benchmarks.baselines.unsupervised import CHOSEN, CLUSTERINGS, PARTITIONS
 from benchmarks.datasets import MODALITIES, micrographs, photos
 from napari_diffseg import SegmentationParams, segment
 

@@ -1,6 +1,7 @@
 """Simulated stacks, models to apply to them, and the applying, in a process of its own.
 
-What `benchmarks.throughput`, `benchmarks.memory` and `benchmarks.faults` share. As a program
+What `benchmarks.throughput`, `benchmarks.memory`, `benchmarks.scale_out` and `benchmarks.faults`
+share. As a program
 it applies a model and prints a line of JSON for each frame::
 
     python -m benchmarks.stacks MODEL IN OUT
@@ -12,8 +13,9 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,10 @@ from numpy.typing import NDArray
 from benchmarks.machine import peak_memory_mb, resident_memory_mb
 from benchmarks.strokes import strokes
 from napari_diffseg import DiffSegError, Model, RunOptions, SegmentationParams, train
+from napari_diffseg.batch import work
+from napari_diffseg.batch.facts import FrameFacts
 from napari_diffseg.batch.run import apply_stack
+from napari_diffseg.image.windows import whole
 from napari_diffseg.sample_data.simulated import simulated_nuclei
 
 PIECE = 512
@@ -42,32 +47,47 @@ def piece(seed: int) -> tuple[NDArray[np.uint16], NDArray[np.integer]]:
     return simulated_nuclei((PIECE, PIECE), seed=seed)
 
 
-def noisy(seed: int, number: int) -> NDArray[np.uint16]:
-    """Return a piece with noise of its own, so that no two frames are alike."""
+def noisy(seed: int, number: int, side: int = PIECE) -> NDArray[np.uint16]:
+    """Return a piece, or a corner of it, with noise of its own: no two frames are alike."""
     random = np.random.default_rng([seed, number])
-    pixels = piece(seed)[0] + random.normal(0, NOISE, (PIECE, PIECE))
+    pixels = piece(seed)[0][:side, :side] + random.normal(0, NOISE, (side, side))
     return np.clip(pixels, 0, np.iinfo(np.uint16).max).astype(np.uint16)
 
 
-def write_frames(path: Path, n_frames: int) -> None:
-    """Write frames of `PIECE` pixels as a zarr array ``(t, y, x)``, one chunk a frame."""
-    shape = (n_frames, PIECE, PIECE)
-    array = zarr.create_array(path, shape=shape, chunks=(1, PIECE, PIECE), dtype="uint16")
-    for t in range(n_frames):
-        array[t] = noisy(t % N_PIECES, t)
+def write_frames(path: Path, n_frames: int, side: int = PIECE, shard: int = 1) -> None:
+    """Write frames of at most `PIECE` pixels as a zarr array ``(t, y, x)``, one chunk a frame.
+
+    So many frames to a shard, which is a file; a shard is held at a time.
+    """
+    array = zarr.create_array(
+        path,
+        shape=(n_frames, side, side),
+        chunks=(1, side, side),
+        shards=(shard, side, side) if shard > 1 else None,
+        dtype="uint16",
+    )
+    for first in range(0, n_frames, shard):
+        numbers = range(first, min(first + shard, n_frames))
+        array[first : numbers.stop] = np.stack([noisy(t % N_PIECES, t, side) for t in numbers])
 
 
-def write_plane(path: Path, side: int) -> None:
-    """Write one large plane as a zarr array ``(y, x)``."""
-    array = zarr.create_array(path, shape=(side, side), chunks=(CHUNK, CHUNK), dtype="uint16")
-    for top in range(0, side, CHUNK):
-        strip = np.empty((min(CHUNK, side - top), side), np.uint16)
-        for y in range(0, len(strip), PIECE):
-            for x in range(0, side, PIECE):
-                pixels = noisy((x // PIECE) % N_PIECES, top + y + x)
-                cut = strip[y : y + PIECE, x : x + PIECE]
-                cut[...] = pixels[: cut.shape[0], : cut.shape[1]]
-        array[top : top + len(strip)] = strip
+def write_plane(path: Path, side: int, shard: int = CHUNK) -> None:
+    """Write one large plane as a zarr array ``(y, x)``, tile by tile: each is a file (a shard)."""
+    tile = min(shard, -(-side // CHUNK) * CHUNK)
+    array = zarr.create_array(
+        path,
+        shape=(side, side),
+        chunks=(CHUNK, CHUNK),
+        shards=(tile, tile) if tile > CHUNK else None,
+        dtype="uint16",
+    )
+    for top, left in product(range(0, side, tile), repeat=2):
+        pixels = np.empty((min(tile, side - top), min(tile, side - left)), np.uint16)
+        for y, x in product(range(0, len(pixels), PIECE), range(0, pixels.shape[1], PIECE)):
+            cut = pixels[y : y + PIECE, x : x + PIECE]
+            number = (top + y) * side + left + x
+            cut[...] = noisy((left + x) // PIECE % N_PIECES, number)[: len(cut), : cut.shape[1]]
+        array[top : top + len(pixels), left : left + pixels.shape[1]] = pixels
 
 
 def model_of(kind: str) -> Model:
@@ -81,6 +101,17 @@ def model_of(kind: str) -> Model:
     return train(images, scribbles=scribbles, axes="YX", params=params, options=ONE_THREAD)
 
 
+def not_labelled(
+    model: Model, pixels: Any, sink: Any, i: int, **_: Any
+) -> Generator[None, None, FrameFacts]:
+    """Do what `label_frame` does with a plane, but for the labels: 1 everywhere."""
+    values = np.asarray(pixels[...])
+    labels = np.ones(values.shape, model.label_dtype)
+    sink.write(i, whole(values.shape), labels)
+    yield
+    return FrameFacts({1: labels.size}, 1.0)
+
+
 def apply_lines(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Apply a model to a stack; yield facts of each frame, and of the whole at the end."""
     start = time.perf_counter()
@@ -88,6 +119,7 @@ def apply_lines(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
         Model.load(arguments.model),
         [arguments.input],
         arguments.output,
+        frames=slice(arguments.frames) if arguments.frames else None,
         axes=arguments.axes,
         options=ONE_THREAD,
         scheduler=arguments.scheduler,
@@ -121,11 +153,16 @@ def main() -> None:
     parser.add_argument("input")
     parser.add_argument("output")
     parser.add_argument("--axes", default="TYX")
+    parser.add_argument("--frames", type=int, help="so many from the first on; all if not said")
     parser.add_argument("--scheduler", default="threads")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--not-labelled", action="store_true", help="all but the labels; threads")
+    arguments = parser.parse_args()
+    if arguments.not_labelled:
+        work.label_frame = not_labelled
     try:
-        for line in apply_lines(parser.parse_args()):
+        for line in apply_lines(arguments):
             print(json.dumps(line), flush=True)
     except DiffSegError as error:
         sys.exit(str(error))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import argparse
 import csv
 import tracemalloc
 
@@ -8,7 +9,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from napari_diffseg import ObjectParams, cli, measure, objects
+from napari_diffseg import InputError, ObjectParams, cli, measure, objects
+from napari_diffseg.cli.spacing import stated_pixel_size
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.io.frames import open_frames
 from napari_diffseg.io.label_files.label_store import LabelStore
@@ -179,6 +181,12 @@ def test_what_does_not_fit_is_said(tmp_path, movie, stack_file, capsys):
         run("measure", out, "-o", tmp_path / "table.csv", "--pixel-size", "3")
 
 
+def test_a_decimal_comma_is_not_taken_for_two_sizes():
+    with pytest.raises(argparse.ArgumentTypeError, match=r"write 1\.5um, or 1\.0,5\.0um for two"):
+        stated_pixel_size("1,5um")
+    assert stated_pixel_size("0.3,0.4um") == PixelSize(0.3, 0.4, "µm")
+
+
 def test_a_nameless_movie_is_taken_as_the_objects_are(tmp_path, movie, stack_file, capsys):
     out, image, table = (tmp_path / name for name in ("objects.ome.tif", "movie.tif", "t.csv"))
     run("objects", stack_file, "-o", out, "--classes", 2)
@@ -256,7 +264,11 @@ def test_a_class_that_is_not_there_is_said(tmp_path, capsys):
     assert "no class 7 among the labels" in said
     assert "(they have 1, 2, 3)" in said
     assert not (tmp_path / "objects.png").exists()
-    assert not objects(blocks(1), 7).any()  # of a frame that has none of them
+    with pytest.raises(InputError, match="no class 7 among the labels"):
+        objects(blocks(1), 7)
+    # But of a frame that has none of a class there are none.
+    movie = np.stack([blocks(1), np.ones((40, 60), np.uint8)])
+    assert not objects(movie, 2, axes="TYX")[1].any()
 
 
 def test_classes_that_are_measured_as_objects_are_said_to_be(tmp_path, capsys):

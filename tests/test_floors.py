@@ -18,6 +18,7 @@ FLOORS = {
     "errors": 0,
     "parameters": 0,
     "files": 0,
+    "memory": 0,
     "params": 0,
     "_version": 0,
     "image": 1,

@@ -204,8 +204,8 @@ def open_layer(case: Case) -> Any:
 def by_dock(case: Case) -> Labels:
     viewer, _, source = open_layer(case)
 
+    from napari_diffseg.widgets.region.drawn import describe_region
     from napari_diffseg.widgets.region.grid import Grid
-    from napari_diffseg.widgets.region.reading import describe_region
     from napari_diffseg.widgets.region.region import RegionKind, RegionWish
     from napari_diffseg.widgets.segment.steps import segmentation_steps
 
@@ -300,14 +300,15 @@ def apply_by_shell(model: Model, case: Case, folder: Path) -> Applied:
 def apply_by_dock(model: Model, case: Case) -> Applied:
     from napari_diffseg.params import ApplyParams
 
-    _, reading, source = open_layer(case)
+    _, _, source = open_layer(case)
     from napari_diffseg.batch.engine import Agenda, apply_frames
     from napari_diffseg.widgets.batch.fit import find_fit
     from napari_diffseg.widgets.batch.frames import FrameSet
     from napari_diffseg.widgets.batch.job import LayerJob
 
     names = case.names or ("",) * source.image_axes.n_channels
-    frames = FrameSet((), replace(source, channels=None), reading.letters, names)
+    info = replace(source.info, channel_names=tuple(names))
+    frames = FrameSet((), replace(source, channels=None, info=info))
     fit = find_fit(model, frames)
     assert not fit.reason
     job = LayerJob(model, frames, ApplyParams(), CPU, fit.model)

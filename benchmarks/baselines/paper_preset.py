@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from skimage.transform import resize
 from skimage.util import img_as_ubyte
 
-from benchmarks.baselines.scribbles import keep_painted
+from benchmarks.baselines.scribbles import keep_painted, shrunk_scribbles
 from napari_diffseg import RunOptions, SegmentationParams, segment
 
 Labels = NDArray[np.integer]
@@ -38,13 +38,3 @@ def shrunk_paper_preset(
         options=RunOptions(threads=1),
     )
     return keep_painted(result.labels[places], scribbles)
-
-
-def shrunk_scribbles(
-    scribbles: Labels, small: tuple[int, ...], places: tuple[NDArray[np.integer], ...]
-) -> NDArray[np.uint8]:
-    """Shrink scribbles so that thin strokes survive: the class that most of a place is painted."""
-    counts = np.zeros((int(scribbles.max()) + 1, *small), np.int64)
-    np.add.at(counts, (scribbles, *places), 1)
-    painted = counts[1:]
-    return np.where(painted.any(axis=0), painted.argmax(axis=0) + 1, 0).astype(np.uint8)

@@ -22,6 +22,7 @@ from napari_diffseg.io.label_files.label_store import LabelStore
 from tests.batch.conftest import (
     FORMATS,
     N_FRAMES,
+    SIDE,
     apply,
     contents,
     leftovers,
@@ -298,19 +299,29 @@ def test_a_damaged_frame_in_the_middle_of_a_stack(
     assert "damaged" in reason
 
 
+@pytest.mark.parametrize(
+    ("written", "last"),
+    [({}, 4), ({"compression": "zlib", "rowsperstrip": 17 * SIDE}, 2)],
+    ids=["window by window", "as a whole"],
+)
 def test_a_frame_that_breaks_off_has_no_labels_at_all(
-    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Model,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    written: dict[str, Any],
+    last: int,
 ) -> None:
+    """At the last call, which is for the second window of the second frame, or for all of it."""
     plane = np.tile(make_movie(1)[0], (17, 1))
     for t in range(2):
-        tifffile.imwrite(tmp_path / f"f{t}.tif", plane)
+        tifffile.imwrite(tmp_path / f"f{t}.tif", plane, **written)
     windows_of = Model.apply_windows
     calls = []
 
     def breaking(self: Model, *args: Any, **kwargs: Any) -> Iterator[Any]:
         calls.append(None)
         yield next(windows := windows_of(self, *args, **kwargs))
-        if len(calls) == 2:
+        if len(calls) == last:
             raise InputError("the second half is gone")
         yield from windows
 

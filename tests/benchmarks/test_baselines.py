@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.baselines import CHOSEN, CLUSTERINGS, GRIDS, PARTITIONS
 from benchmarks.baselines.basins import watershed_basins
 from benchmarks.baselines.iic import iic_clusters, mutual_information
 from benchmarks.baselines.superpixels import merged_superpixels
+from benchmarks.baselines.unsupervised import CHOSEN, CLUSTERINGS, GRIDS, PARTITIONS
 from benchmarks.baselines.wnet import soft_normalized_cut, wnet_clusters
 
 

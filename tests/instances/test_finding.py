@@ -47,6 +47,34 @@ def test_touching_discs_are_cut_where_they_are_narrow():
     assert find_objects(labels, ObjectParams(split=25)).max() == 1
 
 
+def test_what_touches_and_what_is_dust_is_seen_from_the_image_itself():
+    for radius in (5, 20):
+        centres = [(2.5 * radius, x * radius) for x in (2, 3.7, 7)]
+        labels = discs((5 * radius, 10 * radius), *centres, radius=radius)
+        side = radius // 4  # of dust, under 5 % of a disc; that of the larger is a disc itself
+        labels[:side, :side] = 2
+        found = find_objects(labels, ObjectParams())
+        assert found.max() == 3
+        assert not found[:side, :side].any()
+        assert find_objects(labels, ObjectParams(min_size=0)).max() == 4
+    # In a volume the same, in voxels that are no cubes.
+    z, y, x = np.mgrid[:12, :40, :60]
+    ball = [((z - 6) * 3) ** 2 + (y - 20) ** 2 + (x - c) ** 2 < 100 for c in (20, 37)]
+    volume = (ball[0] | ball[1]).astype(np.uint8)
+    volume[0, :3, :3] = 1  # 9 voxels, of balls of 1400
+    assert find_objects(volume, ObjectParams(), (3, 1, 1)).max() == 2
+    assert find_objects(np.ones((9, 9), np.uint8), ObjectParams()).max() == 1
+
+
+def test_what_touches_another_class_is_never_joined_to_it():
+    labels = np.full((20, 60), 2, np.uint8)
+    labels[:, 30:] = 3
+    labels[::4, 10:50] = 0  # bristles, with many peaks on both sides of the border
+    found = find_objects(labels, ObjectParams(split=2, neck=0, min_size=9))
+    for number in range(1, found.max() + 1):
+        assert len(set(labels[found == number].tolist())) == 1
+
+
 def test_a_bump_is_no_object():
     labels = discs((60, 80), (30, 30), radius=20)
     labels[disk((30, 54), 10)] = 2  # further than six pixels away, but the neck is wide
@@ -145,9 +173,9 @@ def test_a_finder_gives_the_same_as_the_function_whatever_was_asked_before():
         np.uint8, array_shapes(min_dims=2, max_dims=3, max_side=9), elements=st.integers(0, 3)
     ),
     classes=st.sampled_from(["", "1", "2,3", "7"]),
-    split=st.sampled_from([0.0, 1.0, 2.5]),
+    split=st.sampled_from([-1.0, 0.0, 1.0, 2.5]),
     neck=st.sampled_from([0, 75, 100]),
-    min_size=st.integers(0, 6),
+    min_size=st.integers(-1, 6),
     fill_holes=st.booleans(),
     clear_border=st.booleans(),
     smooth=st.sampled_from([0.0, 1.5]),
@@ -162,7 +190,7 @@ def test_clean_up_invents_nothing(labels, smooth, **told):
         assert (sizes[1:] >= params.min_size).all()
         if not params.fill_holes:
             assert np.isin(labels[found > 0], chosen).all()
-        if not params.fill_holes and not params.clear_border and params.min_size < 2:
+        if not params.fill_holes and not params.clear_border and 0 <= params.min_size < 2:
             assert (found > 0).sum() == np.isin(labels, chosen).sum()
     before = 0
     for number in range(1, sizes.size):

@@ -3,7 +3,12 @@ from __future__ import annotations
 import numpy as np
 
 from napari_diffseg import objects
-from napari_diffseg.instances.following import Follower, follow_objects
+from napari_diffseg.instances.following import Follower
+
+
+def follow_objects(frames):
+    follower = Follower()
+    return [follower.follow(frame) for frame in frames]
 
 
 def row(*numbers):

@@ -4,10 +4,14 @@ import csv
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 from skimage.draw import ellipse
 from skimage.measure import regionprops
 
 from napari_diffseg import InputError, OutputError, measure
+from napari_diffseg.instances.hulls import hull_areas
 from napari_diffseg.instances.table import join, summary, write_csv
 
 
@@ -45,6 +49,16 @@ def test_every_number_is_that_of_regionprops(plane, pixels):
         assert list(table) == ["frame", "object", *expected]
         for name, value in expected.items():
             assert table[name][row] == pytest.approx(value, abs=1e-6), name
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=14), elements=st.integers(0, 4))
+)
+def test_hulls_are_those_of_regionprops_of_things_in_pieces_too(numbers):
+    rows = np.unique(numbers[numbers > 0], return_inverse=True)[1]
+    found = hull_areas(rows, *np.nonzero(numbers))
+    assert found.tolist() == [region.area_convex for region in regionprops(numbers)]
 
 
 def test_sizes_are_in_pixels_where_they_are_not_known(plane):

@@ -13,6 +13,7 @@ from ome_zarr_models.v05 import Image
 from napari_diffseg.errors import InputError
 from napari_diffseg.image.info import ImageInfo, Placed
 from napari_diffseg.image.pixel_size import PixelSize
+from napari_diffseg.io import chunks
 from napari_diffseg.io.frames import open_frames
 from napari_diffseg.io.label_files.writing import write_labels
 from napari_diffseg.io.ngff.labels import image_label, multiscales
@@ -322,3 +323,34 @@ def test_several_images_in_one_group(tmp_path: Path) -> None:
     image = read_image(path, series=1)
     np.testing.assert_array_equal(image.pixels, PIXELS[0, 1])
     assert "1: second" in image.notes[0]
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        (slice(None), slice(None), slice(None), slice(None)),
+        (1, slice(None), slice(5, 33), slice(2, 39, 3)),
+        (slice(None), 0, slice(38, None, -2), slice(31, 3, -1)),
+        (slice(0, 0), slice(None), slice(None), 7),
+    ],
+)
+def test_many_small_chunks_are_read_some_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: tuple[int | slice, ...]
+) -> None:
+    pixels = np.random.default_rng(1).integers(0, 255, (3, 2, 40, 41)).astype(np.uint8)
+    zarr.create_array(tmp_path / "a.zarr", data=pixels, chunks=(1, 2, 3, 4))
+    monkeypatch.setattr(chunks, "_MOST_CHUNKS", 7)
+    most = 0
+    whole = zarr.Array.__getitem__
+
+    def read(array: Any, part: Any) -> Any:
+        nonlocal most
+        found = whole(array, part)
+        most = max(most, found.size)
+        return found
+
+    monkeypatch.setattr(zarr.Array, "__getitem__", read)
+    found = read_image(tmp_path / "a.zarr").pixels[where]
+    np.testing.assert_array_equal(found, pixels[where])
+    # Not more than the chunks that are read at a time, and what of these is not wanted.
+    assert most <= 7 * 24

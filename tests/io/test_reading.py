@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from collections.abc import Callable
@@ -315,6 +316,20 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
         read_image(tmp_path)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without pipes that have a name")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.tif")
+    with pytest.raises(InputError, match="is a pipe or a device"):
+        read_image(tmp_path / "a.tif")
+
+
+def test_the_file_that_describes_a_set_of_others(tmp_path: Path) -> None:
+    xml = '<?xml version="1.0" encoding="UTF-8"?><OME xmlns="http://www.openmicroscopy.org/"/>'
+    (tmp_path / "a.companion.ome").write_text(xml)
+    with pytest.raises(InputError, match="describes images whose pixels are in other files"):
+        read_image(tmp_path / "a.companion.ome")
+
+
 def test_file_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: object, **kwargs: object) -> None:
         raise PermissionError(13, "Permission denied")
@@ -410,3 +425,12 @@ def test_what_holds_no_class_numbers(
     with pytest.raises(InputError, match=message) as error:
         read_class_numbers(path)
     assert "\n" not in str(error.value)
+
+
+def test_a_tiff_that_is_higher_than_its_strips(tmp_path: Path) -> None:
+    """A number of the header may not make an image of zeros, nor take the memory for one."""
+    tifffile.imwrite(tmp_path / "a.tif", np.ones((24, 24), np.uint8), photometric="minisblack")
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+b") as tif:
+        tif.pages[0].tags["ImageLength"].overwrite(2_771_224)
+    with pytest.raises(InputError, match=r"a\.tif is truncated or damaged"):
+        read_image(tmp_path / "a.tif")

@@ -114,7 +114,7 @@ def test_all_frames_on_a_layer_that_lies_on_the_image(ready, viewer, stack, mode
 
 def test_one_frame(ready, viewer, stack, model, wait_for):
     form = ready.apply_form
-    form.scope.setCurrentIndex(form.scope.findData(Scope.FRAME))
+    form.scope.choose(Scope.FRAME)
     form.apply_button.click()
     wait_for(lambda: is_at_rest(ready))
     (layer,) = labels_in(viewer)
@@ -158,7 +158,7 @@ def test_other_intensities_make_another_layer(ready, viewer, model, wait_for):
     wait_for(lambda: is_at_rest(ready))
     form.apply_button.click()
     assert form.status.text() == apply_words.ALL_ARE_DONE
-    form.intensities.setCurrentIndex(form.intensities.findData("frame"))
+    form.intensities.choose("frame")
     form.adapt.setValue(3)
     form.apply_button.click()
     wait_for(lambda: is_at_rest(ready))
@@ -433,7 +433,7 @@ def test_other_choices_while_frames_are_looked_at(ready, viewer, model, wait_for
     form = ready.apply_form
     form.lazy_box.click()
     wait_for(lambda: len(model.applied) == 1 and is_at_rest(ready))
-    form.intensities.setCurrentIndex(form.intensities.findData("frame"))
+    form.intensities.choose("frame")
     assert form.reason.text() == apply_words.CHOSEN_ANEW
     assert form.apply_button.text() == "Apply"
     viewer.dims.set_current_step(0, 4)
@@ -615,8 +615,8 @@ def test_the_newest_model_is_chosen_and_a_person_can_choose_the_other(
     assert form.model.isHidden()
     ready.segment_button.click()
     wait_for(lambda: form.model.count() == 2)
-    assert form.model.currentData() == "result"
-    form.model.setCurrentIndex(form.model.findData("loaded"))
+    assert form.model.chosen() == "result"
+    form.model.choose("loaded")
     form.model.activated.emit(form.model.currentIndex())
     form.apply_button.click()
     wait_for(lambda: is_at_rest(ready))
@@ -659,7 +659,7 @@ def test_a_folder_of_images(dock, viewer, tmp_path, monkeypatch, wait_for):
     dock.modelling.shelf.put_loaded(model, Path("small.safetensors"))
     dock.applying.refresh()
     form = dock.apply_form
-    form.scope.setCurrentIndex(form.scope.findData(Scope.FOLDER))
+    form.scope.choose(Scope.FOLDER)
     folders = [str(inputs), str(output)]
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: folders.pop(0))
     assert form.apply_button.isEnabled(), "no image is needed"
@@ -673,7 +673,7 @@ def test_a_folder_of_images(dock, viewer, tmp_path, monkeypatch, wait_for):
 
 def test_who_cancels_the_folder_changes_nothing(ready, monkeypatch):
     form = ready.apply_form
-    form.scope.setCurrentIndex(form.scope.findData(Scope.FOLDER))
+    form.scope.choose(Scope.FOLDER)
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: "")
     form.apply_button.click()
     assert is_at_rest(ready)

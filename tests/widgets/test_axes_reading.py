@@ -7,18 +7,19 @@ import pytest
 
 from napari_diffseg.errors import InputError
 from napari_diffseg.widgets.image.axes_reading import (
-    AxesEdit,
+    AxesSaid,
     Extent,
     LayerFacts,
     Origin,
     read_axes,
 )
-from napari_diffseg.widgets.image.voxel_size import TypedSize
+from napari_diffseg.widgets.image.sizes import TypedSize
 
 
 def facts(*shape, **more):
     n_axes = len(shape)
     known = {
+        "dtype": np.dtype(np.uint8),
         "labels": tuple(str(axis - n_axes) for axis in range(n_axes)),
         "units": ("pixel",) * n_axes,
         "scale": (1.0,) * n_axes,
@@ -75,7 +76,7 @@ def test_what_is_read_without_a_person(layer, letters, origin, extent):
     assert bool(reading.question()) == (origin is Origin.GUESS) == (len(reading.choices) > 1)
     # Whatever a person picks is read as that, and asks no more.
     for choice in reading.choices:
-        picked = read_axes(layer, AxesEdit(choice))
+        picked = read_axes(layer, AxesSaid(choice))
         assert (picked.letters, picked.origin) == (choice, Origin.PERSON)
         assert picked.question() == ""
 
@@ -160,7 +161,7 @@ def test_each_choice_says_what_it_means():
     ],
 )
 def test_the_axes_in_words(layer, said, words):
-    assert read_axes(layer, AxesEdit(said)).describe() == words
+    assert read_axes(layer, AxesSaid(said)).describe() == words
 
 
 @pytest.mark.parametrize(
@@ -178,7 +179,7 @@ def test_the_axes_in_words(layer, said, words):
 )
 def test_what_a_person_says_that_cannot_be(layer, said, sentence):
     with pytest.raises(InputError) as found:
-        read_axes(layer, AxesEdit(said))
+        read_axes(layer, AxesSaid(said))
     assert sentence in str(found.value)
     assert str(found.value).count(". ") == 0, "one sentence"
 
@@ -191,15 +192,15 @@ def test_too_many_axes_to_guess(layer):
 
 def test_colours_that_are_none():
     layer = facts(20, 30, n_colors=3)
-    assert read_axes(layer).rgb
-    reading = read_axes(layer, AxesEdit("YXC"))
-    assert (reading.letters, reading.rgb, reading.n_channels) == ("YX", False, 3)
+    assert read_axes(layer).info.rgb
+    reading = read_axes(layer, AxesSaid("YXC"))
+    assert (reading.letters, reading.info.rgb, reading.n_channels) == ("YX", False, 3)
 
 
 def test_labels_and_file_that_contradict_each_other():
     reading = read_axes(labelled("z y x", 5, 20, 30, noted=tuple("TYX")))
     assert reading.letters == "ZYX"
-    assert "axis labels say ZYX, but its file TYX; the labels count" in reading.notes[0]
+    assert "axis labels say ZYX, but its file TYX; the labels count" in reading.info.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -222,7 +223,9 @@ def test_labels_and_file_that_contradict_each_other():
     ],
 )
 def test_the_distance_of_planes(scale, units, said, z_step, note):
-    reading = read_axes(facts(9, 20, 30, scale=scale, units=units), AxesEdit("ZYX", said))
-    assert reading.voxel.z_step == pytest.approx(z_step)
-    assert note in " ".join(reading.volume_notes)
-    assert bool(reading.volume_notes) == bool(note)
+    reading = read_axes(facts(9, 20, 30, scale=scale, units=units), AxesSaid("ZYX", said))
+    spacing = reading.info.spacing
+    found = None if spacing is None else spacing[0] / np.mean(spacing[1:])
+    assert found == pytest.approx(z_step)
+    assert note in reading.volume_note
+    assert bool(reading.volume_note) == bool(note)

@@ -54,14 +54,14 @@ def opened(viewer, movie, dock):
 
 @pytest.fixture
 def made(opened, wait_for):
-    opened.objects_form.split.set_value(0)
+    opened.objects_form.split.box.setValue(0)
     opened.objects_form.make_button.click()
     wait_for(lambda: opened.measuring.table.get("object", np.zeros(0)).size == 6)
     return opened
 
 
 def test_the_file_says_what_napari_does_not_show(viewer, movie, dock):
-    size = dock.axes_form.size
+    size = dock.axes_form.size_field
     assert size.side.text() == "0.5"
     assert "From the metadata of the file" in size.about.text()
     assert "T 3" in dock.axes_form.line.text()
@@ -75,7 +75,7 @@ def test_the_file_says_what_napari_does_not_show(viewer, movie, dock):
 
 
 def test_a_size_that_is_typed_counts_before_the_file(viewer, made, wait_for, qtbot):
-    size = made.axes_form.size
+    size = made.axes_form.size_field
     assert made.measure_form.about.text() == "A pixel is 0.5 × 0.5 µm."
     before = made.measuring.table["area_um2"]
     size.side.clear()
@@ -90,10 +90,10 @@ def test_a_size_that_is_typed_counts_before_the_file(viewer, made, wait_for, qtb
 
 
 def test_a_typed_size_stays_with_its_image(viewer, movie, dock, qtbot):
-    qtbot.keyClicks(dock.axes_form.size.side, "5")
+    qtbot.keyClicks(dock.axes_form.size_field.side, "5")
     other = viewer.add_image(np.zeros((20, 30)), name="other")
     dock.images.choose(other)
-    assert dock.axes_form.size.side.text() == ""
+    assert dock.axes_form.size_field.side.text() == ""
     dock.images.choose(movie)
     assert dock.choice.source().pixel_size == PixelSize(0.55, 0.55, "µm")
 

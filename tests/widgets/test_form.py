@@ -100,3 +100,25 @@ def test_a_skipped_field_is_not_there(qtbot):
     form = ParameterForm(RunOptions, skip=("device", "previews"))
     qtbot.addWidget(form.native)
     assert set(form.values()) == {"threads", "preview_interval"}
+
+
+@pytest.mark.parametrize("text", ["", "-", "x", "1e"])
+def test_another_form_takes_up_what_is_no_number(form, qtbot, text):
+    """As the dock does that is opened after one was closed."""
+    for spec in SegmentationParams.specs():
+        if not spec.choices:
+            type_in(form.fields[spec.name], text)
+    other = ParameterForm(SegmentationParams)
+    qtbot.addWidget(other.native)
+    other.write(form.values())
+    assert other.values() == form.values()
+    assert set(other.problems()) == set(form.problems())
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("0,25", 0.25), ("0,125", 0.125), (",5", 0.5), ("1,500", None), ("1,2,3", None)],
+)
+def test_a_decimal_comma(form, text, number):
+    type_in(form.fields["learning_rate"], text)
+    assert form.values()["learning_rate"] == (text if number is None else number)

@@ -9,7 +9,7 @@ from napari.components import ViewerModel
 
 from napari_diffseg.batch.sinks import make_labels
 from napari_diffseg.widgets.batch.frames import FrameSet
-from napari_diffseg.widgets.image.axes_reading import AxesEdit, Extent, read_axes
+from napari_diffseg.widgets.image.axes_reading import AxesSaid, Extent, read_axes
 from napari_diffseg.widgets.image.layer_facts import facts_of
 from napari_diffseg.widgets.image.sources import describe_source
 
@@ -19,8 +19,8 @@ def stack(shape):
 
 
 def describe_frames(layers, dims, axes=None, extent=Extent.PLANE):
-    reading = read_axes(facts_of(layers[0]), AxesEdit(axes))
-    return FrameSet(tuple(layers), describe_source(layers, dims, reading, extent), reading.letters)
+    reading = read_axes(facts_of(layers[0]), AxesSaid(axes))
+    return FrameSet(tuple(layers), describe_source(layers, dims, reading, extent))
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_a_plane_is_one_frame(model):
 def test_channels_are_no_frames(model, shape, axes, rgb, n_channels, n_frames, canvas):
     layer = model.add_image(stack(shape) / 1000, rgb=rgb)
     frames = describe_frames([layer], model.dims, axes)
-    assert (frames.n_channels, frames.n_frames) == (n_channels, n_frames)
+    assert (frames.shown.image_axes.n_channels, frames.n_frames) == (n_channels, n_frames)
     output = np.zeros(frames.shown.canvas.shape, np.uint8)
     assert output.shape == canvas
     for number in range(n_frames):
@@ -76,7 +76,7 @@ def test_channels_are_no_frames(model, shape, axes, rgb, n_channels, n_frames, c
 def test_several_layers_are_channels(model):
     layers = [model.add_image(stack((4, 8, 9)) + k) for k in range(2)]
     frames = describe_frames(layers, model.dims)
-    assert (frames.n_channels, frames.n_frames) == (2, 4)
+    assert (frames.shown.image_axes.n_channels, frames.n_frames) == (2, 4)
     assert np.asarray(frames.pixels(3)).shape == (2, 8, 9)
 
 

@@ -6,11 +6,18 @@ import csv
 
 import numpy as np
 import pytest
+import tifffile
+from napari.layers import Image
+from napari.layers._source import Source
 from qtpy.QtCore import Qt
 from skimage.draw import disk
 
 import napari_diffseg
+from napari_diffseg import cli
+from napari_diffseg.instances.measuring import unique_names
 from napari_diffseg.instances.table import summary
+from napari_diffseg.io.label_files.writing import write_labels
+from napari_diffseg.io.reading import read_image
 from napari_diffseg.widgets.objects.label_source import LabelSource
 from napari_diffseg.widgets.objects.section import EDITED, NO_CLASS
 from napari_diffseg.widgets.region.placement import camera_of
@@ -58,7 +65,7 @@ def opened(labels, dock):
 
 @pytest.fixture
 def made(opened, wait_for):
-    opened.objects_form.split.set_value(6)
+    opened.objects_form.split.box.setValue(6)
     opened.objects_form.make_button.click()
     wait_for(lambda: bool(opened.measuring.table))
     return opened
@@ -98,7 +105,6 @@ def test_the_dock_makes_and_measures_what_python_does(viewer, made, labels, pixe
     table = napari_diffseg.measure(
         expected,
         pixels,
-        channel_names=["cells"],
         pixel_size=0.5,
         labels=classes(),
         classes=(2, 3),
@@ -118,11 +124,11 @@ def test_the_objects_follow_the_controls_on_the_one_layer(viewer, made, wait_for
     form = made.objects_form
     form.split.slider.setValue(0)
     wait_for(lambda: form.count.text() == "2 objects")
-    form.split.set_value(6)
+    form.split.box.setValue(6)
     wait_for(lambda: form.count.text() == "3 objects")
-    form.neck.set_value(0)
+    form.neck.box.setValue(0)
     wait_for(lambda: form.count.text() == "2 objects")
-    form.split.set_value(0)
+    form.split.box.setValue(0)
     form.min_size.setValue(5)
     wait_for(lambda: form.count.text() == "3 objects")
     form.classes.boxes[3].setChecked(False)
@@ -153,7 +159,7 @@ def test_what_a_person_edits_is_left_as_it_is(viewer, made, wait_for):
     edited = layer.data.copy()
     wait_for(lambda: made.objects_form.count.text() == "4 objects")
     wait_for(lambda: 9 in made.measuring.table["object"])
-    made.objects_form.split.set_value(0)
+    made.objects_form.split.box.setValue(0)
     wait_for(lambda: not made.objects._ask_soon._timer.isActive())
     assert made.objects_form.status.text() == EDITED
     np.testing.assert_array_equal(layer.data, edited)
@@ -167,7 +173,7 @@ def test_what_a_person_edits_is_left_as_it_is(viewer, made, wait_for):
     np.testing.assert_array_equal(layer.data, edited)
 
 
-def test_a_row_leads_to_its_object_and_an_object_to_its_row(viewer, made, qtbot):
+def test_a_row_leads_to_its_object_and_an_object_to_its_row(viewer, made, qtbot, wait_for):
     (layer,) = objects_in(viewer)
     table = made.measure_form.table
     entry = list(made.measuring.table["object"]).index(2)
@@ -177,6 +183,9 @@ def test_a_row_leads_to_its_object_and_an_object_to_its_row(viewer, made, qtbot)
     y, x = np.argwhere(layer.data == 2).mean(axis=0)
     np.testing.assert_allclose(camera_of(viewer).center[-2:], (0.5 * y + 3, 0.5 * x + 4))
     assert layer.selected_label == 2
+    # It is seen alone for a moment, and then among the others again.
+    assert layer.show_selected_label
+    wait_for(lambda: not layer.show_selected_label)
 
     class Press:
         position = (0.5 * 50 + 3, 0.5 * 60 + 4)
@@ -230,7 +239,7 @@ def test_sizes_are_in_pixels_until_a_size_is_typed(viewer, dock, wait_for, qtbot
     wait_for(lambda: bool(dock.measuring.table))
     assert "area_px" in dock.measuring.table
     assert "in pixels" in dock.measure_form.about.text()
-    side = dock.axes_form.size.side
+    side = dock.axes_form.size_field.side
     qtbot.keyClicks(side, "0.5")
     wait_for(lambda: "area_um2" in dock.measuring.table)
     assert dock.measure_form.about.text() == "A pixel is 0.5 × 0.5 µm."
@@ -238,7 +247,7 @@ def test_sizes_are_in_pixels_until_a_size_is_typed(viewer, dock, wait_for, qtbot
     np.testing.assert_allclose(dock.measuring.table["area_um2"], areas * 0.25)
     # What is half typed changes nothing.
     qtbot.keyClicks(side, "mm")
-    assert "a positive number was expected" in dock.axes_form.size.about.text()
+    assert "a positive number was expected" in dock.axes_form.size_field.about.text()
     assert "area_um2" in dock.measuring.table
 
 
@@ -284,16 +293,14 @@ def test_objects_of_all_frames_keep_their_numbers(viewer, dock, wait_for):
     viewer.dims.set_current_step(0, 1)
     dock.objects_fold.expand()
     dock.measure_fold.expand()
-    dock.objects_form.split.set_value(6)
+    dock.objects_form.split.box.setValue(6)
     make(dock, wait_for)
     expected = napari_diffseg.objects(movie, (2, 3), axes="TYX", split=6)
     (layer,) = objects_in(viewer)
     np.testing.assert_array_equal(layer.data, expected)
     wait_for(lambda: bool(dock.measuring.table))
-    table = napari_diffseg.measure(
-        expected, movie * 10, axes="TYX", channel_names=["movie"], pixel_size=0.5, labels=movie
-    )
-    for name in ("frame", "object", "class", "area_um2", "centroid_x_um", "mean_movie"):
+    table = napari_diffseg.measure(expected, movie * 10, axes="TYX", pixel_size=0.5, labels=movie)
+    for name in ("frame", "object", "class", "area_um2", "centroid_x_um", "mean_ch1"):
         np.testing.assert_array_equal(dock.measuring.table[name], table[name], err_msg=name)
     dock.measuring.go_to(int(np.flatnonzero(table["frame"] == 2)[0]))
     assert viewer.dims.current_step[0] == 2
@@ -325,7 +332,7 @@ def test_a_volume_is_measured_as_one(viewer, dock, wait_for):
     dock.measure_fold.expand()
     make(dock, wait_for)
     wait_for(lambda: bool(dock.measuring.table))
-    expected = napari_diffseg.objects(volume, (2, 3), spacing=(2, 0.5, 0.5))
+    expected = napari_diffseg.objects(volume, 2, spacing=(2, 0.5, 0.5))
     (layer,) = objects_in(viewer)
     np.testing.assert_array_equal(layer.data, expected)
     table = napari_diffseg.measure(expected, volume, pixel_size=(2, 0.5, 0.5))
@@ -348,3 +355,52 @@ def test_stale_questions_are_given_up(dock, labels):
     params = dock.objects_form.params()
     assert list(source.follow(params, lambda: True)) == []
     assert source.measure(source.array, None, (), {}, lambda: True) is None
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("DAPI", "GFP"), ("DAPI", "GFP")),
+        (("DAPI", ""), ("DAPI", "ch2")),
+        ((), ("ch1", "ch2")),
+        (("DAPI",), ("DAPI",)),
+        (("",), ("ch1",)),
+    ],
+)
+def test_columns_have_the_names_of_the_channels_of_the_file_at_every_door(
+    viewer, dock, wait_for, tmp_path, names, expected
+):
+    image, kinds, found, csv_file = (
+        tmp_path / one for one in ("image.ome.tif", "kinds.png", "objects.png", "table.csv")
+    )
+    is_one = len(expected) == 1
+    pixels = np.random.default_rng(0).integers(0, 4000, (60, 80) if is_one else (2, 60, 80))
+    axes = "YX" if is_one else "CYX"
+    told = {"Channel": {"Name": names[0] if is_one else list(names)}} if any(names) else {}
+    metadata = {"axes": axes, **told}
+    tifffile.imwrite(image, pixels.astype("u2"), metadata=metadata, photometric="minisblack")
+    write_labels(kinds, classes())
+    layer = Image(pixels.astype("u2"), name="image", metadata={"axes": axes})
+    layer._source = Source(path=str(image))  # as napari's own reader opens it
+    viewer.add_layer(layer)
+    viewer.add_labels(classes(), name="kinds")
+    dock.objects_fold.expand()
+    dock.measure_fold.expand()
+    dock.objects_form.combo.choose(viewer.layers["kinds"])
+    source = dock.objects.classes.describe_layer(viewer.layers["kinds"])
+    in_window = unique_names(source.names(), len(source.channels(0)))
+    assert cli.main(["objects", str(kinds), "-o", str(found), "--quiet"]) == 0
+    words = ["measure", str(found), "--image", str(image), "-o", str(csv_file), "--quiet"]
+    assert cli.main(words) == 0
+    with csv_file.open(encoding="utf-8") as file:
+        in_shell = next(csv.reader(file))
+    read = read_image(image)
+    in_python = napari_diffseg.measure(
+        napari_diffseg.objects(classes()),
+        read.pixels,
+        channel_axis=None if is_one else 0,
+        channel_names=read.channel_names,
+    )
+    assert in_shell == list(in_python)
+    assert in_window == list(expected)
+    assert [one[5:] for one in in_shell if one.startswith("mean_")] == list(expected)

@@ -8,7 +8,7 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Image, Labels
 
-from napari_diffseg.widgets.image.axes_reading import AxesEdit, read_axes
+from napari_diffseg.widgets.image.axes_reading import AxesSaid, read_axes
 from napari_diffseg.widgets.image.layer_facts import facts_of
 from napari_diffseg.widgets.image.sources import describe_source
 from napari_diffseg.widgets.scribbles.other_planes import (
@@ -29,7 +29,7 @@ def others_of(pixels, strokes, at, learn_from=LearnFrom.PAINTED, axes=None):
     viewer.add_layer(image)
     for axis, place in enumerate(at):
         viewer.dims.set_current_step(axis, place)
-    source = describe_source([image], viewer.dims, read_axes(facts_of(image), AxesEdit(axes)))
+    source = describe_source([image], viewer.dims, read_axes(facts_of(image), AxesSaid(axes)))
     found = None if strokes is None else describe_strokes(Labels(strokes), source)
     return choose_others(source, found, learn_from)
 

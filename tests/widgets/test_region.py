@@ -10,10 +10,11 @@ from napari.layers import Image, Labels, Shapes
 from skimage.measure import points_in_poly
 
 from napari_diffseg.errors import InputError
+from napari_diffseg.image.region import box_of
+from napari_diffseg.widgets.region.drawn import describe_region, region_layers
 from napari_diffseg.widgets.region.grid import Grid
 from napari_diffseg.widgets.region.placement import place
-from napari_diffseg.widgets.region.reading import describe_region, region_layers
-from napari_diffseg.widgets.region.region import Found, RegionKind, RegionWish
+from napari_diffseg.widgets.region.region import RegionKind, RegionWish
 
 pytestmark = pytest.mark.gui
 
@@ -75,27 +76,14 @@ def test_shapes_and_labels_are_on_offer():
     assert region_layers(model(layer, shapes, labels)) == [labels, shapes]
 
 
-# --- what is found --------------------------------------------------------------------------
-
-
-def test_what_is_found_is_told_for_the_whole_image():
-    cross = np.array([[0, 1, 0], [1, 1, 1]], bool)
-    found = Found((5, 6), (S(1, 3), S(2, 5)), cross)
-    whole = found.as_array()
-    assert whole.shape == (5, 6)
-    assert np.array_equal(whole[1:3, 2:5], cross)
-    assert whole.sum() == 4
-    assert Found((5, 6), (S(1, 3), S(2, 5)), None).as_array().sum() == 6
-
-
 # --- drawn shapes ---------------------------------------------------------------------------
 
 
 def test_the_pixels_whose_middle_lies_in_a_rectangle():
     layer = image(12, 14)
-    found = inside(Shapes([RECTANGLE]), grid_of(layer)).find()
-    assert found.box == (S(2, 7), S(3, 9))
-    assert found.inside is None
+    found = inside(Shapes([RECTANGLE]), grid_of(layer)).mask()
+    assert box_of(found) == (S(2, 7), S(3, 9))
+    assert found.sum() == 5 * 6
 
 
 @pytest.mark.parametrize("where", WHERE)
@@ -111,12 +99,12 @@ def test_a_polygon_in_other_coordinates_than_the_image(where, drawn):
     shapes = Shapes(ndim=2, **drawn)
     vertices = np.array([shapes.world_to_data(point) for point in star])
     shapes.add_polygons([vertices])
-    found = inside(shapes, grid).find()
+    found = inside(shapes, grid).mask()
     expected = points_in_poly(world, star).reshape(grid.shape)
     assert expected.any()
-    assert np.array_equal(found.as_array(), expected)
+    assert np.array_equal(found, expected)
     rows, columns = np.nonzero(expected)
-    assert found.box == (S(rows.min(), rows.max() + 1), S(columns.min(), columns.max() + 1))
+    assert box_of(found) == (S(rows.min(), rows.max() + 1), S(columns.min(), columns.max() + 1))
 
 
 @pytest.mark.parametrize("factor", [2, 4])
@@ -124,7 +112,7 @@ def test_a_shape_on_a_coarser_level(factor):
     layer = image(16, 16)
     grid = grid_of(layer, factors=(factor, factor))
     shapes = Shapes([np.array([[-0.5, -0.5], [-0.5, 7.5], [7.5, 7.5], [7.5, -0.5]])])
-    assert inside(shapes, grid).find().box == (S(0, 8 // factor), S(0, 8 // factor))
+    assert box_of(inside(shapes, grid).mask()) == (S(0, 8 // factor), S(0, 8 // factor))
 
 
 def test_an_ellipse():
@@ -133,8 +121,8 @@ def test_an_ellipse():
     rows, columns = np.indices((40, 50))
     # Given by its middle and its radii.
     expected = ((rows - 18.1) / 9.3) ** 2 + ((columns - 25.2) / 14.6) ** 2 < 1
-    found = inside(shapes, grid_of(layer)).find()
-    assert np.count_nonzero(found.as_array() != expected) <= 2
+    found = inside(shapes, grid_of(layer)).mask()
+    assert np.count_nonzero(found != expected) <= 2
 
 
 def test_shapes_are_taken_together_and_lines_do_not_count():
@@ -142,16 +130,16 @@ def test_shapes_are_taken_together_and_lines_do_not_count():
     shapes = Shapes([RECTANGLE, RECTANGLE + 8])
     shapes.add_paths([np.array([[0, 0], [0, 19], [19, 19]])])
     region = inside(shapes, grid_of(layer))
-    found = region.find()
-    assert found.box == (S(2, 15), S(3, 17))
-    assert found.as_array().sum() == 2 * 30
+    found = region.mask()
+    assert box_of(found) == (S(2, 15), S(3, 17))
+    assert found.sum() == 2 * 30
     assert any("lines and paths" in note for note in region.notes)
 
 
 def test_a_shape_reaches_beyond_the_image():
     layer = image(8, 8)
-    found = inside(Shapes([RECTANGLE * 3 - 9]), grid_of(layer)).find()
-    assert found.box == (S(0, 8), S(0, 8))
+    found = inside(Shapes([RECTANGLE * 3 - 9]), grid_of(layer)).mask()
+    assert box_of(found) == (S(0, 8), S(0, 8))
 
 
 @pytest.mark.parametrize(
@@ -171,7 +159,7 @@ def test_a_shape_covers_no_pixel(moved):
     small = np.array([[0.1, 0.1], [0.1, 0.4], [0.4, 0.4], [0.4, 0.1]]) + moved
     region = inside(Shapes([small + 0.3], name="mine"), grid_of(image(9, 9)))
     with pytest.raises(InputError, match="'mine' covers no pixel"):
-        region.find()
+        region.mask()
 
 
 @pytest.mark.parametrize(
@@ -188,16 +176,16 @@ def test_a_shape_covers_no_pixel(moved):
 def test_a_shape_counts_on_every_plane(shapes, spatial):
     layer = image(6, 12, 14, scale=(3, 1, 1))
     region = inside(shapes, grid_of(layer, spatial, (2, 0, 0)))
-    found = region.find()
-    assert found.box == ((S(0, 6),) if len(spatial) == 3 else ()) + (S(2, 7), S(3, 9))
+    found = region.mask()
+    assert box_of(found) == ((S(0, 6),) if len(spatial) == 3 else ()) + (S(2, 7), S(3, 9))
     assert any("every plane" in note for note in region.notes)
 
 
 def test_a_shape_that_was_drawn_on_another_side_of_a_volume():
     layer = image(12, 6, 14)
     drawn = Shapes([np.insert(RECTANGLE, 1, 2, axis=1)])
-    found = inside(drawn, grid_of(layer, (0, 1, 2))).find()
-    assert found.box == (S(2, 7), S(0, 6), S(3, 9))
+    found = inside(drawn, grid_of(layer, (0, 1, 2))).mask()
+    assert box_of(found) == (S(2, 7), S(0, 6), S(3, 9))
     both = Shapes([np.insert(RECTANGLE, 1, 2, axis=1), np.insert(RECTANGLE / 2, 0, 9, axis=1)])
     region = inside(both, grid_of(layer, (0, 1, 2)))
     covered = region.mask()
@@ -206,7 +194,7 @@ def test_a_shape_that_was_drawn_on_another_side_of_a_volume():
     assert not covered[11, 5, 4]
     # A plane sees it from its edge.
     with pytest.raises(InputError, match="covers no pixel"):
-        inside(drawn, grid_of(layer, (1, 2), (3, 0, 0))).find()
+        inside(drawn, grid_of(layer, (1, 2), (3, 0, 0))).mask()
 
 
 def test_regions_are_equal_where_they_cover_the_same():
@@ -251,10 +239,10 @@ def test_labels_in_other_coordinates_than_the_image(where, painted):
         axis=0,
     ) - labels.data_to_world((9, 9))
     labels.translate = labels.translate + off
-    found = inside(labels, grid).find()
+    found = inside(labels, grid).mask()
     expected = expected_labels(labels, grid)
     assert expected.any()
-    assert np.count_nonzero(found.as_array() != expected) <= 1
+    assert np.count_nonzero(found != expected) <= 1
 
 
 def test_labels_on_the_same_grid():
@@ -323,14 +311,14 @@ def test_labels_in_another_unit():
 def test_nothing_is_painted_on_the_image(labels, said):
     region = inside(labels, grid_of(image(9, 9)))
     with pytest.raises(InputError, match=said):
-        region.find()
+        region.mask()
 
 
 def test_painting_makes_another_region():
     grid = grid_of(image(20, 24))
     labels = Labels(blob(20, 24))
     before = inside(labels, grid)
-    before.find()
+    before.mask()
     assert inside(labels, grid) == before
     labels.data[0, 0] = 1
     assert inside(labels, grid) != before
@@ -351,10 +339,10 @@ def test_the_field_of_view_of_a_plane():
     # 20 × 40 of the world around (50, 40): rows 15 to 25, columns 10 to 30.
     seen(viewer, (50, 40), zoom=5)
     region = view(grid_of(layer), viewer)
-    found = region.find()
+    found = region.mask()
     # A pixel reaches half its width around its middle.
-    assert found.box == (S(15, 26), S(10, 31))
-    assert found.inside is None
+    assert box_of(found) == (S(15, 26), S(10, 31))
+    assert found.sum() == 11 * 21
     assert "11 × 21 pixels" in region.notes[0]
     assert view(grid_of(layer), viewer) == region
     seen(viewer, (51.5, 40), zoom=5)
@@ -382,7 +370,7 @@ def test_every_pixel_in_view_is_in_the_box(where):
     seen(viewer, tuple(middle), zoom)
     is_seen = (np.abs(world - middle) <= np.array([100, 200]) / zoom / 2).all(axis=1)
     first, last = places[is_seen].min(axis=0), places[is_seen].max(axis=0)
-    box = view(grid, viewer).find().box
+    box = box_of(view(grid, viewer).mask())
     for side, low, high in zip(box, first, last, strict=True):
         # Up to a pixel of which a part is in view.
         assert low - 1 <= side.start <= low
@@ -393,12 +381,12 @@ def test_the_view_on_a_coarser_level_and_in_a_grid_of_views():
     layer = image(64, 64)
     viewer = model(layer)
     seen(viewer, (31.5, 31.5), zoom=4, size=(128, 128))
-    assert view(grid_of(layer), viewer).find().box == (S(16, 48), S(16, 48))
+    assert box_of(view(grid_of(layer), viewer).mask()) == (S(16, 48), S(16, 48))
     coarse = grid_of(layer, factors=(4, 4))
-    assert view(coarse, viewer).find().box == (S(4, 12), S(4, 12))
+    assert box_of(view(coarse, viewer).mask()) == (S(4, 12), S(4, 12))
     viewer.add_image(np.zeros((64, 64)))
     viewer.canvas.grid.enabled = True
-    rows, columns = view(grid_of(layer), viewer).find().box
+    rows, columns = box_of(view(grid_of(layer), viewer).mask())
     assert (rows, columns) == (S(16, 48), S(24, 40))
 
 
@@ -407,9 +395,9 @@ def test_the_view_on_another_side_of_a_volume():
     viewer = model(layer)
     viewer.dims.order = (1, 0, 2)
     seen(viewer, (15, 20), zoom=10, size=(100, 100))
-    assert view(grid_of(layer, (0, 2), (0, 9, 0)), viewer).find().box == (S(10, 21), S(15, 26))
+    assert box_of(view(grid_of(layer, (0, 2), (0, 9, 0)), viewer).mask()) == (S(10, 21), S(15, 26))
     # Of a volume the planes that the slider goes through are all taken.
-    box = view(grid_of(layer, (0, 1, 2)), viewer).find().box
+    box = box_of(view(grid_of(layer, (0, 1, 2)), viewer).mask())
     assert box == (S(10, 21), S(0, 40), S(15, 26))
 
 
@@ -417,7 +405,7 @@ def test_the_view_of_a_smaller_layer():
     layer = image(50, 60)
     viewer = model(layer, Image(np.zeros((7, 50, 60))))
     seen(viewer, (25, 30), zoom=10, size=(100, 100))
-    assert view(grid_of(layer), viewer).find().box == (S(20, 31), S(25, 36))
+    assert box_of(view(grid_of(layer), viewer).mask()) == (S(20, 31), S(25, 36))
 
 
 @pytest.mark.parametrize("angles", [(0, 0, 90), (10, 20, 80), (-40, 15, 120)])
@@ -435,7 +423,7 @@ def test_the_field_of_view_in_three_dimensions(angles):
     places, world = centres(grid)
     on_canvas = np.abs((world - centre) @ np.stack([up, right]).T)
     is_seen = (on_canvas <= [2.5, 4]).all(axis=1)
-    box = view(grid, viewer).find().box
+    box = box_of(view(grid, viewer).mask())
     for side, low, high in zip(
         box, places[is_seen].min(axis=0), places[is_seen].max(axis=0), strict=True
     ):
@@ -458,7 +446,7 @@ def test_the_view_is_what_napari_itself_draws(make_napari_viewer, qtbot, where):
     viewer.scene.camera.center = tuple(layer.data_to_world((140, 190)))
     qtbot.waitUntil(lambda: layer.corner_pixels[0].any(), timeout=20_000)
     viewer.screenshot(flash=False)
-    box = view(grid_of(layer), viewer).find().box
+    box = box_of(view(grid_of(layer), viewer).mask())
     for side, first, last in zip(box, *layer.corner_pixels, strict=True):
         assert abs(side.start - first) <= 1
         assert abs(side.stop - 1 - last) <= 1
@@ -473,7 +461,7 @@ def test_a_plugin_sees_viewer_and_layers_through_proxies(viewer):
     image_layer, labels, shapes = viewer.layers
     grid = grid_of(image_layer)
     seen(viewer, (31.5, 31.5), zoom=4, size=(128, 128))
-    assert view(grid, viewer).find().box == (S(16, 48), S(16, 48))
-    assert inside(shapes, grid, viewer).find().box == (S(2, 7), S(3, 9))
+    assert box_of(view(grid, viewer).mask()) == (S(16, 48), S(16, 48))
+    assert box_of(inside(shapes, grid, viewer).mask()) == (S(2, 7), S(3, 9))
     assert np.array_equal(inside(labels, grid, viewer).mask(), blob(64, 64) > 0)
     assert image_layer == layer

@@ -9,7 +9,7 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.widgets.image.axes_reading import AxesEdit, read_axes
+from napari_diffseg.widgets.image.axes_reading import AxesSaid, read_axes
 from napari_diffseg.widgets.image.layer_facts import facts_of
 from napari_diffseg.widgets.image.sources import describe_source
 from napari_diffseg.widgets.scribbles.strokes import (
@@ -28,7 +28,7 @@ def source_of(image, *, z=None, axes=None):
     viewer.add_layer(image)
     if z is not None:
         viewer.dims.set_current_step(0, z)
-    return describe_source([image], viewer.dims, read_axes(facts_of(image), AxesEdit(axes)))
+    return describe_source([image], viewer.dims, read_axes(facts_of(image), AxesSaid(axes)))
 
 
 def painted(*shape, dtype=np.uint8):

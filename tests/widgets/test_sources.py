@@ -11,8 +11,8 @@ from napari.layers import Image
 
 from napari_diffseg.errors import InputError
 from napari_diffseg.widgets.image import sources
-from napari_diffseg.widgets.image.axes_reading import AxesEdit, Extent, read_axes
-from napari_diffseg.widgets.image.layer_facts import facts_of
+from napari_diffseg.widgets.image.axes_reading import AxesSaid, Extent, read_axes
+from napari_diffseg.widgets.image.layer_facts import facts_of, read_layer
 from napari_diffseg.widgets.image.level import find_levels
 from napari_diffseg.widgets.segment.result_layer import ResultLayer
 
@@ -27,7 +27,7 @@ def model(*layers):
 
 
 def describe_source(layers, dims, axes=None, **more):
-    reading = read_axes(facts_of(layers[0]), AxesEdit(axes)) if layers else None
+    reading = read_axes(facts_of(layers[0]), AxesSaid(axes))
     return sources.describe_source(layers, dims, reading, **more)
 
 
@@ -187,7 +187,7 @@ def test_layers_are_stacked_as_channels():
 
 def test_no_layer_is_a_clear_sentence():
     with pytest.raises(InputError, match="There is no image yet"):
-        describe_source([], ViewerModel().dims)
+        read_layer(None)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from napari.layers import Labels
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.widgets.batch.form import Scope
 from napari_diffseg.widgets.image.axes_reading import Extent
-from napari_diffseg.widgets.image.voxel_size import TypedSize
+from napari_diffseg.widgets.image.sizes import TypedSize
 from napari_diffseg.widgets.tasks.session import SessionState
 from napari_diffseg.widgets.ui import words
 
@@ -106,21 +106,21 @@ def test_the_distance_of_planes_is_typed(viewer, dock):
     viewer.add_image(np.zeros((9, 20, 24)), name="stack", axis_labels=("z", "y", "x"))
     assert dock.choice.source().spacing is None
     form = dock.axes_form
-    assert form.size.depth.isVisibleTo(dock)
-    assert "sizes will be in pixels" in form.size.about.text()
-    form.size.typed.emit(TypedSize("", "4,5", "px"))
+    assert form.size_field.distance.isVisibleTo(dock)
+    assert "sizes will be in pixels" in form.size_field.about.text()
+    form.size_field.typed.emit(TypedSize("", "4,5", "px"))
     assert dock.choice.source().spacing == (4.5, 1, 1)
     assert dock.notes.text() == ""
-    form.size.typed.emit(TypedSize("0.5", "2", "µm"))
+    form.size_field.typed.emit(TypedSize("0.5", "2", "µm"))
     assert dock.choice.source().spacing == (2, 0.5, 0.5)
     assert dock.choice.source().pixel_size == PixelSize(0.5, 0.5, "µm", 2)
-    form.size.typed.emit(TypedSize("0.5", "far", "µm"))
-    assert "The size of a pixel is 'far', but a positive number" in form.size.about.text()
+    form.size_field.typed.emit(TypedSize("0.5", "far", "µm"))
+    assert "The size of a pixel is 'far', but a positive number" in form.size_field.about.text()
     assert dock.reason.text() == words.SAY_SIZE
-    assert "border" in form.size.depth.styleSheet()
+    assert "border" in form.size_field.distance.styleSheet()
     assert form.letters.styleSheet() == ""
     assert not dock.segment_button.isEnabled()
-    form.size.typed.emit(TypedSize())
+    form.size_field.typed.emit(TypedSize())
     assert dock.segment_button.isEnabled()
     assert dock.choice.source().pixel_size is None
 
@@ -246,7 +246,7 @@ def test_a_pyramid_of_volumes(viewer, dock, run, wait_for):
         axis_labels=("z", "y", "x"),
     )
     assert dock.level.isVisibleTo(dock)
-    dock.level.choose(1)
+    dock.level.combo.setCurrentIndex(1)
     dock.segment_button.click()
     wait_for(lambda: is_at_rest(dock))
     (source,) = run.sources
@@ -256,7 +256,7 @@ def test_a_pyramid_of_volumes(viewer, dock, run, wait_for):
     assert layer.data.shape == (6, 20, 24)
     np.testing.assert_allclose(layer.scale, (2, 1, 1))
     np.testing.assert_allclose(layer.translate, (0, 0.25, 0.25))
-    dock.level.choose(0)
+    dock.level.combo.setCurrentIndex(0)
     dock.segment_button.click()
     wait_for(lambda: len(results_in(viewer)) == 2 and is_at_rest(dock))
     assert run.sources[-1].read().shape == (6, 40, 48)
@@ -449,7 +449,7 @@ def test_a_model_of_planes_goes_to_all_planes_of_all_times(
     assert dock.choice.source().is_volume
     form = dock.apply_form
     assert form.scope.currentText() == "All 15 frames"
-    form.scope.setCurrentIndex(form.scope.findData(Scope.ALL))
+    form.scope.choose(Scope.ALL)
     form.apply_button.click()
     wait_for(lambda: not dock.applying.session.is_busy and "Done" in form.status.text())
     (layer,) = results_in(viewer)

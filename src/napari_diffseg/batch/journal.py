@@ -1,6 +1,6 @@
 """What is done of a plan, in a folder beside the output, so that a run can be cut short.
 
-Whoever has labelled a frame (of a volume: a window) writes one small file that says so, after
+Whoever has labelled a frame (of a large one: a window) writes one small file that says so, after
 the labels and whole or not at all. A run that is killed loses what it was at, and no more::
 
     .NAME.part/             (in a folder of results: .napari-diffseg/)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from napari_diffseg._version import __version__
 from napari_diffseg.errors import InputError, OutputError, Remedy
+from napari_diffseg.image.channels import COLOURS
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.instances.measuring import Columns, measure_frame
 from napari_diffseg.instances.params import ObjectParams
@@ -193,7 +194,7 @@ class MeasureJob:
         for i in range(self.objects.n_frames):
             yield measure_frame(
                 read_planes(self.objects, i),
-                [] if self.image is None else read_channels(self.image, i),
+                [] if self.image is None else read_channels(self.image, i)[: self._n_channels],
                 frame=i,
                 pixel_size=self.pixel_size,
                 channel_names=self.channel_names or self._own_names,
@@ -204,19 +205,16 @@ class MeasureJob:
 
     @property
     def _n_channels(self) -> int:
-        if self.image is None:
-            return 0
-        axes = self.image.frame_axes
-        return self.image.frame_shape[axes.index("C")] if "C" in axes else 1
+        if self.image is None or "C" not in self.image.frame_axes:
+            return int(self.image is not None)
+        n_channels = self.image.frame_shape[self.image.frame_axes.index("C")]
+        return len(COLOURS) if self.image.rgb else n_channels  # alpha is no channel
 
     @property
     def _own_names(self) -> tuple[str, ...]:
-        image = self.image
-        if image is None:
+        if self.image is None:
             return ()
-        return (
-            ("red", "green", "blue") if image.rgb and self._n_channels == 3 else image.channel_names
-        )
+        return COLOURS if self.image.rgb else self.image.channel_names
 
 
 def planes_of_objects(job: ObjectsJob) -> Iterator[NDArray[Any]]:

@@ -26,7 +26,7 @@ JOURNAL_NAME = ".napari-diffseg"
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What a worker is given: one frame, or one `window` of a volume (None: all).
+    """What a worker is given: one frame, or one `window` of a large one (None: all).
 
     It is frame `frame` of the file `path`, of the shape stored there, and goes to frame `position`
     of the output `target`; `index` is its number in the plan.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from os import PathLike
@@ -19,12 +20,7 @@ from napari_diffseg.image.info import Placed
 from napari_diffseg.io.frames import FrameStack, open_series
 from napari_diffseg.io.inputs import list_inputs
 from napari_diffseg.io.kinds import name_of
-from napari_diffseg.io.label_files.writing import (
-    SUFFIXES,
-    TIFF,
-    ZARR,
-    check_holds_volume,
-)
+from napari_diffseg.io.label_files.writing import SUFFIXES, TIFF, ZARR, check_holds_volume
 from napari_diffseg.io.ngff.plates import find_plate
 from napari_diffseg.params import ApplyParams
 
@@ -230,7 +226,7 @@ def _target(
         axes=stack.leading + stack.spatial,
         shape=((len(chosen), *stack.leading_shape[1:]) if stack.leading else ()) + shape,
         spatial=stack.spatial,
-        n_windows=_n_windows(shape, asked.params),
+        n_windows=_n_windows(stack, asked.params),
         level=asked.level,
         series=asked.series,
         pixel_size=stack.pixel_size and stack.pixel_size.times(z=apart["Z"]),
@@ -250,13 +246,21 @@ def _placement(stack: FrameStack, chosen: range) -> Mapping[str, Placed]:
     return {**stack.placement, letter: first}
 
 
-def _n_windows(shape: tuple[int, ...], params: ApplyParams) -> int:
-    """Return in how many units a frame is done; planes, and what needs all of a frame, in one."""
-    if len(shape) == 2 or params.intensities == "frame" or params.adapt_steps > 0:
+def _n_windows(stack: FrameStack, params: ApplyParams) -> int:
+    """Return in how many units a frame is done: one where each would need all of its pixels."""
+    if params.intensities == "frame" or params.adapt_steps > 0:
         return 1
     from napari_diffseg.core.model.application import windows_of
 
-    return sum(1 for _ in windows_of(shape))
+    n_windows = sum(1 for _ in windows_of(stack.spatial_shape))
+    return 1 if n_windows > 1 and _is_read_whole(stack) else n_windows
+
+
+def _is_read_whole(stack: FrameStack) -> bool:
+    for first in range(0, stack.n_frames, stack.n_frames // len(stack.paths)):
+        with suppress(InputError):  # a file that is damaged: the next one is of its kind
+            return stack.reads_whole(first)
+    return True
 
 
 def _chosen(frames: slice | range | None, n: int, file: Path) -> range:

@@ -16,12 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_diffseg.batch import outputs
-from napari_diffseg.batch.facts import (
-    FrameRecord,
-    Progress,
-    check_table,
-    write_table,
-)
+from napari_diffseg.batch.facts import FrameRecord, Progress, check_table, write_table
 from napari_diffseg.batch.journal import open_journal, sweep, unfinished
 from napari_diffseg.batch.ledger import Ledger
 from napari_diffseg.batch.plan import Plan

@@ -34,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(words)
     # As it was typed, for the report of a run.
     args.line = shlex.join(["napari-diffseg", *words])
+    args.is_program = argv is None
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A script's `command &` starts so; asked to stop, a run must still keep what is done.
         signal.signal(signal.SIGINT, signal.default_int_handler)

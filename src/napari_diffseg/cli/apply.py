@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Generator, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_diffseg.batch.schedulers import THREADS
 from napari_diffseg.cli.options import (
     add_apply_parameters,
     add_axes,
@@ -19,7 +21,15 @@ from napari_diffseg.cli.options import (
     read_options,
     read_params,
 )
-from napari_diffseg.cli.terminal import INTERRUPTED, Commands, in_shell, progress_bar, say, tell
+from napari_diffseg.cli.terminal import (
+    INTERRUPTED,
+    Commands,
+    in_shell,
+    interrupt_leaves,
+    progress_bar,
+    say,
+    tell,
+)
 from napari_diffseg.params import ApplyParams
 
 if TYPE_CHECKING:
@@ -30,6 +40,7 @@ SOME_FAILED = 3
 """Exit code where the output is whole, but some frames could not be segmented."""
 
 _MOST_NAMED = 20
+_STOPPED = "stopped; the frames that are done are kept: run again with --resume."
 
 _OWN_INTENSITIES = "let each frame have its own intensities (--intensities frame)"
 
@@ -129,7 +140,7 @@ def _apply(args: argparse.Namespace) -> int:
     )
     report = _drain(progress, args)
     if report is None:
-        say("stopped; the frames that are done are kept: run again with --resume.")
+        say(_STOPPED)
         return INTERRUPTED
     _tell_failures(report)
     return SOME_FAILED if report.failed else 0
@@ -140,7 +151,12 @@ def _drain(
 ) -> StackReport | None:
     """Drain a run into a progress bar; None if Ctrl-C stopped it once it had begun."""
     step: Progress | None = None
-    with progress_bar(args, unit=" frames") as bar:
+    # A thread hears of it after its frame, which may take seconds; other processes are told.
+    at_once = args.is_program and args.scheduler == THREADS
+    with (
+        interrupt_leaves(_STOPPED, lambda: step is not None) if at_once else nullcontext(),
+        progress_bar(args, unit=" frames") as bar,
+    ):
         try:
             while True:
                 last, step = step, next(steps)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
-from collections import Counter
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,12 +18,10 @@ from napari_diffseg.cli.options import (
     class_names,
     read_object_parameters,
 )
-from napari_diffseg.cli.spacing import sizes_of
+from napari_diffseg.cli.spacing import sizes_of, stated_pixel_size
 from napari_diffseg.cli.terminal import Commands, say
-from napari_diffseg.errors import InputError, OutputError
+from napari_diffseg.errors import OutputError
 from napari_diffseg.files import check_place, stem_of
-from napari_diffseg.image.pixel_size import PixelSize
-from napari_diffseg.image.units import is_size, parse_unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +32,6 @@ if TYPE_CHECKING:
     from napari_diffseg.io.frames import FrameStack
     from napari_diffseg.io.label_files.export import Export
 
-_SIZES = re.compile(r"([0-9.eE+,-]*[0-9.])\s*([^\s0-9]+)")
 _MOST_LISTED = 32  # more classes are counted, not named
 _PARTS = {
     "labels": "the labels",
@@ -101,9 +96,7 @@ def _add_measure(commands: Commands) -> None:
         metavar="FILE",
         help="CSV file for count, mean and total area of each class and frame",
     )
-    add_image(measure)
-    add_axes(measure, "OBJECTS and LABELS", "TYX or ZYX")
-    measure.add_argument("--planes", action="store_true", help="measure each plane by itself")
+    _add_image(measure, "OBJECTS and LABELS")
     add_force_and_quiet(measure, "overwrite TABLE and FILE")
 
 
@@ -128,9 +121,7 @@ def _add_export(commands: Commands) -> None:
         "--name", metavar="NAME", help="begins the name of every file (default: that of RESULT)"
     )
     export.add_argument("--zarr", action="store_true", help="write OME-Zarr instead of OME-TIFF")
-    add_image(export)
-    add_axes(export, "RESULT", "TYX or ZYX")
-    export.add_argument("--planes", action="store_true", help="take each plane by itself")
+    _add_image(export, "RESULT")
     add_force_and_quiet(export, "overwrite files in FOLDER")
     add_object_parameters(export)
 
@@ -139,7 +130,7 @@ def _objects(args: argparse.Namespace) -> int:
     from napari_diffseg.batch.objects import ObjectsJob, open_label_frames
 
     stack = open_label_frames(args.labels, args.axes, planes=args.planes)
-    params = _with_classes(args, stack, args.labels)
+    params = _with_classes(args, stack)
     plane = "" if stack.spatial == "ZYX" else f"{args.labels} is taken plane by plane"
     spacing, size = sizes_of(args, stack, plane)
     job = ObjectsJob(stack, args.output, params, spacing, size, args.force)
@@ -155,23 +146,13 @@ def _objects(args: argparse.Namespace) -> int:
     return 0
 
 
-def _with_classes(args: argparse.Namespace, stack: FrameStack, path: Path) -> ObjectParams:
+def _with_classes(args: argparse.Namespace, stack: FrameStack) -> ObjectParams:
     """Find out of which classes of all frames objects are made; says what is left out."""
     from napari_diffseg.batch.objects import read_planes
-    from napari_diffseg.instances.finding import background_of, count_labels, with_classes
+    from napari_diffseg.instances.finding import background_of, count_in_all, with_classes
 
-    counts: Counter[int] = Counter()
-    for i in range(stack.n_frames):
-        counts.update(count_labels(read_planes(stack, i)))
-    counts = Counter(dict(sorted(counts.items())))
+    counts = count_in_all(read_planes(stack, i) for i in range(stack.n_frames))
     params = read_object_parameters(args)
-    missing = [number for number in params.class_numbers if number not in counts]
-    if missing:
-        there = ", ".join(str(number) for number in counts if number) or "none"
-        raise InputError(
-            f"There is no class {missing[0]} among the labels (they have {there}) of "
-            f"{path}; name classes that there are."
-        )
     told = with_classes(params, counts)
     if told != params and not args.quiet:
         many = f"{len(counts) - 1} classes (is it an image, and not labels?)"
@@ -229,12 +210,12 @@ def _job(args: argparse.Namespace) -> MeasureJob:
     if args.labels is not None:
         labels = open_label_frames(args.labels, args.axes, planes=args.planes, like=objects)
     if args.image is not None:
-        image = open_image(args, objects)
+        image = _open_image(args, objects)
     size = args.pixel_size or objects.pixel_size or (image.pixel_size if image else None)
     return MeasureJob(objects, image, labels, size, args.channel_names, args.names)
 
 
-def open_image(args: argparse.Namespace, like: FrameStack) -> FrameStack:
+def _open_image(args: argparse.Namespace, like: FrameStack) -> FrameStack:
     """Open the image that labels belong to; one that names no axes has theirs, if they fit."""
     from napari_diffseg.io.frames import open_frames
     from napari_diffseg.io.sources import open_source
@@ -245,14 +226,16 @@ def open_image(args: argparse.Namespace, like: FrameStack) -> FrameStack:
     return open_frames(args.image, axes, volumes=not args.planes)
 
 
-def add_image(command: argparse.ArgumentParser) -> None:
-    """Add the options of what is measured in, and how large a pixel is."""
+def _add_image(command: argparse.ArgumentParser, labels: str) -> None:
+    """Add the options of what is measured in, how large a pixel is, and what a frame is."""
+    add_axes(command, labels, "TYX or ZYX")
+    command.add_argument("--planes", action="store_true", help="take each plane by itself")
     command.add_argument(
         "--image", type=Path, metavar="IMAGE", help="what to measure the brightness in"
     )
     command.add_argument(
         "--pixel-size",
-        type=pixel_size,
+        type=stated_pixel_size,
         metavar="[Z,]Y,X",
         help="size of a pixel with its unit, such as 0.3um or 2,0.3,0.3um (default: what the "
         "labels say, or IMAGE)",
@@ -284,27 +267,6 @@ def _check_places(args: argparse.Namespace) -> None:
             raise OutputError(f"{place} is an image or its labels; choose another name.")
     if len({place.resolve() for place in places}) < len(places):
         raise OutputError(f"{args.summary} is the table too; choose another name for one of them.")
-
-
-def pixel_size(text: str) -> PixelSize:
-    """Read ``"0.3um"``, ``"0.3,0.3um"`` or ``"2,0.3,0.3um"``."""
-    wrong = argparse.ArgumentTypeError(
-        f"{text!r} is no size of a pixel; write one number, or those along y and x, or z, y and "
-        "x, and the unit, such as 2,0.3,0.3um"
-    )
-    parts = _SIZES.fullmatch(text.strip())
-    unit = parse_unit(parts[2]) if parts else None
-    if parts is None or unit is None:
-        raise wrong
-    try:
-        sizes = [float(part) for part in parts[1].split(",")]
-    except ValueError as error:
-        raise wrong from error
-    if len(sizes) == 1:
-        sizes *= 3
-    if len(sizes) not in (2, 3) or not all(is_size(one) for one in sizes):
-        raise wrong
-    return PixelSize(sizes[-2], sizes[-1], unit, sizes[0] if len(sizes) == 3 else None)
 
 
 def _shown(frames: Iterator[Any], stack: FrameStack, *, quiet: bool) -> Iterator[Any]:
@@ -344,13 +306,11 @@ def _export_job(args: argparse.Namespace) -> Export:
     from napari_diffseg.io.label_files.export import ENDINGS, Export, objects_from
 
     stack = open_label_frames(args.result, args.axes, planes=args.planes)
-    image = open_image(args, stack) if args.image is not None else None
+    image = _open_image(args, stack) if args.image is not None else None
     size = args.pixel_size or stack.pixel_size or (image.pixel_size if image else None)
     chosen = _chosen_parts(args)
     has_objects = "objects" in chosen
-    params = (
-        _with_classes(args, stack, args.result) if has_objects else read_object_parameters(args)
-    )
+    params = _with_classes(args, stack) if has_objects else read_object_parameters(args)
     labels = labels_in(stack, size, args.names)
     finder = ObjectsJob(stack, args.output, params, (size or stack).spacing, size)
     job = Export(

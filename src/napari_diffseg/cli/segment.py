@@ -32,6 +32,7 @@ from napari_diffseg.files import check_place
 
 if TYPE_CHECKING:
     from napari_diffseg.core.result import Segmentation
+    from napari_diffseg.params import SegmentationParams
 
 
 def add_to(commands: Commands) -> None:
@@ -116,6 +117,7 @@ def _segment(args: argparse.Namespace) -> int:
     subject = read_subject(args)
     if subject.is_volume:
         check_holds_volume(args.output, subject.axes.spatial_shape[0])
+    _check_memory(args, subject, params)
     if args.planes and subject.is_volume:
         segment_planes(subject, params, options)
         return 0
@@ -174,6 +176,29 @@ def _facts(result: Segmentation) -> str:
     if result.classes is None and result.params.n_labels == 0 and result.model.head is not None:
         facts += ", as many as are clearly unlike"
     return facts
+
+
+def _check_memory(args: argparse.Namespace, subject: Subject, params: SegmentationParams) -> None:
+    """Refuse, before the run, an image for which there is not enough memory."""
+    from napari_diffseg.image.axes import is_in_memory
+    from napari_diffseg.image.pieces import estimate_memory
+    from napari_diffseg.memory import check_memory
+
+    if subject.region is not None or (args.planes and subject.is_volume):
+        return  # how much less these take, nobody has counted
+    ways_out = ["name a part of it (--region)"]
+    if subject.file.n_levels > args.level + 1:
+        ways_out.insert(0, f"take a coarser resolution (--level {args.level + 1})")
+    if subject.is_volume:
+        ways_out.insert(0, "take it plane by plane (--planes)")
+    needed = estimate_memory(
+        subject.axes,
+        subject.file.dtype,
+        params,
+        n_channels=len(subject.channels or ()),
+        is_held=is_in_memory(subject.file.pixels),
+    )
+    check_memory(needed, f"To segment {args.image}", ", ".join(ways_out))
 
 
 def _check_paths(args: argparse.Namespace) -> None:

@@ -35,21 +35,45 @@ class Sizes(NamedTuple):
 
 def stated_spacing(text: str) -> StatedSpacing:
     """Read ``"2,0.5,0.5"`` or ``"2,0.5,0.5um"``."""
-    wrong = argparse.ArgumentTypeError(
-        f"{text!r} is no spacing; write three positive numbers, the distances along z, y and x, "
-        "and a unit if you like, such as 2,0.5,0.5um"
-    )
-    parts = _LAST_AND_UNIT.fullmatch(text.strip())
-    if parts is None:
-        raise wrong
-    try:
-        z, y, x = (float(part) for part in parts[1].split(","))
-    except ValueError as error:
-        raise wrong from error
-    unit = parse_unit(parts[2])
-    if not all(is_size(one) for one in (z, y, x)) or (parts[2] and unit is None):
-        raise wrong
+    lengths, unit = _lengths(text)
+    if len(lengths) != 3:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no spacing; write three positive numbers, the distances along z, y and "
+            "x, and a unit if you like, decimals with a point, such as 2,0.5,0.5um"
+        )
+    z, y, x = lengths
     return StatedSpacing((z, y, x), unit)
+
+
+def stated_pixel_size(text: str) -> PixelSize:
+    """Read ``"0.3um"``, ``"0.3,0.3um"`` or ``"2,0.3,0.3um"``."""
+    lengths, unit = _lengths(text)
+    if len(lengths) not in (1, 2, 3) or unit is None:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no size of a pixel; write one number, or those along y and x, or z, y "
+            "and x, and the unit, decimals with a point, such as 2,0.3,0.3um"
+        )
+    if len(lengths) == 2 and "." not in text and lengths[0] != lengths[1]:
+        y, x = lengths
+        last = re.sub(r".*[0-9.]", "", text)
+        raise argparse.ArgumentTypeError(
+            f"{text!r} may be one number with a decimal comma, or two numbers; write "
+            f"{text.replace(',', '.')}, or {y},{x}{last} for two"
+        )
+    *first, y, x = lengths if len(lengths) > 1 else lengths * 3
+    return PixelSize(y, x, unit, first[0] if first else None)
+
+
+def _lengths(text: str) -> tuple[list[float], str | None]:
+    """Return positive numbers with commas between, and their unit; no numbers where it is wrong."""
+    parts = _LAST_AND_UNIT.fullmatch(text.strip())
+    try:
+        lengths = [float(part) for part in parts[1].split(",")] if parts else []
+    except ValueError:
+        lengths = []
+    unit = parse_unit(parts[2]) if parts else None
+    is_right = all(is_size(one) for one in lengths) and (unit or not (parts and parts[2]))
+    return (lengths if is_right else []), unit
 
 
 def sizes_of(args: argparse.Namespace, info: ImageInfo, plane: str, shown: str = "") -> Sizes:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -76,6 +77,24 @@ def first_interrupt_finishes() -> Iterator[Interrupt]:
     before = signal.signal(signal.SIGINT, note)
     try:
         yield interrupt
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def interrupt_leaves(words: str, is_time: Callable[[], bool]) -> Iterator[None]:
+    """End the program at Ctrl-C: what its threads are at is lost, as by a kill, not waited for."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        if not is_time():
+            raise KeyboardInterrupt
+        say(words)
+        sys.stderr.flush()
+        os._exit(INTERRUPTED)
+
+    before = signal.signal(signal.SIGINT, leave)
+    try:
+        yield
     finally:
         signal.signal(signal.SIGINT, before)
 

@@ -13,6 +13,8 @@ from typing import Any
 
 from napari_diffseg.errors import InputError
 
+COLOURS = ("red", "green", "blue")
+
 
 @dataclass(frozen=True, slots=True)
 class ChannelSpec:

@@ -7,6 +7,7 @@ is written.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Self
@@ -15,7 +16,7 @@ import numpy as np
 
 from napari_diffseg.errors import InputError
 from napari_diffseg.image.pixel_size import Length, PixelSize, in_one_unit
-from napari_diffseg.image.units import is_size, parse_unit, seconds
+from napari_diffseg.image.units import converted, is_size, parse_unit, seconds
 
 Spacing = tuple[float, float, float]
 """Distances of neighbouring voxels along z, y and x, in one unit, whatever it is."""
@@ -51,19 +52,35 @@ class ImageInfo:
     @property
     def pixel_size(self) -> PixelSize | None:
         """Of a pixel, and how far planes are apart, in the unit of x; None without lengths."""
-        return in_one_unit(*(self._known_step(letter) for letter in "YXZ"))
+        return self.size_along("ZYX")
 
     @property
     def spacing(self) -> Spacing | None:
         """Distances of voxels along z, y and x, also where they have no unit."""
-        placed = [self.placement.get(letter) for letter in "ZYX"]
-        known = [one for one in placed if one is not None and is_size(abs(one.step))]
-        size = self.pixel_size
-        if len(known) < 3 or len({one.unit for one in known}) > 1:
-            return None if size is None else size.spacing
-        z, y, x = (abs(one.step) for one in known)
+        found, _ = self.distances("ZYX")
+        return None if found is None else (found[0], found[1], found[2])
+
+    def size_along(self, axes: str) -> PixelSize | None:
+        """Return the size of a pixel whose z, y and x, or y and x, are these axes."""
+        return in_one_unit(*(self._known_step(letter) for letter in (*axes[-2:], *axes[:-2])))
+
+    def distances(self, axes: str) -> tuple[tuple[float, ...] | None, str]:
+        """Return the distances of neighbours along some axes, in the unit of the last, and it.
+
+        The unit is empty where only their ratio is known; None where that is not known either.
+        """
+        placed = [self.placement.get(letter, Placed(math.nan)) for letter in axes]
+        steps = tuple(abs(one.step) for one in placed)
+        units = [parse_unit(one.unit) for one in placed]
+        if not all(is_size(step) for step in steps):
+            return None, ""
+        if all(units):
+            unit = str(units[-1])
+            each = zip(steps, units, strict=True)
+            return tuple(converted(step, str(own), unit) for step, own in each), unit
         # Ones without a unit are what programs write that know nothing of it.
-        return None if size is None and z == y == x == 1 else (z, y, x)
+        is_said = len({one.unit for one in placed}) == 1 and set(steps) != {1}
+        return (steps, "") if is_said else (None, "")
 
     @property
     def t_step(self) -> float | None:

@@ -134,7 +134,9 @@ def as_region(
             region.append(slice(chosen, chosen + 1))
             rest.append(0)
             continue
-        low, high = (min(chosen), max(chosen) + 1) if chosen else (0, 0)
+        # Of the ends alone: Python goes through a whole range for its least number.
+        ends = (chosen[0], chosen[-1]) if chosen else (0, -1)
+        low, high = min(ends), max(ends) + 1
         region.append(slice(low, high))
         rest.append(slice(None, None, chosen.step))
     return tuple(region), tuple(rest)

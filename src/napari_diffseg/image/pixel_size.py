@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.image.units import MICROMETRES, is_size
+from napari_diffseg.image.units import MICROMETRES, converted, is_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +78,10 @@ def in_one_unit(y: Length, x: Length, z: Length = (None, None)) -> PixelSize | N
     Returns None where y or x is not known; without z where that is not known.
     """
     width, unit = x
-    height = _converted(y, unit)
-    if width is None or unit is None or height is None:
+    if width is None or unit is None:
         return None
-    return PixelSize(height, width, unit, _converted(z, unit))
-
-
-def _converted(length: Length, unit: str | None) -> float | None:
-    value, own = length
-    if value is None or own is None or unit is None:
-        return None
-    return value if own == unit else value * MICROMETRES[own] / MICROMETRES[unit]
+    height, depth = (
+        None if value is None or own is None else converted(value, own, unit)
+        for value, own in (y, z)
+    )
+    return None if height is None else PixelSize(height, width, unit, depth)

@@ -68,6 +68,11 @@ def parse_unit(text: object) -> str | None:
     return word if word in MICROMETRES else _SPELLINGS.get(word.lower())
 
 
+def converted(length: float, unit: str, other: str) -> float:
+    """Return a length in another unit, both of which are in `MICROMETRES`."""
+    return length if unit == other else length * MICROMETRES[unit] / MICROMETRES[other]
+
+
 def seconds(value: object, unit: object) -> float | None:
     """Return a time in seconds; None where it is no positive number or has no known unit."""
     step = positive(value)

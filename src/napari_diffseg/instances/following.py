@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
@@ -55,19 +53,6 @@ class Follower:
     def restart(self) -> None:
         """Let the next frame follow none; numbers that were given are not given again."""
         self._before = None
-
-
-def follow_objects(frames: Iterable[Numbers]) -> Iterator[Numbers]:
-    """Number the objects of frames one after the other; see `Follower`.
-
-    Parameters
-    ----------
-    frames : iterable of ndarray of int32, each (y, x) or (z, y, x)
-        Objects of each frame alone.
-    """
-    follower = Follower()
-    for frame in frames:
-        yield follower.follow(frame)
 
 
 def _partners(before: Numbers, objects: Numbers) -> tuple[NDArray[np.integer], NDArray[np.integer]]:

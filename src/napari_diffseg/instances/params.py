@@ -26,12 +26,15 @@ class ObjectParams(SelfDescribing):
         group="Objects",
     )
     split: float = param(
-        6.0,
+        -1.0,
         "Split touching",
         "Objects that touch are cut where there is a neck between them. Their centres are at "
         "least so far apart: higher cuts less.",
-        values={0.0: ("off", "nothing is cut")},
-        low=0.0,
+        values={
+            -1.0: ("automatic", "half the radius of a typical object of the class"),
+            0.0: ("off", "nothing is cut"),
+        },
+        low=-1.0,
         high=1000.0,
         unit="px",
         group="Objects",
@@ -50,11 +53,14 @@ class ObjectParams(SelfDescribing):
         group="Objects",
     )
     min_size: int = param(
-        20,
+        -1,
         "Smallest object",
         "Objects of fewer pixels (of a volume: voxels) are dropped; cutting makes none either.",
-        values={0: ("any", "all are kept")},
-        low=0,
+        values={
+            -1: ("automatic", "5 % of a typical object of the class"),
+            0: ("any", "all are kept"),
+        },
+        low=-1,
         high=2**31 - 1,
         unit="px",
         group="Objects",

@@ -69,7 +69,7 @@ def objects(
     Raises
     ------
     InputError
-        The labels are no whole numbers, or have other axes.
+        The labels are no whole numbers, have other axes, or not the class that is named.
     ParameterError
         A parameter is out of its bounds.
     """

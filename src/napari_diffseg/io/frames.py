@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from napari_diffseg.errors import InputError
 from napari_diffseg.image.info import ImageInfo
 from napari_diffseg.io.frame_axes import frame_axes
-from napari_diffseg.io.kinds import DAMAGE, damaged, first_line, name_of, too_large
+from napari_diffseg.io.kinds import DAMAGE, check_fits, damaged, first_line, name_of, too_large
 from napari_diffseg.io.lazy_frame import LazyFrame
 from napari_diffseg.io.sources import Source, open_source
 
@@ -135,6 +135,7 @@ class FrameStack(ImageInfo):
             where["T"] = 0
         where |= zip(self.frame_axes, region, strict=True)
         source = self._source(path)
+        check_fits(path, (one.stop - one.start for one in region), self.dtype)
         try:
             return source.read(tuple(where[letter] for letter in self.file_axes))
         except MemoryError as error:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterable
 from functools import lru_cache
+from math import prod
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from napari_diffseg.errors import InputError, OutOfMemoryError
 from napari_diffseg.files import is_zarr
+from napari_diffseg.memory import check_memory
 
 _SIGNATURES = {
     b"\x89PNG\r\n\x1a\n": "PNG",
@@ -21,6 +27,9 @@ _SIGNATURES = {
     b"\xda\xce\xbe\x0a": "ND2",
     b"p\0\0\0": "LIF",
 }
+
+_SMALL = 256 * 2**20
+"""Bytes that are read without a look at how much memory there is."""
 
 DAMAGE = (
     ArithmeticError,
@@ -54,8 +63,10 @@ def kind_of(path: Path) -> str:
     if path.is_dir():
         raise InputError(f"{path} is a folder, but an image file was expected; name a file in it.")
     try:
+        if path.exists() and not path.is_file():  # to read it might wait for ever
+            raise InputError(f"{path} is a pipe or a device; save the image to a file first.")
         with path.open("rb") as file:
-            start = file.read(10)
+            start = file.read(400)
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist; check the name of the file.") from error
     except OSError as error:
@@ -65,6 +76,11 @@ def kind_of(path: Path) -> str:
     for signature, kind in _SIGNATURES.items():
         if start.startswith(signature):
             return kind
+    if b"<OME" in start:
+        raise InputError(
+            f"{path} describes images whose pixels are in other files; name one of these, such as "
+            "the .ome.tif files beside it."
+        )
     raise InputError(
         f"{path} is no image of a known kind, whatever its name says; save it as TIFF, PNG or JPEG."
     )
@@ -85,6 +101,18 @@ def damaged(path: Path, error: Exception) -> InputError:
     return InputError(
         f"{path} is truncated or damaged ({first_line(error)}); copy or save the image again."
     )
+
+
+def check_fits(path: Path, shape: Iterable[int], dtype: np.dtype[Any]) -> None:
+    """Refuse to read what does not fit into memory; of what is small nobody asks."""
+    n_bytes = prod(shape) * dtype.itemsize
+    if n_bytes > _SMALL:
+        check_memory(
+            n_bytes,
+            str(path),
+            "crop the image, or save it as OME-Zarr or as TIFF without compression, of which no "
+            "more is read than is used",
+        )
 
 
 def too_large(path: Path) -> OutOfMemoryError:

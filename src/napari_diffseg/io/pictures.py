@@ -17,7 +17,7 @@ from PIL import ImageFile as PillowFile
 from napari_diffseg.errors import InputError
 from napari_diffseg.image.info import ImageInfo, placed_by
 from napari_diffseg.io.facts import ALPHA_DROPPED, Index, check_level, check_series
-from napari_diffseg.io.kinds import DAMAGE, damaged
+from napari_diffseg.io.kinds import DAMAGE, check_fits, damaged
 from napari_diffseg.io.pixel_size import from_resolution
 
 # The switches of pillow and of warnings hold for all threads.
@@ -51,6 +51,7 @@ class PictureSource:
 
     def whole(self) -> NDArray[Any]:
         """Read the picture: gray, RGB or RGBA, ``y x`` or ``y x c``."""
+        check_fits(self._path, self.facts.shape, self.facts.dtype)
         with _opened(self._path, self._kind) as image:
             image.load()
             pixels = np.array(_plain(image, self._numbers))

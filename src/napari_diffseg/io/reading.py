@@ -16,7 +16,7 @@ import numpy as np
 from napari_diffseg.errors import InputError
 from napari_diffseg.files import is_zarr
 from napari_diffseg.image.info import ImageInfo
-from napari_diffseg.io.kinds import kind_of, too_large
+from napari_diffseg.io.kinds import check_fits, kind_of, too_large
 from napari_diffseg.io.sources import new_source
 
 __all__ = ["ImageFile", "read_class_numbers", "read_image"]
@@ -71,7 +71,9 @@ def _read(
     source = new_source(path, level, series, axes, numbers=numbers)
     try:
         pixels = source.whole()
-        pixels = np.asarray(pixels) if numbers else pixels
+        if numbers and not isinstance(pixels, np.ndarray):
+            check_fits(path, pixels.shape, pixels.dtype)
+            pixels = np.asarray(pixels)
     except MemoryError as error:
         raise too_large(path) from error
     facts = source.facts if source.facts.axes is None else source.facts.along(source.facts.axes)

@@ -74,7 +74,10 @@ def run_demo(viewer: napari.Viewer, folder: Path) -> list[Path]:
         paths.append(folder / name)
         picture = viewer.screenshot(canvas_only=canvas_only, flash=False)
         imsave(paths[-1], picture[..., :3], check_contrast=False)
-    print(f"{dock.status.text()} Window and all: {time.perf_counter() - start:.1f} s. Written:")
+    print(
+        f"{dock.view.run_view.status.text()} Window and all: {time.perf_counter() - start:.1f} s. "
+        "Written:"
+    )
     return paths
 
 
@@ -89,7 +92,7 @@ def _wait_for_end(dock: SegmentDock) -> None:
     if dock.session.is_busy:
         loop.exec()
     if dock.session.state is not SessionState.DONE:
-        raise DiffSegError(dock.status.text())
+        raise DiffSegError(dock.view.run_view.status.text())
     # Let the window draw the result before it is photographed.
     QTimer.singleShot(500, loop.quit)
     loop.exec()

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from napari_diffseg.errors import InputError, Remedy
 from napari_diffseg.image.info import ImageInfo
 from napari_diffseg.image.lazy import LazyArray, Where
+from napari_diffseg.io.chunks import read_part
 from napari_diffseg.io.facts import Index, check_level, check_series, check_shape_of_level
 from napari_diffseg.io.kinds import DAMAGE, damaged
 from napari_diffseg.io.ngff.metadata import images_of, ome_attributes, read_multiscale
@@ -45,7 +46,7 @@ class ZarrSource:
     def read(self, index: Index) -> NDArray[Any]:
         """Read a part of the array."""
         block = self._blocks.read(index)
-        return np.asarray(self._array[index]) if block is None else block
+        return read_part(self._array, index) if block is None else block
 
     def whole(self) -> LazyArray:
         """Return the array, of which nothing has been read."""
@@ -61,7 +62,7 @@ class _Pixels(LazyArray):
 
     def _read(self, where: tuple[Where, ...]) -> NDArray[Any]:
         try:
-            return np.asarray(self._array[where])
+            return read_part(self._array, where)
         except DAMAGE as error:
             raise damaged(self._path, error) from error
 
@@ -99,7 +100,7 @@ class _Blocks:
             if key not in self._kept:
                 while len(self._kept) >= _BLOCKS:
                     self._kept.popitem(last=False)
-                self._kept[key] = np.asarray(self._array[where])
+                self._kept[key] = read_part(self._array, where)
             self._kept.move_to_end(key)
             return self._kept[key]
 

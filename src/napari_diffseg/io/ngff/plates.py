@@ -77,17 +77,20 @@ def write_plate(source: Path, output: Path, fields: Iterable[str]) -> None:
         wells.setdefault(well, []).append(name)
     plate: dict[str, Any] = deepcopy(dict(_attributes(source)["plate"]))
     plate["wells"] = [one for one in plate["wells"] if one["path"] in wells]
+    groups: dict[Path, dict[str, Any]] = {}
+    for path, names in wells.items():
+        said: dict[str, Any] = deepcopy(dict(_attributes(source / path)["well"]))
+        said["images"] = [one for one in said["images"] if one["path"] in names]
+        rows = list(Path(path).parents)[:-1]
+        groups |= {output / row: {} for row in rows}
+        groups[output / path] = {"ome": {"version": VERSION, "well": said | {"version": VERSION}}}
+    # Last of all, for with this it is a plate to whoever looks.
+    groups[output] = {"ome": {"version": VERSION, "plate": plate | {"version": VERSION}}}
     try:
-        root = zarr.open_group(output, mode="a", zarr_format=3)
-        root.update_attributes({"ome": {"version": VERSION, "plate": plate | {"version": VERSION}}})
-        for path, names in wells.items():
-            said: dict[str, Any] = deepcopy(dict(_attributes(source / path)["well"]))
-            said["images"] = [one for one in said["images"] if one["path"] in names]
-            for end in range(1, path.count("/") + 2):
-                group = root.require_group("/".join(path.split("/")[:end]))
-            group.update_attributes(
-                {"ome": {"version": VERSION, "well": said | {"version": VERSION}}}
-            )
+        for place, attributes in groups.items():
+            group = zarr.open_group(place, mode="a", zarr_format=3, attributes=attributes)
+            if group.attrs.asdict() != attributes:
+                group.update_attributes(attributes)
     except OSError as error:
         raise cannot_write(output, error) from error
 

@@ -12,8 +12,9 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from napari_diffseg.io.chunks import read_part
 from napari_diffseg.io.facts import Index
-from napari_diffseg.io.kinds import damaged
+from napari_diffseg.io.kinds import check_fits, damaged
 from napari_diffseg.io.tiff.files import TIFF_DAMAGE, TiffImage, open_tiff
 
 _MOST_READ = 64 * 2**20
@@ -56,9 +57,11 @@ class TiffSource:
         """Read all of the image; a large one stays in the file where it lies as in memory."""
         image = self._image
         try:
+            offset = image.data_offset
+            if offset is None or image.colors.convert is not None:
+                check_fits(self._path, image.facts.shape, image.facts.dtype)
             if image.colors.convert is not None:
                 return self.read((slice(None),) * len(image.facts.shape))
-            offset = image.data_offset
             if offset is None or image.level.nbytes <= _MOST_READ:
                 return image.level.asarray()
             dtype = np.dtype(image.level.dtype).newbyteorder(self._byteorder)
@@ -152,7 +155,7 @@ class _Segments:
         return all(self._array.chunks[axis] >= self._array.shape[axis] for axis in spatial)
 
     def read(self, index: Index) -> NDArray[Any]:
-        return np.asarray(self._array[index])
+        return read_part(self._array, index)
 
 
 def _as_slice(where: int | slice) -> slice:

@@ -44,6 +44,7 @@ def present_planes(
     planes along Z those in one piece, for others are not equally far apart.
     """
     pages, letters, lengths = _expected(tif, series)
+    _check_pieces(series)
     if None not in pages:
         if series.kind not in _LISTED:
             _check_chain(tif)
@@ -161,6 +162,14 @@ def _ranges(numbers: list[int]) -> str:
     pieces = np.split(np.array(numbers), np.flatnonzero(np.diff(numbers) > 1) + 1)
     shown = [str(one[0]) if len(one) == 1 else f"{one[0]} to {one[-1]}" for one in pieces]
     return ", ".join(shown)
+
+
+def _check_pieces(series: tifffile.TiffPageSeries) -> None:
+    """Raise where a page lists fewer strips or tiles than it has: tifffile reads 0 for these."""
+    for level in series.levels:
+        page = level.keyframe
+        if len(page.dataoffsets) < prod(page.chunked):
+            raise tifffile.TiffFileError("strips or tiles are missing")
 
 
 def _check_chain(tif: tifffile.TiffFile) -> None:

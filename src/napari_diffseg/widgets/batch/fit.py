@@ -34,7 +34,9 @@ def find_fit(model: Model, frames: FrameSet) -> Fit:
     shown = frames.shown
     where = repr(shown.layer_names[0])
     try:
-        found, notes = matched(model, shown.image_axes, where, frames.channel_names, shown.spacing)
+        found, notes = matched(
+            model, shown.image_axes, where, shown.info.channel_names, shown.spacing
+        )
     except InputError as error:
         return Fit(reason=str(error))
     return Fit(found, note=" ".join(notes))

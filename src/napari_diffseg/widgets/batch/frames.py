@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_diffseg.errors import InputError
+from napari_diffseg.image.lazy import LazyArray, Where
+from napari_diffseg.io.kinds import first_line
 from napari_diffseg.widgets.image.image_source import ImageSource
 from napari_diffseg.widgets.ui.words import NO_BREAK
 
@@ -25,18 +28,35 @@ if TYPE_CHECKING:
     from napari_diffseg.image.windows import Window
 
 
+MOST_AT_ONCE = 1 << 28
+"""Of a frame of more bytes, only the parts that are looked at are in memory."""
+
+
+class _Frame(LazyArray):
+    """A frame of which a part is read when it is asked for; errors say which frame it is."""
+
+    def __init__(self, pixels: Any, name: str) -> None:
+        self._pixels, self._name = pixels, name
+        self.shape = tuple(int(length) for length in pixels.shape)
+        self.dtype = np.dtype(pixels.dtype)
+
+    def _read(self, where: tuple[Where, ...]) -> NDArray[Any]:
+        try:
+            return np.asanyarray(self._pixels[where])
+        except (OSError, ValueError, RuntimeError) as error:
+            # What the readers of damaged files raise; nothing else runs here.
+            raise InputError(f"{self._name} cannot be read: {first_line(error)}.") from error
+
+
 @dataclass(frozen=True, slots=True)
 class FrameSet:
     """The frames of one Image layer, or of several that are its channels.
 
-    `shown` is the frame that was displayed when this was made; `letters` has one for each axis of
-    the layers; channels that nobody names are empty texts.
+    `shown` is the frame that was displayed when this was made.
     """
 
     layers: tuple[Image, ...]
     shown: ImageSource
-    letters: str
-    channel_names: tuple[str, ...] = ()
 
     @property
     def stack(self) -> tuple[int, ...]:
@@ -51,17 +71,12 @@ class FrameSet:
     @property
     def n_frames(self) -> int:
         """How many frames there are; 1 for a plane."""
-        return int(np.prod(self.lengths, dtype=np.int64))
-
-    @property
-    def n_channels(self) -> int:
-        """Channels of a frame."""
-        return self.shown.image_axes.n_channels
+        return self.shown.n_frames
 
     @property
     def in_view(self) -> int:
         """The frame that was displayed when this was made."""
-        return self.number([int(self.shown.index[axis]) for axis in self.stack])
+        return self.number(self.shown.position)
 
     def position(self, number: int) -> tuple[int, ...]:
         """Return where a frame stands along the axes of the stack."""
@@ -74,11 +89,34 @@ class FrameSet:
     def name(self, number: int) -> str:
         """Return what a person calls a frame, counted as on napari's sliders: ``"T 3, Z 7"``."""
         places = zip(self.stack, self.position(number), strict=True)
-        return ", ".join(f"{self.letters[axis]}{NO_BREAK}{place}" for axis, place in places)
+        return ", ".join(f"{self.shown.letters[axis]}{NO_BREAK}{place}" for axis, place in places)
 
     def pixels(self, number: int) -> Any:
         """Return a frame, with the axes `shown.axes`; nothing is read before it is asked for."""
         return self.shown.at(self.position(number)).pixels()
+
+    # --- what the engine asks of frames ---------------------------------------------
+
+    @property
+    def frame_axes(self) -> str:
+        """The axes of a frame as it is read."""
+        return self.shown.axes
+
+    @property
+    def rgb(self) -> bool:
+        """Whether the channels are colours."""
+        return self.shown.rgb
+
+    def region_of(self, number: int) -> None:
+        """Return that labels are wanted everywhere."""
+
+    def read(self, number: int) -> Any:
+        """Return the pixels of a frame; of a large one, what is read part by part."""
+        name = self.name(number) or "The image"
+        frame = _Frame(self.pixels(number), f"{name} of {self.shown.layer_names[0]!r}")
+        return np.asarray(frame) if frame.size * frame.dtype.itemsize <= MOST_AT_ONCE else frame
+
+    # --- where frames are -----------------------------------------------------------
 
     def window(self, number: int, window: Window) -> tuple[int | slice, ...]:
         """Return where a window of a frame stands in an array of the canvas's shape."""
@@ -99,7 +137,7 @@ class FrameSet:
         return (
             self.stack == other.stack
             and replace(self.shown, index=other.shown.index).shows_the_same(other.shown)
-            and self.channel_names == other.channel_names
+            and self.shown.info.channel_names == other.shown.info.channel_names
             and all(np.array_equal(mine[name], theirs[name]) for name in mine)
         )
 

@@ -6,20 +6,16 @@ window is told are counts. So signals can be dropped, and none carries pixels.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 import napari_diffseg
 from napari_diffseg.batch.engine import Application, Steps
 from napari_diffseg.batch.facts import Progress, Record
 from napari_diffseg.batch.sinks import ArraySink, make_labels
-from napari_diffseg.errors import InputError
-from napari_diffseg.io.kinds import first_line
 from napari_diffseg.params import ApplyParams, RunOptions
 from napari_diffseg.widgets.batch.frames import FrameSet
 from napari_diffseg.widgets.tasks.worker import spare_one_core
@@ -27,9 +23,6 @@ from napari_diffseg.widgets.tasks.worker import spare_one_core
 if TYPE_CHECKING:
     from napari_diffseg.batch.run import StackReport
     from napari_diffseg.core.model.model import Model
-
-MOST_AT_ONCE = 1 << 28
-"""Of a frame of more bytes, only the parts that are looked at are in memory."""
 
 
 class LayerJob(Application):
@@ -49,8 +42,8 @@ class LayerJob(Application):
         shown, n = stack.shown, stack.n_frames
         array = make_labels(shown.canvas.shape, shown.spatial, np.dtype(model.label_dtype))
         sink = ArraySink(array, n, stack.window, stack.turned, len(shown.spatial))
-        frames, record = _LayerFrames(stack), Record(n, model.labels)
-        super().__init__(model, frames, sink, params, options, record, stack.in_view, fitted)
+        record = Record(n, model.labels)
+        super().__init__(model, stack, sink, params, options, record, stack.in_view, fitted)
         self.stack = stack
 
     @property
@@ -77,65 +70,6 @@ class LayerJob(Application):
             "frames_done": self.record.n_done,
             "left_out": {self.stack.name(n): why for n, why in self.record.failed.items()},
         }
-
-
-@dataclass(frozen=True, slots=True)
-class _LayerFrames:
-    """The frames of layers, for the engine."""
-
-    stack: FrameSet
-
-    @property
-    def frame_axes(self) -> str:
-        return self.stack.shown.axes
-
-    @property
-    def rgb(self) -> bool | None:
-        return self.stack.shown.rgb
-
-    def name(self, number: int) -> str:
-        return self.stack.name(number)
-
-    def region_of(self, number: int) -> None:
-        return None
-
-    def read(self, number: int) -> Any:
-        frame = _Frame(self.stack, number, self.stack.pixels(number))
-        n_bytes = int(np.prod(frame.shape, dtype=np.int64)) * frame.dtype.itemsize
-        return np.asarray(frame) if n_bytes <= MOST_AT_ONCE else frame
-
-
-class _Frame:
-    """A frame of which a part is read when it is asked for; errors say which frame it is."""
-
-    def __init__(self, stack: FrameSet, number: int, pixels: Any) -> None:
-        self._stack, self._number, self._pixels = stack, number, pixels
-        self.shape: tuple[int, ...] = tuple(int(length) for length in pixels.shape)
-        self.dtype: np.dtype[Any] = np.dtype(pixels.dtype)
-        self.ndim = len(self.shape)
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, index: Any) -> NDArray[Any]:
-        with self._named_errors():
-            return np.asanyarray(self._pixels[index])
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        with self._named_errors():
-            return np.asarray(self._pixels, dtype)
-
-    @contextmanager
-    def _named_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except (OSError, ValueError, RuntimeError) as error:
-            # What the readers of damaged files raise; nothing else runs here.
-            name = self._stack.name(self._number) or "The image"
-            raise InputError(
-                f"{name} of {self._stack.shown.layer_names[0]!r} cannot be read: "
-                f"{first_line(error)}."
-            ) from error
 
 
 class FolderJob:

@@ -58,7 +58,7 @@ class AppliedLayer:
     def labelled(self) -> tuple[Labels, ImageSource, bool, tuple[str, ...]] | None:
         """Return the layer, its image, that it has all frames, and names of channels."""
         stack = self._job.stack
-        return self.layer, stack.shown, True, stack.channel_names
+        return self.layer, stack.shown, True, stack.shown.info.channel_names
 
     @property
     def is_there(self) -> bool:

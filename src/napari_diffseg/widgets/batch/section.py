@@ -69,7 +69,7 @@ class ApplySection:
         self.session.failed.connect(self._on_failure)
         models.changed.connect(self.refresh)
         form.changed.connect(self.refresh)
-        form.model.activated.connect(lambda row: models.choose(form.model.itemData(row)))
+        form.model.activated.connect(lambda row: models.choose(form.model.items()[row]))
         form.apply_button.clicked.connect(lambda: self.apply())
         form.stop_button.clicked.connect(lambda: self.stop())
         form.lazy_box.toggled.connect(self._on_lazy)
@@ -189,8 +189,9 @@ class ApplySection:
 
     def _is_looking(self) -> bool:
         """Whether the run under way does only what is looked at."""
-        is_on_layers = self.newest.on_layers is not None and self._agenda is not None
-        return self.session.is_busy and is_on_layers and self._agenda.follows
+        if self.newest.on_layers is None or self._agenda is None:
+            return False
+        return self.session.is_busy and self._agenda.follows
 
     def _on_lazy(self, is_lazy: bool) -> None:
         if not is_lazy:

@@ -213,7 +213,7 @@ class RunAgain:
         run = RunOnFiles(source, files_of(self._viewer, source), told)
         if stack.n_frames == 1:
             return _Told(run)
-        letters = stack.letters + ("C" if source.rgb and len(source.arrays) == 1 else "")
+        letters = source.letters + ("C" if source.rgb and len(source.arrays) == 1 else "")
         note = f"Python labels the frame {stack.name(job.in_view)}, the shell all of the file."
         return _Told(replace(run, stack_axes=letters), (note,))
 

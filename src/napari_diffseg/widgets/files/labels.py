@@ -16,13 +16,13 @@ from napari.utils.transforms import Affine
 from numpy.typing import NDArray
 
 from napari_diffseg.errors import DiffSegError, InputError
-from napari_diffseg.image.info import Placed
+from napari_diffseg.image.info import ImageInfo, Placed
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.image.units import seconds
 from napari_diffseg.io.label_files.frames import LabelFrames, classes_in
 from napari_diffseg.io.label_files.label_store import Described
 from napari_diffseg.widgets.image.axes_reading import LayerFacts, read_axes
-from napari_diffseg.widgets.image.voxel_size import read_voxel_size
+from napari_diffseg.widgets.image.sizes import settle_size
 from napari_diffseg.widgets.scribbles.class_names import names_in
 
 NOTED, LAYER = "napari_diffseg", "layer"
@@ -54,7 +54,7 @@ def labels_of(data: Any, attributes: Mapping[str, Any]) -> tuple[LabelFrames, tu
             f"{name!r} is rotated or sheared, which files of labels cannot say: they have the size "
             "of its pixels, not its place.",
         )
-    size, placement = _place(letters, scale, translate, units, noted)
+    size, placement = _place(array, letters, scale, translate, units, noted)
     names = names_in(attributes["features"]) if "features" in attributes else {}
     names = names or classes_in(provenance)[0]
     said: Described = {
@@ -110,6 +110,7 @@ def _letters(
         facts = LayerFacts(
             name=name,
             shape=tuple(shape[axis] for axis in kept),
+            dtype=array.dtype,
             labels=tuple(labels[axis] for axis in kept),
             units=tuple(units[axis] for axis in kept),
             scale=(1.0,) * len(kept),
@@ -150,6 +151,7 @@ def _transform(
 
 
 def _place(
+    array: Any,
     letters: str,
     scale: NDArray[np.float64],
     translate: NDArray[np.float64],
@@ -157,9 +159,18 @@ def _place(
     noted: Mapping[str, Any],
 ) -> tuple[PixelSize | None, dict[str, Placed]]:
     """Return how large a pixel is, and where pixels lie along each axis."""
-    voxel, *_ = read_voxel_size(letters, [float(one) for one in scale], units)
-    size = voxel.pixel_size()
     axes = [(letter, letters.index(letter)) for letter in "TZYX" if letter in letters]
+    placement = {
+        letter: Placed(
+            float(scale[axis]),
+            float(translate[axis]),
+            None if units[axis] == "pixel" else units[axis],
+        )
+        for letter, axis in axes
+        if scale[axis] != 0
+    }
+    info = ImageInfo(letters, array.shape, array.dtype, placement=placement)
+    size = settle_size(info)[0].pixel_size
     if size is None and noted.get("pixel_size"):
         # The layer counts in pixels: what the dock knows of their size is in the metadata.
         size = size_from(noted["pixel_size"])
@@ -169,15 +180,7 @@ def _place(
             for letter, axis in axes
             if size is not None and (length := lengths.get(letter)) is not None
         }
-    return size, {
-        letter: Placed(
-            float(scale[axis]),
-            float(translate[axis]),
-            None if units[axis] == "pixel" else units[axis],
-        )
-        for letter, axis in axes
-        if scale[axis] != 0
-    }
+    return size, placement
 
 
 def _t_step(letters: str, scale: NDArray[np.float64], units: Sequence[str]) -> float | None:

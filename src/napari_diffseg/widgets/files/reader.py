@@ -38,6 +38,9 @@ _CHUNK_BYTES = 64 * 2**20
 _TILE = 1024
 """Side of what is read at once of planes that are larger than that."""
 
+NAMELESS = "channel {}"
+"""What the layer of a channel without a name is called."""
+
 
 def get_reader(path: str | list[str]) -> Callable[[str], Layers] | None:
     """Return what reads this file or folder; None where it is no image, or a Zarr without axes.
@@ -95,7 +98,7 @@ def _image_layer(path: Path) -> tuple[Any, dict[str, Any], str]:
         n_channels = info.shape[channel]
         known = (*info.channel_names, *[""] * n_channels)[:n_channels]
         attributes["channel_axis"] = channel
-        attributes["name"] = [one or f"channel {n}" for n, one in enumerate(known, start=1)]
+        attributes["name"] = [one or NAMELESS.format(n) for n, one in enumerate(known, start=1)]
         attributes["metadata"] = {"axes": axes.replace("C", "")}
         axes = axes.replace("C", "")
     attributes |= _placed(info, axes)

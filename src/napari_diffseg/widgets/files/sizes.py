@@ -8,14 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from napari_diffseg.errors import InputError
 from napari_diffseg.widgets.files.labels import LAYER, NOTED, size_as_metadata
 from napari_diffseg.widgets.image.axes_reading import AxesReading
-from napari_diffseg.widgets.image.layer_facts import facts_of, image_layers
+from napari_diffseg.widgets.image.layer_facts import image_layers, read_layer
 from napari_diffseg.widgets.image.level import Level, array_of, find_levels
-from napari_diffseg.widgets.image.sources import sizes_of
+from napari_diffseg.widgets.image.sources import sizes_at
 
 if TYPE_CHECKING:
     import napari
@@ -38,10 +36,7 @@ class KnownSizes:
         if found is None:
             return shown
         _, reading, level = found
-        factors = np.asarray(level.factors, np.float64)
-        pixel, voxel = sizes_of(reading, shown.spatial, factors)
-        size = voxel.pixel_size() or pixel.pixel_size()
-        return replace(shown, pixel_size=size, spacing=voxel.sizes)
+        return replace(shown, **sizes_at(reading, level, is_volume=shown.is_volume))
 
     def note(self, layer: Labels, shown: ImageSource) -> None:
         """Write into the metadata of a result what saving it has to know, whoever saves it."""
@@ -49,19 +44,19 @@ class KnownSizes:
 
     def said(self, shown: ImageSource) -> dict[str, Any]:
         """Return what saving a layer on this image has to know, as metadata have it."""
-        found, size = self._found(shown), self.now(shown).pixel_size
+        known = self.now(shown)
+        size, time = known.pixel_size, known.info.placement.get("T")
         said: dict[str, Any] = {"axes": shown.letters}
         if size is not None:
             said["pixel_size"] = size_as_metadata(size)
-        placed = facts_of(found[0]).in_file.get("T") if found is not None else None
-        if placed is not None:
-            said["t_step"] = [placed.step, placed.unit]
+        if time is not None and known.info.t_step is not None:
+            said["t_step"] = [time.step, time.unit]
         return said
 
     def _found(self, shown: ImageSource) -> tuple[Image, AxesReading, Level] | None:
         for layer in image_layers(self.viewer):
             try:
-                reading = self.axes.said_of(layer).reading(layer)
+                reading = read_layer(layer, self.axes.said_of(layer))
             except InputError:
                 continue  # half typed
             for level in find_levels((layer,), reading.letters):

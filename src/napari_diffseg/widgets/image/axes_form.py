@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtWidgets import (
-    QGridLayout,
-    QLabel,
-    QLineEdit,
-    QPushButton,
-    QToolButton,
-    QWidget,
-)
+from qtpy.QtWidgets import QGridLayout, QLabel, QLineEdit, QPushButton, QToolButton, QWidget
 
-from napari_diffseg.widgets.image.axes_reading import AxesReading, Extent
+from napari_diffseg.widgets.image.axes_reading import AxesReading, AxesSaid, Extent
+from napari_diffseg.widgets.image.size_field import SizeField
 from napari_diffseg.widgets.ui.controls import (
     AMBER,
     MUTED,
@@ -28,7 +21,6 @@ from napari_diffseg.widgets.ui.controls import (
     stack,
     titled_row,
 )
-from napari_diffseg.widgets.ui.size_field import SizeField
 from napari_diffseg.widgets.ui.words import NO_BREAK
 
 _SHORT = {"Z": "Z planes", "T": "T time", "C": "C channels"}
@@ -54,14 +46,12 @@ class AxesForm(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.line = Sentence(MUTED)
-        self.edit_button = QToolButton()
-        self.question = Sentence(AMBER)
+        self.line, self.question = Sentence(MUTED), Sentence(AMBER)
+        self.edit_button, self.reset_button = QToolButton(), QPushButton("As guessed")
+        self.letters, self.size_field = QLineEdit(), SizeField()
+        self._answers_row, self._answers = QWidget(), beside()
+        self._answers_row.setLayout(self._answers)
         self.answers: dict[str, QPushButton] = {}
-        self._answers_row = QWidget()
-        self.letters = QLineEdit()
-        self.size = SizeField()
-        self.reset_button = QPushButton("As guessed")
         self.panel = self._make_panel()
         extents = [(one.value, one) for one in (Extent.VOLUME, Extent.PLANE)]
         self.extent = Chooser(extents, tooltip=_ABOUT_EXTENT)
@@ -77,77 +67,67 @@ class AxesForm(QWidget):
 
     def show_nothing(self) -> None:
         """Show that there is no image."""
-        for widget in (self.line, self.edit_button, self.panel, self.question, self.size):
+        for widget in (self.line, self.edit_button, self.panel, self.question, self.size_field):
             widget.setVisible(False)
         self._answers_row.setVisible(False)
         self._extent_row.setVisible(False)
 
-    def show_reading(self, reading: AxesReading, *, has_choice: bool) -> None:
+    def show_reading(self, reading: AxesReading, said: AxesSaid, *, has_choice: bool) -> None:
         """Say how the axes are read, and ask where that is a guess."""
-        self._show_line(reading.describe())
+        # A size is not torn apart where the line ends.
+        parts = reading.describe().split(", ")
+        self.line.setText(
+            ", ".join(one.replace(" ", NO_BREAK) if "×" in one else one for one in parts)
+        )
         self.edit_button.setVisible(has_choice)
         self.panel.setVisible(has_choice and self.edit_button.isChecked())
-        self.question.setText(_LENGTH.sub(rf"\1{NO_BREAK}\2", reading.question()))
-        self.question.setStyleSheet(AMBER)
-        self.question.setVisible(not reading.is_certain)
+        self.question.say(_LENGTH.sub(rf"\1{NO_BREAK}\2", reading.question()), AMBER)
         self._offer_answers(reading)
-        self.size.setVisible(True)
+        has_planes = reading.n_planes > 1
+        self.size_field.show_size(
+            reading.info, reading.size_origin, said.size, has_planes=has_planes
+        )
+        self.size_field.setVisible(True)
+        self._extent_row.setVisible(has_planes)
+        with QSignalBlocker(self.extent):
+            self.extent.choose(said.extent_of(reading))
+        self._write(reading.letters if said.letters is None else said.letters, said, "")
 
-    def show_wrong(self, reason: str) -> None:
+    def show_wrong(self, reason: str, said: AxesSaid) -> None:
         """Say what is wrong with the fields, or that nothing could be guessed."""
         self.show_nothing()
-        self._show_line("How are the axes to be read?")
-        self.question.setText(reason)
-        self.question.setStyleSheet(RED)
-        self.question.setVisible(True)
+        self.line.setText("How are the axes to be read?")
+        self.question.say(reason, RED)
         self.edit_button.setVisible(True)
         self.edit_button.setChecked(True)
         self.panel.setVisible(True)
+        self._write(said.letters or "", said, WRONG)
 
-    def mark_letters(self, is_wrong: bool) -> None:
-        """Colour the field, where its text cannot be used."""
-        self.letters.setStyleSheet(WRONG if is_wrong else "")
-
-    def write(self, letters: str, *, can_reset: bool) -> None:
+    def _write(self, letters: str, said: AxesSaid, style: str) -> None:
         """Write into the field, unless a person is typing there what means the same."""
+        self.letters.setStyleSheet(style)
         if self.letters.text() != letters:
             with QSignalBlocker(self.letters):
                 self.letters.setText(letters)
-        self.reset_button.setEnabled(can_reset)
-
-    def show_extent(self, extent: Extent | None) -> None:
-        """Show what a run takes of a stack; None where there is no stack."""
-        self._extent_row.setVisible(extent is not None)
-        if extent is not None:
-            with QSignalBlocker(self.extent):
-                self.extent.choose(extent)
-
-    def _show_line(self, text: str) -> None:
-        # A size is not torn apart where the line ends.
-        parts = [one.replace(" ", NO_BREAK) if "×" in one else one for one in text.split(", ")]
-        self.line.setText(", ".join(parts))
-        self.line.setVisible(bool(text))
+        self.reset_button.setEnabled(said != AxesSaid())
 
     def _offer_answers(self, reading: AxesReading) -> None:
-        choices: Sequence[str] = reading.choices
-        self._answers_row.setVisible(bool(choices))
-        tooltips = [reading.lengths_as(letters) for letters in choices]
-        if [button.toolTip() for button in self.answers.values()] == tooltips:
+        meanings = [reading.lengths_as(letters) for letters in reading.choices]
+        self._answers_row.setVisible(bool(meanings))
+        if [button.toolTip() for button in self.answers.values()] == meanings:
             return
-        layout = self._answers_row.layout()
         for button in self.answers.values():
-            layout.removeWidget(button)
+            self._answers.removeWidget(button)
             button.hide()
             button.deleteLater()
-        self.answers = {}
-        unsure = reading.unsure
-        for letters in choices:
+        self.answers, unsure = {}, reading.unsure
+        for letters, meaning in zip(reading.choices, meanings, strict=True):
             text = _SHORT.get(letters[unsure[0]], letters) if len(unsure) == 1 else letters
             button = QPushButton(text)
             button.setStyleSheet("QPushButton { padding: 2px 4px; }")
-            button.setToolTip(reading.lengths_as(letters))
+            button.setToolTip(meaning)
             button.clicked.connect(lambda _=False, said=letters: self.letters_typed.emit(said))
-            layout.addWidget(button)
+            self._answers.addWidget(button)
             self.answers[letters] = button
 
     # --- making things ----------------------------------------------------------------
@@ -179,6 +159,5 @@ class AxesForm(QWidget):
         self.edit_button.setToolTip("Say what each axis is, where it is read wrongly.")
         top = beside(self.line, self.edit_button)
         top.setAlignment(self.edit_button, Qt.AlignmentFlag.AlignTop)
-        self._answers_row.setLayout(beside())
-        rows = self.panel, self.size, self.question, self._answers_row, self._extent_row
+        rows = self.panel, self.size_field, self.question, self._answers_row, self._extent_row
         stack(self, top, *rows)

@@ -6,19 +6,23 @@ A pure function, and the only place that decides it. No napari, no Qt, and no pi
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from itertools import permutations
+from typing import Any
+
+import numpy as np
 
 from napari_diffseg.errors import InputError
 from napari_diffseg.image.axes import guess_letters
-from napari_diffseg.image.info import Placed
+from napari_diffseg.image.info import ImageInfo, Placed
 from napari_diffseg.image.units import parse_unit
-from napari_diffseg.widgets.image.voxel_size import (
+from napari_diffseg.widgets.image.sizes import (
     SizeOrigin,
     TypedSize,
-    VoxelSize,
-    read_voxel_size,
+    known_sizes,
+    settle_size,
+    size_in_words,
 )
 
 _WORDS = {
@@ -62,7 +66,7 @@ class Extent(Enum):
 
 @dataclass(frozen=True, slots=True)
 class LayerFacts:
-    """What is known of the axes of an Image layer.
+    """What a layer says of itself, and the file that it was read from.
 
     `shape` is at full resolution, the colours of an RGB layer (`n_colors`) not counted; `noted` are
     the names of axes that came with its file. `n_layers` are taken together, each of them a
@@ -71,6 +75,7 @@ class LayerFacts:
 
     name: str
     shape: tuple[int, ...]
+    dtype: np.dtype[Any]
     labels: tuple[str, ...]
     units: tuple[str, ...]
     scale: tuple[float, ...]
@@ -81,37 +86,53 @@ class LayerFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class AxesEdit:
-    """What a person says of the axes of a layer.
+class AxesSaid:
+    """What a person said of the axes of a layer, as it was typed; None where nothing was said.
 
     One letter an axis; a C more at the end of an RGB layer says that its channels are no colours.
-    `size` is that of a pixel. None where nothing was said.
+    `size` is that of a pixel.
     """
 
     letters: str | None = None
     size: TypedSize | None = None
+    extent: Extent | None = None
+
+    @property
+    def sizeless(self) -> AxesSaid:
+        """The same without the size of a pixel, which may be half typed."""
+        return replace(self, size=None)
+
+    def extent_of(self, reading: AxesReading) -> Extent:
+        """Return what a run takes of the stack."""
+        return Extent.PLANE if reading.n_planes < 2 else self.extent or reading.extent
 
 
 @dataclass(frozen=True, slots=True)
 class AxesReading:
-    """How the axes of a layer are read.
+    """The description of the image that a layer shows, and how sure it is.
 
-    One of ``T C Z Y X`` for each axis, colours not counted. Where that is a guess, `choices` are
-    what they may be, the guess first. `notes` say what contradicts itself, `volume_notes` what a
-    person should know before they take it as a volume.
+    The axes of `info` are those of the layer, colours not counted. Where they are a guess,
+    `choices` are what they may be, the guess first. `volume_note` says what a person should know
+    before they take it as a volume.
     """
 
-    letters: str
-    shape: tuple[int, ...]
+    info: ImageInfo
     n_channels: int
-    rgb: bool
     has_alpha: bool
     origin: Origin
     choices: tuple[str, ...]
-    voxel: VoxelSize
     size_origin: SizeOrigin
-    notes: tuple[str, ...]
-    volume_notes: tuple[str, ...]
+    volume_note: str
+
+    @property
+    def letters(self) -> str:
+        """One of ``T C Z Y X`` for each axis."""
+        return str(self.info.axes)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of each axis."""
+        return self.info.shape
 
     @property
     def is_certain(self) -> bool:
@@ -137,9 +158,9 @@ class AxesReading:
         """Return e.g. ``"Z 51 · Y 120 · X 122, one channel, 3.5 × 0.8 × 0.8 µm"``."""
         lengths = [f"{one} {self.length(one)}" for one in "TZYX" if one in self.letters]
         channels = "one channel" if self.n_channels == 1 else f"{self.n_channels} channels"
-        if self.rgb:
+        if self.info.rgb:
             channels += " (RGB, alpha dropped)" if self.has_alpha else " (RGB)"
-        parts = [" · ".join(lengths), channels, self.voxel.in_words()]
+        parts = [" · ".join(lengths), channels, size_in_words(self.info)]
         return ", ".join(part for part in parts if part)
 
     def lengths_as(self, letters: str) -> str:
@@ -179,44 +200,47 @@ _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
 _NAMES = {"T": "T (time)", "C": "C (channels)", "Z": "Z (planes)", "Y": "Y", "X": "X"}
 
 
-def read_axes(facts: LayerFacts, edit: AxesEdit | None = None) -> AxesReading:
+def read_axes(facts: LayerFacts, said: AxesSaid | None = None) -> AxesReading:
     """Read the axes of a layer.
 
     What a person says counts first; then the axis labels, what the file says, a unit of time.
     Without a name the last axes are Y and X, which napari shows, and the ones before them are
     guessed. Raises `InputError` where that cannot be, or there are too many axes to guess.
     """
-    edit = edit or AxesEdit()
+    said = said or AxesSaid()
     notes: list[str] = []
-    is_color = bool(facts.n_colors)
-    if edit.letters is not None:
-        letters = _check(edit.letters, facts)
+    choices: tuple[str, ...] = ()
+    is_color, origin = bool(facts.n_colors), Origin.PERSON
+    if said.letters is not None:
+        letters = _check(said.letters, facts)
         is_color = is_color and len(letters) == len(facts.shape)
-        letters, origin, choices = letters[: len(facts.shape)], Origin.PERSON, ()
+        letters = letters[: len(facts.shape)]
     else:
         letters, origin, choices = _read_facts(facts, notes)
     has_alpha = is_color and facts.n_colors == _MOST_COLORS
-    if facts.n_colors:
-        n_channels = facts.n_colors - has_alpha
-    else:
+    n_channels = facts.n_colors - has_alpha
+    if not facts.n_colors:
         in_axis = facts.shape[letters.index("C")] if "C" in letters else 1
         n_channels = max(facts.n_layers, in_axis)
-    voxel, origin_of_size, voxel_notes = read_voxel_size(
-        letters, facts.scale, facts.units, edit.size, facts.in_file
+    said_here = zip(letters, facts.scale, facts.units, strict=True)
+    info, volume_note = settle_size(
+        ImageInfo(
+            letters,
+            facts.shape,
+            facts.dtype,
+            rgb=is_color,
+            placement=facts.in_file
+            or {one: Placed(step, unit=unit) for one, step, unit in said_here},
+            notes=tuple(notes),
+        ),
+        said.size,
     )
-    return AxesReading(
-        letters=letters,
-        shape=facts.shape,
-        n_channels=n_channels,
-        rgb=is_color,
-        has_alpha=has_alpha,
-        origin=origin,
-        choices=choices,
-        voxel=voxel,
-        size_origin=origin_of_size,
-        notes=tuple(notes),
-        volume_notes=voxel_notes,
-    )
+    size_origin = SizeOrigin.FILE if facts.in_file else SizeOrigin.LAYER
+    if said.size is not None and said.size.says_something:
+        size_origin = SizeOrigin.PERSON
+    elif not known_sizes(info)[0]:
+        size_origin = SizeOrigin.NOBODY
+    return AxesReading(info, n_channels, has_alpha, origin, choices, size_origin, volume_note)
 
 
 def _check(said: str, facts: LayerFacts) -> str:

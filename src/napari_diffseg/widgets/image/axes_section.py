@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any
 from psygnal import Signal
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.widgets.image.axes_reading import Extent
-from napari_diffseg.widgets.image.layer_facts import facts_of
-from napari_diffseg.widgets.image.voxel_size import TypedSize
-from napari_diffseg.widgets.image.wishes import AxesSaid
+from napari_diffseg.widgets.image.axes_reading import AxesSaid, Extent
+from napari_diffseg.widgets.image.layer_facts import read_layer
 from napari_diffseg.widgets.ui import words
 
 if TYPE_CHECKING:
@@ -24,18 +22,22 @@ _EVENTS = ("axis_labels", "data", "scale", "units")
 
 
 class AxesSection:
-    """How the axes of the chosen image are read."""
+    """How the axes of the chosen image are read.
+
+    `changed` when a person has said something, here or of the layer itself.
+    """
 
     changed = Signal()
-    """Emitted when a person has said something, here or of the layer itself."""
 
     def __init__(self, form: AxesForm, said: Sequence[tuple[Image, AxesSaid]] = ()) -> None:
         self._form = form
         self._layer: Image | None = None
-        # Layers are compared by ==: napari hands out proxies of them.
-        self._said = list(said)
+        # What was said of each layer. Layers are compared by ==: napari hands out proxies of them.
+        self.all_said = list(said)
         form.letters_typed.connect(self.type_letters)
-        form.size.typed.connect(lambda size: self._say(size=size if size.says_something else None))
+        form.size_field.typed.connect(
+            lambda size: self._say(size=size if size.says_something else None)
+        )
         form.extent_picked.connect(self.choose_extent)
         form.reset.connect(self.reset)
 
@@ -46,17 +48,11 @@ class AxesSection:
 
     def said_of(self, layer: object) -> AxesSaid:
         """Return what was said of any layer."""
-        return next((said for one, said in self._said if one == layer), AxesSaid())
-
-    @property
-    def all_said(self) -> list[tuple[Image, AxesSaid]]:
-        """What was said of each layer."""
-        return list(self._said)
+        return next((said for one, said in self.all_said if one == layer), AxesSaid())
 
     def take(self, layer: Image | None) -> None:
         """Be about this layer from now on, and hear when it changes; None for none."""
-        is_same = self._layer is not None and layer is not None and self._layer == layer
-        if is_same or self._layer is layer:
+        if self._layer is layer or (self._layer is not None and self._layer == layer):
             return
         self._hear(connects=False)
         self._layer = layer
@@ -67,32 +63,21 @@ class AxesSection:
 
         Returns a word on what is wrong, or an empty text.
         """
-        form, said = self._form, self.said
-        if self._layer is None:
+        form, layer, said, reason = self._form, self._layer, self.said, ""
+        if layer is None:
             form.show_nothing()
             return ""
-        reason = ""
         try:
-            reading = said.sizeless.reading(self._layer, n_layers)
+            reading = read_layer(layer, said.sizeless, n_layers)
         except InputError as error:
-            form.show_wrong(str(error))
-            form.mark_letters(True)
-            form.write(said.letters or "", can_reset=said != AxesSaid())
+            form.show_wrong(str(error), said)
             return words.SAY_AXES
         try:
-            reading = said.reading(self._layer, n_layers)
+            reading = read_layer(layer, said, n_layers)
         except InputError as error:
             reason = str(error)
-        form.mark_letters(False)
-        has_choice = len(facts_of(self._layer).shape) > 2 or self._layer.rgb
-        form.show_reading(reading, has_choice=has_choice)
-        letters = reading.letters if said.letters is None else said.letters
-        form.write(letters, can_reset=said != AxesSaid())
-        form.size.show_size(
-            reading.voxel, reading.size_origin, said.size, has_planes=reading.n_planes > 1
-        )
-        form.size.show_wrong(reason)
-        form.show_extent(said.extent_of(reading) if reading.n_planes > 1 else None)
+        form.show_reading(reading, said, has_choice=len(reading.shape) > 2 or layer.rgb)
+        form.size_field.show_wrong(reason)
         return words.SAY_SIZE if reason else ""
 
     # --- what a person says -----------------------------------------------------------
@@ -105,7 +90,7 @@ class AxesSection:
         """Say what a run takes of the stack; who says *as a volume* says that Z is Z."""
         letters = self.said.letters
         if extent is Extent.VOLUME and letters is None:
-            letters = self.said.reading(self._layer).letters
+            letters = read_layer(self._layer, self.said).letters
         self._say(extent=extent, letters=letters)
 
     def reset(self) -> None:
@@ -115,7 +100,7 @@ class AxesSection:
 
     def on_removed(self, layer: object) -> None:
         """Forget what was said of a layer that is gone."""
-        self._said = [(one, said) for one, said in self._said if one != layer]
+        self.all_said = [(one, said) for one, said in self.all_said if one != layer]
 
     def close(self) -> None:
         """Hear of nothing any more."""
@@ -134,10 +119,10 @@ class AxesSection:
     def _on_layer(self, event: Any = None) -> None:
         self.changed.emit()
 
-    def _say(self, **what: str | TypedSize | Extent | None) -> None:
+    def _say(self, **what: Any) -> None:
         if self._layer is None:
             return
         said = replace(self.said, **what)
         self.on_removed(self._layer)
-        self._said.append((self._layer, said))
+        self.all_said.append((self._layer, said))
         self.changed.emit()

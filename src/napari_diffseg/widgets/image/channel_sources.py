@@ -15,13 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.image.channels import Channel
+from napari_diffseg.image.channels import COLOURS, Channel
 from napari_diffseg.widgets.image.layer_facts import layer_shape, shape_in_words
 
 if TYPE_CHECKING:
     from napari.layers import Image
-
-COLOURS = ("red", "green", "blue")
 
 # What napari calls an axis that nobody has named: "-1", once "axis -1".
 _NO_LABEL = re.compile(r"(axis )?-?\d*")
@@ -92,7 +90,37 @@ class ChannelSelection:
 
     layers: tuple[Image, ...]
     channels: tuple[Channel, ...] | None
-    rgb: bool
+
+    @property
+    def rgb(self) -> bool:
+        """Whether it is a picture as it is."""
+        return self.channels is None
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelWish:
+    """Which channels count, and how; what is displayed is looked up when a run is described."""
+
+    layers: tuple[Image, ...] = ()
+    letters: str = ""
+    settings: tuple[ChannelSetting, ...] = ()
+    problem: str = ""  # What is wrong with the settings
+
+    def selection(self) -> ChannelSelection:
+        """Return what a run is told; raises `InputError` where it cannot be told anything."""
+        if not self.layers:
+            raise InputError("There is no image, so there are no channels; open one first.")
+        if self.problem:
+            raise InputError(self.problem)
+        return select_channels(self.layers, self.letters, self.settings)
+
+    @property
+    def n_layers(self) -> int:
+        """How many layers are taken together, each of them a channel."""
+        try:
+            return len(self.selection().layers)
+        except InputError:
+            return 1
 
 
 def are_layers(first: Image, letters: str) -> bool:
@@ -118,7 +146,7 @@ def select_channels(
     """Return what a run is told of its channels."""
     first = layers[0]
     if first.rgb and all(setting.is_plain for setting in settings):
-        return ChannelSelection((first,), None, rgb=True)
+        return ChannelSelection((first,), None)
     entries = list_channels(layers, letters)
     counted = [index for index, setting in enumerate(settings) if setting.counts]
     if not counted:
@@ -133,7 +161,7 @@ def select_channels(
         _channel(place, entries[index], settings[index])
         for place, index in zip(places, counted, strict=True)
     ]
-    return ChannelSelection(chosen, tuple(channels), rgb=False)
+    return ChannelSelection(chosen, tuple(channels))
 
 
 def check_same_grid(layers: Sequence[Image]) -> None:
@@ -143,6 +171,19 @@ def check_same_grid(layers: Sequence[Image]) -> None:
         reason = misfit(first, layer)
         if reason:
             raise InputError(reason)
+
+
+def fitting_layers(
+    first: Image | None, others: Sequence[Image], letters: str
+) -> tuple[tuple[Image, ...], dict[str, str]]:
+    """Return the layers whose channels are listed, and why others cannot be channels."""
+    if first is None:
+        return (), {}
+    if not are_layers(first, letters):
+        return (first,), {}
+    reasons = [(layer, misfit(first, layer)) for layer in reversed(others) if layer != first]
+    fitting = [layer for layer, reason in reasons if not reason]
+    return (first, *fitting), {str(layer.name): reason for layer, reason in reasons if reason}
 
 
 def misfit(first: Image, layer: Image) -> str:

@@ -4,19 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtGui import QWheelEvent
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QDoubleSpinBox,
-    QLabel,
-    QLineEdit,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtCore import QSignalBlocker, Signal
+from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from napari_diffseg.errors import InputError
 from napari_diffseg.image.channels import CHANNEL_NUMBERS, Channel, ChannelSpec
@@ -24,16 +15,26 @@ from napari_diffseg.widgets.image.channel_sources import (
     ChannelEntry,
     ChannelSelection,
     ChannelSetting,
+    ChannelWish,
     IntensityRule,
     are_layers,
+    fitting_layers,
     list_channels,
-    misfit,
 )
-from napari_diffseg.widgets.image.wishes import ChannelWish
-from napari_diffseg.widgets.ui.controls import MUTED, WRONG, Chooser, Sentence, beside, stack
+from napari_diffseg.widgets.ui.controls import (
+    MUTED,
+    WRONG,
+    Chooser,
+    Sentence,
+    beside,
+    guard_wheel,
+    stack,
+)
 
 if TYPE_CHECKING:
     from napari.layers import Image
+
+    _Key = tuple[Image, int]  # What tells a row from others: its layer, and its place there
 
 MOST_ROWS = 16
 """So many channels are listed at most; the others count as they are."""
@@ -45,14 +46,6 @@ _RULES = (
     "as displayed: the contrast limits of the layer.\n"
     "from – to: what you type; an empty field is measured."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Key:
-    """What tells a row from others: its layer, and its place there."""
-
-    layer: Image
-    place: int
 
 
 class _Number(QDoubleSpinBox):
@@ -72,53 +65,41 @@ class _Number(QDoubleSpinBox):
         # napari's buttons on both sides would take more room than the number.
         self.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
         self.setStyleSheet("QDoubleSpinBox { padding: 2px 4px; min-width: 30px; }")
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setFixedWidth(46)
+        guard_wheel(self)
         off = "; 0 switches it off" if spec.is_share else ""
         about = f"{spec.help[0].upper()}{spec.help[1:]}"
         self.setToolTip(
             f"{about}, {self.minimum():g} to {most:g}{off}. Type it, or use the arrow keys."
         )
 
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        """Change the number only where a person has clicked into it."""
-        if self.hasFocus():
-            super().wheelEvent(event)
-        else:
-            event.ignore()
-
 
 class ChannelRow(QWidget):
-    """One channel: on or off, its name, its weight, its intensities."""
+    """One channel: on or off, its name, its weight, its intensities; `changed` by a person."""
 
     changed = Signal()
-    """Emitted after every change."""
 
     def __init__(self) -> None:
         super().__init__()
         self._displayed = (0.0, 1.0)
-        self.box = QCheckBox()
-        self.name = QLineEdit()
+        self.box, self.name = QCheckBox(), QLineEdit()
         self.numbers = {spec.sets[0]: _Number(spec) for spec in CHANNEL_NUMBERS}
         self.rule = Chooser([(rule.value, rule) for rule in IntensityRule], tooltip=_RULES)
         self.low, self.high = QLineEdit(), QLineEdit()
         self._ends = QWidget()
         self._lay_out()
         self.box.toggled.connect(lambda _: self._on_change())
-        self.name.textEdited.connect(lambda _: self._on_change())
         for number in self.numbers.values():
             number.valueChanged.connect(lambda _: self._on_change())
         self.rule.changed.connect(self._on_rule)
-        for end in (self.low, self.high):
-            end.textEdited.connect(lambda _: self._on_change())
+        for line in (self.name, self.low, self.high):
+            line.textEdited.connect(lambda _: self._on_change())
 
     def setting(self) -> ChannelSetting:
         """Return what the row says."""
-        rule = self.rule.chosen()
-        low, high = (
-            self._number(end) if rule is IntensityRule.TYPED else None
-            for end in (self.low, self.high)
-        )
+        rule, low, high = self.rule.chosen(), None, None
+        if rule is IntensityRule.TYPED:
+            low, high = self._number(self.low), self._number(self.high)
         name = "" if self.name.isReadOnly() else self.name.text()
         values = {name: number.value() for name, number in self.numbers.items()}
         numbers = {name: one for name, one in values.items() if one != self.numbers[name].plain}
@@ -217,10 +198,12 @@ class ChannelRow(QWidget):
 
 
 class ChannelsSection(QWidget):
-    """One row for each channel: those of one layer, or the layers that lie on one grid."""
+    """One row for each channel: those of one layer, or the layers that lie on one grid.
+
+    `changed` after every change of what is chosen.
+    """
 
     changed = Signal()
-    """Emitted after every change of what is chosen."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -248,14 +231,6 @@ class ChannelsSection(QWidget):
         """Return what a run is told; raises `InputError` where it cannot be told anything."""
         return self.wish().selection()
 
-    def problem(self) -> str:
-        """Return why a run cannot be told; an empty text where it can."""
-        try:
-            self.selection()
-        except InputError as error:
-            return str(error)
-        return ""
-
     def title(self) -> str:
         """Return the title of the section, e.g. ``"Channels (2 of 3)"``."""
         n_channels = len(self.rows)
@@ -268,12 +243,12 @@ class ChannelsSection(QWidget):
 
     def offer(self, first: Image | None, others: Sequence[Image], letters: str) -> None:
         """List the channels; what is set stays for those that stay."""
-        layers, misfits = _sort_out(first, others, letters)
+        layers, misfits = fitting_layers(first, others, letters)
         entries = list_channels(layers, letters)[:MOST_ROWS] if layers else ()
-        keys = [_Key(layers[0], place) for place in range(len(entries))]
+        keys = [(layers[0], place) for place in range(len(entries))]
         if layers and are_layers(layers[0], letters):
-            keys = [_Key(layer, 0) for layer in layers[:MOST_ROWS]]
             layers = layers[:MOST_ROWS]
+            keys = [(layer, 0) for layer in layers]
         is_other_image = first is None or not self._layers or self._layers[0] != first
         are_others = keys != self._keys
         is_new = is_other_image or are_others or letters != self._letters
@@ -294,7 +269,8 @@ class ChannelsSection(QWidget):
         are_layers = len(wish.layers) > 1
         owners = wish.layers if are_layers else wish.layers * len(wish.settings)
         places = [0] * len(owners) if are_layers else range(len(owners))
-        known = list(zip(map(_Key, owners, places), wish.settings, strict=False))
+        keys = zip(owners, places, strict=True)
+        known = list(zip(keys, wish.settings, strict=False))
         for key, row in zip(self._keys, self.rows, strict=True):
             setting = next((setting for one, setting in known if one == key), None)
             if setting is not None:
@@ -302,8 +278,8 @@ class ChannelsSection(QWidget):
 
     def tick(self, layer: Image, *, on: bool = True) -> None:
         """Switch a layer on or off, as a person does."""
-        for key, row in zip(self._keys, self.rows, strict=True):
-            if key.layer == layer:
+        for (one, _), row in zip(self._keys, self.rows, strict=True):
+            if one == layer:
                 row.box.setChecked(on)
 
     def _fill(self, keys: list[_Key]) -> None:
@@ -314,13 +290,12 @@ class ChannelsSection(QWidget):
             if row not in kept:
                 row.hide()
                 row.deleteLater()
-        self.rows = [row or self._new_row() for row in kept]
-        self._keys = keys
+        self._keys, self.rows = keys, [row or self._new_row() for row in kept]
         for place, (row, was_there) in enumerate(zip(self.rows, kept, strict=True)):
             self._list.addWidget(row)
             if was_there is None:
                 # A layer that has just come is no part of what was chosen.
-                row.tick(on=place == 0 or keys[place].place > 0)
+                row.tick(on=place == 0 or keys[place][1] > 0)
 
     def _new_row(self) -> ChannelRow:
         row = ChannelRow()
@@ -336,33 +311,22 @@ class ChannelsSection(QWidget):
         n_more = self._n_channels() - len(self.rows)
         text = f"{n_more} more channels count as they are." if n_more else ""
         if misfits:
-            names = ", ".join(repr(name) for name in misfits)
-            text = f"Not on the same grid: {names}."
+            text = f"Not on the same grid: {', '.join(repr(name) for name in misfits)}."
         self.note.setText(text)
         self.note.setToolTip("\n".join(misfits.values()))
         self._say_of_colours()
 
     def _say_of_colours(self) -> None:
-        if self._layers and self._layers[0].rgb:
-            is_picture = bool(self.problem()) or self.selection().rgb
-            self.note.setText("" if is_picture else "Its colours are taken for channels.")
+        if not self._layers or not self._layers[0].rgb:
+            return
+        try:
+            is_picture = self.selection().rgb
+        except InputError:
+            is_picture = True
+        self.note.setText("" if is_picture else "Its colours are taken for channels.")
 
     def _n_channels(self) -> int:
         return len(list_channels(self._layers, self._letters)) if self._layers else 0
-
-
-def _sort_out(
-    first: Image | None, others: Sequence[Image], letters: str
-) -> tuple[tuple[Image, ...], dict[str, str]]:
-    """Return the layers whose channels are listed, and why others cannot be channels."""
-    if first is None:
-        return (), {}
-    if not are_layers(first, letters):
-        return (first,), {}
-    reasons = [(layer, misfit(first, layer)) for layer in reversed(others) if layer != first]
-    fitting = [layer for layer, reason in reasons if not reason]
-    misfits = {str(layer.name): reason for layer, reason in reasons if reason}
-    return (first, *fitting), misfits
 
 
 def _is_number(text: str) -> bool:

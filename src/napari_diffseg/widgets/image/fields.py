@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QLineEdit, QWidget
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.image.fill import AUTO, Fill, fill_in_words, read_fill
-from napari_diffseg.widgets.image.level import Level, level_title, suggest_level
+from napari_diffseg.image.fill import AUTO, fill_in_words, read_fill
+from napari_diffseg.widgets.image.level import Level, choose_level, level_title
 from napari_diffseg.widgets.ui.controls import MUTED, WRONG, Chooser, Sentence, titled_row
 
 if TYPE_CHECKING:
@@ -33,10 +33,9 @@ _ABOUT_LEVEL = (
 
 
 class FillField(QWidget):
-    """Type a value, ``auto`` or ``none``."""
+    """Type a value, ``auto`` or ``none``; `changed` after every change of what stands there."""
 
     changed = Signal()
-    """Emitted after every change of what stands in the field."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,18 +46,11 @@ class FillField(QWidget):
         for part in (self, self.line, self.found):
             part.setToolTip(_ABOUT_FILL)
         self.line.textChanged.connect(self._on_typed)
+        self.type = self.line.setText
 
     def typed(self) -> str:
         """Return what stands in the field; an empty one is as good as ``auto``."""
         return self.line.text().strip() or AUTO
-
-    def chosen(self) -> Fill:
-        """Return the value; raises `InputError` where it is no number, nor one of two words."""
-        return read_fill(self.typed())
-
-    def type(self, text: str) -> None:
-        """Type as a person does."""
-        self.line.setText(text)
 
     def show_found(self, segmentation: Segmentation | None) -> None:
         """Say what a run on the chosen image has found by itself; None where there was none."""
@@ -70,9 +62,9 @@ class FillField(QWidget):
         self.found.setText(f"found: {what}")
 
     def _on_typed(self) -> None:
+        style = ""
         try:
-            self.chosen()
-            style = ""
+            read_fill(self.typed())
         except InputError:
             style = WRONG
         self.line.setStyleSheet(style)
@@ -80,10 +72,12 @@ class FillField(QWidget):
 
 
 class LevelChooser(QWidget):
-    """Choose a level of a pyramid; of use only where there are several."""
+    """Choose a level of a pyramid; of use only where there are several.
+
+    `changed` when a person has chosen, or other levels are on offer.
+    """
 
     changed = Signal()
-    """Emitted when a person has chosen, or other levels are on offer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -99,14 +93,13 @@ class LevelChooser(QWidget):
 
         What a person chose counts wherever it is on offer.
         """
-        levels, spatial = tuple(levels), tuple(spatial)
-        if (levels, spatial) == self._offered:
+        offered = tuple(levels), tuple(spatial)
+        if offered == self._offered:
             return
-        self._offered = levels, spatial
-        self.combo.blockSignals(True)
-        self.combo.offer([(level_title(level, spatial), level) for level in levels])
-        self.combo.choose(self.chosen())
-        self.combo.blockSignals(False)
+        self._offered = offered
+        with QSignalBlocker(self.combo):
+            self.combo.offer([(level_title(level, spatial), level) for level in levels])
+            self.combo.choose(self.chosen())
         self.setVisible(len(levels) > 1)
         self.changed.emit()
 
@@ -120,32 +113,6 @@ class LevelChooser(QWidget):
         levels, _ = self._offered
         return bool(levels) and self.chosen() != levels[-1]
 
-    def choose(self, row: int) -> None:
-        """Choose as a person does; 0 is the full resolution."""
-        self.wanted = self._offered[0][row]
-        self.combo.choose(self.wanted)
-        self.changed.emit()
-
-    def note(self) -> str:
-        """Return what a person should know of the level; an empty text where it is the finest."""
-        levels, spatial = self._offered
-        return level_note(levels, spatial, self.wanted)
-
     def _on_chosen(self) -> None:
         self.wanted = self.combo.chosen()
         self.changed.emit()
-
-
-def choose_level(levels: Sequence[Level], spatial: Sequence[int], wanted: Level | None) -> Level:
-    """Return the level to segment: the one that is wanted, where it is there."""
-    return wanted if wanted is not None and wanted in levels else suggest_level(levels, spatial)
-
-
-def level_note(levels: Sequence[Level], spatial: Sequence[int], wanted: Level | None) -> str:
-    """Return what a person should know of the level; an empty text where it is the finest."""
-    level = choose_level(levels, spatial, wanted) if levels else None
-    if level is None or level == levels[0]:
-        return ""
-    title = level_title(level, spatial).replace(", ", " of its resolution, ")
-    why = "The image" if level == wanted else "The image is large, so it"
-    return f"{why} is segmented at {title}."

@@ -16,9 +16,13 @@ from napari_diffseg.widgets.region.placement import Placement
 
 if TYPE_CHECKING:
     from napari_diffseg.image.channels import Channel
+    from napari_diffseg.image.info import ImageInfo
     from napari_diffseg.image.pixel_size import PixelSize
     from napari_diffseg.widgets.image.first_look import FirstLook
     from napari_diffseg.widgets.region.region import Region
+
+
+_TAKEN_FOR = ("index", "spatial", "axes", "rgb", "spacing", "channels", "region", "fill")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +31,8 @@ class ImageSource:
 
     Of `arrays` (data of the layers) the part at `index`, which lies along the layers' `spatial`
     axes and is read in the order `axes`; `channel` is the layers' channel axis or -1. The result
-    stands at `placement`; on `canvas` every plane could be painted. `look_at` is the plane of a
-    volume on view.
+    stands at `placement`; on `canvas` every plane could be painted. `info` describes the layers at
+    this level, `spacing` the voxels of a volume. `look_at` is the plane of a volume on view.
     """
 
     layer_names: tuple[str, ...]
@@ -40,15 +44,24 @@ class ImageSource:
     channel: int
     placement: Placement
     canvas: Placement
-    letters: str = ""
+    info: ImageInfo
     spacing: tuple[float, ...] | None = None
-    pixel_size: PixelSize | None = None
     look_at: int | None = field(default=None, compare=False)
     channels: tuple[Channel, ...] | None = None
     region: Region | None = None
     fill: Fill = AUTO
     first_look: FirstLook | None = field(default=None, compare=False)
     notes: tuple[str, ...] = ()
+
+    @property
+    def letters(self) -> str:
+        """One letter for each axis of the layers."""
+        return str(self.info.axes)
+
+    @property
+    def pixel_size(self) -> PixelSize | None:
+        """Of a pixel of the plane, or a voxel; None where it is not known."""
+        return self.info.size_along("".join(self.letters[axis] for axis in self.spatial))
 
     @property
     def is_volume(self) -> bool:
@@ -107,12 +120,8 @@ class ImageSource:
         return (
             len(self.arrays) == len(other.arrays)
             and all(one is two for one, two in zip(self.arrays, other.arrays, strict=True))
-            and self._what() == other._what()
+            and all(getattr(self, name) == getattr(other, name) for name in _TAKEN_FOR)
         )
-
-    def _what(self) -> tuple[Any, ...]:
-        how = self.spacing, self.channels, self.region, self.fill
-        return self.index, self.spatial, self.axes, self.rgb, *how
 
     def lies_as(self, other: ImageSource) -> bool:
         """Whether a layer made for one of them can show what is made from the other."""
@@ -148,7 +157,8 @@ class ImageSource:
     def from_place(self, data: NDArray[Any]) -> NDArray[Any]:
         """Bring data of the shape of the placement into the order ``(y, x)`` or ``(z, y, x)``."""
         other = [axis for axis in range(data.ndim) if axis not in self.spatial]
-        return data.transpose(*other, *self.spatial)[(0,) * len(other)]
+        plane: NDArray[Any] = data.transpose(*other, *self.spatial)[(0,) * len(other)]
+        return plane
 
     def point(self, *place: float) -> NDArray[np.float64]:
         """Return a point ``(y, x)`` or ``(z, y, x)`` as one of the placement's data."""

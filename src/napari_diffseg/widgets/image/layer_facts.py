@@ -1,18 +1,19 @@
-"""Image layers → what is known of their axes; no pixel is read, and no layer is touched."""
+"""Image layers → the description of their image; no pixel is read, and no layer is touched."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from napari.layers import Image
 
-from napari_diffseg.errors import DiffSegError
+from napari_diffseg.errors import DiffSegError, InputError
 from napari_diffseg.io.sources import open_source
-from napari_diffseg.widgets.image.axes_reading import LayerFacts
-from napari_diffseg.widgets.image.voxel_size import says_nothing
+from napari_diffseg.widgets.image.axes_reading import AxesReading, AxesSaid, LayerFacts, read_axes
 
 if TYPE_CHECKING:
     import napari
@@ -54,17 +55,29 @@ def shape_in_words(layer: Image) -> str:
     return f"{text} RGB" if layer.rgb else text
 
 
+def read_layer(layer: Image | None, said: AxesSaid | None = None, n_layers: int = 1) -> AxesReading:
+    """Return how the axes are read of a layer, of which so many are taken for channels.
+
+    Raises `InputError` where what was said cannot be, or there are too many axes to guess.
+    """
+    if layer is None:
+        raise InputError("There is no image yet; open one with File ▸ Open, or File ▸ Open Sample.")
+    return read_axes(replace(facts_of(layer), n_layers=n_layers), said)
+
+
 def facts_of(layer: Image) -> LayerFacts:
     """Return what is known of the axes of a layer."""
-    shape = layer_shape(layer)
-    info = file_info(layer)
-    # Where the layer says how large its pixels are, the file says what its axes are all the same.
-    is_silent = says_nothing(layer.scale, [str(unit) for unit in layer.units])
+    shape, info = layer_shape(layer), file_info(layer)
+    units = tuple(str(unit) for unit in layer.units)
+    # Steps of 1 in pixels are what napari's own reader leaves. Where the layer says how large its
+    # pixels are, the file says what its axes are all the same.
+    is_silent = set(units) <= {"pixel"} and all(abs(step) == 1 for step in layer.scale)
     return LayerFacts(
         name=str(layer.name),
         shape=shape[: layer.ndim],
+        dtype=np.dtype((layer.data[0] if layer.multiscale else layer.data).dtype),
         labels=tuple(str(label) for label in layer.axis_labels),
-        units=tuple(str(unit) for unit in layer.units),
+        units=units,
         scale=tuple(float(step) for step in layer.scale),
         n_colors=shape[-1] if layer.rgb else 0,
         noted=_noted(layer.metadata) or _axes_of(info, shape),

@@ -95,6 +95,21 @@ def preview_level(levels: Sequence[Level], spatial: Sequence[int], chosen: Level
     return next(fitting, coarser[-1])
 
 
+def choose_level(levels: Sequence[Level], spatial: Sequence[int], wanted: Level | None) -> Level:
+    """Return the level to segment: the one that is wanted, where it is there."""
+    return wanted if wanted is not None and wanted in levels else suggest_level(levels, spatial)
+
+
+def level_note(levels: Sequence[Level], spatial: Sequence[int], wanted: Level | None) -> str:
+    """Return what a person should know of the level; an empty text where it is the finest."""
+    level = choose_level(levels, spatial, wanted)
+    if level == levels[0]:
+        return ""
+    title = level_title(level, spatial).replace(", ", " of its resolution, ")
+    why = "The image" if level == wanted else "The image is large, so it"
+    return f"{why} is segmented at {title}."
+
+
 def level_title(level: Level, spatial: Sequence[int]) -> str:
     """Return e.g. ``"full, 4096 × 4096"`` or ``"1/2, 2048 × 2048"``."""
     size = " × ".join(str(length) for length in level.lengths(spatial))

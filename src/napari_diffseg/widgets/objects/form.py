@@ -199,7 +199,7 @@ class ClassTicks(QWidget):
 
 
 class NumberSlider(QWidget):
-    """A number, as a slider to `farthest` and to be typed, up to `most`; 0 is off.
+    """A number, as a slider to `farthest` and to be typed, up to `most`.
 
     The slider of superqt has one range for both.
     """
@@ -211,9 +211,9 @@ class NumberSlider(QWidget):
         super().__init__()
         self.setToolTip(_SPECS[name].about(titled=True))
         self.slider = QSlider(Qt.Orientation.Horizontal)
-        self.slider.setRange(0, farthest)
-        self.slider.setMinimumWidth(40)
         self.box = _spin_box(name, most or farthest)
+        self.slider.setRange(self.box.minimum(), farthest)
+        self.slider.setMinimumWidth(40)
         # Qt would ask for room for the widest number.
         self.box.setFixedWidth(_BOX_WIDTH)
         self.setLayout(beside(self.slider, self.box))
@@ -224,10 +224,6 @@ class NumberSlider(QWidget):
     def value(self) -> int:
         """Return the number."""
         return int(self.box.value())
-
-    def set_value(self, value: int) -> None:
-        """Set the number."""
-        self.box.setValue(value)
 
     def _on_typed(self, value: int) -> None:
         with QSignalBlocker(self.slider):
@@ -250,10 +246,10 @@ def class_facts(
 
 def _spin_box(name: str, most: int) -> QSpinBox:
     spec, box = _SPECS[name], QSpinBox()
-    box.setRange(0, most)
+    box.setRange(int(spec.low or 0), most)
     box.setValue(int(spec.default))
     box.setSuffix(f" {spec.unit}" if spec.unit else " px")
-    box.setSpecialValueText(spec.title_of(0))
+    box.setSpecialValueText(spec.title_of(box.minimum()))
     box.setToolTip(spec.about(titled=True))
     box.setMinimumWidth(_BOX_WIDTH)
     box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_diffseg.errors import InputError
+from napari_diffseg.image.channels import COLOURS
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.instances.finding import ObjectFinder
 from napari_diffseg.instances.following import Follower
@@ -95,7 +96,7 @@ class LabelSource:
 
     def names(self) -> tuple[str, ...]:
         """Return what the channels are called."""
-        return ("red", "green", "blue") if self.shown.rgb else self.channel_names
+        return COLOURS if self.shown.rgb else self.channel_names
 
     def frame_at(self, layer: Any, dims: Any) -> int | None:
         """Return the frame that the sliders show of a layer of this shape; None outside."""

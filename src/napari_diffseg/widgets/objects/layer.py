@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Labels
 from numpy.typing import NDArray
+from superqt.utils import qdebounced
 
 from napari_diffseg.widgets.scribbles.class_names import INDEX
 from napari_diffseg.widgets.ui.layers import checksum, go_to
 
 if TYPE_CHECKING:
     import napari
+
+_ALONE = 1500
+"""For so many milliseconds an object that was chosen in the table is shown without the others."""
 
 _TRANSFORM = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 
@@ -31,6 +35,7 @@ class ObjectsLayer:
             **{key: getattr(classes, key) for key in _TRANSFORM},
         )
         self._checksum = self._looked_at = checksum(self.layer.data)
+        self._show_all_soon = qdebounced(self._show_all, timeout=_ALONE)
 
     def add(self, below: Labels) -> None:
         """Add the layer right above that of the classes, or older objects; keep the selection."""
@@ -53,7 +58,8 @@ class ObjectsLayer:
     @property
     def data(self) -> NDArray[np.int32]:
         """The objects."""
-        return self.layer.data
+        data: NDArray[np.int32] = self.layer.data
+        return data
 
     @property
     def was_edited(self) -> bool:
@@ -104,9 +110,14 @@ class ObjectsLayer:
         return np.asarray(self.layer.get_color(number))
 
     def look_at(self, point: NDArray[np.float64], number: int) -> None:
-        """Bring a point of the data to the middle of the view, and choose the object there."""
+        """Bring an object to the middle of the view; for a moment it is shown alone."""
         go_to(self._viewer, np.asarray(self.layer.data_to_world(point), np.float64))
         self.layer.selected_label = number
+        self.layer.show_selected_label = True
+        self._show_all_soon()
+
+    def _show_all(self) -> None:
+        self.layer.show_selected_label = False
 
     def object_at(self, position: Any, direction: Any, displayed: Any) -> int:
         """Return which object is at a place in the world; 0 where there is none."""

@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_diffseg.image.units import MICROMETRES, parse_unit
+from napari_diffseg.image.units import converted, parse_unit
+from napari_diffseg.image.windows import Window
 
 if TYPE_CHECKING:
     from napari_diffseg.widgets.region.placement import Placement
-
-Box = tuple[slice, ...]
-"""One slice for each axis; all with a start and a stop."""
 
 _NEAR = 1e-6
 """A pixel of which no more than this is covered is not."""
@@ -68,7 +66,9 @@ class Grid:
 
     def to_world(self, place: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return where a place ``(y, x)`` or ``(z, y, x)`` lies in the world."""
-        return self.placement.to_world(self._full(place))
+        full = np.asarray(self.position, dtype=np.float64)
+        full[list(self.spatial)] = place
+        return self.placement.to_world(full)
 
     def from_world(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return which places ``(n, axes)`` points of the world ``(n, world)`` are."""
@@ -76,11 +76,6 @@ class Grid:
         inverse = np.linalg.inv(np.asarray(whole.rows))
         places = (np.asarray(points) - whole.offset) @ inverse.T
         return places[:, list(self.spatial)]
-
-    def _full(self, place: NDArray[np.float64]) -> NDArray[np.float64]:
-        full = np.asarray(self.position, dtype=np.float64)
-        full[list(self.spatial)] = place
-        return full
 
 
 def units_between(units: Sequence[object], others: Sequence[object]) -> NDArray[np.float64]:
@@ -93,13 +88,13 @@ def units_between(units: Sequence[object], others: Sequence[object]) -> NDArray[
     for axis in range(-n_common, 0):
         one, other = parse_unit(str(units[axis])), parse_unit(str(others[axis]))
         if one is not None and other is not None:
-            ratios[axis] = MICROMETRES[one] / MICROMETRES[other]
+            ratios[axis] = converted(1.0, one, other)
     return ratios
 
 
 def bounds_within(
     mapped: Map, low: NDArray[Any], high: NDArray[Any], shape: Sequence[int]
-) -> Box | None:
+) -> Window | None:
     """Return the smallest box of an image outside of which nothing is mapped between two ends.
 
     A pixel reaches half its width around its middle. None where nothing comes to lie there.
@@ -136,7 +131,7 @@ def _corners(faces: NDArray[np.float64], limits: NDArray[np.float64]) -> NDArray
     return np.asarray(places[is_within])
 
 
-def size_in_words(box: Box) -> str:
+def size_in_words(box: Window) -> str:
     """Return e.g. ``"300 × 512 pixels"``, or of a volume voxels."""
     lengths = [side.stop - side.start for side in box]
     return f"{' × '.join(map(str, lengths))} {'voxels' if len(box) == 3 else 'pixels'}"

@@ -17,15 +17,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Shape and place of a layer.
+    """Shape of a layer, the image's axes with some of length 1, and its place.
 
-    Attributes
-    ----------
-    shape : tuple of int
-        Shape of the data: the image's axes, some of them of length 1.
-    transform : dict
-        Keywords for a new layer: scale, translate, rotate, shear, affine, units,
-        axis_labels.
+    `transform` has the keywords: scale, translate, rotate, shear, affine, units, axis_labels.
     """
 
     shape: tuple[int, ...]
@@ -53,18 +47,9 @@ def place(
 ) -> Placement:
     """Put data made from a layer where that layer's pixels are.
 
-    Parameters
-    ----------
-    layer : Layer
-        Its first axes are those of the data.
-    shape : tuple of int
-        Shape of the array that was read: the layer's, or that of a coarser level.
-    factors : ndarray of float, (ndim,)
-        By how much each axis is shrunk in that array.
-    channel : int
-        The axis that one voxel spans as a whole; −1 for none.
-    position : mapping
-        Axes that have length 1, and the layer's pixel at which they stand.
+    `shape` is that of the array that was read, in which each axis of the layer is shrunk by
+    `factors`; one voxel spans the axis `channel` (-1 for none); axes in `position` have length 1
+    and stand at that pixel of the layer.
     """
     factors, offset = factors.copy(), np.zeros(layer.ndim)
     if channel >= 0:

@@ -12,15 +12,21 @@ from napari_diffseg.image.fill import AUTO, read_fill
 from napari_diffseg.parameters import Scalar
 from napari_diffseg.params import RunOptions, SegmentationParams
 from napari_diffseg.widgets.batch.frames import FrameSet
-from napari_diffseg.widgets.image.axes_reading import AxesReading, Extent
-from napari_diffseg.widgets.image.fields import choose_level, level_note
+from napari_diffseg.widgets.image.axes_reading import AxesReading, AxesSaid, Extent
+from napari_diffseg.widgets.image.channel_sources import ChannelWish
 from napari_diffseg.widgets.image.first_look import FirstLook
 from napari_diffseg.widgets.image.image_source import ImageSource
-from napari_diffseg.widgets.image.level import Level, find_levels, preview_level
+from napari_diffseg.widgets.image.layer_facts import read_layer
+from napari_diffseg.widgets.image.level import (
+    Level,
+    choose_level,
+    find_levels,
+    level_note,
+    preview_level,
+)
 from napari_diffseg.widgets.image.sources import describe_source
-from napari_diffseg.widgets.image.wishes import AxesSaid, ChannelWish
+from napari_diffseg.widgets.region.drawn import describe_region
 from napari_diffseg.widgets.region.grid import Grid
-from napari_diffseg.widgets.region.reading import describe_region
 from napari_diffseg.widgets.region.region import RegionKind, RegionWish
 from napari_diffseg.widgets.scribbles.other_planes import LearnFrom, choose_others, most_others
 from napari_diffseg.widgets.scribbles.strokes import StrokeSource, describe_strokes, visible_part
@@ -85,7 +91,7 @@ class Choice:
 
     def reading(self) -> AxesReading:
         """Return how the axes of the chosen image are read."""
-        return self._state.axes.reading(self._state.image)
+        return read_layer(self._state.image, self._state.axes)
 
     def levels(self) -> tuple[Level, ...]:
         """Return the levels of the chosen image, from fine to coarse."""
@@ -107,8 +113,8 @@ class Choice:
             if channel.index < len(names):
                 names[channel.index] = channel.name
         # A model knows itself which channels count, and how.
-        shown = replace(shown, channels=None)
-        return FrameSet(selection.layers, shown, reading.letters, tuple(names))
+        info = replace(shown.info, channel_names=tuple(names))
+        return FrameSet(selection.layers, replace(shown, channels=None, info=info))
 
     def strokes(self, source: ImageSource) -> StrokeSource | None:
         """Return the strokes on the plane of a run; None where no layer is chosen."""

@@ -20,12 +20,12 @@ from napari_diffseg.widgets.export.again import RunAgain
 from napari_diffseg.widgets.export.section import ExportSection
 from napari_diffseg.widgets.files.sizes import KnownSizes
 from napari_diffseg.widgets.image.axes_section import AxesSection
-from napari_diffseg.widgets.image.layer_facts import image_layers, opened_together
+from napari_diffseg.widgets.image.layer_facts import image_layers, opened_together, read_layer
 from napari_diffseg.widgets.measure.section import MeasureSection
 from napari_diffseg.widgets.models.section import ModelSection
 from napari_diffseg.widgets.models.shelf import ModelShelf
 from napari_diffseg.widgets.objects.section import ObjectsSection
-from napari_diffseg.widgets.region.reading import region_layers
+from napari_diffseg.widgets.region.drawn import region_layers
 from napari_diffseg.widgets.scribbles.rest import RestOfImage
 from napari_diffseg.widgets.scribbles.section import ScribblesSection
 from napari_diffseg.widgets.segment.choice import Choice, SegmentState
@@ -222,7 +222,7 @@ class SegmentDock(QWidget):
         self.axes.take(image)
         self.state.image, self.state.axes = image, self.axes.said
         try:
-            letters, first = self.axes.said.sizeless.reading(image).letters, image
+            letters, first = read_layer(image, self.axes.said.sizeless).letters, image
         except DiffSegError:
             letters, first = "", None
         others = [one for one in self.images.items() if one != image]

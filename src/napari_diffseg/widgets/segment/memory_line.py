@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import psutil
-
+from napari_diffseg.memory import free_memory, in_words
 from napari_diffseg.widgets.ui.controls import AMBER, MUTED, Sentence
-
-_GIGA = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +15,6 @@ class MemoryNote:
 
     text: str  # One sentence or two
     fits: bool  # Whether there is enough
-
-
-def free_memory() -> int:
-    """Return how many bytes of memory programs can still have."""
-    # napari depends on psutil, so wherever there is a dock it is there.
-    return int(psutil.virtual_memory().available)
 
 
 def remedies(*, has_levels: bool, has_region: bool, is_volume: bool) -> tuple[str, ...]:
@@ -40,7 +31,7 @@ def remedies(*, has_levels: bool, has_region: bool, is_volume: bool) -> tuple[st
 def memory_in_words(needed: int, free: int, remedies: Sequence[str] = ()) -> MemoryNote:
     """Say how much memory a run needs."""
     fits = needed <= free
-    text = f"Needs about {_in_words(needed)} beside the image; {_in_words(free)} are free."
+    text = f"Needs about {in_words(needed)} beside the image; {in_words(free)} are free."
     if not fits and remedies:
         text += f" Choose {', '.join(remedies)}, or close other programs."
     elif not fits:
@@ -59,11 +50,8 @@ class MemoryLine(Sentence):
     def show_need(self, needed: int | None, remedies: Sequence[str] = ()) -> None:
         """Say how many bytes are needed; None where that is not known, which says nothing."""
         note = MemoryNote("", fits=True)
-        if needed is not None:
-            note = memory_in_words(needed, free_memory(), remedies)
+        free = free_memory()
+        if needed is not None and free is not None:
+            note = memory_in_words(needed, free, remedies)
         self.setText(note.text)
         self.setStyleSheet(MUTED if note.fits else AMBER)
-
-
-def _in_words(n_bytes: int) -> str:
-    return f"{n_bytes / _GIGA:.1f} GB" if n_bytes >= _GIGA / 10 else f"{n_bytes / 1e6:.0f} MB"

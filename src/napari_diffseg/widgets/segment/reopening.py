@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari_diffseg.instances.params import ObjectParams
     from napari_diffseg.widgets.batch.job import LayerJob
     from napari_diffseg.widgets.batch.layer import AppliedLayer
-    from napari_diffseg.widgets.image.wishes import AxesSaid
+    from napari_diffseg.widgets.image.axes_reading import AxesSaid
     from napari_diffseg.widgets.models.shelf import ModelShelf
     from napari_diffseg.widgets.objects.label_source import LabelSource
     from napari_diffseg.widgets.objects.layer import ObjectsLayer

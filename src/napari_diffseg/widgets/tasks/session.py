@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     Steps = Generator[Iteration, Command | None, Segmentation]
 
-StepsMaker = Callable[[], "Steps"]
+# Steps, or what yields the `Progress` of a run over frames and returns the last of them.
+StepsMaker = Callable[[], "Generator[Any, Any, Any]"]
 """Makes the generator of a run; called in the thread of the run."""
 
 

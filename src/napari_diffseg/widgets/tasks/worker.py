@@ -25,7 +25,7 @@ from napari_diffseg.errors import OutOfMemoryError, TrainingError
 from napari_diffseg.widgets.tasks.session import RunListener, StepsMaker
 
 if TYPE_CHECKING:
-    from napari_diffseg.core.published.training import Iteration
+    from napari_diffseg.core.published.training import Command, Iteration
     from napari_diffseg.core.result import Segmentation
 
 STATUS_INTERVAL = 0.1
@@ -82,7 +82,7 @@ def _thinned(
 ) -> Generator[Iteration, None, Segmentation | None]:
     last_sent = float("-inf")
     preview = None
-    command = None
+    command: Command | None = None
     with shielded_errors(), closing(make_steps()) as steps:
         while not control.cancelled:
             try:
@@ -135,7 +135,7 @@ def hear_alone(errored: Any, listener: Callable[[Exception], None]) -> None:
     errored.connect(listener)
 
 
-def _finish_command() -> object:
+def _finish_command() -> Command:
     from napari_diffseg.core.published.training import Command
 
     return Command.FINISH

@@ -89,7 +89,7 @@ class Coloring:
     def _taken(self) -> dict[int, int]:
         """Return the place in the palette of each painted class whose colour is there."""
         colors = np.asarray(self._palette.colors)
-        places = {}
+        places: dict[int, int] = {}
         for number, color in self._painted.items():
             found = np.flatnonzero(np.abs(colors - color).max(axis=1) < _SAME)
             if found.size and found[0] > 0 and int(found[0]) not in places.values():

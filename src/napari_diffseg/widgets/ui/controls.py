@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from qtpy.QtCore import QEvent, QSignalBlocker, Qt, Signal
+from qtpy.QtCore import QEvent, QObject, QSignalBlocker, Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap, QResizeEvent
 from qtpy.QtWidgets import (
     QBoxLayout,
@@ -53,7 +53,7 @@ class Sentence(QLabel):
         self.setStyleSheet(style)
         self.setText(text)
 
-    def setText(self, text: str) -> None:
+    def setText(self, text: str | None) -> None:
         """Show a text."""
         super().setText(text)
         # Without a parent it would be a window of its own.
@@ -61,13 +61,14 @@ class Sentence(QLabel):
             self.setVisible(bool(text))
         self._fit()
 
-    def event(self, event: QEvent) -> bool:
+    def event(self, event: QEvent | None) -> bool:
         """Be seen in the place that it has been given, where there is a text."""
-        if event.type() == QEvent.Type.ParentChange and self.parent() is not None:
+        is_placed = event is not None and event.type() == QEvent.Type.ParentChange
+        if is_placed and self.parent() is not None:
             self.setVisible(bool(self.text()))
         return super().event(event)
 
-    def resizeEvent(self, event: QResizeEvent) -> None:
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Take other lines at another width."""
         super().resizeEvent(event)
         self._fit()
@@ -127,6 +128,25 @@ class Chooser(QComboBox):
 
     def _row_of(self, item: Any) -> int:
         return next((row for row, one in enumerate(self._items) if bool(one == item)), 0)
+
+
+class WheelGuard(QObject):
+    """Lets the wheel scroll the dock, rather than change the field under the pointer."""
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Keep the wheel from a field into which nobody has clicked."""
+        if event is None or event.type() != QEvent.Type.Wheel:
+            return False
+        if not isinstance(watched, QWidget) or watched.hasFocus():
+            return False
+        event.ignore()
+        return True
+
+
+def guard_wheel(field: QWidget) -> None:
+    """Let the wheel change a field only where a person has clicked into it."""
+    field.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    field.installEventFilter(WheelGuard(field))
 
 
 def narrow(combo: QComboBox) -> QComboBox:
@@ -206,8 +226,10 @@ def folded(title: str, content: QWidget) -> QCollapsible:
     """Return a section that opens and closes with a click on its title."""
     section = QCollapsible(title, collapsedIcon=_icon("▸"), expandedIcon=_icon("▾"))
     section.setDuration(0)
-    section.layout().setContentsMargins(0, 0, 0, 0)
-    section.layout().setSpacing(0)
+    layout = section.layout()
+    if layout is not None:
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
     # napari would paint the title of an open section as a pressed button.
     section.toggleButton().setStyleSheet(
         "QPushButton, QPushButton:checked { background-color: transparent; text-align: left; "
@@ -218,8 +240,13 @@ def folded(title: str, content: QWidget) -> QCollapsible:
     stack(box, content)
     section.setContent(box)
     section.collapse(animate=False)
-    # It would keep the height that it was opened with, whatever is shown in it later.
-    section.toggled.connect(lambda is_open: is_open and box.setMaximumHeight(_TALLEST))
+
+    def let_grow(is_open: bool) -> None:
+        # It would keep the height that it was opened with, whatever is shown in it later.
+        if is_open:
+            box.setMaximumHeight(_TALLEST)
+
+    section.toggled.connect(let_grow)
     return section
 
 

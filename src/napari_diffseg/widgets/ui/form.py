@@ -6,17 +6,20 @@ what is wrong. Quietly correcting what a person typed would hide the bounds.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
+from typing import Any, cast
 
 from magicgui.widgets import create_widget
 from magicgui.widgets.bases import ValueWidget
 from psygnal import Signal
 from qtpy.QtCore import QEvent, QObject, QSignalBlocker, Qt
+from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import QAbstractSpinBox, QLabel, QSizePolicy, QWidget
 
 from napari_diffseg.errors import ParameterError
 from napari_diffseg.parameters import ParameterSpec, Scalar, SelfDescribing
-from napari_diffseg.widgets.ui.controls import form_rows
+from napari_diffseg.widgets.ui.controls import WheelGuard, form_rows
 
 _WRONG = "background-color: #7a2e2e; color: white; border: 1px solid #e5534b;"
 # Wide enough to type a number that is out of any bounds.
@@ -33,7 +36,7 @@ class ParameterForm:
         self._described = described
         self._specs = {spec.name: spec for spec in described.specs() if spec.name not in skip}
         self._guard = _FieldGuard()
-        self.fields: dict[str, ValueWidget] = {}
+        self.fields: dict[str, ValueWidget[Any]] = {}
         self._headings: dict[str, QLabel] = {}
         # Not a Container of magicgui, of which the fields of several lengths start anywhere.
         self._rows = form_rows()
@@ -74,10 +77,13 @@ class ParameterForm:
         """Fill in values; fields that are not named stay as they are."""
         for name, value in values.items():
             if name in self.fields:
-                field = self.fields[name]
+                field, spec = self.fields[name], self._specs[name]
                 # superqt's spin box takes the focus whenever its text changes.
                 with field.changed.blocked(), QSignalBlocker(_typed_in(field.native)):
-                    field.value = _written(self._specs[name], value)
+                    if spec.kind is int and isinstance(value, str):
+                        _typed_in(field.native).setText(value)  # as `values` gave it: no number
+                    else:
+                        field.value = _written(spec, value)
         self._on_change()
 
     def reset(self) -> None:
@@ -106,14 +112,14 @@ class ParameterForm:
         for group, heading in self._headings.items():
             self._rows.setRowVisible(heading, group in shown)
 
-    def _make_field(self, spec: ParameterSpec) -> ValueWidget:
+    def _make_field(self, spec: ParameterSpec) -> ValueWidget[Any]:
         options: dict[str, object] = {"tooltip": _tooltip(spec)}
         if spec.choices:
             options["choices"] = [(spec.title_of(choice), choice) for choice in spec.choices]
         elif spec.kind is int:
             options |= {"min": -_WIDEST, "max": _WIDEST}
         value = _written(spec, spec.default)
-        field: ValueWidget = create_widget(value, name=spec.name, options=options)
+        field = cast("ValueWidget[Any]", create_widget(value, name=spec.name, options=options))
         native: QWidget = field.native
         field.changed.connect(self._on_change)
         if spec.kind is int:
@@ -132,33 +138,25 @@ class ParameterForm:
         return shown
 
 
-class _FieldGuard(QObject):
-    """Keeps two events from a field.
+class _FieldGuard(WheelGuard):
+    """Keeps another event from a field: Enter on a lone minus is an error in superqt's spin box."""
 
-    The wheel scrolls the dock, rather than change the number under the pointer. Enter
-    on a lone minus would raise an error in superqt's spin box.
-    """
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if not isinstance(watched, QWidget):
-            return False
-        if event.type() == QEvent.Type.Wheel and not watched.hasFocus():
-            event.ignore()
-            return True
-        if event.type() == QEvent.Type.KeyPress and isinstance(watched, QAbstractSpinBox):
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        if isinstance(event, QKeyEvent) and isinstance(watched, QAbstractSpinBox):
             is_enter = event.key() in (Qt.Key.Key_Enter, Qt.Key.Key_Return)
             return is_enter and isinstance(_number(int, _typed_in(watched).text()), str)
-        return False
+        return super().eventFilter(watched, event)
 
 
-def _typed_in(native: QWidget) -> QWidget:
+def _typed_in(native: QWidget) -> Any:
     """Return where a person types: the line within a spin box, or the widget itself."""
     return native.lineEdit() if isinstance(native, QAbstractSpinBox) else native
 
 
 def _written(spec: ParameterSpec, value: Scalar) -> Scalar:
     """Return how a value stands in its field: a decimal as a text, so that 1e-4 can be typed."""
-    return f"{value:g}" if spec.kind is float and not spec.choices else value
+    is_decimal = spec.kind is float and not spec.choices and not isinstance(value, str)
+    return f"{value:g}" if is_decimal else value
 
 
 def _read(spec: ParameterSpec, shown: Scalar) -> Scalar:
@@ -168,9 +166,11 @@ def _read(spec: ParameterSpec, shown: Scalar) -> Scalar:
 
 
 def _number(kind: type[int] | type[float], text: str) -> int | float | str:
-    """Read a number; the text as it is where it is none."""
+    """Read a number, also one with a decimal comma; the text as it is where it is none."""
     try:
-        return kind(text)
+        # 1,500 may be a thousand and a half.
+        is_comma = kind is float and re.fullmatch(r"-?(0*,\d+|\d+,(\d{1,2}|\d{4,}))", text.strip())
+        return kind(text.replace(",", ".") if is_comma else text)
     except ValueError:
         return text
 

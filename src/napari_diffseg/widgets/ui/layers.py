@@ -39,4 +39,4 @@ def go_to(viewer: napari.Viewer, point: NDArray[np.float64]) -> int:
 
 def checksum(labels: NDArray[Any]) -> int:
     """Return a number that changes with the labels or the strokes."""
-    return zlib.crc32(np.ascontiguousarray(labels))
+    return zlib.crc32(np.ascontiguousarray(labels).data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from napari_diffseg.parameters import Scalar, SelfDescribing, param
 from napari_diffseg.params import RunOptions, SegmentationParams
@@ -10,15 +11,14 @@ from napari_diffseg.params import RunOptions, SegmentationParams
 PLUGIN, PAGE = "napari-diffseg", "dock"
 
 
-def _as_in(kind: type[SelfDescribing], name: str) -> Scalar:
+def _as_in(kind: type[SelfDescribing], name: str) -> Any:
     """Declare a field that says what the parameter or the option of that name says."""
     spec = next(one for one in kind.specs() if one.name == name)
     # A page lists what it lets choose; any other device is chosen in the dock.
     choices = tuple(spec.values) if spec.kind is str else ()
     words = {"low": spec.low, "high": spec.high, "choices": choices}
     title = f"{spec.title} (0: {spec.title_of(0)})" if 0 in spec.values else spec.title
-    field: Scalar = param(spec.default, title, spec.about(), **words)
-    return field
+    return param(spec.default, title, spec.about(), **words)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -133,7 +133,8 @@ def _edge(vertices: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
     first, second, _, last = vertices
     centre = vertices.mean(axis=0)
     along, across = (second - first) / 2, (last - first) / 2
-    return centre + np.outer(np.cos(_ROUND), along) + np.outer(np.sin(_ROUND), across)
+    round_it = np.outer(np.cos(_ROUND), along) + np.outer(np.sin(_ROUND), across)
+    return np.asarray(centre + round_it)
 
 
 def _in_image(vertices: NDArray[np.float64], layer: Shapes, grid: Grid) -> NDArray[np.float64]:

@@ -1,0 +1,262 @@
+"""What a run costs against the number of its frames, on threads, processes and a dask cluster.
+
+Simulated frames in a sharded zarr, then large planes; each run is a process of its own, watched
+from outside with all that it starts. Processor time and memory are fitted to a line over the
+number of frames. Runs are also killed and resumed, and their bytes compared::
+
+    python -m benchmarks.scale_out
+    python -m benchmarks.scale_out --frames 10 30 100 --planes 2048 --kill-frames 12
+    python -m benchmarks.scale_out --not-labelled --frames 1000 10000 100000
+
+The last one reads and writes frames of 64² and keeps the journal, but leaves out the labelling: it
+tells what the run itself costs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from benchmarks.faults import Case, clear, killed
+from benchmarks.machine import merge_results
+from benchmarks.stacks import PIECE, model_of, write_frames, write_plane
+
+FRAMES = (100, 300, 1000, 3000, 10_000)
+PLANE = 32_768
+MILLION = 1_000_000
+SMALL = 64
+SHARD = 100
+"""Frames to a file."""
+
+TILE = 4096
+"""Side of a file of a plane."""
+
+WAYS = ("threads", "processes", "dask")
+EVERY = 0.25
+"""Seconds between two looks at a run."""
+
+Row = dict[str, Any]
+
+
+@dataclass
+class Watch:
+    """Processor seconds of some processes, and the largest resident size, in MB, of each kind."""
+
+    driver_mb: float = 0.0
+    worker_mb: float = 0.0
+    processor: dict[int, float] = field(default_factory=dict)
+
+    def look(self, driver: psutil.Process, others: Sequence[psutil.Process]) -> None:
+        """Take down what is known now; of a process that has ended the last look counts."""
+        with suppress(psutil.NoSuchProcess):
+            self.driver_mb = max(self.driver_mb, self._size(driver))
+            others = [*others, *driver.children(recursive=True)]
+        for one in others:
+            with suppress(psutil.NoSuchProcess):
+                self.worker_mb = max(self.worker_mb, self._size(one))
+
+    def _size(self, process: psutil.Process) -> float:
+        times = process.cpu_times()
+        self.processor[process.pid] = times.user + times.system
+        return process.memory_info().rss / 2**20
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where the images lie, and how many workers there are."""
+
+    folder: Path
+    workers: int
+
+    @property
+    def model(self) -> Path:
+        return self.folder / "model.safetensors"
+
+    def row(self, way: str, source: Path, *options: str) -> Row:
+        """Apply the model in one of `WAYS`; return what it has cost."""
+        output, log = self.folder / "out.ome.zarr", self.folder / "lines"
+        clear(output)
+        command = [sys.executable, "-m", "benchmarks.stacks", str(self.model), str(source)]
+        command += [str(output), "--workers", str(self.workers), *options]
+        watch = Watch()
+        with scheduler(way, self.workers) as address, log.open("w") as out:
+            elsewhere = psutil.Process().children(recursive=True)
+            run = psutil.Popen([*command, "--scheduler", address], stdout=out)
+            while run.poll() is None:
+                watch.look(run, elsewhere)
+                time.sleep(EVERY)
+        if run.returncode != 0:
+            sys.exit(f"The run in {way} ended with {run.returncode}.")
+        *frames, end = map(json.loads, log.read_text().splitlines())
+        clear(output)
+        spent = sum(watch.processor.values())
+        return {
+            "way": way,
+            "workers": self.workers,
+            "frames": len(frames),
+            "s": round(end["seconds"], 1),
+            "processor s": round(spent, 1),
+            "s to the first frame": round(frames[0]["seconds"], 1),
+            "s after the last": round(end["seconds"] - frames[-1]["seconds"], 1),
+            "MB of the driver": round(watch.driver_mb),
+            "MB of a worker": round(watch.worker_mb) if way != "threads" else "",
+        }
+
+
+def frames_row(bench: Bench, way: str, source: Path, n_frames: int, *options: str) -> Row:
+    """Label the first frames of a stack."""
+    row = bench.row(way, source, "--frames", str(n_frames), *options)
+    row["frames / s"] = f"{n_frames / row['s']:.2f}"
+    row["processor ms / frame"] = f"{row['processor s'] / n_frames * 1000:.1f}"
+    return row
+
+
+def plane_row(bench: Bench, way: str, source: Path, side: int) -> Row:
+    """Label one plane."""
+    row = bench.row(way, source, "--axes", "YX")
+    del row["frames"], row["s to the first frame"], row["s after the last"]
+    return {
+        "plane": f"{side}² uint16",
+        **row,
+        "megapixels / s": f"{side * side / row['s'] / 1e6:.2f}",
+        "MB of the plane": side * side * 2 // 2**20,
+    }
+
+
+FITTED = ("processor s", "s to the first frame", "s after the last", "MB of the driver")
+
+
+def fitted(rows: Sequence[Row]) -> list[Row]:
+    """Fit lines over the number of frames, each way apart; what they say of a million frames."""
+    found = []
+    for way in dict.fromkeys(row["way"] for row in rows):
+        own = [row for row in rows if row["way"] == way]
+        numbers = np.array([row["frames"] for row in own], float)
+        if len(own) < 2:
+            continue
+        for name in FITTED:
+            values = np.array([row[name] for row in own], float)
+            slope, start = np.polyfit(numbers, values, 1)
+            apart = np.abs(start + slope * numbers - values).max()
+            found.append(
+                {
+                    "way": way,
+                    "of": name,
+                    "whatever the number": f"{start:.1f}",
+                    "more with 1000 frames": f"{slope * 1000:.3f}",
+                    "farthest from the line": f"{apart:.1f}",
+                    "a million frames, if the line holds": f"{start + slope * MILLION:.0f}",
+                }
+            )
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Elsewhere(Case):
+    """A case on a cluster, whose address cannot be part of a file's name."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind}, dask, {self.workers} workers"
+
+    def output(self, word: str, folder: Path | None = None) -> Path:
+        return (folder or self.folder) / f"dask-{word}{self.kind}"
+
+
+@contextmanager
+def scheduler(way: str, workers: int) -> Iterator[str]:
+    """Yield what a run is told; for dask, start a cluster of processes on this machine."""
+    if way != "dask":
+        yield way
+        return
+    from distributed import LocalCluster
+
+    with LocalCluster(
+        n_workers=workers, threads_per_worker=1, dashboard_address=":0", protocol="tcp"
+    ) as started:
+        yield started.scheduler_address
+
+
+class Kept:
+    """What is known so far, kept after every row, for the whole takes hours."""
+
+    def __init__(self) -> None:
+        self.tables: dict[str, list[Row]] = {}
+
+    def add(self, title: str, rows: Sequence[Row], *, instead: bool = False) -> list[Row]:
+        """Add rows to a table, or have them be the table, and write all; return the table."""
+        table = [] if instead else self.tables.get(title, [])
+        self.tables[title] = [*table, *rows]
+        keys = ("way", "workers", "frames", "plane", "of", "case", "kill")
+        merge_results("scale_out", self.tables, key=keys)
+        return self.tables[title]
+
+
+def kill_all(bench: Bench, kept: Kept, options: argparse.Namespace) -> None:
+    """Kill runs in every way at random moments, and resume them."""
+    folder = bench.folder / "killed"
+    folder.mkdir()
+    (folder / bench.model.name).write_bytes(bench.model.read_bytes())
+    write_frames(folder / "frames.zarr", options.kill_frames, shard=SHARD)
+    random = np.random.default_rng(0)
+    for way in options.ways:
+        with scheduler(way, bench.workers) as address:
+            kind = Elsewhere if way == "dask" else Case
+            case = kind(folder, ".ome.zarr", address, bench.workers)
+            for number in range(options.kills):
+                row = killed(case, number, random)
+                kept.add(f"kill -9, then resumed, {options.kill_frames} frames", [row])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and write ``results/scale_out.md`` and ``.json``, row by row."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--frames", type=int, nargs="*", default=list(FRAMES))
+    parser.add_argument("--side", type=int, default=PIECE, help=f"of a frame, {PIECE} at most")
+    parser.add_argument("--planes", type=int, nargs="*", default=[PLANE], help="their sides")
+    parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--kills", type=int, default=2, help="in each way")
+    parser.add_argument("--kill-frames", type=int, default=100)
+    parser.add_argument("--not-labelled", action="store_true", help="small frames, all but labels")
+    parser.add_argument("--folder", help="where there is room for the images; a temporary one")
+    options = parser.parse_args(arguments)
+    more = []
+    if options.not_labelled:
+        more = ["--not-labelled"]
+        options.side, options.ways, options.planes, options.kills = SMALL, ["threads"], [], 0
+    kept = Kept()
+    with tempfile.TemporaryDirectory(dir=options.folder) as name:
+        bench = Bench(Path(name), options.workers)
+        model_of("classes").save(bench.model)
+        if options.kills:
+            kill_all(bench, kept, options)
+        if options.frames:
+            source = bench.folder / "frames.zarr"
+            write_frames(source, max(options.frames), options.side, SHARD)
+            title = ", ".join([f"Frames of {options.side}² uint16", *(w[2:] for w in more)])
+            for n_frames in sorted(options.frames):
+                for way in options.ways:
+                    rows = kept.add(title, [frames_row(bench, way, source, n_frames, *more)])
+                if lines := fitted(rows):
+                    kept.add(f"{title}: lines", lines, instead=True)
+        for side in options.planes:
+            source = bench.folder / f"plane{side}.zarr"
+            write_plane(source, side, TILE)
+            for way in options.ways:
+                kept.add("One plane", [plane_row(bench, way, source, side)])
+
+
+if __name__ == "__main__":
+    main()
