@@ -9,6 +9,7 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.complete
+PYSIDE_STAMP := .venv-pyside/.complete
 # Where the benchmark images are, and more options for pytest and for the benchmark.
 DATA ?= ../shared/data
 ARGS ?=
@@ -18,7 +19,7 @@ ifeq ($(shell uname -s)$(DISPLAY),Linux)
 WITH_DISPLAY := xvfb-run -a -s "-screen 0 1400x1000x24"
 endif
 
-.PHONY: help setup packages demo test test-quick lint types docs pretrain bench bench-accuracy bench-families \
+.PHONY: help setup packages demo test test-quick test-pyside lint types docs pretrain bench bench-accuracy bench-families \
   bench-learning bench-scribbles bench-objects bench-scale bench-live bench-first-press bench-apply bench-throughput \
   bench-memory bench-scale-out bench-peers bench-faults bench-volumes bench-volume-scale fuzz soak clean
 
@@ -34,18 +35,25 @@ packages:
 $(STAMP): pyproject.toml constraints.txt scripts/setup.sh
 	@PYTHON='$(PYTHON)' scripts/setup.sh environment
 
+$(PYSIDE_STAMP): pyproject.toml constraints.txt scripts/setup.sh
+	@PYTHON='$(PYTHON)' scripts/setup.sh pyside
+
 demo: setup ## segment a sample image in a real napari window; writes demo-output/
 	$(BIN)/napari-diffseg demo -o demo-output
 
 # The images are small: on a busy machine several threads only wait for each other. Two processes
 # test two files at a time; ARGS='-n 0' is one, for a debugger.
-PYTEST := env OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+PYTEST = env OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 test: setup ## all tests, in real napari windows too
 	$(WITH_DISPLAY) $(PYTEST) $(ARGS)
 
 test-quick: $(STAMP) ## the tests that are neither slow nor open a window
 	$(PYTEST) -m 'not slow and not gui' $(ARGS)
+
+test-pyside: BIN := .venv-pyside/bin
+test-pyside: packages $(PYSIDE_STAMP) ## the tests of the window on PySide6, in .venv-pyside
+	QT_API=pyside6 $(WITH_DISPLAY) $(PYTEST) tests/widgets $(ARGS)
 
 lint: $(STAMP) ## ruff: rules, floors and format
 	$(BIN)/ruff check .
@@ -131,5 +139,5 @@ bench-volume-scale: $(STAMP) ## time and memory of a large volume and of a zarr,
 	$(BIN)/python -m benchmarks.volume_scale $(ARGS)
 
 clean: ## remove .venv, caches and demo-output/
-	rm -rf .venv .venv-peers site .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist demo-output
+	rm -rf .venv .venv-peers .venv-pyside site .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist demo-output
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -3,6 +3,7 @@
 #
 #   scripts/setup.sh packages      system packages that a napari window needs, on a machine without a display too
 #   scripts/setup.sh environment   .venv with this package, napari, and the tools of the dependency groups
+#   scripts/setup.sh pyside        .venv-pyside with this package, napari on PySide6, and the tests' tools
 #
 # PYTHON chooses the interpreter (default: python3). On Debian and Ubuntu missing packages are
 # installed where the user is root; everybody else is told what is missing and how to get it.
@@ -10,7 +11,6 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 PYTHON=${PYTHON:-python3}
-STAMP=.venv/.complete
 
 # GL and EGL: napari's canvas. xcb, xkbcommon, dbus, glib, fontconfig (it brings a font): what
 # Qt's own wheels link to and do not carry.
@@ -77,7 +77,10 @@ packages() {
   fi
 }
 
-environment() {
+# Make the environment in a folder, and install there what pip is told.
+make_environment() {
+  local folder=$1
+  shift
   check_python
   if ! can_make_venv; then
     on_debian || stop "'$PYTHON' has no venv or no ensurepip module; install them, or name another: make setup PYTHON=…"
@@ -85,19 +88,25 @@ environment() {
     can_make_venv || stop "'$PYTHON' still cannot make a virtual environment; name another: make setup PYTHON=…"
   fi
   # An environment that was left half-made, or whose interpreter is gone, is made anew.
-  .venv/bin/python -c 'import pip' 2>/dev/null || "$PYTHON" -m venv --clear .venv
-  rm -f "$STAMP"
-  say "installing Python packages into .venv; this takes some minutes"
-  local pip=(.venv/bin/python -m pip --disable-pip-version-check)
+  "$folder/bin/python" -c 'import pip' 2>/dev/null || "$PYTHON" -m venv --clear "$folder"
+  rm -f "$folder/.complete"
+  say "installing Python packages into $folder; this takes some minutes"
+  local pip=("$folder/bin/python" -m pip --disable-pip-version-check)
   # Progress is for people; a log gets the errors.
   [[ -t 1 ]] || pip+=(-qq)
   # pip reads dependency groups from 25.1 on; the one that comes with Python may be older.
   "${pip[@]}" install -c constraints.txt --upgrade pip
-  "${pip[@]}" install -c constraints.txt -e '.[all]' --group test --group lint --group bench --group docs
-  touch "$STAMP"
+  "${pip[@]}" install -c constraints.txt "$@"
+  touch "$folder/.complete"
 }
 
+environment() {
+  make_environment .venv -e '.[all]' --group test --group lint --group bench --group docs
+}
+
+pyside() { make_environment .venv-pyside -e '.[napari]' --group test --group pyside; }
+
 case ${1:-} in
-  packages | environment) "$1" ;;
-  *) stop "usage: scripts/setup.sh packages|environment" ;;
+  packages | environment | pyside) "$1" ;;
+  *) stop "usage: scripts/setup.sh packages|environment|pyside" ;;
 esac

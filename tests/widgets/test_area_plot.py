@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from superqt.utils import qimage_to_array
 
 from napari_diffseg.batch.facts import FrameFacts, Record
 from napari_diffseg.widgets.batch.area_plot import AreaPlot
@@ -30,10 +31,8 @@ def plot(qtbot):
 
 def drawn(plot, color):
     """Return how many points of the picture have about this colour."""
-    picture = plot.grab().toImage().convertToFormat(plot.grab().toImage().Format.Format_RGB888)
-    pixels = np.frombuffer(picture.constBits().asstring(picture.sizeInBytes()), np.uint8)
-    rows = pixels.reshape(picture.height(), -1)[:, : picture.width() * 3]
-    apart = np.abs(rows.reshape(-1, 3).astype(int) - np.array(color)).max(axis=1)
+    pixels = qimage_to_array(plot.grab().toImage())[..., :3]
+    apart = np.abs(pixels.astype(int) - np.array(color)).max(axis=-1)
     return int((apart < 60).sum())
 
 

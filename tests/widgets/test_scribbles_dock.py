@@ -255,8 +255,11 @@ def test_strokes_during_a_run_from_the_start_are_followed_at_its_end(
     dock.live_box.setChecked(True)
     stroke(scribbles, 1)
     wait_for(run.stands.is_set)
+    # Heard, not read: the next step of the run says how far it is.
+    said = []
+    dock.runs.said.connect(lambda sentence, is_wrong: said.append(sentence))
     stroke(scribbles, 2, (15, 5), (15, 12))
-    wait_for(lambda: words.LATER in dock.status.text())
+    wait_for(lambda: words.LATER in said)
     assert run.starts == 1
     run.go_on.set()
     wait_for(lambda: len(run.followed) == 1 and is_at_rest(dock))

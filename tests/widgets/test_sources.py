@@ -458,7 +458,7 @@ def test_previews_of_a_volume_leave_other_planes_alone():
     labels = np.zeros((4, 9, 8), np.uint8)
     labels[2, 3] = 3
     result.show_preview(labels)
-    shown = source.from_place(result.data)
+    shown = source.from_place(result.layer.data)
     assert shown[2].max() == 3
     assert shown[2].min() == 0
     assert (shown[[0, 1, 3]] == 1).all()

@@ -123,7 +123,8 @@ class ClassList(QWidget):
             "Ticked: what the class that you painted does not claim is one class, the background, "
             "and no regions are looked for in it. Untick it to have them looked for."
         )
-        self.rest_box.clicked.connect(self.rest_ticked.emit)
+        # To the signal itself: PySide6 would call its emit without what was clicked.
+        self.rest_box.clicked.connect(self.rest_ticked)
         self._foot = QWidget()
         stack(self._foot, beside(self.add_button, self._more, widest=1), self.rest_box)
         self.rest_box.setVisible(False)
