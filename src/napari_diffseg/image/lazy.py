@@ -135,9 +135,8 @@ def as_region(
             rest.append(0)
             continue
         # Of the ends alone: Python goes through a whole range for its least number.
-        ends = (chosen[0], chosen[-1]) if chosen else (0, -1)
-        low, high = min(ends), max(ends) + 1
-        region.append(slice(low, high))
+        ends = (chosen[0], chosen[-1]) if chosen else ()
+        region.append(slice(min(ends, default=0), max(ends, default=-1) + 1))
         rest.append(slice(None, None, chosen.step))
     return tuple(region), tuple(rest)
 

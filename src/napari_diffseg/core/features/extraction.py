@@ -110,7 +110,7 @@ class Features:
         nothing = np.zeros(0, np.float32)
         stage = cls(
             rgb=rgb,
-            weights=tuple(weights),
+            weights=tuple(map(float, weights)),
             gammas=gammas,
             centres=nothing,
             projection=nothing,
