@@ -13,7 +13,7 @@ The symbols are those of Kim, Kanezaki & Tanaka, IEEE TIP 29 (2020), arXiv 2007.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from napari_diffseg.errors import ParameterError
@@ -264,11 +264,13 @@ class SegmentationParams(SelfDescribing):
 
     @property
     def preset(self) -> str:
-        """``"default"``, ``"paper"`` or ``"custom"``; seed and number of labels do not count."""
-        mine = {**self.to_dict(), "seed": 0, "n_labels": 0}
-        if mine == type(self)().to_dict():
-            return "default"
-        return "paper" if mine == type(self).paper().to_dict() else "custom"
+        """``"default"``, ``"paper"`` or ``"custom"``; what belongs to one image does not count."""
+        made = type(self)
+        for name, params in (("default", made()), ("paper", made.paper())):
+            of_image = {one: getattr(params, one) for one in ("seed", "n_labels", "only_painted")}
+            if replace(self, **of_image) == params:
+                return name
+        return "custom"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

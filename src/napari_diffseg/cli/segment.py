@@ -139,7 +139,8 @@ def _segment(args: argparse.Namespace) -> int:
         _report(args, subject, result)
     found = f"{result.n_labels} labels{_facts(result)}, {result.seconds:.1f} s"
     notes = (*idle_notes(args, params), *subject.notes, *result.notes)
-    tell(args, *notes, f"{found}: written to {args.output}")
+    report = "" if args.report is None else f", the report to {args.report}"
+    tell(args, *notes, f"{found}: written to {args.output}{report}")
     return 0
 
 

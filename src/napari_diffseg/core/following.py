@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
 _ONE_CLASS = (
     "Only one class is painted, and the rest has labels of its own; paint the background too, or "
-    "make one class of the rest (only_painted='yes'; in the window 'Everything else = background')."
+    "make one class of the rest: in the window tick 'Everything else is background', elsewhere set "
+    "only_painted to 'yes'."
 )
 
 

@@ -81,7 +81,7 @@ class SegmentDock(QWidget):
         take_up(self, left)
         self.state.events.image.connect(self._on_other_image)
         self._bind_keys()
-        self.run_view.say(words.HINT)
+        self.run_view.say(words.HINT if self.results.segmentation is None else words.GOES_ON)
         load_early()
 
     # --- what it is composed of -----------------------------------------------------

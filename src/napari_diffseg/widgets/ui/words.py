@@ -39,6 +39,7 @@ PAINT_IN_2D = (
 LATER = "These strokes are taken in when the run under way is over."
 ALL_PAINTED = "Every pixel goes to a class that you painted, so there is nothing to merge."
 HINT = "Press Segment: regions appear on the image as they form."
+GOES_ON = "The result is as you left it; strokes and numbers of labels act on it."
 STARTING = "Starting … the first run takes a few seconds longer."
 BUSY = "A segmentation is already running; stop it, then start again."
 FINISHING = "Stopping … the regions found so far are kept."
