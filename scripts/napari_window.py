@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import napari
 from PIL import Image
 from qtpy.QtCore import QPoint
 from qtpy.QtWidgets import QApplication, QWidget
+
+from napari_diffseg.widgets.ui import remembered
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 _N_COLORS = 160
@@ -27,6 +30,8 @@ class Window:
     """
 
     def __init__(self, size: tuple[int, int]) -> None:
+        # A picture shows the defaults, not what somebody set on this machine.
+        remembered._file = lambda: Path(mkdtemp()) / "nothing.json"
         self.viewer = napari.Viewer(show_welcome_screen=False)
         self.viewer.window.resize(*size)
         self.dock: Any = None

@@ -31,7 +31,7 @@ class ObjectParams(SelfDescribing):
         "Objects that touch are cut where there is a neck between them. Their centres are at "
         "least so far apart: higher cuts less.",
         values={
-            -1.0: ("automatic", "half the radius of a typical object of the class"),
+            -1.0: ("auto", "half the radius of a typical object of the class"),
             0.0: ("off", "nothing is cut"),
         },
         low=-1.0,
@@ -57,7 +57,7 @@ class ObjectParams(SelfDescribing):
         "Smallest object",
         "Objects of fewer pixels (of a volume: voxels) are dropped; cutting makes none either.",
         values={
-            -1: ("automatic", "5 % of a typical object of the class"),
+            -1: ("auto", "5 % of a typical object of the class"),
             0: ("any", "all are kept"),
         },
         low=-1,

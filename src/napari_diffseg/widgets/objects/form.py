@@ -41,7 +41,7 @@ _FARTHEST = 50
 """Where the slider ends; more can be typed."""
 _MOST = int(min(_SPECS["split"].high or 0, _SPECS["smooth"].high or 0))
 _MOST_ROWS = 32
-_BOX_WIDTH = 112
+_BOX_WIDTH = 92
 _NO_LABELS = "no labels yet"
 _ABOUT_MAKING = (
     "Give each piece of the ticked classes a number of its own, on a layer of its own; "
