@@ -20,7 +20,7 @@ WITH_DISPLAY := xvfb-run -a -s "-screen 0 1400x1000x24"
 endif
 
 .PHONY: help setup packages demo test test-quick test-pyside lint types docs pretrain bench bench-accuracy bench-families \
-  bench-learning bench-scribbles bench-objects bench-scale bench-live bench-first-press bench-apply bench-throughput \
+  bench-learning bench-scribbles bench-objects bench-slider bench-scale bench-live bench-first-press bench-apply bench-throughput \
   bench-memory bench-scale-out bench-peers bench-faults bench-volumes bench-volume-scale fuzz soak clean
 
 help: ## list the targets
@@ -89,6 +89,9 @@ bench-scribbles: $(STAMP) ## scribbles against classical methods: make bench-scr
 
 bench-objects: $(STAMP) ## nuclei counted, against Otsu and a forest: DATA=DIR
 	$(BIN)/python -m benchmarks.objects --data '$(DATA)' --speed --frames 20 200 $(ARGS)
+
+bench-slider: setup ## how soon the window's objects follow a slider
+	$(WITH_DISPLAY) $(BIN)/python -m benchmarks.slider $(ARGS)
 
 bench-scale: $(STAMP) ## time and memory of large images, simulated ones
 	$(BIN)/python -m benchmarks.scale $(ARGS)
