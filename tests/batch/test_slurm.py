@@ -19,8 +19,6 @@ import pytest
 from napari_diffseg import Model
 from tests.batch.conftest import apply, contents
 
-pytest.importorskip("dask_jobqueue")
-
 PAGE = Path(__file__).parents[2] / "docs/cluster.md"
 
 SBATCH = f"""#!{sys.executable}
