@@ -40,7 +40,7 @@ def press(pause_before: float) -> dict[str, float]:
 
     def is_shown() -> bool:
         layer = results.finished or results.running
-        return layer is not None and bool(layer.data.any())
+        return layer is not None and bool(layer.layer.data.any())
 
     wait(is_shown)
     shown = time.perf_counter() - pressed

@@ -88,15 +88,15 @@ def measure(dock: Any, heart: Heart, paint: Callable[[], None]) -> dict[str, flo
     before = results.segmentation
     shown: list[float] = []
     layer = None if results.finished is None else results.finished
-    data_before = None if layer is None else layer.data
+    data_before = None if layer is None else layer.layer.data
     paint()
     heart.reset()
     lifted = time.perf_counter()
 
     def is_settled() -> bool:
         now = results.finished or results.running
-        changed = now is not None and (data_before is None or now.data is not data_before)
-        if changed and not shown and now.data.any():
+        changed = now is not None and (data_before is None or now.layer.data is not data_before)
+        if changed and not shown and now.layer.data.any():
             shown.append(time.perf_counter())
         return results.segmentation is not before and not dock.session.is_busy
 
