@@ -14,6 +14,8 @@ import subprocess
 import sys
 import time
 
+from benchmarks.machine import write_results
+
 
 def press(pause_before: float) -> dict[str, float]:
     """Open, press, wait for the result; seconds."""
@@ -81,8 +83,6 @@ def main() -> None:
         }
         for name in runs[0]
     ]
-    from benchmarks.machine import write_results  # loads torch, which the window does not yet
-
     write_results(args.keep, {"the first press": rows})
 
 

@@ -17,6 +17,8 @@ import napari  # noqa: TID251
 import numpy as np
 from qtpy.QtCore import QEventLoop, QTimer  # noqa: TID251
 
+from benchmarks.machine import write_results
+
 LONGEST = 600.0
 """Seconds after which the benchmark gives up."""
 N_CLASSES = 3
@@ -148,8 +150,6 @@ def main() -> None:
         {"what": "worst"} | {c: round(max(r[c] for r in rows), 3) for c in columns},
     ]
     rounded = [{k: round(v, 3) if isinstance(v, float) else v for k, v in r.items()} for r in rows]
-    from benchmarks.machine import write_results  # loads torch, which the window does not yet
-
     write_results(args.keep, {"seconds after the brush lifts": summary, "strokes": rounded})
 
 

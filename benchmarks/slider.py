@@ -50,21 +50,15 @@ def main() -> None:
         rows.append((time.perf_counter() - start, heart.longest_cpu))
         pause(0.5)
     n_objects = int(dock.objects.layer.layer.data.max())
-    first, others = rows[0], rows[1:]
+    drawn, blocked = zip(*rows, strict=True)
     table = [
-        {"what": "Make objects", "s until drawn": round(first[0], 2), "s blocked": first[1]},
-        {
-            "what": "Split touching moved, median",
-            "s until drawn": round(statistics.median(one[0] for one in others), 3),
-            "s blocked": round(max(one[1] for one in others), 3),
-        },
-        {
-            "what": "Split touching moved, longest",
-            "s until drawn": round(max(one[0] for one in others), 3),
-            "s blocked": round(max(one[1] for one in others), 3),
-        },
+        {"what": what, "s until drawn": round(until, 3), "s blocked": round(longest, 3)}
+        for what, until, longest in (
+            ("Make objects", drawn[0], blocked[0]),
+            ("Split touching moved, median", statistics.median(drawn[1:]), max(blocked[1:])),
+            ("Split touching moved, longest", max(drawn[1:]), max(blocked[1:])),
+        )
     ]
-    table[0]["s blocked"] = round(first[1], 3)
     write_results(options.keep, {f"2048², {n_objects} objects": table})
     viewer.close()
 

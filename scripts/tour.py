@@ -10,17 +10,12 @@ from typing import Any
 import numpy as np
 from napari_window import IMAGES, Window
 from PIL import Image
+from tutorial_pictures import STROKES
 
 SIZE = (1210, 640)
 WIDTH = 800
 """Of the moving picture."""
 N_COLORS = 96
-STROKES = [
-    (1, (110, 90), (60, 150)),
-    (2, (245, 175), (300, 215)),
-    (3, (370, 10), (450, 20)),
-]
-"""Class, first and last place (y, x) of each stroke."""
 
 
 class Film:

@@ -19,7 +19,7 @@ from napari_diffseg.cli.options import (
     read_object_parameters,
 )
 from napari_diffseg.cli.spacing import sizes_of, stated_pixel_size
-from napari_diffseg.cli.terminal import Commands, say
+from napari_diffseg.cli.terminal import Commands, progress_bar, say
 from napari_diffseg.errors import OutputError
 from napari_diffseg.files import check_place, stem_of
 
@@ -136,7 +136,8 @@ def _objects(args: argparse.Namespace) -> int:
     job = ObjectsJob(stack, args.output, params, spacing, size, args.force)
     job.check()
     counts: list[int] = []
-    job.write(_counted(_shown(job.find(), stack, quiet=args.quiet), counts))
+    frames = progress_bar(args, iterable=job.find(), total=stack.n_frames, unit=" frames")
+    job.write(_counted(frames, counts))
     if not args.quiet:
         for note in stack.notes:
             say(note)
@@ -173,7 +174,9 @@ def _measure(args: argparse.Namespace) -> int:
             check_place(path, force=args.force)
     job = _job(args)
     job.check()
-    table = join(_shown(job.measure(), job.objects, quiet=args.quiet))
+    frames = job.measure()
+    n_frames = job.objects.n_frames
+    table = join(progress_bar(args, iterable=frames, total=n_frames, unit=" frames"))
     write_csv(args.output, table, force=args.force)
     if args.summary is not None:
         rows = summary(table, job.objects.n_frames)
@@ -267,14 +270,6 @@ def _check_places(args: argparse.Namespace) -> None:
             raise OutputError(f"{place} is an image or its labels; choose another name.")
     if len({place.resolve() for place in places}) < len(places):
         raise OutputError(f"{args.summary} is the table too; choose another name for one of them.")
-
-
-def _shown(frames: Iterator[Any], stack: FrameStack, *, quiet: bool) -> Iterator[Any]:
-    """Pass frames on, with a progress bar where there is a terminal."""
-    from tqdm import tqdm
-
-    off = True if quiet else None
-    yield from tqdm(frames, total=stack.n_frames, unit=" frames", disable=off, leave=False)
 
 
 def _counted(frames: Iterator[Any], counts: list[int]) -> Iterator[Any]:

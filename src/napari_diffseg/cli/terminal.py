@@ -74,11 +74,8 @@ def first_interrupt_finishes() -> Iterator[Interrupt]:
         interrupt.met = True
         say("keeping what there is; press Ctrl-C again to cancel.")
 
-    before = signal.signal(signal.SIGINT, note)
-    try:
+    with _heard_by(note):
         yield interrupt
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
@@ -92,7 +89,14 @@ def interrupt_leaves(words: str, is_time: Callable[[], bool]) -> Iterator[None]:
         sys.stderr.flush()
         os._exit(INTERRUPTED)
 
-    before = signal.signal(signal.SIGINT, leave)
+    with _heard_by(leave):
+        yield
+
+
+@contextmanager
+def _heard_by(listener: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Let Ctrl-C be heard by a listener alone."""
+    before = signal.signal(signal.SIGINT, listener)
     try:
         yield
     finally:

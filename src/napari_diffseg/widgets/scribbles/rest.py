@@ -59,7 +59,7 @@ class RestOfImage:
     def _on_layer(self) -> None:
         """Let the parameter be as it was said of the layer that is painted on now."""
         layer, before = self._section.layer, self._layer
-        if layer is before or (layer is not None and before is not None and layer == before):
+        if layer == before:
             return
         self._layer = layer
         if _is_said(layer) != _is_said(before):
