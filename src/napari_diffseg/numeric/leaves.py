@@ -59,7 +59,8 @@ def find_leaves(strength: Floats, space: Space) -> Leaves:
         np.minimum(upper, before, out=upper)
         np.minimum(lower, after, out=lower)
         lowest = met
-    ends = lowest.ravel().astype(np.int32)  # the lower half, the place
+    lowest &= 0xFFFFFFFF  # the lower half, the place
+    ends = lowest.ravel()
     while True:
         further = ends[ends]
         if np.array_equal(further, ends):
@@ -96,9 +97,11 @@ def leaf_means(
     """
     n = int(leaves.max()) + 1
     weights = np.ones(leaves.shape, np.float32)
+    sizes = np.bincount(leaves.ravel(), minlength=n)
     if counted is not None:
         met = np.bincount(leaves[counted], minlength=n) > 0
         weights = (counted | ~met[leaves]).astype(np.float32)
+        sizes = np.bincount(leaves.ravel(), weights.ravel(), n)
     sums = np.zeros((n, 0))
     # Bands, for sums of few float32 are exact enough; and a band meets a short stretch of leaves.
     n_rows = max(_BAND_PIXELS // leaves.shape[-1], 1)
@@ -112,6 +115,5 @@ def leaf_means(
         if not sums.size:
             sums = np.zeros((n, found.shape[1]))
         sums[low:high] += found
-    sizes = np.bincount(leaves.ravel(), weights.ravel(), n)
     means: Floats = (sums / sizes[:, None]).astype(np.float32)
     return means

@@ -58,13 +58,13 @@ class RegionGraph:
         nothing = (np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0), np.zeros(0))
         met: list[tuple[Integers, Integers, Floats, Floats]] = [nothing]
         for before, after, step, length in sides:
-            apart = before != after
-            lengths = np.full(np.count_nonzero(apart), length)
-            steps = step[apart].astype(float) * length
-            met.append(_summed(n, before[apart], after[apart], lengths, steps))
+            apart = np.flatnonzero(before != after)
+            steps = step.reshape(-1)[apart].astype(float) * length
+            ends = before.reshape(-1)[apart], after.reshape(-1)[apart]
+            met.append(_summed(n, *ends, np.full(len(apart), length), steps))
         together = [np.concatenate(parts) for parts in zip(*met, strict=True)]
         first, second, border, crossings = _summed(n, *together)
-        return cls(areas, first, second, border, crossings / border)
+        return cls(areas, first, second, border.copy(), crossings / border)
 
     def spread(self, priors: Floats, given: Integers, smoothness: float = 1.0) -> Floats:
         """Return the probability of each class in each region, ``(n, k)``; they add up to 1.

@@ -6,10 +6,15 @@ its weights, the same for every image; what an image adds is learned on top.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from napari_diffseg.image.windows import Window, inside, whole
 
 WIDTHS = (16, 32, 48, 64, 64)
 N_CHANNELS = 3
@@ -21,10 +26,17 @@ FIRST_LAYER = "down.0.0.weight"
 
 _STRIP_PIXELS = 1 << 16  # of a map that a block works on at a time
 _LEAST_ROWS = 8  # beside the four around them that are seen too
+_SEEN_AROUND = 8  # pixels at each level that the network sees around what is asked of it, and more
+_TINY = 1e-12
+
+Maps = tuple[Tensor, ...]
 
 
 class Block(nn.Sequential):
     """Twice 3×3 convolution, batch norm, ReLU."""
+
+    folded: tuple[Tensor, Tensor] | None = None
+    """For a coarse map that comes enlarged, what `_add_enlarged` convolves it with."""
 
     def __init__(self, before: int, after: int) -> None:
         super().__init__(
@@ -38,7 +50,10 @@ class Block(nn.Sequential):
 
 
 class FeatureNet(nn.Module):
-    """Three channels in, ``b 3 y x``; features ``b 32 y x`` and edge logits ``b 1 y x`` out."""
+    """Three channels in, ``b 3 y x``; features ``b 32 y x`` and edge logits ``b 1 y x`` out.
+
+    In evaluation features are of unit length.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,41 +67,104 @@ class FeatureNet(nn.Module):
             width = after
         self.head = nn.Conv2d(width, N_FEATURES + 1, 1)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return features and edge logits at the resolution of the input."""
-        kept = []
-        for level, block in enumerate(self.down):
-            x = self._by_strips(block, functional.avg_pool2d(x, 2) if level else x)
-            kept.append(x)
-        kept.pop()
+    def fold(self) -> None:
+        """Make a convolution and the batch norm that follows it one; enlarge after convolving."""
+        block: Any
+        for block in (*self.down, *self.up):
+            for place in (0, 3):
+                block[place] = fuse_conv_bn_eval(block[place], block[place + 1])
+                block[place + 1] = nn.Identity()
         for block in self.up:
-            x = self._by_strips(block, kept.pop(), x)
+            n_fine = block[3].out_channels
+            block.folded = _folded(block[0].weight[:, :-n_fine])
+
+    def forward(self, x: Tensor, wanted: Window | None = None) -> tuple[Tensor, Tensor]:
+        """Return features and edge logits at the resolution of the input, of a window ``y x``."""
+        wanted = wanted or whole(x.shape[-2:])
+        kept = []
+        for block in self.down[:-1]:
+            found, x = self._by_strips(block, x, then=lambda one: (one, _halved(one)))
+            kept.append(found)
+        (x,), here = self._by_strips(self.down[-1], x), whole(x.shape[-2:])
+        for level, block in zip(reversed(range(len(kept))), self.up, strict=True):
+            fine = kept.pop()
+            cut = _cut(wanted, 2**level, fine.shape[-2:])
+            half = tuple(slice(side.start // 2, side.stop // 2) for side in cut)
+            then = (self._told,) if level == 0 else ()
+            x, *logits = self._by_strips(
+                block, fine[:, :, *cut], x[:, :, *inside(half, here)], *then
+            )
+            here = cut
+        place = inside(wanted, here)
+        return x[:, :, *place], logits[0][:, :, *place]
+
+    def _told(self, x: Tensor) -> Maps:
         # Pixel by pixel: a product of rows, which torch does faster than a 1×1 convolution.
         rows = functional.linear(x.movedim(1, -1), self.head.weight.flatten(1), self.head.bias)
-        head = rows.movedim(-1, 1)
-        return head[:, :-1], head[:, -1:]
+        features, logits = rows[..., :-1], rows[..., -1:]
+        if not self.training:
+            norms = torch.linalg.vector_norm(features, dim=-1, keepdim=True)
+            features = features / norms.clamp_min_(_TINY)
+        return features.movedim(-1, 1), logits.movedim(-1, 1)
 
-    def _by_strips(self, block: nn.Module, fine: Tensor, coarse: Tensor | None = None) -> Tensor:
+    def _by_strips(
+        self,
+        block: Any,
+        fine: Tensor,
+        coarse: Tensor | None = None,
+        then: Callable[[Tensor], Maps] = lambda found: (found,),
+    ) -> Maps:
         """Do what a block does, a few rows at a time, which stay in the processor's cache."""
         height, width = fine.shape[-2:]
         step = max(_STRIP_PIXELS // width // 2 * 2, _LEAST_ROWS)
+        if coarse is not None and block.folded is not None:
+            coarse = functional.pad(coarse, (1, 1, 1, 1), mode="replicate")
         if self.training or fine.is_cuda or height <= step:
-            return _strip(block, fine, coarse, slice(0, height))
-        found = fine
+            return then(_strip(block, fine, coarse, slice(0, height)))
+        found: list[Tensor] = []
         for start in range(0, height, step):
             rows = slice(start, min(start + step, height))
-            part = _strip(block, fine, coarse, rows)
+            parts = then(_strip(block, fine, coarse, rows))
             if start == 0:
-                found = part.new_empty((len(part), height, width, part.shape[1])).movedim(-1, 1)
-            found[..., rows, :] = part
-        return found
+                sizes = [(len(one), height * one.shape[-2] // step) for one in parts]
+                found = [
+                    one.new_empty((*size, one.shape[-1], one.shape[1])).movedim(-1, 1)
+                    for one, size in zip(parts, sizes, strict=True)
+                ]
+            for whole_map, part in zip(found, parts, strict=True):
+                first = start * whole_map.shape[-2] // height
+                whole_map[..., first : first + part.shape[-2], :] = part
+        return tuple(found)
 
 
-def _strip(block: nn.Module, fine: Tensor, coarse: Tensor | None, rows: slice) -> Tensor:
+def _halved(x: Tensor) -> Tensor:
+    return functional.avg_pool2d(x, 2)
+
+
+def _cut(wanted: Window, scale: int, shape: Sequence[int]) -> Window:
+    """Return what a map has to hold, in pixels of it, for what is wanted of a finer one."""
+    return tuple(
+        slice(
+            max(side.start // scale - _SEEN_AROUND, 0) // 2 * 2,
+            min(-(-side.stop // scale) // 2 * 2 + 2 + _SEEN_AROUND, length),
+        )
+        for side, length in zip(wanted, shape, strict=True)
+    )
+
+
+def _strip(block: Any, fine: Tensor, coarse: Tensor | None, rows: slice) -> Tensor:
     """Return some rows of what a block makes of a map, and of a coarse one beside it, enlarged."""
     first, norm, activation, second, *rest = block.children()
     outer, inner = (_around(rows, more, fine.shape[-2]) for more in (2, 1))
-    found: Tensor = _joined(first, fine, coarse, outer)
+    n = 0 if coarse is None else coarse.shape[1]
+    found: Tensor = functional.conv2d(
+        fine[..., outer, :], first.weight[:, n:], first.bias, padding=1
+    )
+    if coarse is not None:  # never side by side in memory
+        if block.folded is None:
+            found += _enlarged(first.weight[:, :n], coarse, outer)
+        else:
+            _add_enlarged(found, block.folded, first.weight[:, :n], coarse, outer)
     found = second(activation(norm(found[..., _within(inner, outer), :])))
     found = found[..., _within(rows, inner), :]
     for layer in rest:
@@ -94,17 +172,59 @@ def _strip(block: nn.Module, fine: Tensor, coarse: Tensor | None, rows: slice) -
     return found
 
 
-def _joined(conv: Any, fine: Tensor, coarse: Tensor | None, rows: slice) -> Tensor:
-    """Convolve rows of a map, and of a coarse one beside it; never side by side in memory."""
-    n = 0 if coarse is None else coarse.shape[1]
-    found: Tensor = functional.conv2d(fine[..., rows, :], conv.weight[:, n:], conv.bias, padding=1)
-    if coarse is None:
-        return found
+def _enlarged(weight: Tensor, coarse: Tensor, rows: slice) -> Tensor:
+    """Convolve rows of a coarse map, enlarged twice."""
     half = _around(slice(rows.start // 2, -(-rows.stop // 2)), 1, coarse.shape[-2])
     enlarged = functional.interpolate(coarse[..., half, :], scale_factor=2, mode="bilinear")
     place = _within(rows, slice(2 * half.start, 2 * half.stop))
-    found += functional.conv2d(enlarged[..., place, :], conv.weight[:, :n], padding=1)
-    return found
+    return functional.conv2d(enlarged[..., place, :], weight, padding=1)
+
+
+def _folded(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Return 2×2 kernels, for rows 2 i − 1 and 2 i of a map that is enlarged by repetition.
+
+    Each for columns 2 j − 1 and 2 j: pixels (i − 1, i; j − 1, j) of the map are all that a 3×3
+    kernel sees there.
+    """
+    sums = weight.new_tensor([[[1, 1, 0], [0, 0, 1]], [[1, 0, 0], [0, 1, 1]]]) / 4
+    both = torch.einsum("pak,qbl,ockl->pqocab", sums, sums, weight).flatten(1, 2)
+    first, second = both.contiguous(memory_format=torch.contiguous_format)
+    last = torch.channels_last
+    return first.contiguous(memory_format=last), second.contiguous(memory_format=last)
+
+
+def _add_enlarged(
+    found: Tensor, folded: tuple[Tensor, Tensor], weight: Tensor, padded: Tensor, rows: slice
+) -> None:
+    """Add what `_enlarged` gives, of less than half as many products; the map comes padded by 1.
+
+    Bilinear enlargement is one by repetition that is blurred by (1 2 1) / 4 along both axes, and a
+    blur may as well follow the convolution.
+    """
+    height = padded.shape[-2] - 2
+    coarse = padded[..., rows.start // 2 : rows.stop // 2 + 2, :]
+    odd, even = (_blurred_along_x(functional.conv2d(coarse, kernel)) for kernel in folded)
+    batch, n, _, width = found.shape
+    evens, odds = found.movedim(1, -1).view(batch, -1, 2, width, n).unbind(2)
+    evens.add_(odd[:, :-1]).add_(even[:, :-1], alpha=2).add_(odd[:, 1:])
+    odds.add_(even[:, :-1]).add_(odd[:, 1:], alpha=2).add_(even[:, 1:])
+    # Beyond its sides the enlarged map counts as 0, and not as what it was padded with.
+    for end, tap in ((0, 0), (-1, 2)):
+        side = functional.interpolate(coarse[..., [end]], scale_factor=(2, 1), mode="bilinear")
+        found[..., [end]] -= functional.conv2d(side[..., 1:-1, :], weight[..., [tap]])
+        if (rows.start, rows.stop - 2 * height)[end] == 0:
+            row = padded[..., [end], 1:-1]
+            row = functional.interpolate(row, scale_factor=(1, 2), mode="bilinear")
+            weights = weight[..., [tap], :]
+            found[..., [end], :] -= functional.conv2d(row, weights, padding=(0, 1))
+
+
+def _blurred_along_x(pairs: Tensor) -> Tensor:
+    """Put columns in a row, ``b 2·c y x`` → ``b y 2·x − 2 c``, and blur them, times 4."""
+    batch, both, height, _ = pairs.shape
+    columns = pairs.movedim(1, -1).reshape(batch, height, -1, both // 2)
+    blurred: Tensor = columns[:, :, :-2] + columns[:, :, 2:]
+    return blurred.add_(columns[:, :, 1:-1], alpha=2)
 
 
 def _around(rows: slice, more: int, height: int) -> slice:

@@ -30,7 +30,6 @@ GRID = STRIDE * max(SCALES)
 HALO = 112 * max(SCALES)
 """Pixels around a place that its features depend on; at each scale as many as it sees."""
 
-_TINY = 1e-12
 _BAND_ROWS = 32
 
 
@@ -143,14 +142,13 @@ def see(shown: Floats, place: Window, device: torch.device, *, in_short: bool = 
     for scale in SCALES:
         around = surroundings(place, shown.shape[1:], scale)
         here = inside(place, around)
-        found, logits = _features(shown[:, *around], scale, device)
-        kept, within = _needed(here, scale, found.shape[-2:])
-        rows = found.movedim(1, -1)[:, kept[0], kept[1]]
-        norms = torch.linalg.vector_norm(rows, dim=-1, keepdim=True).clamp_min_(_TINY)
-        rows = rows / norms
+        part = _shrunk(shown[:, *around], scale, device)
+        kept, within = _needed(here, scale, part.shape[-2:])
+        features, logits = shipped_network(device)(part, kept)
+        rows = features.movedim(1, -1)
         maps.append(ScaleMap(rows.half() if in_short else rows, scale, within))
         if scale == 1:
-            edges = logits[0, 0, here[0], here[1]].sigmoid().cpu().numpy()
+            edges = logits[0, 0, *within].sigmoid().cpu().numpy()
     return Seen(maps, edges)
 
 
@@ -170,17 +168,14 @@ def together(planes: Sequence[Seen], weights: Floats) -> Seen:
     return Seen(maps, np.tensordot(weights, np.stack([one.edges for one in planes]), 1))
 
 
-def _features(part: Floats, scale: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return features ``1 r y x`` and logits of edges of components ``3 y x`` at a scale."""
+def _shrunk(part: Floats, scale: int, device: torch.device) -> Tensor:
+    """Return components ``3 y x`` as the network sees them at a scale, ``1 3 y x``."""
     shown = torch.from_numpy(np.ascontiguousarray(part))[None].to(device)
     missing = [-length % (STRIDE * scale) for length in part.shape[1:]]
     shown = functional.pad(shown, (0, missing[1], 0, missing[0]), mode="replicate")
     if scale > 1:
         shown = functional.avg_pool2d(shown, scale)
-    found: tuple[Tensor, Tensor] = shipped_network(device)(
-        shown.contiguous(memory_format=torch.channels_last)
-    )
-    return found
+    return shown.contiguous(memory_format=torch.channels_last)
 
 
 def _needed(place: Window, scale: int, shape: Sequence[int]) -> tuple[Window, Window]:

@@ -81,8 +81,8 @@ def apply_windows(
                     plane = replace(plane, kept=kept.starting_at(around[0].start))
                 plane = plane.within(wanted, around)
                 labelled = _label(model, plane, inside(window, around), device)
-        values, counts = np.unique(labelled.labels, return_counts=True)
-        areas = dict(zip(values.tolist(), counts.tolist(), strict=True))
+        counts = np.bincount(labelled.labels.ravel())
+        areas = {int(number): int(counts[number]) for number in np.flatnonzero(counts)}
         yield AppliedWindow(window, labelled.labels, areas, labelled.confidence, brightness)
 
 
