@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
@@ -78,6 +80,34 @@ def test_a_part_on_the_grid_gives_what_the_whole_image_gives():
     start = 600 // GRID * GRID - HALO
     part = stage.window(pixels[:, start:1150], (slice(600 - start, 700 - start), window[1]), CPU)
     assert_alike(stage, part, whole, (slice(None),) * 2)
+
+
+@pytest.mark.parametrize("n_rows", [8, 1000])
+@pytest.mark.parametrize(("height", "width"), [(16, 16), (48, 80), (160, 32)])
+@torch.inference_mode()
+def test_what_is_convolved_and_then_enlarged_is_the_same(monkeypatch, height, width, n_rows):
+    monkeypatch.setattr(network, "_STRIP_PIXELS", n_rows * width)
+    folded, seen = shipped_network(CPU), torch.rand(1, 3, height, width)
+    plain = deepcopy(folded)
+    for block in plain.up:
+        assert block.folded is not None
+        block.folded = None
+    seen = seen.contiguous(memory_format=torch.channels_last)
+    for found, expected in zip(folded(seen), plain(seen), strict=True):
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_the_network_says_of_a_part_what_it_says_of_the_whole():
+    seen = torch.rand(1, 3, 160, 208).contiguous(memory_format=torch.channels_last)
+    whole = shipped_network(CPU)(seen)
+    for y, x in (
+        (slice(70, 93), slice(64, 65)),
+        (slice(0, 40), slice(31, 208)),
+        (slice(155, 160), slice(0, 9)),
+    ):
+        for found, expected in zip(shipped_network(CPU)(seen, (y, x)), whole, strict=True):
+            torch.testing.assert_close(found, expected[:, :, y, x], rtol=0, atol=1e-5)
 
 
 def test_brightness_and_contrast_of_the_whole_change_nothing():

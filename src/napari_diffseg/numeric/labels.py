@@ -146,7 +146,8 @@ def _find_pieces(clusters: Clusters, valid: Mask | None) -> tuple[NDArray[np.int
         if valid is not None:
             shifted[~valid[rows]] = 0
         found, n_found = label(shifted, background=0, connectivity=1, return_num=True)
-        found[found > 0] += n_pieces
+        if n_pieces:
+            found[found > 0] += n_pieces
         pieces[rows] = found
         n_pieces += n_found
     if len(bands) < 2:

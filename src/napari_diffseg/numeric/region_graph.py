@@ -125,7 +125,7 @@ def _summed(
 def _solve_at_once(system: Any, known: Floats, start: Floats) -> Floats:
     """Solve for all classes together, by elimination in an order that fills in little."""
     factors = splu(
-        system.tocsc(),
+        system.T,  # as columns, which it is alike
         permc_spec="MMD_AT_PLUS_A",
         diag_pivot_thresh=0.0,
         panel_size=1,  # so sparse that several columns have next to nothing in common

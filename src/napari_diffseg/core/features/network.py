@@ -35,7 +35,7 @@ Maps = tuple[Tensor, ...]
 class Block(nn.Sequential):
     """Twice 3×3 convolution, batch norm, ReLU."""
 
-    folded: tuple[Tensor, Tensor] | None = None
+    folded: Tensor | None
     """For a coarse map that comes enlarged, what `_add_enlarged` convolves it with."""
 
     def __init__(self, before: int, after: int) -> None:
@@ -47,6 +47,7 @@ class Block(nn.Sequential):
             nn.BatchNorm2d(after),
             nn.ReLU(True),
         )
+        self.register_buffer("folded", None, persistent=False)
 
 
 class FeatureNet(nn.Module):
@@ -67,14 +68,14 @@ class FeatureNet(nn.Module):
             width = after
         self.head = nn.Conv2d(width, N_FEATURES + 1, 1)
 
-    def fold(self) -> None:
-        """Make a convolution and the batch norm that follows it one; enlarge after convolving."""
+    def fold(self, *, is_cpu: bool) -> None:
+        """Make a convolution and its batch norm one; on a CPU, enlarge what is convolved."""
         block: Any
         for block in (*self.down, *self.up):
             for place in (0, 3):
                 block[place] = fuse_conv_bn_eval(block[place], block[place + 1])
                 block[place + 1] = nn.Identity()
-        for block in self.up:
+        for block in self.up if is_cpu else ():
             n_fine = block[3].out_channels
             block.folded = _folded(block[0].weight[:, :-n_fine])
 
@@ -100,11 +101,12 @@ class FeatureNet(nn.Module):
 
     def _told(self, x: Tensor) -> Maps:
         # Pixel by pixel: a product of rows, which torch does faster than a 1×1 convolution.
-        rows = functional.linear(x.movedim(1, -1), self.head.weight.flatten(1), self.head.bias)
+        weight, bias = self.head.parameters()
+        rows = functional.linear(x.movedim(1, -1), weight.flatten(1))
+        rows += bias
         features, logits = rows[..., :-1], rows[..., -1:]
         if not self.training:
-            norms = torch.linalg.vector_norm(features, dim=-1, keepdim=True)
-            features = features / norms.clamp_min_(_TINY)
+            features /= torch.linalg.vector_norm(features, dim=-1, keepdim=True).clamp_min_(_TINY)
         return features.movedim(-1, 1), logits.movedim(-1, 1)
 
     def _by_strips(
@@ -164,7 +166,7 @@ def _strip(block: Any, fine: Tensor, coarse: Tensor | None, rows: slice) -> Tens
         if block.folded is None:
             found += _enlarged(first.weight[:, :n], coarse, outer)
         else:
-            _add_enlarged(found, block.folded, first.weight[:, :n], coarse, outer)
+            _add_enlarged(found, block, coarse, outer)
     found = second(activation(norm(found[..., _within(inner, outer), :])))
     found = found[..., _within(rows, inner), :]
     for layer in rest:
@@ -180,51 +182,36 @@ def _enlarged(weight: Tensor, coarse: Tensor, rows: slice) -> Tensor:
     return functional.conv2d(enlarged[..., place, :], weight, padding=1)
 
 
-def _folded(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Return 2×2 kernels, for rows 2 i − 1 and 2 i of a map that is enlarged by repetition.
+def _folded(weight: Tensor) -> Tensor:
+    """Return the kernels ``c o 4 4`` of a map that is enlarged by repetition, and then convolved.
 
-    Each for columns 2 j − 1 and 2 j: pixels (i − 1, i; j − 1, j) of the map are all that a 3×3
-    kernel sees there.
+    A pixel is seen from four rows, and four columns: from the first by the last tap of the 3×3
+    kernel, from the next by the last two, and so on.
     """
-    sums = weight.new_tensor([[[1, 1, 0], [0, 0, 1]], [[1, 0, 0], [0, 1, 1]]]) / 4
-    both = torch.einsum("pak,qbl,ockl->pqocab", sums, sums, weight).flatten(1, 2)
-    first, second = both.contiguous(memory_format=torch.contiguous_format)
-    last = torch.channels_last
-    return first.contiguous(memory_format=last), second.contiguous(memory_format=last)
+    taps = weight.new_tensor([[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]]) / 4
+    return torch.einsum("ak,bl,ockl->coab", taps, taps, weight)
 
 
-def _add_enlarged(
-    found: Tensor, folded: tuple[Tensor, Tensor], weight: Tensor, padded: Tensor, rows: slice
-) -> None:
+def _add_enlarged(found: Tensor, block: Any, padded: Tensor, rows: slice) -> None:
     """Add what `_enlarged` gives, of less than half as many products; the map comes padded by 1.
 
     Bilinear enlargement is one by repetition that is blurred by (1 2 1) / 4 along both axes, and a
     blur may as well follow the convolution.
     """
-    height = padded.shape[-2] - 2
+    n, height = found.shape[1], padded.shape[-2] - 2
     coarse = padded[..., rows.start // 2 : rows.stop // 2 + 2, :]
-    odd, even = (_blurred_along_x(functional.conv2d(coarse, kernel)) for kernel in folded)
-    batch, n, _, width = found.shape
-    evens, odds = found.movedim(1, -1).view(batch, -1, 2, width, n).unbind(2)
-    evens.add_(odd[:, :-1]).add_(even[:, :-1], alpha=2).add_(odd[:, 1:])
-    odds.add_(even[:, :-1]).add_(odd[:, 1:], alpha=2).add_(even[:, 1:])
+    repeated = functional.conv_transpose2d(coarse, block.folded, stride=2, padding=2)
+    blur = coarse.new_tensor([1, 2, 1])
+    found += functional.conv2d(repeated, torch.outer(blur, blur).expand(n, 1, 3, 3), groups=n)
     # Beyond its sides the enlarged map counts as 0, and not as what it was padded with.
+    weight = block[0].weight[:, : coarse.shape[1]]
     for end, tap in ((0, 0), (-1, 2)):
         side = functional.interpolate(coarse[..., [end]], scale_factor=(2, 1), mode="bilinear")
         found[..., [end]] -= functional.conv2d(side[..., 1:-1, :], weight[..., [tap]])
         if (rows.start, rows.stop - 2 * height)[end] == 0:
             row = padded[..., [end], 1:-1]
             row = functional.interpolate(row, scale_factor=(1, 2), mode="bilinear")
-            weights = weight[..., [tap], :]
-            found[..., [end], :] -= functional.conv2d(row, weights, padding=(0, 1))
-
-
-def _blurred_along_x(pairs: Tensor) -> Tensor:
-    """Put columns in a row, ``b 2·c y x`` → ``b y 2·x − 2 c``, and blur them, times 4."""
-    batch, both, height, _ = pairs.shape
-    columns = pairs.movedim(1, -1).reshape(batch, height, -1, both // 2)
-    blurred: Tensor = columns[:, :, :-2] + columns[:, :, 2:]
-    return blurred.add_(columns[:, :, 1:-1], alpha=2)
+            found[..., [end], :] -= functional.conv2d(row, weight[..., [tap], :], padding=(0, 1))
 
 
 def _around(rows: slice, more: int, height: int) -> slice:

@@ -58,7 +58,7 @@ def shipped_network(device: torch.device) -> FeatureNet:
     network.head.weight = nn.Parameter(head[:, :-1, None, None].contiguous())
     network.head.bias = nn.Parameter(head[:, -1].contiguous())
     network.eval()
-    network.fold()
+    network.fold(is_cpu=device.type == "cpu")
     # glibc gives memory back to the system page by page, and fetches it anew for the next frame,
     # unless it has seen a block of nearly 32 MiB come and go.
     torch.empty(_KEPT_BYTES, dtype=torch.uint8)
