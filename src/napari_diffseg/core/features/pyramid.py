@@ -145,7 +145,7 @@ def see(shown: Floats, place: Window, device: torch.device, *, in_short: bool = 
         part = _shrunk(shown[:, *around], scale, device)
         kept, within = _needed(here, scale, part.shape[-2:])
         features, logits = shipped_network(device)(part, kept)
-        rows = features.movedim(1, -1)
+        rows = features.movedim(1, -1).contiguous()
         maps.append(ScaleMap(rows.half() if in_short else rows, scale, within))
         if scale == 1:
             edges = logits[0, 0, *within].sigmoid().cpu().numpy()
