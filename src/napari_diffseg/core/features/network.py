@@ -26,6 +26,7 @@ FIRST_LAYER = "down.0.0.weight"
 
 _STRIP_PIXELS = 1 << 16  # of a map that a block works on at a time
 _LEAST_ROWS = 8  # beside the four around them that are seen too
+_LEAST_FOLDED = 1 << 14  # pixels of a map; of a smaller one its sides would cost what is spared
 _SEEN_AROUND = 8  # pixels at each level that the network sees around what is asked of it, and more
 _TINY = 1e-12
 
@@ -119,7 +120,7 @@ class FeatureNet(nn.Module):
         """Do what a block does, a few rows at a time, which stay in the processor's cache."""
         height, width = fine.shape[-2:]
         step = max(_STRIP_PIXELS // width // 2 * 2, _LEAST_ROWS)
-        if coarse is not None and block.folded is not None:
+        if coarse is not None and _is_folded(block, fine):
             coarse = functional.pad(coarse, (1, 1, 1, 1), mode="replicate")
         if self.training or fine.is_cuda or height <= step:
             return then(_strip(block, fine, coarse, slice(0, height)))
@@ -163,15 +164,19 @@ def _strip(block: Any, fine: Tensor, coarse: Tensor | None, rows: slice) -> Tens
         fine[..., outer, :], first.weight[:, n:], first.bias, padding=1
     )
     if coarse is not None:  # never side by side in memory
-        if block.folded is None:
-            found += _enlarged(first.weight[:, :n], coarse, outer)
-        else:
+        if _is_folded(block, fine):
             _add_enlarged(found, block, coarse, outer)
+        else:
+            found += _enlarged(first.weight[:, :n], coarse, outer)
     found = second(activation(norm(found[..., _within(inner, outer), :])))
     found = found[..., _within(rows, inner), :]
     for layer in rest:
         found = layer(found)
     return found
+
+
+def _is_folded(block: Any, fine: Tensor) -> bool:
+    return block.folded is not None and fine.shape[-2] * fine.shape[-1] >= _LEAST_FOLDED
 
 
 def _enlarged(weight: Tensor, coarse: Tensor, rows: slice) -> Tensor:
