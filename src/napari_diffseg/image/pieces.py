@@ -28,9 +28,12 @@ _PATCH_DEPTH = 0.125  # of a patch: training on more voxels costs much and adds 
 _LEAST_DEPTH = 3
 
 _FLOAT = 4
-_PROGRAM = 300_000_000  # torch and its buffers, once they are used
+PROGRAM = 300_000_000  # torch and its buffers, once they are used
 _PER_PIXEL = 2 + 8  # clusters, pieces while small ones are merged
-_SEEN = 96 + 25  # numbers of a pixel of the default: what the network says, and what is kept
+_SEEN = {2: 96 + 25, 3: 40}  # numbers of a pixel of the default, while its window is labelled
+MOST_KEPT = 60  # planes of a volume
+_MOST_KEPT_PIXELS = 300_000  # of each
+_KEPT = 49  # bytes of each of these pixels
 _GRADIENTS = 2  # every map of training is held with its gradient
 
 
@@ -81,15 +84,36 @@ def estimate_memory(
     n_pixels = math.prod(axes.spatial_shape)
     label = np.min_scalar_type(params.n_clusters).itemsize
     grows = _PER_PIXEL + label + (0 if is_held else n_colors * np.dtype(dtype).itemsize)
+    work = labelling_memory(axes.spatial_shape, n_colors, params, space)
     if params.design == "published":
-        block = min(math.prod(block_shape(space)), n_pixels)
-        work = max(block * params.n_clusters * _FLOAT, _training(params, n_pixels, space))
-    else:
-        n = space.n_axes
-        sides = zip(window_shape(n), spread_margin(n), axes.spatial_shape, strict=True)
-        window = math.prod(min(side + 2 * more, length) for side, more, length in sides)
-        work = window * (_SEEN + n_colors) * _FLOAT
-    return _PROGRAM + n_pixels * grows + work
+        work = max(work, _training(params, n_pixels, space))
+    return PROGRAM + n_pixels * grows + work
+
+
+def labelling_memory(shape: Shape, n_colors: int, params: SegmentationParams, space: Space) -> int:
+    """Return how many bytes one that labels an image holds, beside the image and the labels."""
+    if params.design == "published":
+        return min(math.prod(block_shape(space)), math.prod(shape)) * params.n_clusters * _FLOAT
+    return window_memory(shape, n_colors) + kept_memory(shape)
+
+
+def planes_are_kept(shape: Shape) -> bool:
+    """Whether planes of an image are looked at whole, and kept for the windows that follow."""
+    return len(shape) == 3 and math.prod(shape[1:]) <= _MOST_KEPT_PIXELS
+
+
+def kept_memory(shape: Shape) -> int:
+    """Return how many bytes these planes take."""
+    kept = min(shape[0], MOST_KEPT) if planes_are_kept(shape) else 0
+    return kept * math.prod(shape[1:]) * _KEPT
+
+
+def window_memory(shape: Shape, n_colors: int) -> int:
+    """Return how many bytes it takes to label a window of an image of the default."""
+    n = len(shape)
+    sides = zip(window_shape(n), spread_margin(n), shape, strict=True)
+    window = math.prod(min(side + 2 * more, length) for side, more, length in sides)
+    return window * (_SEEN[n] + n_colors) * _FLOAT
 
 
 def _training(params: SegmentationParams, n_pixels: int, space: Space) -> int:
