@@ -16,7 +16,7 @@ import numpy as np
 
 from napari_diffseg.image.axes import ImageAxes
 from napari_diffseg.image.space import PLANE, Space
-from napari_diffseg.image.windows import Shape
+from napari_diffseg.image.windows import Shape, Window, size
 from napari_diffseg.params import SegmentationParams
 
 _BLOCK = {2: (512, 512), 3: (64, 128, 128)}
@@ -29,7 +29,8 @@ _LEAST_DEPTH = 3
 
 _FLOAT = 4
 PROGRAM = 300_000_000  # torch and its buffers, once they are used
-_PER_PIXEL = 2 + 8  # clusters, pieces while small ones are merged
+# Clusters, and what is made of them: once they are joined, pieces while small ones are merged.
+_PER_PIXEL = {"pretrained": 2 + 4, "published": 2 + 8}
 _SEEN = {2: 96 + 25, 3: 40}  # numbers of a pixel of the default, while its window is labelled
 MOST_KEPT = 60  # planes of a volume
 _MOST_KEPT_PIXELS = 300_000  # of each
@@ -73,21 +74,25 @@ def estimate_memory(
     *,
     n_channels: int = 0,
     is_held: bool = True,
+    around: Window | None = None,
 ) -> int:
     """Estimate the most memory that a run takes beyond the image.
 
     In bytes. All channels count where `n_channels` is 0; an image that is not held is read for the
-    run.
+    run, all of it or what is around a region.
     """
     space = Space(3) if axes.spatial == "ZYX" else PLANE
     n_colors = n_channels or axes.n_channels
     n_pixels = math.prod(axes.spatial_shape)
     label = np.min_scalar_type(params.n_clusters).itemsize
-    grows = _PER_PIXEL + label + (0 if is_held else n_colors * np.dtype(dtype).itemsize)
+    grows = n_pixels * (_PER_PIXEL[params.design] + label)
+    if not is_held:
+        n_read = n_pixels if around is None else math.prod(size(around))
+        grows += n_read * n_colors * np.dtype(dtype).itemsize
     work = labelling_memory(axes.spatial_shape, n_colors, params, space)
     if params.design == "published":
         work = max(work, _training(params, n_pixels, space))
-    return PROGRAM + n_pixels * grows + work
+    return PROGRAM + grows + work
 
 
 def labelling_memory(shape: Shape, n_colors: int, params: SegmentationParams, space: Space) -> int:
