@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from threading import Lock, get_ident
 from typing import TypeVar
@@ -18,6 +19,7 @@ from napari_diffseg.image.pieces import kept_memory, window_memory
 from napari_diffseg.image.windows import Shape
 from napari_diffseg.memory import as_many_as_fit
 
+Given = TypeVar("Given")
 Found = TypeVar("Found")
 
 _POLL_S = 0.1
@@ -100,8 +102,8 @@ def thread_limit(threads: int) -> Iterator[None]:
 
 
 def threads_for(device: torch.device, shape: Shape, n_colors: int) -> int:
-    """Return on how many threads windows of a volume are labelled: on one on a GPU."""
-    if device.type != "cpu":
+    """Return on how many threads parts of an image ``(z) y x`` are done: of a volume, on a CPU."""
+    if device.type != "cpu" or len(shape) < 3:
         return 1
     n_threads = torch.get_num_threads()
     return as_many_as_fit(n_threads, window_memory(shape, n_colors), kept_memory(shape))
@@ -135,6 +137,12 @@ def in_turn(
             yield waiting.popleft().result() if is_done else None
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def each_of(work: Callable[[Given], Found], given: Sequence[Given], n_threads: int) -> list[Found]:
+    """Do work on each of some things, as `in_turn`; on one alone with all processors."""
+    found = in_turn((partial(work, one) for one in given), n_threads if len(given) > 1 else 1)
+    return [one for one in found if one is not None]
 
 
 @contextmanager

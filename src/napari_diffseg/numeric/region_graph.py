@@ -185,11 +185,11 @@ def _groups(system: Any) -> list[Any]:
     unit = 1 / np.sqrt(system.diagonal())
     while True:
         n = system.shape[0]
-        pairs = system.tocoo()
-        apart = pairs.row != pairs.col
-        order = np.argsort(-pairs.data[apart], kind="stable")
+        rows = np.repeat(np.arange(n), np.diff(system.indptr))
+        bonds = np.where(rows == system.indices, -np.inf, -system.data)
+        strongest = bonds == np.maximum.reduceat(bonds, system.indptr[:-1])[rows]
         ends = np.arange(n)
-        ends[pairs.row[apart][order]] = pairs.col[apart][order]  # the strongest is written last
+        ends[rows[strongest]] = system.indices[strongest]
         both = np.flatnonzero((ends[ends] == np.arange(n)) & (np.arange(n) < ends))
         ends[both] = both
         while not np.array_equal(ends, further := ends[ends]):

@@ -102,9 +102,10 @@ class Groundwork:
         is applied, which sees no more. The answers ``(n, k)`` may be known already.
         """
         near, valid = self.near(window), self.plane.valid
-        regions = self.regions(window)
-        if known is None:
-            _, known = self.answers(window, head, params.continuity_weight, painted)
+        if known is None:  # not cut twice: the leaves of large images are not kept
+            regions, known = self.answers(window, head, params.continuity_weight, painted)
+        else:
+            regions = self.regions(window)
         counted = None if valid is None else valid[near]
         return regions.best(known, params.min_region_size, counted)[inside(window, near)]
 
@@ -113,9 +114,8 @@ class Groundwork:
     ) -> Iterator[tuple[Window, Found] | None]:
         """Do work on each window, of volumes several at a time; None now and then, as `in_turn`."""
         windows = self.windows if windows is None else windows
-        n_threads = 1
-        if self.plane.space.is_volume and len(windows) > 1:
-            n_threads = threads_for(self.device, self.plane.shape, self.plane.pixels.shape[0])
+        n_colors = self.plane.pixels.shape[0]
+        n_threads = threads_for(self.device, self.plane.shape, n_colors) if len(windows) > 1 else 1
         waiting = iter(windows)
         for found in in_turn((partial(work, window) for window in windows), n_threads):
             yield None if found is None else (next(waiting), found)

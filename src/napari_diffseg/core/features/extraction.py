@@ -24,6 +24,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
+from napari_diffseg.core.device import each_of, threads_for
 from napari_diffseg.core.features.colors import (
     Samples,
     colors_of,
@@ -127,7 +128,8 @@ class Features:
         def look(found: Floats) -> tuple[list[Seen], Floats]:
             return measuring._look(lambda place: found[:, *place], found.shape[1:], device)
 
-        looked = [look(one) for one in colors]
+        n_threads = threads_for(device, colors[0].shape[1:], len(colors[0]))
+        looked = each_of(look, colors, n_threads)
         n_pixels = sum(one[0].size for one in colors)
         step = max(int((n_pixels / _MOST_MEASURED) ** 0.5), 1)
         stage = stage._with_projection(_some_of([planes for planes, _ in looked], valids, step))

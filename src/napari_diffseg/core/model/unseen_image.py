@@ -78,7 +78,7 @@ def apply_windows(
             model = replace(model, network=copy.deepcopy(model.network).to(device))
         every = list(windows_of(axes.spatial_shape) if windows is None else windows)
         n_threads = 1
-        if model.space.is_volume and model.network is None and len(every) > 1:
+        if model.network is None and len(every) > 1:
             n_threads = threads_for(device, axes.spatial_shape, model.n_channels)
     jobs = _jobs(model, image, axes, every, wanted, device)
     labelled, waiting = in_turn(jobs, n_threads), iter(every)
