@@ -31,7 +31,7 @@ _FLOAT = 4
 PROGRAM = 300_000_000  # torch and its buffers, once they are used
 # Clusters, and what is made of them: once they are joined, pieces while small ones are merged.
 _PER_PIXEL = {"pretrained": 2 + 4, "published": 2 + 8}
-_SEEN = {2: 96 + 25, 3: 40}  # numbers of a pixel of the default, while its window is labelled
+_SEEN = {2: 96 + 25, 3: 24}  # numbers of a pixel of the default, while its window is labelled
 MOST_KEPT = 60  # planes of a volume
 _MOST_KEPT_PIXELS = 300_000  # of each
 _KEPT = 49  # bytes of each of these pixels
