@@ -179,7 +179,7 @@ class SegmentDock(QWidget):
         ]
         for emitter, slot in self._links:
             emitter.connect(slot)
-        self.destroyed.connect(partial(_release, self.results, self._links, self._parts))
+        self.destroyed.connect(partial(_release, self.results, self.state, self._links, self._parts))
 
     # --- what a person does ---------------------------------------------------------
 
@@ -293,7 +293,7 @@ class SegmentDock(QWidget):
 
     def close_down(self) -> None:
         """Cancel the run, leave things as they were, and delete the widget."""
-        _release(self.results, self._links, self._parts)
+        _release(self.results, self.state, self._links, self._parts)
         self.results.abandon()
         keep(self.state)
         leave(self._viewer, self)
@@ -302,12 +302,16 @@ class SegmentDock(QWidget):
 
 def _release(
     results: Results,
+    state: SegmentState,
     links: list[tuple[Any, Any]],
     parts: tuple[Any, ...],
     destroyed: QWidget | None = None,
 ) -> None:
     """Cut every line into the widget, so that nothing calls it when it is gone."""
     results.changed.disconnect()
+    # psygnal keeps what hears a state for as long as that lives, and with it the whole dock.
+    for name in state.events:
+        state.events[name].disconnect()
     for part in parts:
         part.close()
     for emitter, slot in links:
