@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import sys
 import threading
@@ -24,6 +25,11 @@ from benchmarks.machine import resident_memory_mb
 
 LONG = 0.05
 """Seconds of its own after which the window's thread is said to be blocked."""
+
+OURS, ASKED, OTHERS = "the dock's", "napari's, asked by the dock", "others'"
+"""Whose code the window's thread is in: the dock's own, and what that calls of numpy and Qt; what
+the dock has napari do, such as a new layer; all the rest, Qt's painting of the dock included."""
+_PACKAGES = "napari_diffseg", "napari"
 
 
 class Faults:
@@ -71,7 +77,7 @@ class Watch(threading.Thread):
         super().__init__(daemon=True)
         self.heart = heart
         self.window_thread = threading.get_ident()
-        self._seen: dict[float, Counter[str]] = {}
+        self._seen: dict[float, Counter[tuple[str, str]]] = {}
         self._event = ""
         self._collecting = False
         gc.callbacks.append(self._on_garbage)
@@ -79,13 +85,17 @@ class Watch(threading.Thread):
     def reset(self) -> None:
         self._seen = {}
 
-    def place(self) -> str:
-        """Return where the thread was in the block that had most time of its own."""
+    def told(self) -> dict[str, Any]:
+        """Return where the thread was in the block that had most time of its own, and in whose."""
         seen = self._seen.get(self.heart.longest_since, Counter())
-        n_looks = sum(seen.values())
-        return "; ".join(f"{n / n_looks:.0%} {at}" for at, n in seen.most_common(2)).replace(
-            "%", " %"
-        )
+        n_looks, whose, places = sum(seen.values()), Counter[str](), Counter[str]()
+        for (who, at), n in seen.items():
+            whose[who] += n
+            places[at] += n
+        return {
+            **{who: round(n / n_looks, 2) for who, n in whose.items()},
+            "where": "; ".join(f"{n / n_looks:.0%} {at}" for at, n in places.most_common(2)),
+        }
 
     def note_events(self) -> None:
         """Know what napari's window hands to Qt: there the thread is out of Python's sight."""
@@ -111,7 +121,8 @@ class Watch(threading.Thread):
         if threading.get_ident() == self.window_thread:
             self._collecting = phase == "start"
 
-    def _place(self) -> str:
+    def _place(self) -> tuple[str, str]:
+        """Return whose code the thread is in, `OURS`, `ASKED` or `OTHERS`, and where."""
         # Without a look into any file: the other thread would go on, and its frames with it.
         frame = sys._current_frames().get(self.window_thread)
         frames: list[FrameType] = []
@@ -119,25 +130,23 @@ class Watch(threading.Thread):
             frames.append(frame)
             frame = frame.f_back
         if not frames:
-            return "the end"
-        in_them = {
-            name: _called(frames, name) for name in ("benchmarks", "napari_diffseg", "napari")
-        }
-        ours, napari_at = in_them["napari_diffseg"], in_them["napari"]
+            return OTHERS, "the end"
+        (ours, our_depth), (theirs, depth) = (_called(frames, one) for one in _PACKAGES)
+        whose = OTHERS if not ours else OURS if our_depth < depth else ASKED
+        if self._collecting:
+            return whose, "collecting garbage"
         deepest = f"{Path(frames[0].f_code.co_filename).name}:{frames[0].f_code.co_name}"
-        at = " < ".join(dict.fromkeys(one for one in (deepest, napari_at, ours) if one))
-        if "qt_main_window.py:event" in at or deepest.startswith("soak_watch"):
-            at += f" ({self._event})"
-        return f"collecting garbage in {ours or 'napari'}" if self._collecting else at
+        at = " < ".join(dict.fromkeys(one for one in (deepest, theirs, ours) if one))
+        return whose, f"{at} ({self._event})" if self._event else at
 
 
-def _called(frames: list[FrameType], package: str) -> str:
-    """Return the innermost function of a package in a stack, innermost first."""
-    for frame in frames:
+def _called(frames: list[FrameType], package: str) -> tuple[str, int]:
+    """Return the innermost function of a package in a stack, innermost first, and how deep."""
+    for depth, frame in enumerate(frames):
         file = Path(frame.f_code.co_filename)
         if package in file.parts:
-            return f"{file.name}:{frame.f_code.co_name}"
-    return ""
+            return f"{file.name}:{frame.f_code.co_name}", depth
+    return "", len(frames)
 
 
 def alive(viewer: napari.Viewer) -> dict[str, Any]:
@@ -150,6 +159,7 @@ def alive(viewer: napari.Viewer) -> dict[str, Any]:
         n_layers += issubclass(type(one), Layer)
     return {
         "memory MB": round(resident_memory_mb()),
+        "of it in use MB": _in_use_mb(),
         "threads": threading.active_count(),
         "threads of the system": len(list(Path("/proc/self/task").iterdir())),
         "widgets": len(QApplication.allWidgets()),
@@ -158,3 +168,9 @@ def alive(viewer: napari.Viewer) -> dict[str, Any]:
         "docks alive": kinds["SegmentDock"],
         "results alive": kinds["Segmentation"],
     }
+
+
+def _in_use_mb() -> int:
+    """Return the memory that is left when what the allocator holds on to is given back."""
+    ctypes.CDLL(None).malloc_trim(0)
+    return round(resident_memory_mb())

@@ -102,7 +102,8 @@ class SegmentDock(QWidget):
         self.axes = AxesSection(self.axes_form, () if left is None else left.said)
         self.choice = Choice(viewer, self.state, results, self.section.planes)
         ask = partial(self.choice.request, follows=True)
-        self._follower = StrokeFollower(self.state, self.section, self.runs, ask)
+        once = self.refreshing.once
+        self._follower = StrokeFollower(self.state, self.section, self.runs, ask, once)
         self._doubts = UncertaintyView(viewer, results, scribbles, fail, turn)
         shelf = ModelShelf() if left is None else left.shelf
         self.modelling = ModelSection(self.model_form, results, scribbles, shelf)

@@ -6,18 +6,18 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 
 _SLOW = "torch", "pandas", "scipy.optimize", "scipy.signal", "napari_diffseg.core.region_run"
 """Modules whose first import takes a tenth of a second to more than one."""
 
-_loading = Lock()
-"""Held while they are loaded."""
+_loading, _loaded = Lock(), Event()
 
 
 def load_early() -> None:
-    """Begin to load, in a thread, what a run would else wait for; at once where it is there."""
-    Thread(target=_load, name="napari-diffseg imports").start()
+    """Begin to load, in a thread, what a run would else wait for; once in a process."""
+    if not _loaded.is_set():
+        Thread(target=_load, name="napari-diffseg imports").start()
 
 
 def is_loading() -> bool:
@@ -32,6 +32,7 @@ def _load() -> None:
             import_module(name)
         # Patterns of dashes, which napari's first Labels layer would wait for; vispy keeps them.
         import_module("vispy.visuals.line.dash_atlas").DashAtlas()
+    _loaded.set()
 
 
 @contextmanager
