@@ -16,6 +16,7 @@ from typing import Any
 import napari  # noqa: TID251
 from napari._qt.qt_main_window import _QtMainWindow  # noqa: TID251
 from napari.layers import Layer  # noqa: TID251
+from napari.utils.events import EventEmitter  # noqa: TID251
 from napari.utils.notifications import notification_manager  # noqa: TID251
 from qtpy.QtCore import QEvent, QtMsgType, qInstallMessageHandler  # noqa: TID251
 from qtpy.QtWidgets import QApplication  # noqa: TID251
@@ -46,6 +47,7 @@ class Faults:
         threading.excepthook = lambda args: self.exception(args.exc_value)
         notification_manager.notification_ready.connect(self._napari)
         qInstallMessageHandler(self._qt)
+        self._hear_threads()
 
     def exception(self, error: BaseException | None) -> None:
         trace = traceback.extract_tb(error.__traceback__ if error else None)
@@ -64,6 +66,18 @@ class Faults:
         error = getattr(notification, "exception", None)
         if error is not None:
             self.exception(error)
+
+    def _hear_threads(self) -> None:
+        """An event of napari off the window's thread is a fault: Qt dies of it, now and then."""
+        window_thread, emit = threading.get_ident(), EventEmitter.__call__
+
+        def emitted(emitter: EventEmitter, *args: Any, **kwargs: Any) -> Any:
+            if threading.get_ident() != window_thread:
+                text = "".join(traceback.format_stack())
+                self.add(f"{emitter.type} was emitted off the window's thread", text)
+            return emit(emitter, *args, **kwargs)
+
+        EventEmitter.__call__ = emitted
 
     def _qt(self, kind: QtMsgType, _context: Any, message: str) -> None:
         if kind in (QtMsgType.QtCriticalMsg, QtMsgType.QtFatalMsg):
