@@ -53,9 +53,17 @@ class Press:
             dock.runs.start(request)
 
     def stop(self) -> None:
-        """End the run within one step, and keep what there is; one that waits never begins."""
+        """End the run and keep what there is; asked again, keep nothing and end at once.
+
+        What there is has still to be labelled, which takes a while on a large image.
+        """
+        dock, session = self._dock, self._dock.session
         if self.is_waiting:
             self._look.stop()
-            self._dock.view.run_view.say(words.HINT)
-            self._dock.refreshing()
-        self._dock.session.finish()
+            dock.view.run_view.say(words.HINT)
+            dock.refreshing()
+        elif session.can_finish:
+            session.finish()
+        elif session.is_busy:
+            dock.runs.cancel()
+            dock.runs.say(words.GIVEN_UP)
