@@ -104,7 +104,7 @@ class SegmentDock(QWidget):
         ask = partial(self.choice.request, follows=True)
         once = self.refreshing.once
         self._follower = StrokeFollower(self.state, self.section, self.runs, ask, once)
-        self._doubts = UncertaintyView(viewer, results, scribbles, fail, turn)
+        self._doubts = UncertaintyView(viewer, results, scribbles, self.runs, turn)
         shelf = ModelShelf() if left is None else left.shelf
         self.modelling = ModelSection(self.model_form, results, scribbles, shelf)
         frames, options, form = self.choice.frames, self.options, self.apply_form

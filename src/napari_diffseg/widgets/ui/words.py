@@ -19,6 +19,11 @@ BACK = (
     "them in again."
 )
 FOLLOWING = "Following your strokes …"
+FOLLOWING_REST = "Following your strokes … what you see is done; the rest of the image follows."
+LOOKING_FOR_DOUBTS = "Looking where the result is unsure …"
+DOUBTS_SHOWN = "Cyan is where the result is unsure."
+DOUBTS_THERE = "This is where the result is most unsure of what is left."
+NO_DOUBTS = "There is no further place of which the result is unsure."
 PAINT = (
     "Paint a stroke on one kind of region with class 1, and one on another with class 2; then "
     "press Segment, or tick Live and keep painting."
