@@ -18,16 +18,13 @@ def neighbours(image: NDArray[Any], axis: int) -> tuple[NDArray[Any], NDArray[An
 
 
 def sum_by_pair(
-    first: Integers, second: Integers, values: tuple[NDArray[Any], ...], n: int
-) -> tuple[Integers, Integers, list[NDArray[Any]]]:
-    """Add up one or two values of each pair of indices below n, whichever of these comes first.
+    first: Integers, second: Integers, values: NDArray[Any], n: int
+) -> tuple[Integers, Integers, NDArray[Any]]:
+    """Add up the values of each pair of indices below n, whichever of the two comes first.
 
-    Returns each pair once, ascending, and a sum for each of the values.
+    Returns each pair once, ascending, and its sum.
     """
     place = (np.minimum(first, second), np.maximum(first, second))
-    # Two values are one complex number, and so added up at once.
-    value = values[0] if len(values) == 1 else values[0] + 1j * values[1]
     # By way of compressed rows, which sums in linear time; coordinates alone would be sorted.
-    sums = coo_array((value, place), shape=(n, n)).tocsr().tocoo()
-    both = [sums.data] if len(values) == 1 else [sums.data.real, sums.data.imag]
-    return sums.row, sums.col, both
+    pairs = coo_array((values, place), shape=(n, n)).tocsr().tocoo()
+    return pairs.row, pairs.col, pairs.data
