@@ -78,6 +78,7 @@ def objects_in(viewer):
 def make(dock, wait_for):
     """Press Make objects and wait until they are there."""
     found = []
+    wait_for(dock.objects_form.make_button.isEnabled)
     dock.objects.found.connect(lambda: found.append(dock.objects.params))
     dock.objects_form.make_button.click()
     wait_for(lambda: bool(found) and found[-1] is not None)
@@ -117,6 +118,41 @@ def test_the_dock_makes_and_measures_what_python_does(viewer, made, labels, pixe
     # The classes are as they were, only out of sight.
     np.testing.assert_array_equal(labels.data, classes())
     assert not labels.visible
+
+
+def test_naming_the_background_changes_no_other_tick_nor_one_that_was_chosen(opened, labels):
+    """Before a person has ticked anything the defaults count, then what they ticked."""
+    ticks = opened.objects_form.classes
+    labels.features = features_for(labels.features, {2: "background", 3: "lone"}, 3)
+    assert ticks.ticked() == (1, 3)
+    labels.features = features_for(labels.features, {2: "round", 3: "lone"}, 3)
+    assert ticks.ticked() == (2, 3)
+    ticks.boxes[1].setChecked(True)
+    ticks.boxes[3].setChecked(False)
+    labels.features = features_for(labels.features, {2: "Background ", 3: "lone"}, 3)
+    assert ticks.ticked() == (1,)
+    ticks.boxes[2].setChecked(True)
+    labels.features = features_for(labels.features, {2: "background", 3: "single"}, 3)
+    assert ticks.ticked() == (1, 2)
+
+
+def test_a_class_that_comes_later_is_not_ticked(viewer, made, labels, wait_for):
+    boxes = made.objects_form.classes.boxes
+    before = made.objects.layer.data.copy()
+    labels.selected_label, labels.brush_size = 4, 5
+    labels.paint((50, 40), 4)
+    wait_for(lambda: 4 in made.objects_form.classes.boxes)
+    assert made.objects_form.classes.ticked() == (2, 3)
+    wait_for(lambda: not made.objects._ask_soon._timer.isActive())
+    np.testing.assert_array_equal(made.objects.layer.data, before)
+    # What was ticked is ticked again, once it is there again.
+    labels.undo()
+    labels.data = np.where(labels.data == 3, 1, labels.data)
+    wait_for(lambda: sorted(made.objects_form.classes.boxes) == [1, 2])
+    labels.data = classes()
+    wait_for(lambda: sorted(made.objects_form.classes.boxes) == [1, 2, 3])
+    assert made.objects_form.classes.ticked() == (2, 3)
+    assert boxes is not made.objects_form.classes.boxes
 
 
 def test_the_objects_follow_the_controls_on_the_one_layer(viewer, made, wait_for):
@@ -186,6 +222,13 @@ def test_a_row_leads_to_its_object_and_an_object_to_its_row(viewer, made, qtbot,
     # It is seen alone for a moment, and then among the others again.
     assert layer.show_selected_label
     wait_for(lambda: not layer.show_selected_label)
+    # … unless a person had chosen to see one alone; however many rows are clicked meanwhile.
+    layer.show_selected_label = True
+    made.measuring.go_to(entry)
+    made.measuring.go_to(entry)
+    wait_for(lambda: made.objects.layer._showed_one is None)
+    assert layer.show_selected_label
+    layer.show_selected_label = False
 
     class Press:
         position = (0.5 * 50 + 3, 0.5 * 60 + 4)
@@ -277,10 +320,16 @@ def test_the_result_of_a_run_becomes_objects_and_a_new_result_is_followed(
         assert layer.name not in [combo.itemText(row) for row in range(combo.count())]
 
 
-def test_without_the_layer_of_objects_the_classes_are_seen_again(viewer, made, labels):
+@pytest.mark.parametrize("is_open", [True, False], ids=["dock open", "dock closed"])
+def test_without_the_layer_of_objects_the_classes_are_seen_again(viewer, made, labels, is_open):
     (layer,) = objects_in(viewer)
+    assert not labels.visible
+    if not is_open:
+        viewer.window.remove_dock_widget(made)
     viewer.layers.remove(layer)
     assert labels.visible
+    if not is_open:
+        return
     assert made.measuring.table == {}
     assert made.objects_form.count.text() == ""
 

@@ -25,6 +25,9 @@ Mask = NDArray[np.bool_]
 # Of a typical object; of 0.3 to 0.7 and 0.02 to 0.1 the best on images of `benchmarks.objects`.
 _OF_RADIUS, _OF_SIZE = 0.5, 0.05
 
+BACKGROUND = "background"
+"""No objects are made of a class that is called so, and it is seen through in the window."""
+
 _PART = 1 << 22
 """Pixels that are counted at a time."""
 
@@ -174,24 +177,41 @@ def count_labels(labels: Labels) -> dict[int, int]:
 
 def count_in_all(frames: Iterable[Labels]) -> dict[int, int]:
     """Return how many pixels each label has in all frames together, as `count_labels` does."""
+    return joined_counts(map(count_labels, frames))
+
+
+def joined_counts(counts: Iterable[Mapping[int, int]]) -> dict[int, int]:
+    """Return the counts of frames together, but for frames of 0 alone: they were not labelled."""
     counted: Counter[int] = Counter()
-    for frame in frames:
-        counted.update(count_labels(frame))
+    for one in counts:
+        if one.keys() - {0}:
+            counted.update(one)
     return dict(sorted(counted.items()))
 
 
-def background_of(counts: Mapping[int, int]) -> int:
-    """Return what is background where nobody says: 0 or, if there is no 0, the largest class.
+def is_background(name: str) -> bool:
+    """Whether a class of this name is the ground on which things lie."""
+    return name.strip().lower() == BACKGROUND
 
-    0 also where there is but one class. At every door no objects are made of it unless it is named.
+
+def background_of(
+    counts: Mapping[int, int], names: Mapping[int, str] | None = None
+) -> tuple[int, ...]:
+    """Return which classes no objects are made of, at every door, unless they are chosen.
+
+    Those that are called so; else 0 or, if there is no 0, the largest class; but never the only
+    one.
     """
+    named = tuple(number for number in counts if is_background((names or {}).get(number, "")))
     classes = [number for number in counts if number > 0]
-    if counts.get(0) or len(classes) < 2:
-        return 0
-    return max(classes, key=lambda number: counts[number])
+    if named or counts.get(0) or len(classes) < 2:
+        return named or (0,)
+    return (max(classes, key=lambda number: counts[number]),)
 
 
-def with_classes(params: ObjectParams, counts: Mapping[int, int]) -> ObjectParams:
+def with_classes(
+    params: ObjectParams, counts: Mapping[int, int], names: Mapping[int, str] | None = None
+) -> ObjectParams:
     """Return parameters that name the classes which objects of these labels are made of.
 
     Raises
@@ -206,11 +226,11 @@ def with_classes(params: ObjectParams, counts: Mapping[int, int]) -> ObjectParam
             f"There is no class {missing[0]} among the labels (they have "
             f"{', '.join(map(str, classes)) or 'none'}); name classes that there are."
         )
-    background = background_of(counts)
-    if params.class_numbers or not background:
+    background = background_of(counts, names)
+    chosen = [str(number) for number in classes if number not in background]
+    if params.class_numbers or background == (0,) or not chosen:
         return params
-    chosen = ",".join(str(number) for number in classes if number != background)
-    return replace(params, classes=chosen)
+    return replace(params, classes=",".join(chosen))
 
 
 def clean_classes(labels: Labels, params: ObjectParams, space: Space) -> Labels:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_diffseg.errors import InputError
 from napari_diffseg.image.pixel_size import PixelSize
-from napari_diffseg.instances.finding import count_labels, find_objects, with_classes
+from napari_diffseg.instances.finding import count_in_all, find_objects, with_classes
 from napari_diffseg.instances.following import Follower
 from napari_diffseg.instances.measuring import Columns, measure_frame
 from napari_diffseg.instances.params import ObjectParams
@@ -46,8 +46,8 @@ def objects(
     result : Segmentation or array_like of int
         A result, or the class of each pixel: a plane, a volume, or frames of either.
     classes : int or iterable of int, optional
-        Of which classes objects are made. Where None, of all but the background: 0 or, if there
-        is no 0, the largest class.
+        Of which classes objects are made. Where None, of all but the background: the class of
+        that name, else 0 or, if there is no 0, the largest class.
     axes : str, optional
         ``"YX"``, ``"ZYX"``, ``"TYX"`` or ``"TZYX"``; where None, three axes are those of a
         volume, and four those of volumes over time.
@@ -80,13 +80,26 @@ def objects(
     if classes is not None:
         chosen = [classes] if isinstance(classes, int | np.integer) else list(classes)
         values["classes"] = ",".join(str(int(one)) for one in chosen)
-    told = with_classes(ObjectParams.from_dict(values), count_labels(labels))
+    told = chosen_classes(result, letters, ObjectParams.from_dict(values))
     if "T" not in letters:
         return find_objects(labels, told, spacing)
     found = np.zeros(labels.shape, np.int32)
     for t, numbers in enumerate(objects_of_frames(labels, told, spacing)):
         found[t] = numbers
     return found
+
+
+def chosen_classes(
+    result: HasLabels | ArrayLike,
+    letters: str,
+    params: ObjectParams,
+    names: Mapping[int, str] | None = None,
+) -> ObjectParams:
+    """Return parameters that name the classes of a result with these axes, over all its frames."""
+    labels = _labels_of(result)
+    facts = getattr(getattr(result, "model", None), "facts", None)
+    known = getattr(facts, "class_names", {}) if names is None else names
+    return with_classes(params, count_in_all(labels if "T" in letters else [labels]), known)
 
 
 def objects_of_frames(

@@ -110,10 +110,15 @@ class LabelSource:
 
     # --- objects ----------------------------------------------------------------------
 
+    @property
+    def fits(self) -> bool:
+        """Whether objects of all frames can be kept in memory."""
+        return math.prod(int(n) for n in self.array.shape) <= MOST_PIXELS
+
     def check_size(self) -> None:
         """Refuse what cannot be kept in memory."""
-        n_pixels = math.prod(int(n) for n in self.array.shape)
-        if n_pixels > MOST_PIXELS:
+        if not self.fits:
+            n_pixels = math.prod(int(n) for n in self.array.shape)
             raise InputError(
                 f"These labels have {n_pixels / 1e9:.1f} thousand million pixels, too many for "
                 "the window; save them, and use the command 'napari-diffseg objects'."

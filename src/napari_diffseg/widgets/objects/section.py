@@ -16,7 +16,7 @@ from superqt.utils import qdebounced
 
 from napari_diffseg.errors import DiffSegError
 from napari_diffseg.instances.params import ObjectParams
-from napari_diffseg.widgets.objects.classes import ClassesInView
+from napari_diffseg.widgets.objects.classes import ClassesOfLayer
 from napari_diffseg.widgets.objects.layer import ObjectsLayer
 from napari_diffseg.widgets.scribbles.watch import StrokeWatch
 from napari_diffseg.widgets.tasks.worker import LatestAnswer
@@ -67,7 +67,7 @@ class ObjectsSection:
         sizes: KnownSizes,
     ) -> None:
         self._viewer, self._form, self._results = viewer, form, results
-        self.classes = ClassesInView(viewer, form, results, frames, scribbles, sizes)
+        self.classes = ClassesOfLayer(viewer, form, results, frames, scribbles, sizes)
         self.sizes = sizes
         self.layer: ObjectsLayer | None = None
         self.source: LabelSource | None = None
@@ -96,6 +96,7 @@ class ObjectsSection:
         if not self._form.classes.ticked():
             self._form.say(NO_CLASS)
             return
+        self._form.classes.settle()
         if self.layer is None or not self.layer.is_on(classes) or self.layer.was_edited:
             old, name = self.layer, source.shown.layer_names[0]
             layer = ObjectsLayer(self._viewer, classes, name)
@@ -118,13 +119,10 @@ class ObjectsSection:
             return
         self.classes.offer(wanted=finished.layer)
         self.classes.look()
-        if self.layer is not None and self.layer.is_on(finished.layer):
-            self.layer.stand_for_classes()
 
     def on_layer_removed(self, layer: object) -> None:
         """Let go of the layer of objects, or of their classes."""
         if self.layer is not None and self.layer.is_layer(layer):
-            self.layer.bring_classes_back()
             self._take_layer(None)
         elif self.layer is not None and self.layer.is_on(layer):
             # What was made of them stays, but follows nothing any more.

@@ -9,8 +9,9 @@ import numpy as np
 from napari.layers import Labels
 from numpy.typing import NDArray
 
+from napari_diffseg.instances.finding import is_background
 from napari_diffseg.numeric.labels import smallest_unsigned_dtype
-from napari_diffseg.widgets.scribbles.class_names import features_for, is_background
+from napari_diffseg.widgets.scribbles.class_names import features_for
 from napari_diffseg.widgets.ui.colors import Coloring
 from napari_diffseg.widgets.ui.layers import checksum, move_below
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from napari_diffseg.parameters import Scalar, SelfDescribing, param
@@ -57,5 +58,5 @@ def read_preferences() -> Preferences:
 
 def start_in(name: str = "") -> str:
     """Return where a dialog starts that asks for a folder, or for a file of this name."""
-    folder = read_preferences().folder.rstrip("/\\")
-    return f"{folder}/{name}" if folder and name else folder or name
+    folder = read_preferences().folder
+    return str(Path(folder, name)) if folder else name
