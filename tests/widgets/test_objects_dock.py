@@ -356,6 +356,60 @@ def test_objects_of_all_frames_keep_their_numbers(viewer, dock, wait_for):
     assert len(layer.features) == (table["frame"] == 2).sum()
 
 
+@pytest.mark.parametrize("names", [{}, {2: "round", 4: "late"}, {1: "x", 3: "background"}], ids=str)
+def test_the_table_of_a_movie_is_the_same_file_at_every_door(
+    viewer, dock, wait_for, tmp_path, names
+):
+    """A class is in the last frame only, and by its area the background is another one there."""
+    kinds = np.stack([classes(shift=shift) for shift in (0, 3, 6)])
+    kinds[2, 45:, 5:35] = 4
+    kinds[0][kinds[0] == 1] = 3
+    movie = (kinds * 100 + np.arange(80)).astype(np.uint16)
+    sizes = {"PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5, "TimeIncrement": 2.0}
+    image, labels, found = (tmp_path / f"{one}.ome.tif" for one in ("movie", "kinds", "found"))
+    tifffile.imwrite(image, movie, ome=True, metadata={"axes": "TYX", **sizes})
+    viewer.open(str(image), plugin="napari-diffseg")
+    place = {one: getattr(viewer.layers[0], one) for one in ("scale", "units", "axis_labels")}
+    layer = viewer.add_labels(kinds, name="kinds", **place)
+    layer.features = features_for(layer.features, names, 4)
+    viewer.dims.set_current_step(0, 1)
+    dock.objects_fold.expand()
+    dock.measure_fold.expand()
+    make(dock, wait_for)
+    wait_for(lambda: bool(dock.measuring.table))
+    dock.measuring.save(tmp_path / "window.csv")
+    in_window = (tmp_path / "window.csv").read_text("utf-8")
+    assert ",4," in in_window.splitlines()[-1]
+
+    said = {"axes": "TYX", "pixel_size": 0.5, "class_names": names, "parts": ["labels", "table"]}
+    params = napari_diffseg.ObjectParams()
+    napari_diffseg.export(kinds, tmp_path, image=movie, name="python", params=params, **said)
+    assert in_window == (tmp_path / "python objects.csv").read_text("utf-8")
+
+    (tmp_path / "python labels.ome.tif").rename(labels)
+    assert cli.main(["objects", str(labels), "-o", str(found), "--quiet"]) == 0
+    words = ["--image", str(image), "--labels", str(labels), "-o", str(tmp_path / "shell.csv")]
+    assert cli.main(["measure", str(found), *words, "--quiet"]) == 0
+    assert in_window == (tmp_path / "shell.csv").read_text("utf-8")
+
+
+def test_a_run_that_follows_strokes_shows_its_regions(viewer, dock, image, run, wait_for):
+    """With objects made the regions are hidden, until strokes change them."""
+    dock.segment_button.click()
+    wait_for(lambda: dock.session.state is SessionState.DONE and not dock.session.is_busy)
+    make(dock, wait_for)
+    regions = dock.results.finished.layer
+    assert not regions.visible
+    dock.add_scribbles()
+    dock.live_box.setChecked(True)
+    strokes = dock.state.scribbles
+    strokes.paint((5, 5), 1)
+    strokes.paint((20, 20), 2)
+    wait_for(lambda: bool(run.followed) and not dock.session.is_busy)
+    assert regions.visible
+    wait_for(lambda: dock.objects.layer.layer.visible)
+
+
 def test_the_labels_of_all_frames_become_objects(viewer, dock, model, wait_for):
     movie = np.where(np.stack([classes(shift=shift) for shift in (0, 4, 8)]) > 1, 200, 10)
     viewer.add_image(movie.astype(np.uint8), name="movie", axis_labels=("t", "y", "x"))

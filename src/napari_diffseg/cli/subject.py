@@ -11,6 +11,7 @@ from napari_diffseg.cli.channels import chosen_channels
 from napari_diffseg.cli.references import turned
 from napari_diffseg.cli.region import read_region, region_in_words
 from napari_diffseg.cli.spacing import Sizes, sizes_of
+from napari_diffseg.cli.terminal import tell
 from napari_diffseg.errors import InputError
 
 if TYPE_CHECKING:
@@ -62,10 +63,27 @@ class Subject:
             pixel_size=size if self.is_volume else size and size.plane,
             placement={} if is_in_doubt else self.file.placement,
             provenance=self._said() | dict(provenance),
-            names=self.args.names,
-            colors=self.args.colors,
             force=self.args.force,
+            **self._said_of(labels),
         )
+
+    def _said_of(self, labels: NDArray[Any]) -> dict[str, Any]:
+        """Return names and colours of the labels that there are; says which there are not."""
+        from napari_diffseg.instances.finding import count_labels
+
+        said = {"names": self.args.names or {}, "colors": self.args.colors or {}}
+        there = count_labels(labels)
+        missing = sorted({label for told in said.values() for label in told} - there.keys())
+        if missing:
+            tell(
+                self.args,
+                f"there is no label {' and no '.join(map(str, missing))} in the result (it has "
+                f"{', '.join(map(str, there))}), so no name or colour of it is written.",
+            )
+        return {
+            what: {label: one for label, one in told.items() if label in there}
+            for what, told in said.items()
+        }
 
     def _said(self) -> dict[str, Any]:
         args = self.args

@@ -93,7 +93,7 @@ class ExportForm(QWidget):
 
     def say(self, text: str, *, wrong: bool = False) -> None:
         """Write the status line."""
-        self.status.say(text, RED if wrong else MUTED)
+        self.status.answer(text, RED if wrong else MUTED)
 
     def ask_for_folder(self) -> str:
         """Ask for a folder; an empty text where a person cancels."""

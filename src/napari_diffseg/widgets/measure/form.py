@@ -51,6 +51,10 @@ class MeasureForm(QWidget):
         """Write the status line."""
         self.status.say(text, RED if wrong else MUTED)
 
+    def answer(self, text: str, *, wrong: bool = False) -> None:
+        """Write what came of a press of a button into the status line."""
+        self.status.answer(text, RED if wrong else MUTED)
+
     def allow_saving(self, is_allowed: bool) -> None:
         """Switch the buttons on or off."""
         self.save_button.setEnabled(is_allowed)

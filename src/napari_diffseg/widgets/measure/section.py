@@ -234,9 +234,9 @@ class MeasureSection:
         try:
             write_csv(path, table, force=True)
         except DiffSegError as error:
-            tell(self._form.say, error)
+            tell(self._form.answer, error)
             return
-        self._form.say(f"Saved: {path}")
+        self._form.answer(f"Saved: {path}")
 
 
 def _measure(source: LabelSource, question: _Question) -> tuple[Columns | None, PixelSize | None]:

@@ -30,7 +30,7 @@ class ModelForm(QWidget):
 
     def say(self, text: str, *, wrong: bool = False) -> None:
         """Write the status line."""
-        self.status.say(text, RED if wrong else "")
+        self.status.answer(text, RED if wrong else "")
 
     def show_model(self, text: str, *, is_there: bool) -> None:
         """Say which model there is, and switch on what can be done with it."""

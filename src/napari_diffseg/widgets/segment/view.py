@@ -37,6 +37,7 @@ from napari_diffseg.widgets.ui.controls import (
     thin_bar,
 )
 from napari_diffseg.widgets.ui.form import ParameterForm
+from napari_diffseg.widgets.ui.preferences import Preferences
 from napari_diffseg.widgets.ui.remembered import recall
 
 _PRESET_TITLES = {
@@ -256,6 +257,10 @@ class KnobsView(QWidget):
         """Fill in what a person set last, but for what is a matter of each image."""
         self.params_form.write(recall(SegmentationParams, but_for=_OF_AN_IMAGE))
         self.set_machine(recall(RunOptions))
+
+    def take_n_labels(self, said: SegmentationParams | Preferences) -> None:
+        """Fill in how many labels there are to be, which is a matter of each image."""
+        self.params_form.write({"n_labels": said.n_labels})
 
     def set_machine(self, options: Mapping[str, Scalar]) -> None:
         """Fill in options; a GPU is not yet on offer before torch has been loaded."""

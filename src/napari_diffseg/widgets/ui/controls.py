@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from qtpy.QtCore import QEvent, QObject, QSignalBlocker, Qt, Signal
+from qtpy.QtCore import QEvent, QObject, QSignalBlocker, Qt, QTimer, Signal
 from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap, QResizeEvent
 from qtpy.QtWidgets import (
     QBoxLayout,
@@ -15,6 +15,7 @@ from qtpy.QtWidgets import (
     QLabel,
     QLayout,
     QProgressBar,
+    QScrollArea,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
@@ -30,6 +31,9 @@ WRONG = "border: 1px solid #e5534b;"
 
 TITLE_WIDTH = 80
 """Of what stands before a control in a row of its own, so that such rows stand in line."""
+
+_EDGE = 10
+"""So many pixels are left around what is scrolled to."""
 
 _TALLEST = (1 << 24) - 1
 """The height that Qt gives to widgets that may have any."""
@@ -52,6 +56,18 @@ class Sentence(QLabel):
         """Show a text in a style."""
         self.setStyleSheet(style)
         self.setText(text)
+
+    def answer(self, text: str, style: str = "") -> None:
+        """Show what came of the press of a button; the dock scrolls there."""
+        self.say(text, style)
+        QTimer.singleShot(0, self._come_into_view)  # once it has its place
+
+    def _come_into_view(self) -> None:
+        above = self.parentWidget()
+        while above is not None and not isinstance(above, QScrollArea):
+            above = above.parentWidget()
+        if above is not None and self.isVisibleTo(above):
+            above.ensureWidgetVisible(self, 0, _EDGE)
 
     def setText(self, text: str | None) -> None:
         """Show a text."""
