@@ -301,7 +301,7 @@ def test_the_result_of_a_run_becomes_objects_and_a_new_result_is_followed(
     assert not dock.objects_form.make_button.isEnabled()
     dock.segment_button.click()
     wait_for(lambda: dock.session.state is SessionState.DONE and not dock.session.is_busy)
-    assert dock.objects_form.combo.currentText() == "cells regions"
+    assert dock.objects_form.combo.currentText() == "cells labels"
     make(dock, wait_for)
     (layer,) = objects_in(viewer)
     result = dock.results.finished.layer.data
@@ -394,7 +394,7 @@ def test_the_table_of_a_movie_is_the_same_file_at_every_door(
 
 
 def test_a_run_that_follows_strokes_shows_its_regions(viewer, dock, image, run, wait_for):
-    """With objects made the regions are hidden, until strokes change them."""
+    """Regions or objects are seen: what a person changes, and what they have last asked for."""
     dock.segment_button.click()
     wait_for(lambda: dock.session.state is SessionState.DONE and not dock.session.is_busy)
     make(dock, wait_for)
@@ -406,8 +406,16 @@ def test_a_run_that_follows_strokes_shows_its_regions(viewer, dock, image, run, 
     strokes.paint((5, 5), 1)
     strokes.paint((20, 20), 2)
     wait_for(lambda: bool(run.followed) and not dock.session.is_busy)
-    assert regions.visible
-    wait_for(lambda: dock.objects.layer.layer.visible)
+    objects = dock.objects.layer.layer
+    assert (regions.visible, objects.visible) == (True, False)
+    wait_for(lambda: bool(dock.measuring.table) or not dock.measure_fold.isExpanded())
+    dock.objects_form.split.box.setValue(7)
+    assert (regions.visible, objects.visible) == (False, True)
+    strokes.paint((10, 20), 2)
+    wait_for(lambda: len(run.followed) > 1 and not dock.session.is_busy)
+    assert (regions.visible, objects.visible) == (True, False)
+    dock.objects_form.make_button.click()
+    assert (regions.visible, objects.visible) == (False, True)
 
 
 def test_the_labels_of_all_frames_become_objects(viewer, dock, model, wait_for):
@@ -417,7 +425,7 @@ def test_the_labels_of_all_frames_become_objects(viewer, dock, model, wait_for):
     wait_for(lambda: dock.apply_form.apply_button.isEnabled())
     dock.apply_form.apply_button.click()
     wait_for(lambda: not dock.applying.session.is_busy)
-    assert dock.objects_form.combo.currentText() == "movie labels"
+    assert dock.objects_form.combo.currentText() == "movie model labels"
     wait_for(lambda: dock.objects_form.classes.ticked() == (2,))
     viewer.dims.set_current_step(0, 1)
     make(dock, wait_for)

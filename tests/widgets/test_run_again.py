@@ -242,7 +242,7 @@ def test_names_and_colours_are_written_as_export_does(
     dock.section.name(3, "background")
     dock.exporting.export(tmp_path)
     wait_for(lambda: "written to" in dock.export_form.status.text())
-    exported = known_labels(tmp_path / "cells regions labels.ome.tif")
+    exported = known_labels(tmp_path / "cells labels.ome.tif")
     assert exported.names == {1: "nuclei = round", 3: "background"}
     run_python(copied("python"))
     again = known_labels(tmp_path / "cells labels.ome.tif")

@@ -41,7 +41,7 @@ class AppliedLayer:
         # napari makes the name unique; no layer is ever looked up by it.
         self.layer = Labels(
             job.sink.array,
-            name=f"{job.stack.shown.layer_names[0]} labels",
+            name=f"{job.stack.shown.layer_names[0]} model labels",
             colormap=_colormap(last, colors),
             opacity=0.6,
             **canvas.transform,

@@ -243,7 +243,7 @@ class RunAgain:
         path, written = self._written.get(title, (Path(), None))
         if written is key and path.exists():
             return path.absolute()
-        return Path(file_name(f"{layer.name} {title}{self._form.format.chosen()}"))
+        return Path(file_name(f"{name_of(layer)} {title}{self._form.format.chosen()}"))
 
     # --- answers ------------------------------------------------------------------------
 
@@ -254,6 +254,11 @@ class RunAgain:
 
     def _on_report(self, path: Path) -> None:
         self._form.say(f"The report was written to {path}")
+
+
+def name_of(layer: Labels) -> str:
+    """Return what begins the names of exported files: what of the layer says no more than they."""
+    return str(layer.name).removesuffix(" labels")
 
 
 def as_exported(objects: ObjectsSection, layer: Labels, of: Labels | None = None) -> LabelFrames:

@@ -30,6 +30,7 @@ from napari_diffseg.widgets.ui.controls import (
     form_rows,
     stack,
     swatch,
+    titled_row,
 )
 
 if TYPE_CHECKING:
@@ -70,7 +71,6 @@ class ObjectsForm(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.combo = Chooser(tooltip="The layer of classes that objects are made of.")
-        self.combo.setMinimumContentsLength(6)
         self.combo.offer([], _NO_LABELS)
         self.classes = ClassTicks()
         self.split = NumberSlider("split", _FARTHEST, _MOST)
@@ -85,10 +85,11 @@ class ObjectsForm(QWidget):
         self.status = Sentence()
         named = ((n, getattr(self, n)) for n in ("split", "neck", "min_size", "smooth"))
         titled = ((_SPECS[name].title, control) for name, control in named)
-        rows = form_rows(("From", self.combo), ("Classes", self.classes), *titled)
+        rows = form_rows(("Classes", self.classes), *titled)
         ticks = self.fill_holes, self.clear_border
         foot = beside(self.make_button, self.count, widest=1)
-        stack(self, rows, *ticks, foot, self.status, spacing=6, edge=4)
+        head = titled_row("From", self.combo)
+        stack(self, head, rows, *ticks, foot, self.status, spacing=6, edge=4)
         self.combo.changed.connect(self.layer_chosen.emit)
         for box in ticks:
             box.toggled.connect(lambda _: self.changed.emit())

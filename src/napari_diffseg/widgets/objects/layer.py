@@ -23,7 +23,7 @@ _TRANSFORM = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_
 
 
 class ObjectsLayer:
-    """A layer of objects; that of the classes is hidden while it is there."""
+    """A layer of objects; either it is seen or the classes are, whichever a person works on."""
 
     def __init__(self, viewer: napari.Viewer, classes: Labels, name: str) -> None:
         self._viewer, self._classes = viewer, classes
@@ -50,7 +50,7 @@ class ObjectsLayer:
         # Below what is painted on.
         place = max(layers.index(self._classes), layers.index(below)) + 1
         layers.move(layers.index(self.layer), place)
-        self._classes.visible = False
+        self.come_forward()
         selection.clear()
         selection.update(before)
         selection.active = active
@@ -116,6 +116,7 @@ class ObjectsLayer:
 
     def look_at(self, point: NDArray[np.float64], number: int) -> None:
         """Bring an object to the middle of the view; for a moment it is shown alone."""
+        self.come_forward()
         go_to(self._viewer, np.asarray(self.layer.data_to_world(point), np.float64))
         self.layer.selected_label = number
         if self._showed_one is None:
@@ -132,6 +133,14 @@ class ObjectsLayer:
             position, view_direction=direction, dims_displayed=displayed, world=True
         )
         return int(value or 0)
+
+    def come_forward(self) -> None:
+        """Be seen in place of the classes."""
+        self.layer.visible, self._classes.visible = True, False
+
+    def step_back(self) -> None:
+        """Let the classes be seen, which a run is changing and has shown."""
+        self.layer.visible = False
 
     def _on_removed(self, layer: object) -> None:
         """Show the layer of the classes again, once this one is gone; no dock may be open then."""

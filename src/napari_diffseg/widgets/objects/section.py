@@ -76,9 +76,9 @@ class ObjectsSection:
         self._answers = LatestAnswer(self._work, self._on_found, partial(tell, form.say))
         self._edits = StrokeWatch(self._on_edited)
         self._ask_soon = qdebounced(lambda: self._ask(), timeout=_PAUSE)
-        form.changed.connect(lambda: self._ask_soon())
+        form.changed.connect(self._on_form)
         self.classes.changed.connect(self._on_classes)
-        form.make_button.clicked.connect(lambda: self.make())
+        form.make_button.clicked.connect(self._on_make)
 
     # --- what a person does -------------------------------------------------------------
 
@@ -109,8 +109,11 @@ class ObjectsSection:
     # --- what the dock says -------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Offer the layers of classes that there are."""
+        """Offer the layers of classes that there are; show those that a run is changing."""
         self.classes.offer()
+        running = self._results.running
+        if running is not None and self.layer is not None and self.layer.is_on(running.layer):
+            self.layer.step_back()
 
     def follow(self) -> None:
         """Take notice of another result: it is chosen, and its objects follow it."""
@@ -163,6 +166,18 @@ class ObjectsSection:
         self._form.show_count("")
         self._form.say("")
         self.found.emit()
+
+    def _on_make(self) -> None:
+        self.make()
+        self._come_forward()
+
+    def _on_form(self) -> None:
+        self._come_forward()
+        self._ask_soon()
+
+    def _come_forward(self) -> None:
+        if self.layer is not None and self.layer.is_there:
+            self.layer.come_forward()
 
     def _on_classes(self) -> None:
         layer = self.layer

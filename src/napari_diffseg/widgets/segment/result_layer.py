@@ -47,7 +47,7 @@ class ResultLayer:
         # napari makes the name unique; no layer is ever looked up by it.
         self._layer: Labels = viewer.add_labels(
             np.zeros(source.placement.shape, dtype=smallest_unsigned_dtype(n_clusters)),
-            name=f"{source.layer_names[0]} regions",
+            name=f"{source.layer_names[0]} labels",
             colormap=self._coloring.colormap,
             opacity=0.6,
             **source.placement.transform,

@@ -54,7 +54,7 @@ _PROMINENT = (
     "QPushButton:disabled { background-color: rgba(128, 128, 128, 70); color: #8f959e; }"
 )
 ABOUT_RUNS = {
-    "stop_button": f"Stop now and keep the regions found so far ({words.KEY_STOP}).",
+    "stop_button": f"Stop now and keep the labels found so far ({words.KEY_STOP}).",
     "live_box": "Strokes, fills, erasures, undo and redo update the result at once.",
     "previous_button": "Go back to the result before this one; your strokes stay as they are. "
     f"{words.KEY_SHOW} shows and hides the result.",

@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from qtpy.QtCore import QEvent, QObject, QSignalBlocker, Qt, QTimer, Signal
-from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap, QResizeEvent
+from qtpy.QtGui import (
+    QColor,
+    QHelpEvent,
+    QIcon,
+    QPainter,
+    QPaintEvent,
+    QPixmap,
+    QResizeEvent,
+)
 from qtpy.QtWidgets import (
     QBoxLayout,
     QComboBox,
@@ -17,6 +25,10 @@ from qtpy.QtWidgets import (
     QProgressBar,
     QScrollArea,
     QSizePolicy,
+    QStyle,
+    QStyleOptionComboBox,
+    QStylePainter,
+    QToolTip,
     QVBoxLayout,
     QWidget,
 )
@@ -34,6 +46,9 @@ TITLE_WIDTH = 80
 
 _EDGE = 10
 """So many pixels are left around what is scrolled to."""
+
+_ARROW = 36
+"""Width of what a chooser has beside its title."""
 
 _TALLEST = (1 << 24) - 1
 """The height that Qt gives to widgets that may have any."""
@@ -141,6 +156,31 @@ class Chooser(QComboBox):
     def items(self) -> list[Any]:
         """Return what is on offer."""
         return list(self._items)
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        """Draw a long title without its middle, where Qt would cut off its end."""
+        painter, option = QStylePainter(self), QStyleOptionComboBox()
+        self.initStyleOption(option)
+        room, middle = self.width() - _ARROW, Qt.TextElideMode.ElideMiddle
+        option.currentText = self.fontMetrics().elidedText(option.currentText, middle, room)
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+
+    def showPopup(self) -> None:
+        """Show the list, as wide as its titles are."""
+        view = self.view()
+        if view is not None:
+            view.setMinimumWidth(view.sizeHintForColumn(0) + 2 * _EDGE)
+        super().showPopup()
+
+    def event(self, event: QEvent | None) -> bool:
+        """Say the whole title in the tooltip."""
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
+            title = self.currentText() if self.isEnabled() else ""
+            text = "\n".join(filter(None, (title, self.toolTip())))
+            QToolTip.showText(event.globalPos(), text, self)
+            return True
+        return super().event(event)
 
     def _row_of(self, item: Any) -> int:
         return next((row for row, one in enumerate(self._items) if bool(one == item)), 0)
