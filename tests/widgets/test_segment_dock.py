@@ -491,11 +491,11 @@ def test_an_option_out_of_bounds_is_marked(image, dock):
 @pytest.mark.parametrize(
     ("axes", "sentence"),
     [
-        ("QYX", "cannot be read"),
-        ("YYX", "cannot be read"),
-        ("ZTX", "lack Y or X"),
+        ("QYX", "unknown letter 'Q'"),
+        ("YYX", "name Y more than once"),
+        ("ZTX", "have no Y"),
         ("YX", "name 2 axes, but 'stack' has 3"),
-        ("", "name 0 axes"),
+        ("", "have no Y"),
     ],
 )
 def test_axes_that_do_not_fit(viewer, dock, qtbot, axes, sentence):

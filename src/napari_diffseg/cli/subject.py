@@ -63,27 +63,25 @@ class Subject:
             pixel_size=size if self.is_volume else size and size.plane,
             placement={} if is_in_doubt else self.file.placement,
             provenance=self._said() | dict(provenance),
+            names=self._names_of(labels),
+            colors=self.args.colors,
             force=self.args.force,
-            **self._said_of(labels),
         )
 
-    def _said_of(self, labels: NDArray[Any]) -> dict[str, Any]:
-        """Return names and colours of the labels that there are; says which there are not."""
+    def _names_of(self, labels: NDArray[Any]) -> dict[int, str]:
+        """Return the names of the labels that there are; says which there are not."""
         from napari_diffseg.instances.finding import count_labels
 
-        said = {"names": self.args.names or {}, "colors": self.args.colors or {}}
+        names: dict[int, str] = self.args.names or {}
         there = count_labels(labels)
-        missing = sorted({label for told in said.values() for label in told} - there.keys())
+        missing = [label for label in names if label not in there]
         if missing:
             tell(
                 self.args,
                 f"there is no label {' and no '.join(map(str, missing))} in the result (it has "
-                f"{', '.join(map(str, there))}), so no name or colour of it is written.",
+                f"{', '.join(map(str, there))}), so its name is not written.",
             )
-        return {
-            what: {label: one for label, one in told.items() if label in there}
-            for what, told in said.items()
-        }
+        return {label: name for label, name in names.items() if label in there}
 
     def _said(self) -> dict[str, Any]:
         args = self.args
