@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,9 @@ from napari_diffseg.errors import InputError
 from napari_diffseg.image.channels import COLOURS
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.instances.finding import ObjectFinder
-from napari_diffseg.instances.following import Follower
 from napari_diffseg.instances.measuring import Columns, measure_frame
 from napari_diffseg.instances.params import ObjectParams
+from napari_diffseg.instances.stacks import objects_of_frames
 from napari_diffseg.instances.table import join
 from napari_diffseg.widgets.image.image_source import ImageSource
 
@@ -133,13 +134,9 @@ class LabelSource:
 
     def follow(self, params: ObjectParams, is_stale: Stale) -> Iterator[NDArray[np.int32]]:
         """Find the objects of all frames, followed from one to the next, until it is stale."""
-        follower = Follower()
-        for i in range(self.n_frames):
-            if is_stale():
-                return
-            if self.lengths and i % self.lengths[-1] == 0:
-                follower.restart()
-            yield follower.follow(ObjectFinder(self.read(i), self.shown.spacing).find(params))
+        every = takewhile(lambda _: not is_stale(), range(self.n_frames))
+        frames, n_each = (self.read(i) for i in every), self.lengths[-1] if self.lengths else 0
+        return objects_of_frames(frames, params, self.shown.spacing, n_each)
 
     def measure(
         self,
