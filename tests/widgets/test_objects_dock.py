@@ -259,7 +259,7 @@ def test_the_layer_tells_what_was_measured(viewer, made):
 def test_tables_are_saved(made, tmp_path, monkeypatch):
     def save(button, path):
         monkeypatch.setattr(
-            "napari_diffseg.widgets.measure.section.QFileDialog.getSaveFileName",
+            "napari_diffseg.widgets.ui.preferences.QFileDialog.getSaveFileName",
             lambda *_: (str(path), ""),
         )
         button.click()

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtWidgets import QFileDialog
 
 from napari_diffseg.errors import DiffSegError
 from napari_diffseg.image.pixel_size import PixelSize
@@ -22,7 +21,7 @@ from napari_diffseg.widgets.scribbles.class_names import names_in
 from napari_diffseg.widgets.tasks.worker import LatestAnswer
 from napari_diffseg.widgets.ui import words
 from napari_diffseg.widgets.ui.notices import tell
-from napari_diffseg.widgets.ui.preferences import start_in
+from napari_diffseg.widgets.ui.preferences import ask_for_file
 
 if TYPE_CHECKING:
     import napari
@@ -225,10 +224,9 @@ class MeasureSection:
     def _ask_and_save(self, save: Callable[[Path], None], ending: str) -> None:
         layer = self._objects.layer
         name = "objects" if layer is None else str(layer.layer.name).replace("/", "_")
-        name = start_in(name + ending)
-        path, _ = QFileDialog.getSaveFileName(self._form, "Save the table", name, _FILES)
+        path = ask_for_file(self._form, "Save the table", name + ending, _FILES)
         if path:
-            save(Path(path if path.lower().endswith(".csv") else f"{path}.csv"))
+            save(Path(path))
 
     def _write(self, path: Path, table: Columns) -> None:
         try:

@@ -23,9 +23,9 @@ from napari_diffseg.instances.finding import background_of, is_background
 from napari_diffseg.instances.params import ObjectParams
 from napari_diffseg.widgets.ui.controls import (
     MUTED,
-    RED,
     Chooser,
     Sentence,
+    Status,
     beside,
     form_rows,
     stack,
@@ -82,7 +82,8 @@ class ObjectsForm(QWidget):
         self.make_button.setToolTip(_ABOUT_MAKING)
         self.count = QLabel()
         self.count.setStyleSheet("font-weight: bold;")
-        self.status = Sentence()
+        self.status = Status()
+        self.say = self.status.tell
         named = ((n, getattr(self, n)) for n in ("split", "neck", "min_size", "smooth"))
         titled = ((_SPECS[name].title, control) for name, control in named)
         rows = form_rows(("Classes", self.classes), *titled)
@@ -133,10 +134,6 @@ class ObjectsForm(QWidget):
         """Return the chosen layer; None where there is none."""
         layer: Labels | None = self.combo.chosen()
         return layer
-
-    def say(self, text: str, *, wrong: bool = False) -> None:
-        """Write the status line."""
-        self.status.say(text, RED if wrong else MUTED)
 
     def show_count(self, text: str) -> None:
         """Say how many objects there are."""

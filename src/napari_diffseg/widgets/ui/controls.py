@@ -72,18 +72,6 @@ class Sentence(QLabel):
         self.setStyleSheet(style)
         self.setText(text)
 
-    def answer(self, text: str, style: str = "") -> None:
-        """Show what came of the press of a button; the dock scrolls there."""
-        self.say(text, style)
-        QTimer.singleShot(0, self._come_into_view)  # once it has its place
-
-    def _come_into_view(self) -> None:
-        above = self.parentWidget()
-        while above is not None and not isinstance(above, QScrollArea):
-            above = above.parentWidget()
-        if above is not None and self.isVisibleTo(above):
-            above.ensureWidgetVisible(self, 0, _EDGE)
-
     def setText(self, text: str | None) -> None:
         """Show a text."""
         super().setText(text)
@@ -106,6 +94,30 @@ class Sentence(QLabel):
 
     def _fit(self) -> None:
         self.setMinimumHeight(max(self.heightForWidth(self.width()), 0))
+
+
+class Status(Sentence):
+    """What came of what a person did; red where something is wrong, else in its style."""
+
+    def __init__(self, style: str = MUTED) -> None:
+        super().__init__()
+        self._style = style
+
+    def tell(self, text: str, *, wrong: bool = False) -> None:
+        """Say it."""
+        self.say(text, RED if wrong else self._style)
+
+    def answer(self, text: str, *, wrong: bool = False) -> None:
+        """Say what came of the press of a button; the dock scrolls there."""
+        self.tell(text, wrong=wrong)
+        QTimer.singleShot(0, self._come_into_view)  # once it has its place
+
+    def _come_into_view(self) -> None:
+        above = self.parentWidget()
+        while above is not None and not isinstance(above, QScrollArea):
+            above = above.parentWidget()
+        if above is not None and self.isVisibleTo(above):
+            above.ensureWidgetVisible(self, 0, _EDGE)
 
 
 class Chooser(QComboBox):
