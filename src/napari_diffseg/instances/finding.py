@@ -35,33 +35,16 @@ _PART = 1 << 22
 def find_objects(
     labels: ArrayLike, params: ObjectParams | None = None, spacing: Sequence[float] | None = None
 ) -> Numbers:
-    """Make objects of the chosen classes of one plane or one volume.
+    """Make objects (int32) of the chosen classes of labels ``(y, x)`` or ``(z, y, x)``.
 
     Pieces of a class that share no side (of a volume: no face) are two objects. Their outlines
     are smoothed, holes filled, small ones dropped, those that touch cut apart, and those at the
     border dropped, as the parameters say. No pixel of another chosen class is taken, and there
-    is no object without a pixel of its class.
+    is no object without a pixel of its class. 0 is the background; objects are numbered from 1
+    to their count: class by class, and within a class in the order of their first pixel.
 
-    Parameters
-    ----------
-    labels : array_like of int or bool, (y, x) or (z, y, x)
-        The class of each pixel; 0 is the background.
-    params : ObjectParams, optional
-        What is taken, and how.
-    spacing : sequence of 3 floats, optional
-        Distances of voxels along z, y and x in any one unit; cubes where None. Of a plane it
-        does not count.
-
-    Returns
-    -------
-    ndarray of int32
-        0 is the background. Objects are numbered from 1 to their count: class by class, and
-        within a class in the order of their first pixel.
-
-    Raises
-    ------
-    InputError
-        The labels have other axes or are no whole numbers.
+    `spacing` is that of voxels along z, y and x in any one unit, cubes where None; of a plane it
+    does not count. Raises `InputError` where the labels have other axes or are no whole numbers.
     """
     return ObjectFinder(labels, spacing).find(params or ObjectParams())
 
@@ -69,17 +52,7 @@ def find_objects(
 class ObjectFinder:
     """Finds objects in one plane or volume again and again, and keeps what does not change.
 
-    Parameters
-    ----------
-    labels : array_like of int or bool, (y, x) or (z, y, x)
-        Must not be written to meanwhile.
-    spacing : sequence of 3 floats, optional
-        As for `find_objects`.
-
-    Raises
-    ------
-    InputError
-        The labels have other axes, or are no whole numbers.
+    Takes what `find_objects` does; the labels must not be written to meanwhile.
     """
 
     def __init__(self, labels: ArrayLike, spacing: Sequence[float] | None = None) -> None:
@@ -144,13 +117,7 @@ class ObjectFinder:
 
 
 def checked_labels(labels: ArrayLike) -> Labels:
-    """Return labels as an array of whole numbers, a plane or a volume.
-
-    Raises
-    ------
-    InputError
-        They are something else.
-    """
+    """Return labels of a plane or a volume as whole numbers; raises `InputError` of others."""
     array = np.asarray(labels)
     if array.ndim not in (2, 3) or array.size == 0 or array.dtype.kind not in "bui":
         raise InputError(
@@ -214,10 +181,7 @@ def with_classes(
 ) -> ObjectParams:
     """Return parameters that name the classes which objects of these labels are made of.
 
-    Raises
-    ------
-    InputError
-        A chosen class is not there.
+    Raises `InputError` where a chosen class is not there.
     """
     classes = [number for number in counts if number > 0]
     missing = [number for number in params.class_numbers if number not in classes]

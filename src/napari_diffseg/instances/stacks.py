@@ -110,16 +110,7 @@ def objects_of_frames(
 ) -> Iterator[Numbers]:
     """Make objects of frames one after the other; one is in memory at a time, and the last.
 
-    Parameters
-    ----------
-    frames : iterable of array_like of int, each (y, x) or (z, y, x)
-        Classes.
-    params : ObjectParams
-    spacing : sequence of 3 floats, optional
-        As for `objects`.
-    n_each : int
-        After so many frames another series begins, whose objects follow none before; 0 for a
-        single series.
+    After `n_each` frames another series begins, whose objects follow none before; 0 for one alone.
     """
     follower = Follower()
     for number, frame in enumerate(frames):
@@ -168,8 +159,13 @@ def measure(
     Returns
     -------
     dict of str to ndarray, (n,)
-        One row for each object of each frame; the names of the columns have their units. See
-        `napari_diffseg.instances.measuring.measure_frame`.
+        One row for each object of each frame. Columns: ``frame``, ``object``; where there are
+        `labels`, ``class`` and ``class_name``; ``area_um2`` (``area_px`` where the size of a
+        pixel is not known; of a volume ``volume_um3`` or ``volume_vx``); ``centroid_y_um`` and so
+        on, counted from the middle of the first pixel; ``equivalent_diameter_um``, of the circle
+        or the ball of that area or volume; in a plane ``eccentricity`` (0 … 1) and ``solidity``
+        (share of the convex hull); of each channel ``mean_NAME``, ``min_NAME``, ``max_NAME``,
+        ``sum_NAME``, where those without a name are ``ch1``, ``ch2`` …
 
     Raises
     ------
@@ -208,10 +204,7 @@ def measure(
 def frame_letters(n_axes: int, axes: str | None) -> str:
     """Return the axes of objects: those that are stated, or those of so many axes.
 
-    Raises
-    ------
-    InputError
-        There are no such objects.
+    Raises `InputError` where there are no such objects.
     """
     known = {2: ("YX",), 3: ("ZYX", "TYX"), 4: ("TZYX",)}.get(n_axes, ())
     letters = known[0] if axes is None and known else (axes or "").strip().upper()
