@@ -118,13 +118,8 @@ class MeasureSection:
     def go_to_frame(self, number: int) -> None:
         """Let the sliders show a frame."""
         layer, source = self._objects.layer, self._objects.source
-        if layer is None or source is None or not layer.is_there or not source.lengths:
-            return
-        world = layer.layer.data_to_world(source.point(number, *[0.0] * len(source.letters)))
-        dims = self._viewer.dims
-        surplus = dims.ndim - len(world)
-        axes = list(source.shown.stack)
-        dims.set_point([a + surplus for a in axes], [float(world[a]) for a in axes])
+        if layer is not None and source is not None and layer.is_there and source.lengths:
+            source.frames.go_to(number, layer.layer, self._viewer)
 
     def go_to(self, entry: int) -> None:
         """Bring the object of an entry of the table to the middle of the view."""

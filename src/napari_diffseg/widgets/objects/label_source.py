@@ -19,6 +19,7 @@ from napari_diffseg.instances.measuring import Columns, measure_frame
 from napari_diffseg.instances.params import ObjectParams
 from napari_diffseg.instances.stacks import objects_of_frames
 from napari_diffseg.instances.table import join
+from napari_diffseg.widgets.batch.frames import FrameSet
 from napari_diffseg.widgets.image.image_source import ImageSource
 
 MOST_PIXELS = 1 << 29
@@ -42,11 +43,14 @@ class LabelSource:
     _finders: dict[int, ObjectFinder] = field(default_factory=dict, repr=False)
 
     @property
+    def frames(self) -> FrameSet:
+        """All frames of the image."""
+        return FrameSet((), self.shown)
+
+    @property
     def lengths(self) -> tuple[int, ...]:
         """How many frames there are along each axis of the stack; empty for a single one."""
-        if not self.has_all:
-            return ()
-        return tuple(self.shown.canvas.shape[axis] for axis in self.shown.stack)
+        return self.frames.lengths if self.has_all else ()
 
     @property
     def n_frames(self) -> int:
@@ -60,19 +64,14 @@ class LabelSource:
 
     def position(self, i: int) -> tuple[int, ...]:
         """Return where a frame stands along the axes of the stack."""
-        if not self.lengths:
-            return self.shown.position
-        return tuple(int(n) for n in np.unravel_index(i, self.lengths))
+        return self.frames.position(i) if self.lengths else self.shown.position
 
     def index(self, i: int) -> tuple[int | slice, ...]:
         """Return where a frame stands in the array; its axes are then in the layer's order."""
-        index: list[int | slice] = [0] * len(self.array.shape)
+        spatial = self.shown.spatial
         if self.lengths:
-            for axis, place in zip(self.shown.stack, self.position(i), strict=True):
-                index[axis] = place
-        for axis in self.shown.spatial:
-            index[axis] = slice(None)
-        return tuple(index)
+            return self.frames.window(i, (slice(None),) * len(spatial))
+        return tuple(slice(None) if axis in spatial else 0 for axis in range(len(self.array.shape)))
 
     def point(self, i: int, *place: float) -> NDArray[np.float64]:
         """Return a point ``(y, x)`` or ``(z, y, x)`` of a frame as one of the array."""
@@ -101,13 +100,7 @@ class LabelSource:
 
     def frame_at(self, layer: Any, dims: Any) -> int | None:
         """Return the frame that the sliders show of a layer of this shape; None outside."""
-        if not self.lengths:
-            return 0
-        point = np.round(layer.world_to_data(dims.point)).astype(int)
-        position = [int(point[axis]) for axis in self.shown.stack]
-        if not all(0 <= p < n for p, n in zip(position, self.lengths, strict=True)):
-            return None
-        return int(np.ravel_multi_index(position, self.lengths))
+        return self.frames.seen_on(layer, dims) if self.lengths else 0
 
     # --- objects ----------------------------------------------------------------------
 
