@@ -47,7 +47,7 @@ TITLE_WIDTH = 80
 _EDGE = 10
 """So many pixels are left around what is scrolled to."""
 
-_ARROW = 36
+_ARROW = 46
 """Width of what a chooser has beside its title."""
 
 _TALLEST = (1 << 24) - 1
