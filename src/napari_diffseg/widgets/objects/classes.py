@@ -31,13 +31,16 @@ if TYPE_CHECKING:
     from napari_diffseg.widgets.segment.results import Results
 
 
+AT_ONCE = 1 << 22
+"""So many pixels are counted in next to no time."""
+
 _COUNTING = "being looked for in all frames …"
 
 
 class ClassesOfLayer:
     """The chosen layer of classes; it lists those of all frames, and hears them change.
 
-    Frames are counted in a thread, where there are several; then the one in view, when it changes.
+    All frames are counted, in a thread where they are large; then the one in view, if it changes.
     """
 
     changed = Signal()
@@ -153,14 +156,17 @@ class ClassesOfLayer:
             source = None
         if source is None or layer is None:
             return
-        frame = source.frame_at(layer, self._viewer.dims)
-        if self._is_old and source.n_frames > 1 and source.fits:
+        in_view = source.frame_at(layer, self._viewer.dims)
+        frames: Sequence[int] = [] if in_view is None else [in_view]
+        if self._is_old and source.fits:
+            frames = range(source.n_frames)
+        self._is_old = not layer.editable
+        if len(frames) > 1 and source.n_pixels > AT_ONCE:
             self._is_counting = True
             self._counts.hold(source)
-            self._counts.ask(range(source.n_frames))
-        elif frame is not None:
-            self._take(self._known | _count(source, [frame]))
-        self._is_old = not layer.editable
+            self._counts.ask(frames)
+        else:
+            self._take(self._known | _count(source, frames))
 
     def _on_counted(self, found: dict[int, tuple[int, dict[int, int]]]) -> None:
         self._is_counting = False

@@ -105,17 +105,21 @@ class LabelSource:
     # --- objects ----------------------------------------------------------------------
 
     @property
+    def n_pixels(self) -> int:
+        """How many pixels all frames have."""
+        return math.prod(int(n) for n in self.array.shape)
+
+    @property
     def fits(self) -> bool:
         """Whether objects of all frames can be kept in memory."""
-        return math.prod(int(n) for n in self.array.shape) <= MOST_PIXELS
+        return self.n_pixels <= MOST_PIXELS
 
     def check_size(self) -> None:
         """Refuse what cannot be kept in memory."""
         if not self.fits:
-            n_pixels = math.prod(int(n) for n in self.array.shape)
             raise InputError(
-                f"These labels have {n_pixels / 1e9:.1f} thousand million pixels, too many for "
-                "the window; save them, and use the command 'napari-diffseg objects'."
+                f"These labels have {self.n_pixels / 1e9:.1f} thousand million pixels, too many "
+                "for the window; save them, and use the command 'napari-diffseg objects'."
             )
 
     def find(self, i: int, params: ObjectParams) -> NDArray[np.int32]:
