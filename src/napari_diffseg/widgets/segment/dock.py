@@ -209,7 +209,7 @@ class SegmentDock(QWidget):
         self.runs.merge(n_labels)
 
     def _on_other_image(self, image: Any) -> None:
-        self.knobs.take_n_labels(self.results.params_of(image) or self.preferences)
+        self.state.typed_params = self.knobs.take_n_labels(self.results.params_of(image))
         if not self.session.is_busy:
             self.run_view.say(words.HINT)
 

@@ -37,7 +37,7 @@ from napari_diffseg.widgets.ui.controls import (
     thin_bar,
 )
 from napari_diffseg.widgets.ui.form import ParameterForm
-from napari_diffseg.widgets.ui.preferences import Preferences
+from napari_diffseg.widgets.ui.preferences import read_preferences
 from napari_diffseg.widgets.ui.remembered import recall
 
 _PRESET_TITLES = {
@@ -258,9 +258,14 @@ class KnobsView(QWidget):
         self.params_form.write(recall(SegmentationParams, but_for=_OF_AN_IMAGE))
         self.set_machine(recall(RunOptions))
 
-    def take_n_labels(self, said: SegmentationParams | Preferences) -> None:
-        """Fill in how many labels there are to be, which is a matter of each image."""
-        self.params_form.write({"n_labels": said.n_labels})
+    def take_n_labels(self, params: SegmentationParams | None) -> dict[str, Scalar]:
+        """Fill in how many labels an image has, or is to have by preference; return all parameters.
+
+        Nobody is told: what else is of the image may not have been chosen yet.
+        """
+        with self.params_form.changed.blocked():
+            self.params_form.write({"n_labels": (params or read_preferences()).n_labels})
+        return self.params_form.values()
 
     def set_machine(self, options: Mapping[str, Scalar]) -> None:
         """Fill in options; a GPU is not yet on offer before torch has been loaded."""
