@@ -179,7 +179,7 @@ def _numbers(source: Any) -> NDArray[Any]:
 
 def _read_stated(shape: tuple[int, ...], axes: str, rgb: bool | None) -> ImageAxes:
     """Check stated axes against the shape."""
-    letters = _read_letters(axes)
+    letters = read_letters(axes)
     if len(letters) != len(shape):
         raise InputError(
             f"The axes {axes!r} name {len(letters)} axes, but the image has {len(shape)} "
@@ -203,7 +203,7 @@ def _read_stated(shape: tuple[int, ...], axes: str, rgb: bool | None) -> ImageAx
     return ImageAxes(letters, shape, guessed=False, rgb=rgb)
 
 
-def _read_letters(axes: str) -> str:
+def read_letters(axes: str) -> str:
     """Turn stated axes into known letters, each once, with Y and X among them."""
     stated = axes.strip().upper()
     unknown = [letter for letter in stated if letter not in _LETTERS + "S"]

@@ -74,11 +74,6 @@ class LabelNumbers:
         self._numbers[: len(given)] = given
         self._dtype = smallest_unsigned_dtype(n_clusters - len(given) + max(given, default=0))
 
-    @property
-    def numbers(self) -> NDArray[np.uint32]:
-        """Label of each cluster, (n_clusters,); 0 where none was given yet. A copy."""
-        return self._numbers.copy()
-
     def number(self, clusters: Clusters, valid: Mask | None = None) -> Labels:
         """Label the clusters; those that are new get the next free numbers by falling area.
 
