@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -101,11 +102,28 @@ class Run:
         self.process.start()
 
     def kill(self) -> bool:
-        """Kill it; returns whether it was still at work."""
+        """Kill it, and not its workers; returns whether it was still at work."""
         was_running = self.process.is_alive()
         self.process.kill()
         self.process.join()
         return was_running
+
+    def workers(self) -> list[int]:
+        """Return the processes that it has begun, and theirs, which are at work (Linux)."""
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                state, _, _, session = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
+                if int(session) == self.process.pid and state != "Z":
+                    found.append(int(entry.name))
+        return found
+
+    def seconds_alone(self) -> float:
+        """Return for how long its workers go on without it."""
+        begun = time.perf_counter()
+        while self.workers() and time.perf_counter() < begun + PATIENCE:
+            time.sleep(0.01)
+        return time.perf_counter() - begun
 
     def ended(self) -> tuple[int, str]:
         """Wait for the end; return the exit code, and the last line that was said."""
@@ -205,7 +223,8 @@ def killed(command: Command, kills: int, rng: np.random.Generator) -> dict[str, 
     """Kill at random moments; count what is to be seen then, and run again."""
     wanted, seconds = command.whole
     seen = {"nothing": 0, "some files, whole": 0, "whole": 0, "NOT WHOLE": 0}
-    number = again = same = left = 0
+    number = again = same = left = still = 0
+    alone = 0.0
     while number < kills:
         output = command.output(f"kill{number}")
         run = command.start(output)
@@ -213,14 +232,16 @@ def killed(command: Command, kills: int, rng: np.random.Generator) -> dict[str, 
         if not run.kill():
             clear(output)
             continue
+        alone = max(alone, run.seconds_alone())
         number += 1
         seen[command.seen(output)] += 1
+        left += bool(hidden(output))
         if command.resumes or number % 3 == 0:
             more = ("--resume",) if command.resumes else ("--force",)
             code, _ = command.run(output, *more)
             again += 1
             same += code == 0 and contents(output, command.resumes) == wanted
-        left += bool(hidden(output))
+            still += bool(hidden(output))
         remove(output)
     return {
         "command": command.name,
@@ -228,14 +249,16 @@ def killed(command: Command, kills: int, rng: np.random.Generator) -> dict[str, 
         "kills": kills,
         **seen,
         "run again, the same": f"{same} of {again}",
+        "workers went on, s at most": round(alone, 2),
         "hidden files left": left,
+        "and by the next run": f"{still} of {again}",
     }
 
 
 def hidden(output: Path) -> list[str]:
     """Return what a run has left beside its output, or in it."""
     inside = output.glob(".*") if output.is_dir() else ()
-    return [path.name for path in (*output.parent.glob(f".{output.name}*"), *inside)]
+    return [path.name for path in (*output.parent.glob(f".*{output.name}*"), *inside)]
 
 
 def remove(output: Path) -> None:
@@ -282,7 +305,9 @@ def lost_permission(command: Command) -> dict[str, Any]:
 
 def vanished(command: Command) -> dict[str, Any]:
     """Take the input away, in mid-run."""
-    gone = command.source.with_name(f"gone-{command.source.name}")
+    # Under its own name, which a model keeps.
+    gone = command.folder / "gone" / command.source.name
+    gone.parent.mkdir(exist_ok=True)
     copy = shutil.copytree if command.source.is_dir() else shutil.copy
     copy(command.source, gone)
     output = command.output("vanished")

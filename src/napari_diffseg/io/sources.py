@@ -73,21 +73,30 @@ def new_source(
     `numbers`: whether those of a palette are wanted, which stand for classes, not its colours.
     """
     try:
-        if is_zarr(path):
-            from napari_diffseg.io.ngff.images import ZarrSource
-
-            return ZarrSource(path, level, series, axes)
-        kind = kind_of(path)
-        if kind == "TIFF":
-            from napari_diffseg.io.tiff.frames import TiffSource
-
-            return TiffSource(path, level, series, numbers=numbers)
-        if kind not in ("PNG", "JPEG"):
-            from napari_diffseg.io.vendor_images import VendorSource
-
-            return VendorSource(path, kind, level, series)
-        from napari_diffseg.io.pictures import PictureSource
-
-        return PictureSource(path, kind, level, series, numbers=numbers)
+        source = _opened(path, level, series, axes, numbers=numbers)
     except MemoryError as error:
         raise too_large(path) from error
+    if 0 in source.facts.shape:
+        raise InputError(
+            f"{path} has no pixels (its shape is {source.facts.shape}); save the image again."
+        )
+    return source
+
+
+def _opened(path: Path, level: int, series: int, axes: str | None, *, numbers: bool) -> Source:
+    if is_zarr(path):
+        from napari_diffseg.io.ngff.images import ZarrSource
+
+        return ZarrSource(path, level, series, axes)
+    kind = kind_of(path)
+    if kind == "TIFF":
+        from napari_diffseg.io.tiff.frames import TiffSource
+
+        return TiffSource(path, level, series, numbers=numbers)
+    if kind not in ("PNG", "JPEG"):
+        from napari_diffseg.io.vendor_images import VendorSource
+
+        return VendorSource(path, kind, level, series)
+    from napari_diffseg.io.pictures import PictureSource
+
+    return PictureSource(path, kind, level, series, numbers=numbers)
