@@ -36,8 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args.is_program = argv is None
     if args.is_program:
         listen_to_signals()
-    # tifffile logs what it dislikes in a file; what matters of it comes as an error.
-    logging.getLogger("tifffile").addHandler(logging.NullHandler())
+    # They log what they dislike in a file; what matters of it comes as an error.
+    for reader in ("tifffile", "bioio"):
+        logging.getLogger(reader).addHandler(logging.NullHandler())
     try:
         code: int = args.command(args)
     except DiffSegError as error:
