@@ -37,6 +37,7 @@ from benchmarks.faults import PAGE, clear, digest, size, small_disk
 from benchmarks.machine import merge_results
 from benchmarks.stacks import model_of, noisy
 from napari_diffseg import cli
+from napari_diffseg.cli.apply import SOME_FAILED
 from napari_diffseg.errors import DiffSegError
 from napari_diffseg.files import is_zarr
 from napari_diffseg.io.reading import read_class_numbers
@@ -184,6 +185,17 @@ class Command:
             return "NOT WHOLE"
         return "whole" if found == wanted else "some files, whole"
 
+    def but_for_failed(self, output: Path) -> str:
+        """Say what is to be seen where some frames could not be read: these have labels of 0."""
+        if output.is_dir() and not _is_store(output):
+            return self.seen(output)
+        found, wanted = (
+            np.asarray(read_class_numbers(path).pixels) for path in (output, self.output("whole"))
+        )
+        same = [np.array_equal(one, other) for one, other in zip(found, wanted, strict=True)]
+        left = [one.any() for one, is_same in zip(found, same, strict=True) if not is_same]
+        return "NOT WHOLE" if any(left) else f"whole, but for {len(left)} frames that are named"
+
 
 def contents(output: Path, exact: bool) -> dict[str, str]:
     """Return a digest of each whole thing at a place: a file or store, or those of a folder."""
@@ -273,7 +285,7 @@ def what_came(command: Command, output: Path, code: int, said: str) -> dict[str,
         "command": command.name,
         "exit code": code,
         "said": said,
-        "to be seen": command.seen(output),
+        "to be seen": (command.but_for_failed if code == SOME_FAILED else command.seen)(output),
         "left over": ", ".join(hidden(output)) or "nothing",
     }
 

@@ -271,13 +271,18 @@ def test_what_a_run_is_writing_at_this_moment_stays(tmp_path: Path, suffix: str)
     path = tmp_path / f"a{suffix}"
     killed(path)
     opened = files.placed_whole if "zarr" in suffix else files.written_whole
-    with pytest.raises(OutputError, match="exists already"), opened(path, force=False) as part:
-        if "zarr" in suffix:
-            part.mkdir()
-        mine = sorted(entry.name for entry in tmp_path.glob(".*"))
-        assert len(mine) == 2
-        write_labels(path, LABELS)
-        assert sorted(entry.name for entry in tmp_path.glob(".*")) == mine
+
+    def write_twice_at_once() -> None:
+        with opened(path, force=False) as part:
+            if "zarr" in suffix:
+                part.mkdir()
+            mine = sorted(entry.name for entry in tmp_path.glob(".*"))
+            assert len(mine) == 2
+            write_labels(path, LABELS)
+            assert sorted(entry.name for entry in tmp_path.glob(".*")) == mine
+
+    with pytest.raises(OutputError, match="exists already"):
+        write_twice_at_once()
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
     np.testing.assert_array_equal(read_image(path).pixels, LABELS)
 
