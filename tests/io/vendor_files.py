@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tifffile import TIFF, TiffWriter
 
 _CHUNK, _NAMED, _MAP = 0x0ABECEDA, 4096, b"ND2 FILEMAP SIGNATURE NAME 0001!"
 
@@ -49,6 +50,28 @@ def write_lif(path: Path, images: Mapping[str, np.ndarray], **lengths: float) ->
     ).encode("utf-16-le")
     start = struct.pack("<IIBI", 0x70, len(xml) + 5, 0x2A, len(xml) // 2)
     path.write_bytes(start + xml + blocks)
+    return path
+
+
+def write_lsm(path: Path, pixels: np.ndarray, size: Sequence[float], interval: float) -> Path:
+    """Write ``t z c y x``, uint8, as Zeiss does; `size`: of a voxel along x, y and z in metres."""
+    n_t, n_z, n_c, n_y, n_x = pixels.shape
+    fields = [(name or f"unknown {i}", kind) for i, (name, kind) in enumerate(TIFF.CZ_LSMINFO)]
+    said = np.zeros((), np.dtype(fields))
+    about = {"MagicNumber": 67127628, "StructureSize": said.dtype.itemsize, "ScanType": 6}
+    about |= {"DimensionX": n_x, "DimensionY": n_y, "DimensionZ": n_z, "DimensionChannels": n_c}
+    about |= {"DimensionTime": n_t, "DataType": 1, "TimeIntervall": interval}
+    about |= {f"VoxelSize{axis}": one for axis, one in zip("XYZ", size, strict=True)}
+    for name, value in about.items():
+        said[name] = value
+    tags = [(34412, 1, said.dtype.itemsize, said.tobytes(), True)]
+    with TiffWriter(path) as writer:
+        for number, plane in enumerate(pixels.reshape(-1, n_c, n_y, n_x)):
+            how: dict[str, Any] = {"photometric": "rgb" if n_c == 3 else "minisblack"}
+            how |= {"planarconfig": "separate", "extratags": [] if number else tags}
+            writer.write(plane, metadata=None, **how)
+            small = np.zeros((8, 8, 3), np.uint8)
+            writer.write(small, photometric="rgb", subfiletype=1, metadata=None)
     return path
 
 

@@ -16,7 +16,12 @@ from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.image.units import is_size, number, positive, seconds
 from napari_diffseg.io.facts import check_level, check_series, check_shape_of_level
 from napari_diffseg.io.kinds import DAMAGE
-from napari_diffseg.io.resolution import from_aperio, from_imagej, from_resolution
+from napari_diffseg.io.resolution import (
+    from_aperio,
+    from_imagej,
+    from_microscope,
+    from_resolution,
+)
 from napari_diffseg.io.tiff.colors import Colors, colors_of
 from napari_diffseg.io.tiff.ome_xml import OmeFacts, read_ome_xml
 from napari_diffseg.io.tiff.planes import Present, present_planes
@@ -50,11 +55,15 @@ def open_tiff(
     """Find an image in a TIFF file, after a look at whether it is whole."""
     if len(tif.pages) == 0:
         raise tifffile.TiffFileError("there is no image in it")
-    others = check_series(series, [_name(one) for one in tif.series], str(path))
+    # Beside the image of an LSM file is a smaller picture of it.
+    images = [one for one in tif.series if one.kind != "lsm" or not one.keyframe.is_reduced]
+    others = check_series(series, [_name(one) for one in images], str(path))
     ome = _ome(tif, series)
     present = present_planes(tif, tif.series[series], ome, path)
     axes = _stored_axes(present.series)
     colors = colors_of(present.series.keyframe, "S" in axes, numbers=numbers)
+    if present.series.kind == "lsm":  # of three channels it says that they are red, green and blue
+        colors = replace(colors, rgb=False, note="")
     facts = _facts(tif, present, axes, colors, ome, path)
     notes = (*others, *_set_of(ome, path), *present.notes, *([colors.note] if colors.note else ()))
     facts = replace(facts, notes=notes)
@@ -160,13 +169,14 @@ def _whole_factor(full: int, own: int) -> float:
 
 def _placement(tif: tifffile.TiffFile, present: Present, ome: OmeFacts) -> dict[str, Placed]:
     """Return where the pixels lie; ImageJ's z also where it counts in pixels."""
-    said, size = tif.imagej_metadata or {}, _pixel_size(tif, present.series, ome)
+    said, (known, step) = tif.imagej_metadata or {}, from_microscope(tif)
+    size = _pixel_size(tif, present.series, ome, known)
     placement, spacing = placed_by(size), positive(said.get("spacing"))
     if size is None and spacing is not None:
         per = _resolution(present.series)
         y, x = (1 / one if is_size(one) else 1.0 for one in per)
         placement = {"Z": Placed(spacing), "Y": Placed(y), "X": Placed(x)}
-    t_step = ome.t_step
+    t_step = step if ome.t_step is None else ome.t_step
     if not tif.ome_metadata and said:
         t_step = seconds(said.get("finterval"), said.get("tunit", "s"))
     if t_step is not None and not np.any(np.diff(present.kept.get("T", [])) > 1):
@@ -214,12 +224,16 @@ def _axes(
 
 
 def _pixel_size(
-    tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, ome: OmeFacts
+    tif: tifffile.TiffFile,
+    series: tifffile.TiffPageSeries,
+    ome: OmeFacts,
+    known: PixelSize | None,
 ) -> PixelSize | None:
     per_y, per_x = _resolution(series)
     size = ome.pixel_size or from_aperio(series.keyframe.description)
     if size is None and tif.imagej_metadata:
         size = from_imagej(tif.imagej_metadata, per_y, per_x)
+    size = size or known
     # A missing unit means inch by the standard, but says in truth that nobody set it.
     unit = _UNITS.get(series.keyframe.tags.valueof("ResolutionUnit", 1))
     if size is None and unit is not None:
