@@ -81,17 +81,7 @@ def _opened(path: Path, kind: str, level: int, series: int) -> tuple[Any, ImageI
     n_levels = len(image.resolution_levels)
     check_level(level, n_levels, str(path))
     image.set_resolution_level(image.resolution_levels[level])
-    if kind == "LIF":
-        axes, data, placement = _by_lif(image, path, series)
-    else:
-        (axes, data), placement = _pixels(image, kind), _placement(image)
-    if kind == "CZI" and (n_scenes := _n_scenes(path)) > len(scenes):
-        others = f"{path.name} holds {n_scenes} scenes that it does not name; the first was read."
-        notes = (*notes, others)
-    if kind == "ND2":
-        n_times, unknown, note = _by_nd2(path, series)
-        data, notes = data[:n_times], (*notes, *note)
-        placement = {one: placed for one, placed in placement.items() if one not in unknown}
+    axes, data, placement, more = _read(image, path, kind, series)
     # An axis of one entry says nothing; beside samples it would be a second one of channels.
     kept = [len_ > 1 or letter in "YXS" for letter, len_ in zip(axes, data.shape, strict=True)]
     data = data[tuple(slice(None) if keep else 0 for keep in kept)]
@@ -112,9 +102,26 @@ def _opened(path: Path, kind: str, level: int, series: int) -> tuple[Any, ImageI
         placement={letter: placed for letter, placed in placement.items() if letter in axes},
         channel_names=() if placeholders else known_names(names),
         n_levels=n_levels,
-        notes=notes,
+        notes=(*notes, *more),
         problem=problem,
     )
+
+
+def _read(
+    image: Any, path: Path, kind: str, series: int
+) -> tuple[str, Any, dict[str, Placed], tuple[str, ...]]:
+    """Return axes, pixels, places and notes of an image of bioio, with what bioio leaves out."""
+    if kind == "LIF":
+        return (*_by_lif(image, path, series), ())
+    (axes, data), placement = _pixels(image, kind), _placement(image)
+    if kind == "CZI" and (n_scenes := _n_scenes(path)) > len(image.scenes):
+        note = f"{path.name} holds {n_scenes} scenes that it does not name; the first was read."
+        return axes, data, placement, (note,)
+    if kind != "ND2":
+        return axes, data, placement, ()
+    n_times, unknown, notes = _by_nd2(path, series)
+    known = {letter: placed for letter, placed in placement.items() if letter not in unknown}
+    return axes, data[:n_times], known, notes
 
 
 def _pixels(image: Any, kind: str) -> tuple[str, Any]:

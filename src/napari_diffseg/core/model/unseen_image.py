@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from napari_diffseg.core.device import choose_device, readable_torch_errors, thread_limit
 from napari_diffseg.core.features.pyramid import KeptPlanes
+from napari_diffseg.core.generators import undisturbed
 from napari_diffseg.core.model.adaptation import adapted
 from napari_diffseg.core.model.application import (
     AppliedWindow,
@@ -51,6 +52,7 @@ def axes_for(model: Model, image: Any, axes: str | None, rgb: bool | None) -> Im
     return found
 
 
+@undisturbed
 def apply_windows(
     model: Model,
     image: Any,
