@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from time import sleep
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +12,7 @@ from skimage.data import astronaut
 
 from napari_diffseg.core.features import network
 from napari_diffseg.core.features.extraction import N_COMPONENTS, Features
-from napari_diffseg.core.features.pyramid import GRID, HALO
+from napari_diffseg.core.features.pyramid import GRID, HALO, KeptPlanes, Seen
 from napari_diffseg.core.features.weights import shipped_network
 from napari_diffseg.image.space import PLANE, Space
 
@@ -142,3 +145,31 @@ def test_loading_the_network_leaves_torchs_numbers_alone():
     torch.manual_seed(5)
     shipped_network(CPU)
     assert torch.equal(torch.rand(3), expected)
+
+
+def test_threads_share_the_planes_that_they_look_at():
+    kept, looked = KeptPlanes(), []
+
+    def look_at(z):
+        looked.append(z)
+        sleep(0.01)
+        return Seen([], np.full(1, z))
+
+    with ThreadPoolExecutor(3) as pool:
+        windows = [pool.submit(kept.look, range(first, first + 9), look_at) for first in (0, 0, 2)]
+    for first, window in zip((0, 0, 2), windows, strict=True):
+        assert [int(one.edges[0]) for one in window.result()] == list(range(first, first + 9))
+    assert sorted(looked) == list(range(11))
+    part = kept.starting_at(2)
+    assert part.look([0], look_at)[0].edges[0] == 2
+
+
+def test_a_plane_that_could_not_be_looked_at_is_tried_again():
+    kept = KeptPlanes()
+
+    def fail(z):
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        kept.look([3], fail)
+    assert kept.look([3], lambda z: Seen([], np.full(1, z)))[0].edges[0] == 3

@@ -10,8 +10,8 @@ from napari_diffseg.widgets.image.fields import LevelChooser
 from napari_diffseg.widgets.image.level import Level, level_note
 from napari_diffseg.widgets.region.chooser import RegionChooser
 from napari_diffseg.widgets.region.region import RegionKind, RegionWish
-from napari_diffseg.widgets.segment import memory_line
-from napari_diffseg.widgets.segment.memory_line import (
+from napari_diffseg.widgets.ui import memory_line
+from napari_diffseg.widgets.ui.memory_line import (
     MemoryLine,
     memory_in_words,
     remedies,

@@ -41,6 +41,18 @@ def with_objects(segmented, wait_for):
     return segmented
 
 
+# --- closed ---------------------------------------------------------------------------------
+
+
+def test_a_dock_that_is_closed_is_gone(viewer, image, wait_for):
+    dock = viewer.window.add_plugin_dock_widget("napari-diffseg", "Segment")[1]
+    gone = weakref.ref(dock)
+    dock.state.is_live = True
+    viewer.window.remove_dock_widget(dock)
+    del dock
+    wait_for(lambda: gc.collect() >= 0 and gone() is None)
+
+
 # --- opened again ---------------------------------------------------------------------------
 
 

@@ -81,11 +81,21 @@ def test_previews_appear_while_the_run_goes_on(pressed, viewer):
 def test_stop_keeps_what_there_is(pressed, viewer, wait_for):
     pressed.stop_button.click()
     assert pressed.session.state is SessionState.FINISHING
-    assert not pressed.stop_button.isEnabled()
+    assert "Stop again" in pressed.status.text()
     wait_for(lambda: pressed.session.state is SessionState.DONE)
     (layer,) = labels_of(viewer)
     assert layer.metadata["napari_diffseg"]["stop_reason"] == "finished by the user"
     assert "finished by the user" in pressed.status.text()
+
+
+def test_stop_pressed_again_keeps_nothing_and_is_done_at_once(pressed, viewer):
+    pressed.stop_button.click()
+    pressed.stop_button.click()
+    assert pressed.session.state is SessionState.IDLE
+    assert labels_of(viewer) == []
+    assert "as it was before" in pressed.status.text()
+    assert not pressed.stop_button.isEnabled()
+    assert pressed.segment_button.isEnabled()
 
 
 def test_a_second_run_shows_on_the_layer_of_the_first(viewer, image, dock, run, wait_for):

@@ -7,7 +7,7 @@ answer, an `ImageAxes`, can be shown to a person before anything is computed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any
 
@@ -64,6 +64,12 @@ class ImageAxes:
     def spatial_shape(self) -> tuple[int, ...]:
         """Length of each spatial axis: ``(y, x)`` or ``(z, y, x)``."""
         return tuple(self._length(letter) for letter in self.spatial)
+
+    def of_plane(self) -> ImageAxes:
+        """Return the axes of one plane of a volume."""
+        at = self.axes.index("Z")
+        shape = self.shape[:at] + self.shape[at + 1 :]
+        return replace(self, axes=self.axes.replace("Z", ""), shape=shape)
 
     def describe(self) -> str:
         """Say the axes in words, e.g. ``"Z 51 · Y 120 · X 122 · 3 channels (RGB)"``."""

@@ -193,14 +193,7 @@ def _piece_graph(pieces: Clusters, areas: NDArray[np.int64], min_size: int) -> _
             firsts.append(a[counted])
             seconds.append(b[counted])
     first, second = np.concatenate(firsts), np.concatenate(seconds)
-    return _whole_borders(first, second, np.ones(first.size, dtype=np.int64), areas.size)
-
-
-def _whole_borders(
-    first: Clusters, second: Clusters, border: NDArray[np.int64], n_pieces: int
-) -> _Graph:
-    low, high, (whole,) = sum_by_pair(first, second, (border,), n_pieces)
-    return low, high, whole
+    return sum_by_pair(first, second, np.ones(first.size, dtype=np.int64), areas.size)
 
 
 def _choose_roots(
@@ -261,7 +254,7 @@ def _contract(
     first, second, border = group[graph[0]], group[graph[1]], graph[2]
     small = areas < min_size
     kept = (first != second) & (small[first] | small[second])
-    return _whole_borders(first[kept], second[kept], border[kept], areas.size)
+    return sum_by_pair(first[kept], second[kept], border[kept], areas.size)
 
 
 def _areas(clusters: Clusters, n_clusters: int, valid: Mask | None) -> NDArray[np.int64]:

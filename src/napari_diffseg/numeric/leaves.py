@@ -28,6 +28,7 @@ BLUR = 1.5
 """Gaussian σ of the colours before their slope is taken, in pixels."""
 
 _BAND_PIXELS = 1 << 16
+_BAND_PLANES = 4  # of volumes, whose features are sums of neighbouring planes
 
 
 def color_slope(colors: Floats, space: Space) -> Floats:
@@ -101,8 +102,9 @@ def leaf_means(
         weights = (counted | ~met[leaves]).astype(np.float32)
     sums = np.zeros((n, 0))
     # Bands, for sums of few float32 are exact enough; and a band meets a short stretch of leaves.
-    n_rows = max(_BAND_PIXELS // leaves.shape[-1], 1)
-    for band in tiles(whole(leaves.shape), (1, n_rows, leaves.shape[-1])[-leaves.ndim :]):
+    n_planes = _BAND_PLANES if leaves.ndim == 3 else 1
+    n_rows = max(_BAND_PIXELS // leaves.shape[-1] // n_planes, 1)
+    for band in tiles(whole(leaves.shape), (n_planes, n_rows, leaves.shape[-1])[-leaves.ndim :]):
         met_here = leaves[band].ravel()
         low, high = int(met_here.min()), int(met_here.max()) + 1
         pointers = np.arange(met_here.size + 1, dtype=np.int32)

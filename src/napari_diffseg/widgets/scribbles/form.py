@@ -66,8 +66,8 @@ class ScribblesForm(QWidget):
 
     def offer(self, layers: Sequence[Labels]) -> None:
         """Offer these layers, and none; keep the choice as far as it is still there."""
-        self.combo.offer([_NONE, *((str(layer.name), layer) for layer in layers)])
-        self._on_chosen()
+        if self.combo.offer([_NONE, *((str(layer.name), layer) for layer in layers)]):
+            self._on_chosen()
 
     def _on_chosen(self) -> None:
         self.classes.setVisible(self.chosen() is not None)

@@ -50,7 +50,8 @@ class Sentence(QLabel):
 
     def say(self, text: str, style: str = "") -> None:
         """Show a text in a style."""
-        self.setStyleSheet(style)
+        if style != self.styleSheet():  # Qt would lay out everything below it anew
+            self.setStyleSheet(style)
         self.setText(text)
 
     def setText(self, text: str | None) -> None:
