@@ -47,6 +47,9 @@ _ALLOCATION = {
 """For glibc: keep memory between frames. dask has its workers give back what they can, and to
 get it again costs as much as to label a frame."""
 
+_ENDED_AT_ONCE = "ignore::UserWarning:multiprocessing.resource_tracker"
+"""Of a program that is stopped or killed its helper says what it cleans up: nobody need know."""
+
 Unit = TypeVar("Unit")
 Result = TypeVar("Result")
 
@@ -146,6 +149,7 @@ def _local_client(n_workers: int) -> Iterator[Any]:
     # How much memory a unit takes is known to be little; dask's own watch over it would
     # only kill workers on a machine that is short of memory for other reasons.
     with (
+        _helpers_told(_ENDED_AT_ONCE),
         dask.config.set({"distributed.scheduler.allowed-failures": DEATHS, **_ALLOCATION}),
         LocalCluster(
             n_workers=n_workers,
@@ -159,6 +163,16 @@ def _local_client(n_workers: int) -> Iterator[Any]:
         Client(cluster) as client,
     ):
         yield client
+
+
+@contextmanager
+def _helpers_told(filter_: str) -> Iterator[None]:
+    """Give the processes that are begun meanwhile a filter of warnings."""
+    sys.warnoptions.append(filter_)
+    try:
+        yield
+    finally:
+        sys.warnoptions.remove(filter_)
 
 
 @contextmanager
