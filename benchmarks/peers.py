@@ -2,8 +2,8 @@
 
 Every second image of each family of micrographs, cut as in `benchmarks.families`, and every second
 photograph with a person's few strokes. Methods are told strokes, the same for all
-(`benchmarks.strokes`), or nothing but how many labels. Each runs in a process of its own, bound
-to as many processors as it may have threads, after a first run on a small image that is not
+(`benchmarks.painted_share`), or nothing but how many labels. Each runs in a process of its own,
+bound to as many processors as it may have threads, after a first run on a small image that is not
 counted. napari-convpaint needs an environment of its own, which ``make bench-peers`` makes::
 
     make bench-peers DATA=DIR
@@ -160,7 +160,7 @@ def images_of(data: str, every: int) -> list[Image]:
     """Return every n-th micrograph of each family, then every n-th photograph."""
     from benchmarks.datasets import scribbled_photos
     from benchmarks.families import crops
-    from benchmarks.strokes import strokes
+    from benchmarks.painted_share import painted_share
 
     families = defaultdict(list)
     for image in crops(data):
@@ -169,7 +169,7 @@ def images_of(data: str, every: int) -> list[Image]:
     for family, images in families.items():
         for image in images[::every]:
             truth = np.where(image.foreground, 2, 1).astype(np.uint8)
-            found.append(Image(family, image.pixels, strokes(truth, EFFORT), truth))
+            found.append(Image(family, image.pixels, painted_share(truth, EFFORT), truth))
     photos = list(scribbled_photos(data, 1))[::every]
     return found + [Image(PHOTOGRAPHS, p.pixels, p.scribbles, p.truth) for p in photos]
 

@@ -24,7 +24,7 @@ import zarr
 from numpy.typing import NDArray
 
 from benchmarks.machine import peak_memory_mb, resident_memory_mb
-from benchmarks.strokes import strokes
+from benchmarks.painted_share import painted_share
 from napari_diffseg import DiffSegError, Model, RunOptions, SegmentationParams, train
 from napari_diffseg.batch import work
 from napari_diffseg.batch.facts import FrameFacts
@@ -95,7 +95,7 @@ def model_of(kind: str) -> Model:
     images = [piece(seed)[0] for seed in range(N_PIECES)]
     scribbles, params = None, None
     if kind == "classes":
-        scribbles = [strokes(np.where(piece(s)[1] > 0, 2, 1), 0.003) for s in range(N_PIECES)]
+        scribbles = [painted_share(np.where(piece(s)[1] > 0, 2, 1), 0.003) for s in range(N_PIECES)]
     if kind == "published design":  # its speed does not depend on how long it was trained
         params = SegmentationParams.paper(n_iterations=2)
     return train(images, scribbles=scribbles, axes="YX", params=params, options=ONE_THREAD)
