@@ -138,7 +138,7 @@ class Bench:
             "processor s": round(sum(watch.processor.values()), 1),
             "of it the driver": round(watch.processor[run.pid], 1),
             "s to the first frame": round(frames[0], 1) if frames else "",
-            "s after the last": round(end - frames[-1], 1) if frames else "",
+            "s after the last": "" if was_cut else round(end - frames[-1], 1),
             "MB of the driver": round(watch.driver_mb),
             "MB of a worker": round(watch.worker_mb) if way != "threads" else "",
             "ended": f"cut short, {len(units)} units done" if was_cut else "by itself",
@@ -199,11 +199,11 @@ def fitted(rows: Sequence[Row]) -> list[Row]:
     found = []
     for way in dict.fromkeys(row["way"] for row in rows):
         own = [row for row in rows if row["way"] == way]
-        numbers = np.array([row["frames"] for row in own], float)
-        if len(own) < 2:
-            continue
         for name in FITTED:
-            values = np.array([row[name] for row in own], float)
+            told = [row for row in own if row.get(name, "") != ""]
+            numbers, values = (np.array([row[n] for row in told], float) for n in ("frames", name))
+            if len(told) < 2:
+                continue
             slope, start = np.polyfit(numbers, values, 1)
             apart = np.abs(start + slope * numbers - values).max()
             found.append(
@@ -252,12 +252,11 @@ class Kept:
         self.tables: dict[str, list[Row]] = {}
 
     def add(self, title: str, rows: Sequence[Row], *, instead: bool = False) -> list[Row]:
-        """Add rows to a table, or have them be the table, and write all; return the table."""
+        """Add rows to a table, or have them be this run's part of it; return it as it is kept."""
         table = [] if instead else self.tables.get(title, [])
         self.tables[title] = [*table, *rows]
         keys = ("way", "workers", "frames", "plane", "of", "case", "kill")
-        merge_results("scale_out", self.tables, key=keys)
-        return self.tables[title]
+        return merge_results("scale_out", self.tables, key=keys)[title]
 
 
 def kill_all(bench: Bench, kept: Kept, options: argparse.Namespace) -> None:

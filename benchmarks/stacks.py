@@ -1,8 +1,7 @@
 """Simulated stacks, models to apply to them, and the applying, in a process of its own.
 
-What `benchmarks.throughput`, `benchmarks.memory`, `benchmarks.scale_out` and `benchmarks.faults`
-share. As a program
-it applies a model and prints a line of JSON for each frame::
+What `benchmarks.throughput`, `benchmarks.scale_out` and `benchmarks.faults` share. As a program it
+applies a model and prints a line of JSON for each frame::
 
     python -m benchmarks.stacks MODEL IN OUT
 """
