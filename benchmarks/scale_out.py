@@ -2,11 +2,11 @@
 
 Simulated frames in a sharded zarr, then large planes; each run is a process of its own, watched
 from outside with all that it starts. Processor time and memory are fitted to a line over the
-number of frames. Runs are also killed and resumed, and their bytes compared::
+number of frames. At last runs are killed and resumed, and their bytes compared::
 
     python -m benchmarks.scale_out
     python -m benchmarks.scale_out --frames 10 30 100 --planes 2048 --kill-frames 12
-    python -m benchmarks.scale_out --not-labelled --frames 1000 10000 100000
+    python -m benchmarks.scale_out --not-labelled --ways threads --frames 1000 10000 100000
 
 The last one reads and writes frames of 64² and keeps the journal, but leaves out the labelling: it
 tells what the run itself costs.
@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 import psutil
 
+from benchmarks import faults
 from benchmarks.faults import Case, clear, killed
 from benchmarks.machine import merge_results
 from benchmarks.stacks import PIECE, model_of, write_frames, write_plane
@@ -261,6 +262,7 @@ class Kept:
 
 def kill_all(bench: Bench, kept: Kept, options: argparse.Namespace) -> None:
     """Kill runs in every way at random moments, and resume them."""
+    faults.PATIENCE = bench.minutes * 60
     folder = bench.folder / "killed"
     folder.mkdir()
     (folder / bench.model.name).write_bytes(bench.model.read_bytes())
@@ -292,13 +294,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     more = []
     if options.not_labelled:
         more = ["--not-labelled"]
-        options.side, options.ways, options.planes, options.kills = SMALL, ["threads"], [], 0
+        options.side, options.planes, options.kills = SMALL, [], 0
     kept = Kept()
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         bench = Bench(Path(name), options.workers, options.minutes)
         model_of("classes").save(bench.model)
-        if options.kills:
-            kill_all(bench, kept, options)
         if options.frames:
             source = bench.folder / "frames.zarr"
             write_frames(source, max(options.frames), options.side, SHARD)
@@ -316,6 +316,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             write_plane(source, side, TILE)
             for way in options.ways:
                 kept.add("One plane", [plane_row(bench, way, source, side)])
+        if options.kills:
+            kill_all(bench, kept, options)
 
 
 if __name__ == "__main__":

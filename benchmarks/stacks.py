@@ -25,9 +25,8 @@ from numpy.typing import NDArray
 from benchmarks.machine import peak_memory_mb, resident_memory_mb
 from benchmarks.painted_share import painted_share
 from napari_diffseg import DiffSegError, Model, RunOptions, SegmentationParams, train
-from napari_diffseg.batch import work
+from napari_diffseg.batch import run, work
 from napari_diffseg.batch.facts import FrameFacts
-from napari_diffseg.batch.run import apply_stack
 from napari_diffseg.image.windows import whole
 from napari_diffseg.sample_data.simulated import simulated_nuclei
 
@@ -111,10 +110,16 @@ def not_labelled(
     return FrameFacts({1: labels.size}, 1.0)
 
 
+def bare_unit(*arguments: Any, **more: Any) -> work.Outcome:
+    """Do all that is done with a frame, but for the labels, wherever the frame is done."""
+    work.label_frame = not_labelled
+    return work.apply_unit(*arguments, **more)
+
+
 def apply_lines(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Apply a model to a stack; yield facts of each frame, and of the whole at the end."""
     start = time.perf_counter()
-    run = apply_stack(
+    steps = run.apply_stack(
         Model.load(arguments.model),
         [arguments.input],
         arguments.output,
@@ -127,7 +132,7 @@ def apply_lines(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     )
     while True:
         try:
-            progress = next(run)
+            progress = next(steps)
         except StopIteration as end:
             yield {
                 "seconds": time.perf_counter() - start,
@@ -156,10 +161,12 @@ def main() -> None:
     parser.add_argument("--scheduler", default="threads")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--not-labelled", action="store_true", help="all but the labels; threads")
+    parser.add_argument("--not-labelled", action="store_true", help="all but the labels")
     arguments = parser.parse_args()
     if arguments.not_labelled:
-        work.label_frame = not_labelled
+        from benchmarks.stacks import bare_unit  # what a worker elsewhere can import
+
+        run.apply_unit = bare_unit
     try:
         for line in apply_lines(arguments):
             print(json.dumps(line), flush=True)
