@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -31,6 +32,9 @@ _IN_HAND = 2
 """Units handed out for each worker."""
 
 _TURN = 0.0002  # seconds
+
+_OFTEN = 1.0
+"""Seconds between two questions for the workers of a cluster: the answer grows with their number."""
 
 _IN_WORKER = f"""
 import signal, sys
@@ -190,9 +194,12 @@ def _on_client(
     from distributed import as_completed
 
     units, waiting, finished = iter(units), set[Any](), as_completed()
+    n_threads, asked = 0, -_OFTEN
     try:
         while True:
-            room = _IN_HAND * _n_threads(client, scheduler) - len(waiting)
+            if time.monotonic() > asked + _OFTEN:
+                n_threads, asked = _n_threads(client, scheduler), time.monotonic()
+            room = _IN_HAND * n_threads - len(waiting)
             for unit in islice(units, max(0, room)):
                 future = client.submit(work, unit, pure=False)
                 waiting.add(future)
@@ -210,7 +217,7 @@ def _on_client(
 
 
 def _n_threads(client: Any, scheduler: str) -> int:
-    """Ask for the threads of all workers; each time anew, for those of a cluster come and go."""
+    """Ask for the threads of all workers, which come and go on a cluster."""
     try:
         threads: dict[str, int] = client.nthreads()
     except OSError as error:
