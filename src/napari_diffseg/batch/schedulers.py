@@ -34,7 +34,7 @@ _IN_HAND = 2
 _TURN = 0.0002  # seconds
 
 _OFTEN = 1.0
-"""Seconds between two questions for the workers of a cluster: the answer grows with their number."""
+"""Seconds between two questions for the workers there are: the answer grows with their number."""
 
 _IN_WORKER = f"""
 import signal, sys
@@ -50,6 +50,13 @@ _ALLOCATION = {
 }
 """For glibc: keep memory between frames. dask has its workers give back what they can, and to
 get it again costs as much as to label a frame."""
+
+_UNWATCHED = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "5s",
+}
+"""What dask does a hundred times a second for its dashboard, which takes some percent of a core."""
 
 Unit = TypeVar("Unit")
 Result = TypeVar("Result")
@@ -150,7 +157,9 @@ def _local_client(n_workers: int) -> Iterator[Any]:
     # How much memory a unit takes is known to be little; dask's own watch over it would
     # only kill workers on a machine that is short of memory for other reasons.
     with (
-        dask.config.set({"distributed.scheduler.allowed-failures": DEATHS, **_ALLOCATION}),
+        dask.config.set(
+            {"distributed.scheduler.allowed-failures": DEATHS, **_ALLOCATION, **_UNWATCHED}
+        ),
         LocalCluster(
             n_workers=n_workers,
             threads_per_worker=1,
