@@ -2,7 +2,8 @@
 
 A napari with a 512×512 RGB image and the dock widget is opened anew for each run; after a second
 Segment is pressed. The clock runs from there to the first labels on the image and to the result;
-the longest block of the window is counted from the moment when the dock opens.
+the longest block of the window is counted from the moment when the dock opens. Beside it stands
+what napari blocks the window for by itself, when it is given its first labels without the dock.
 """
 
 from __future__ import annotations
@@ -60,19 +61,49 @@ def press(pause_before: float) -> dict[str, float]:
     }
 
 
+def napari_alone() -> dict[str, float]:
+    """Add the first Labels layers of a process without the dock: the same blocks, seconds."""
+    import napari  # noqa: TID251
+    import numpy as np
+    from skimage.data import immunohistochemistry
+
+    from benchmarks.live import Heart, pause
+
+    viewer = napari.Viewer(show_welcome_screen=False)
+    viewer.window.resize(1300, 860)
+    viewer.add_image(immunohistochemistry(), rgb=True)
+    pause(2.0)
+    heart, found = Heart(), {}
+    for which in ("first", "second"):
+        heart.reset()
+        viewer.add_labels(np.zeros((512, 512), np.uint8))
+        pause(1.0)
+        found[f"napari alone, blocked by its {which} Labels layer"] = heart.longest
+        found[f"napari alone, blocked by its {which}, processor"] = heart.longest_cpu
+    viewer.close()
+    return found
+
+
+def _in_new_process(command: list[str]) -> dict[str, float]:
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    facts: dict[str, float] = json.loads(done.stdout)
+    return facts
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.first_press", description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--pause", type=float, default=1.0, help="seconds from dock to press")
     parser.add_argument("--once", action="store_true", help="in this process, as JSON")
+    parser.add_argument("--control", action="store_true", help="with --once: napari alone")
     parser.add_argument("--keep", default="first_press", metavar="NAME", help="results/NAME.md")
     args = parser.parse_args()
     if args.once:
-        print(json.dumps(press(args.pause)))
+        print(json.dumps(napari_alone() if args.control else press(args.pause)))
         return
     command = [sys.executable, "-m", "benchmarks.first_press", "--once", "--pause", str(args.pause)]
     runs = [
-        json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        _in_new_process(command) | _in_new_process([*command, "--control"])
         for _ in range(args.runs)
     ]
     rows = [

@@ -36,7 +36,7 @@ class Heart:
         self.reset()
 
     def reset(self) -> None:
-        self.longest = self.longest_cpu = 0.0
+        self.longest = self.longest_cpu = self.longest_since = 0.0
         self._last = time.perf_counter(), time.thread_time()
 
     @property
@@ -48,7 +48,8 @@ class Heart:
         now = time.perf_counter(), time.thread_time()
         self.longest = max(self.longest, now[0] - self._last[0])
         # Processor time of this thread alone: what a busy machine does not add to.
-        self.longest_cpu = max(self.longest_cpu, now[1] - self._last[1])
+        if now[1] - self._last[1] > self.longest_cpu:
+            self.longest_cpu, self.longest_since = now[1] - self._last[1], self._last[0]
         self._last = now
 
 

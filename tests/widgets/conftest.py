@@ -19,6 +19,10 @@ from napari_diffseg.core.published.training import Command, Iteration, StopReaso
 from napari_diffseg.errors import InputError
 from napari_diffseg.image.channels import Channel
 from napari_diffseg.params import SegmentationParams
+from napari_diffseg.widgets.tasks import early
+
+# A dock that is pressed while it loads would begin a moment later.
+early._load()
 
 # napari's fixture collects garbage several times for each window, and each time goes through all
 # that was ever imported: half a second, of the two that a window takes. What is there now stays.

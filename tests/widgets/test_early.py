@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
+import time
+from threading import Event
+
+import pytest
+
+from napari_diffseg.widgets.tasks import early
 
 END_SOON = """
 import time
@@ -27,3 +34,49 @@ def test_a_program_that_ends_while_it_loads_shows_no_error(tmp_path):
         [sys.executable, "-c", END_SOON], cwd=tmp_path, capture_output=True, text=True, timeout=60
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.fixture
+def slow(monkeypatch):
+    """What is loaded waits until it is let go."""
+    go_on, seen = Event(), []
+
+    def load(name):
+        seen.append(gc.isenabled())
+        go_on.wait(20)
+        raise ImportError
+
+    monkeypatch.setattr(early, "import_module", load)
+    early._loaded.clear()
+    early.load_early()
+    while not seen:
+        time.sleep(0.01)
+    yield go_on, seen
+    go_on.set()
+    while early.is_loading():
+        time.sleep(0.01)
+
+
+def test_garbage_is_left_alone_while_it_loads_and_collected_after_it(monkeypatch, slow):
+    go_on, seen = slow
+    assert early.is_loading()
+    assert seen == [gc.get_freeze_count() > 0]  # where others have frozen what is there, all stays
+    go_on.set()
+    while early.is_loading():
+        time.sleep(0.01)
+    assert gc.isenabled()
+
+
+@pytest.mark.gui
+def test_a_press_while_it_loads_begins_when_all_is_there(dock, image, run, wait_for, slow):
+    go_on, _ = slow
+    dock.segment_button.click()
+    assert not dock.session.is_busy
+    assert dock.stop_button.isEnabled()
+    dock.stop_button.click()
+    assert not dock.press.is_waiting
+    assert dock.segment_button.isEnabled()
+    dock.segment_button.click()
+    assert not dock.segment_button.isEnabled()
+    go_on.set()
+    wait_for(lambda: dock.results.finished is not None)

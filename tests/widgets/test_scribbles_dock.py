@@ -307,7 +307,7 @@ def test_of_two_images_each_has_its_own_result(viewer, live, scribbles, run, wai
     live.images.choose(other)
     stroke(scribbles, 2, (15, 5), (15, 12))
     wait_for(lambda: run.starts == 2 and is_at_rest(live))
-    assert {layer.name for layer in results_in(viewer)} == {"cells regions", "other regions"}
+    assert {layer.name for layer in results_in(viewer)} == {"cells labels", "other labels"}
     np.testing.assert_array_equal(first.data, before)
 
 
@@ -500,7 +500,9 @@ def test_many_classes_are_counted_not_listed(viewer, dock, image, wait_for):
 
 def test_uncertainty_is_shown_follows_and_is_taken_away(viewer, live, scribbles, run, wait_for):
     live.uncertainty_box.setChecked(True)
+    assert live.status.text() == words.LOOKING_FOR_DOUBTS
     wait_for(lambda: len(viewer.layers) == 4)
+    assert live.status.text() == words.DOUBTS_SHOWN
     (layer,) = [one for one in viewer.layers if one.name == "cells uncertainty"]
     assert isinstance(layer, Image)
     assert viewer.layers.index(layer) < viewer.layers.index(scribbles)

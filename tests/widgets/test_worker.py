@@ -5,14 +5,16 @@ from __future__ import annotations
 import gc
 import threading
 import time
+import weakref
 from dataclasses import replace
+from functools import partial
 from threading import Lock
 
 import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Image
-from napari.qt.threading import WorkerBase
+from napari.qt.threading import WorkerBase, create_worker
 
 from napari_diffseg.core.published.training import Command, Iteration
 from napari_diffseg.errors import DiffSegError, InputError, OutOfMemoryError, TrainingError
@@ -117,6 +119,49 @@ def endless(log):
         return "all"
 
     return make_steps
+
+
+class Large:
+    """What a run or a question holds on to."""
+
+
+@pytest.mark.parametrize("is_cancelled", [False, True])
+def test_a_worker_that_is_done_keeps_nothing_alive(qtbot, told, is_cancelled):
+    large = Large()
+    gone = weakref.ref(large)
+
+    def steps(large):
+        for index in range(1, 50):
+            time.sleep(0.002)
+            yield facts(index, 50)
+        return "all"
+
+    run = ThreadedRun(partial(steps, large), told.listener)
+    kept = run._worker  # as napari keeps it, for as long as its window lives
+    if is_cancelled:
+        run.cancel()
+    qtbot.waitUntil(lambda: told.is_over, timeout=120_000)
+    del large, run
+    qtbot.waitUntil(lambda: gc.collect() >= 0 and gone() is None)
+    assert kept is not None
+
+
+def test_a_question_that_is_answered_keeps_nothing_alive(qtbot, monkeypatch):
+    kept, shown, large = [], [], Large()
+    gone = weakref.ref(large)
+
+    def keeping(*args, **kwargs):
+        kept.append(create_worker(*args, **kwargs))
+        return kept[-1]
+
+    monkeypatch.setattr(worker, "create_worker", keeping)
+    answers = worker.LatestAnswer(lambda subject, question: question, shown.append, shown.append)
+    answers.hold(large)
+    answers.ask(1)
+    qtbot.waitUntil(lambda: shown == [1])
+    del answers, large
+    qtbot.waitUntil(lambda: gc.collect() >= 0 and gone() is None)
+    assert len(kept) == 1
 
 
 def drained(relay):

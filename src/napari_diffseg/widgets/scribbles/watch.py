@@ -6,16 +6,18 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from superqt.utils import qdebounced
+from qtpy.QtCore import QTimer
 
 if TYPE_CHECKING:
     from napari.layers import Labels
 
 PAUSE = 100
-"""Strokes are looked at when so many milliseconds have passed without a further one."""
+"""Changes are looked at when so many milliseconds have passed without a further one."""
 
-# Undo, redo and changes from outside give `set_data`; so does every move of a slider.
-_STROKES = ("paint", "set_data", "data")
+# When the brush lifts; of many strokes that a script paints at once the last is the end.
+_LIFTED = ("paint",)
+# The brush on its way, undo, redo, changes from outside; so does every move of a slider.
+_CHANGED = ("set_data", "data")
 _PLACE = ("scale", "translate", "rotate", "shear", "affine", "name")
 _LOOKS = ("selected_label", "colormap", "features")
 
@@ -27,8 +29,9 @@ def _nothing() -> None:
 class StrokeWatch:
     """Hears one Labels layer at a time.
 
-    `painted` is called a moment after strokes may have changed, `moved` when the layer may lie
-    elsewhere, `dressed` when names, colours or the selected label may be others.
+    `painted` is called when the brush lifts, or a moment after strokes may have changed; `moved`
+    when the layer may lie elsewhere, `dressed` when names, colours or the selected label may be
+    others.
     """
 
     def __init__(
@@ -38,10 +41,12 @@ class StrokeWatch:
         dressed: Callable[[], None] = _nothing,
     ) -> None:
         self._layer: Labels | None = None
-        # superqt keeps a method weakly, and with it a signal that nobody else holds.
-        self._soon = qdebounced(lambda: painted(), timeout=PAUSE)
+        self._soon = QTimer()
+        self._soon.setSingleShot(True)
+        self._soon.timeout.connect(lambda: painted())
         self._slots: list[tuple[tuple[str, ...], Callable[[Any], None]]] = [
-            (_STROKES, lambda event: self.look()),
+            (_LIFTED, lambda event: self._soon.start(0)),
+            (_CHANGED, lambda event: self.look()),
             (_PLACE, lambda event: moved()),
             (_LOOKS, lambda event: dressed()),
         ]
@@ -54,14 +59,15 @@ class StrokeWatch:
             emitter.disconnect(slot)
         # At the end of the program Qt may have taken the timer away already.
         with suppress(RuntimeError):
-            self._soon.cancel()
+            self._soon.stop()
         self._layer = layer
         for emitter, slot in self._links():
             emitter.connect(slot)
 
     def look(self) -> None:
         """Look at the strokes soon, as if there were new ones."""
-        self._soon()
+        if not (self._soon.isActive() and self._soon.interval() == 0):
+            self._soon.start(PAUSE)
 
     def _links(self) -> list[tuple[Any, Callable[[Any], None]]]:
         if self._layer is None:

@@ -31,6 +31,7 @@ from napari_diffseg.widgets.scribbles.section import ScribblesSection
 from napari_diffseg.widgets.segment.choice import Choice, SegmentState
 from napari_diffseg.widgets.segment.follower import StrokeFollower
 from napari_diffseg.widgets.segment.overview import Overview
+from napari_diffseg.widgets.segment.press import Press
 from napari_diffseg.widgets.segment.reopening import Left, keep, leave, take_left, take_up
 from napari_diffseg.widgets.segment.results import Results
 from napari_diffseg.widgets.segment.runs import Runs
@@ -40,6 +41,7 @@ from napari_diffseg.widgets.tasks.early import load_early
 from napari_diffseg.widgets.ui import words
 from napari_diffseg.widgets.ui.controls import stack
 from napari_diffseg.widgets.ui.preferences import Preferences
+from napari_diffseg.widgets.ui.refreshing import Refreshing
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -64,6 +66,7 @@ class SegmentDock(QWidget):
         self.runs = Runs(self.state, self.results, turn)
         self.session = self.runs.session
         self.view = SegmentView()
+        self.refreshing = Refreshing(self, self._refresh)
         # Scripts reach every control by the dock.
         vars(self).update(self.view.parts())
         stack(self, self.view)
@@ -71,6 +74,8 @@ class SegmentDock(QWidget):
         self.setMinimumWidth(320)
         self._make_controllers(turn, left)
         self._overview = Overview(self)
+        self.press = Press(self)
+        self.start = self.press.start
         self._connect_state()
         self._connect_views()
         self._connect_viewer()
@@ -97,8 +102,9 @@ class SegmentDock(QWidget):
         self.axes = AxesSection(self.axes_form, () if left is None else left.said)
         self.choice = Choice(viewer, self.state, results, self.section.planes)
         ask = partial(self.choice.request, follows=True)
-        self._follower = StrokeFollower(self.state, self.section, self.runs, ask)
-        self._doubts = UncertaintyView(viewer, results, scribbles, fail, turn)
+        once = self.refreshing.once
+        self._follower = StrokeFollower(self.state, self.section, self.runs, ask, once)
+        self._doubts = UncertaintyView(viewer, results, scribbles, self.runs, turn)
         shelf = ModelShelf() if left is None else left.shelf
         self.modelling = ModelSection(self.model_form, results, scribbles, shelf)
         frames, options, form = self.choice.frames, self.options, self.apply_form
@@ -143,13 +149,13 @@ class SegmentDock(QWidget):
         self.rest.said.connect(run.say)
         runs.progressed.connect(run.show_progress)
         runs.begun.connect(self._on_layers)
-        runs.changed.connect(self._refresh)
+        runs.changed.connect(lambda: self.refreshing())
         runs.ended.connect(self.knobs.offer_devices)
         for part in (self._doubts, self.modelling, self.objects):
             self.results.changed.connect(part.follow)
         self.results.changed.connect(self._show_found)
         run.segment_button.clicked.connect(lambda: self.start())
-        run.stop_button.clicked.connect(lambda: self.session.finish())
+        run.stop_button.clicked.connect(lambda: self.press.stop())
         run.previous_button.clicked.connect(lambda: runs.step_back())
         run.keep_button.clicked.connect(lambda: runs.keep())
         run.uncertainty_box.toggled.connect(self._doubts.show)
@@ -175,25 +181,16 @@ class SegmentDock(QWidget):
             *((emitter, self._on_layers) for emitter in (layers.reordered, layers.renamed)),
             (layers.inserted, self._on_layer_inserted),
             (layers.removed, self._on_layer_removed),
-            (self._viewer.dims.events, self._refresh),
+            # A slider that moves has five events, and a new layer ten.
+            (self._viewer.dims.events, self.refreshing.soon),
         ]
         for emitter, slot in self._links:
             emitter.connect(slot)
-        self.destroyed.connect(partial(_release, self.results, self._links, self._parts))
+        self.destroyed.connect(
+            partial(_release, self.results, self.state, self._links, self._parts)
+        )
 
     # --- what a person does ---------------------------------------------------------
-
-    def start(self) -> None:
-        """Start a run on what is chosen now; where one is under way, only say so."""
-        if self.session.is_busy:
-            self.run_view.say(words.BUSY, wrong=True)
-            return
-        try:
-            request = self.choice.request()
-        except DiffSegError as error:
-            self.run_view.say(str(error), wrong=True)
-            return
-        self.runs.start(request)
 
     def add_scribbles(self) -> None:
         """Make a layer to paint on."""
@@ -209,12 +206,13 @@ class SegmentDock(QWidget):
         self.runs.merge(n_labels)
 
     def _on_other_image(self, image: Any) -> None:
+        self.state.typed_params = self.knobs.take_n_labels(self.results.params_of(image))
         if not self.session.is_busy:
             self.run_view.say(words.HINT)
 
     def _on_chosen(self, name: str, read: Any) -> None:
         setattr(self.state, name, read())
-        self._refresh()
+        self.refreshing()
 
     def _on_image_chosen(self) -> None:
         """Let the controls be about the image that is chosen, and offer what goes with it."""
@@ -231,7 +229,7 @@ class SegmentDock(QWidget):
             self.channels.offer(first, others, letters)
             self.region.offer(drawn)
         self.state.channels, self.state.region = self.channels.wish(), self.region.chosen()
-        self._refresh()
+        self.refreshing()
 
     def _is_drawn(self, layer: Any) -> bool:
         """Whether a layer is neither a result nor painted on to show what is what."""
@@ -242,9 +240,10 @@ class SegmentDock(QWidget):
 
     def _on_layers(self, event: Any = None) -> None:
         layers = [one for one in image_layers(self._viewer) if not self._doubts.is_layer(one)]
-        self.images.offer([(str(one.name), one) for one in layers], "no image layer")
-        self.section.offer()
-        self._on_image_chosen()
+        with self.refreshing.once():
+            self.images.offer([(str(one.name), one) for one in layers], "no image layer")
+            self.section.offer()
+            self._on_image_chosen()
 
     def _on_layer_inserted(self, event: Any) -> None:
         """Be about an image that is opened, unless there is work on another one."""
@@ -259,18 +258,19 @@ class SegmentDock(QWidget):
 
     def _on_layer_removed(self, event: Any) -> None:
         layer = event.value
-        self.runs.on_layer_removed(layer)
-        if self._doubts.is_layer(layer):
-            self._doubts.on_removed()
-            self.run_view.uncertainty_box.setChecked(False)
-        if self.section.layer is not None and self.section.layer == layer:
-            self.run_view.say(words.SCRIBBLES_GONE)
-        self.axes.on_removed(layer)
-        self.applying.on_layer_removed(layer)
-        self.objects.on_layer_removed(layer)
-        self._on_layers()
+        with self.refreshing.once():
+            self.runs.on_layer_removed(layer)
+            if self._doubts.is_layer(layer):
+                self._doubts.on_removed()
+                self.run_view.uncertainty_box.setChecked(False)
+            if self.section.layer is not None and self.section.layer == layer:
+                self.run_view.say(words.SCRIBBLES_GONE)
+            self.axes.on_removed(layer)
+            self.applying.on_layer_removed(layer)
+            self.objects.on_layer_removed(layer)
+            self._on_layers()
 
-    def _refresh(self, event: Any = None) -> None:
+    def _refresh(self) -> None:
         """Bring the controls up to date with what is chosen."""
         self._overview.show()
         for part in (self.applying, self.objects, self.measuring, self.exporting):
@@ -293,7 +293,7 @@ class SegmentDock(QWidget):
 
     def close_down(self) -> None:
         """Cancel the run, leave things as they were, and delete the widget."""
-        _release(self.results, self._links, self._parts)
+        _release(self.results, self.state, self._links, self._parts)
         self.results.abandon()
         keep(self.state)
         leave(self._viewer, self)
@@ -302,12 +302,16 @@ class SegmentDock(QWidget):
 
 def _release(
     results: Results,
+    state: SegmentState,
     links: list[tuple[Any, Any]],
     parts: tuple[Any, ...],
     destroyed: QWidget | None = None,
 ) -> None:
     """Cut every line into the widget, so that nothing calls it when it is gone."""
     results.changed.disconnect()
+    # psygnal keeps what hears a state for as long as that lives, and with it the whole dock.
+    for name in state.events:
+        state.events[name].disconnect()
     for part in parts:
         part.close()
     for emitter, slot in links:

@@ -8,6 +8,7 @@ of the run, in its thread → the layer of the result.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from napari_diffseg.errors import DiffSegError
@@ -25,6 +26,7 @@ class StrokeFollower:
     """Looks at the strokes when they change, and has a run started where they ask for one.
 
     `ask` returns what a run would be told; it raises a `DiffSegError` where there can be none.
+    Within `once` the dock is brought up to date only at the end.
     """
 
     def __init__(
@@ -33,8 +35,10 @@ class StrokeFollower:
         section: ScribblesSection,
         runs: Runs,
         ask: Callable[[], RunRequest],
+        once: Callable[[], AbstractContextManager[None]],
     ) -> None:
         self._state, self._section, self._runs, self._ask = state, section, runs, ask
+        self._once = once
         section.painted.connect(self._on_painted)
         runs.ended.connect(self._on_ended)
         state.events.is_live.connect(self._on_live)
@@ -89,5 +93,6 @@ class StrokeFollower:
         elif answer is Answer.LATER:
             runs.say(words.LATER)
         elif answer is not Answer.NOTHING:
-            runs.session.cancel()
-            runs.follow(request, answer)
+            with self._once():
+                runs.session.cancel()
+                runs.follow(request, answer)

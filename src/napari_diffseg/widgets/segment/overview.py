@@ -8,10 +8,10 @@ from qtpy.QtCore import QSignalBlocker
 
 from napari_diffseg.errors import DiffSegError, InputError
 from napari_diffseg.image.pieces import estimate_memory
-from napari_diffseg.widgets.region.region import RegionKind
-from napari_diffseg.widgets.segment.memory_line import remedies
+from napari_diffseg.widgets.region.region import BoxRegion, RegionKind
 from napari_diffseg.widgets.segment.view import ABOUT_RUNS
 from napari_diffseg.widgets.ui import words
+from napari_diffseg.widgets.ui.memory_line import remedies
 
 if TYPE_CHECKING:
     from napari_diffseg.widgets.image.image_source import ImageSource
@@ -27,7 +27,8 @@ class Overview:
 
     def show(self) -> None:
         """Read the axes out, mark what is wrong, and say why Segment is off."""
-        dock, busy = self._dock, self._dock.session.is_busy
+        dock = self._dock
+        busy = dock.session.is_busy or dock.press.is_waiting
         knobs, run = dock.knobs, dock.run_view
         reason = self._show_image() or knobs.problem()
         knobs.show_parameters(dock.state.typed_params)
@@ -40,7 +41,7 @@ class Overview:
         """Switch on what makes sense with the result and the scribbles that there are."""
         run, results, session = self._dock.run_view, self._dock.results, self._dock.session
         shown = results.segmentation if results.finished is not None else None
-        run.stop_button.setEnabled(session.can_finish)
+        run.stop_button.setEnabled(session.is_busy or self._dock.press.is_waiting)
         run.live_box.setEnabled(self._dock.state.scribbles is not None)
         why_not = _why_no_previous(results, is_busy=session.is_busy)
         run.previous_button.setEnabled(not why_not)
@@ -100,6 +101,7 @@ class Overview:
             params,
             n_channels=len(source.channels or ()),
             is_held=source.is_in_memory,
+            around=source.region.box if isinstance(source.region, BoxRegion) else None,
         )
         ways_out = remedies(
             has_levels=dock.level.has_coarser(),

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from napari_diffseg.widgets.segment.request import RunRequest
     from napari_diffseg.widgets.segment.results import Results
 
+_LONG = 1.0
+"""After so many seconds of following strokes there is a bar."""
+
 
 class Runs:
     """Starts runs, takes what they say to their layers, and merges the labels of the newest.
@@ -174,10 +177,18 @@ class Runs:
         if facts.labels is not None and self.results.running is not None:
             self.results.running.show_preview(facts.labels)
         if self._task is not Answer.SEGMENT:
+            self._on_followed(facts)
             return
         if self.session.state is SessionState.RUNNING:
             self.say(words.progress_in_words(facts))
         self.progressed.emit(facts.index, facts.n_iterations)
+
+    def _on_followed(self, facts: Iteration) -> None:
+        """Show how far strokes are followed, where that takes long enough to be seen."""
+        if facts.labels is not None:
+            self.say(words.FOLLOWING_REST)
+        if facts.seconds > _LONG:
+            self.progressed.emit(facts.index, facts.n_iterations + 1)
 
     def _on_success(self, segmentation: Segmentation) -> None:
         if self.results.running is None:
@@ -204,6 +215,8 @@ class Runs:
             wanted = self._state.params().n_labels
         except DiffSegError:
             return
+        if self.results.params_of(self._state.image) is None:
+            return  # the knob is about another image now
         if result is not None and wanted != result.params.n_labels and not result.only_painted:
             self._merger.ask(wanted)
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from napari_diffseg.widgets.region.placement import camera_of
 from napari_diffseg.widgets.tasks.worker import LatestAnswer
+from napari_diffseg.widgets.ui import words
 from napari_diffseg.widgets.ui.layers import go_to, move_below
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from napari_diffseg.widgets.image.image_source import ImageSource
     from napari_diffseg.widgets.segment.result_layer import ResultLayer
     from napari_diffseg.widgets.segment.results import Results
+    from napari_diffseg.widgets.segment.runs import Runs
 
 Region = tuple[slice, ...]
 
@@ -42,12 +44,13 @@ class UncertaintyView:
         viewer: napari.Viewer,
         results: Results,
         scribbles: Callable[[], Labels | None],
-        fail: Callable[[Exception], None],
+        runs: Runs,
         turn: Lock,
     ) -> None:
         self._viewer, self._results, self._scribbles = viewer, results, scribbles
+        self._say, self._is_awaited = runs.say, False
         self._layer = UncertaintyLayer(viewer)
-        self._answers = LatestAnswer(_measure, self._on_measured, fail, turn)
+        self._answers = LatestAnswer(_measure, self._on_measured, runs.fail, turn)
         self._subject: Segmentation | None = None
         self._seen: list[Region] = []
         self._is_shown = False
@@ -70,14 +73,17 @@ class UncertaintyView:
         """Show the layer, or take it away."""
         self._is_shown = is_shown
         if is_shown:
-            self._ask()
+            self._ask_aloud()
         else:
+            if self._is_awaited:
+                self._is_awaited = False
+                self._say("")
             self._layer.forget()
 
     def go(self) -> None:
         """Take the view to the most uncertain region, as soon as it is known; then to the next."""
         self._is_going = True
-        self._ask()
+        self._ask_aloud()
 
     def on_removed(self) -> None:
         """Let go of the layer, which a person has removed."""
@@ -88,11 +94,22 @@ class UncertaintyView:
         self._answers.hold(None)
         self._layer.forget()
 
+    def _ask_aloud(self) -> None:
+        """Ask for a person, who waits for it: on large images for some seconds."""
+        self._is_awaited = self._subject is not None
+        if self._is_awaited:
+            self._say(words.LOOKING_FOR_DOUBTS)
+        self._ask()
+
     def _ask(self) -> None:
         self._answers.ask(tuple(self._seen) if self._is_going else None)
 
     def _on_measured(self, answer: tuple[NDArray[np.float32], Region | None]) -> None:
         uncertainty, region = answer
+        if self._is_awaited:
+            self._is_awaited = False
+            there = words.NO_DOUBTS if region is None else words.DOUBTS_THERE
+            self._say(there if self._is_going else words.DOUBTS_SHOWN)
         layer, request = self._results.finished, self._results.request
         if self._is_shown and request is not None:
             self._layer.show(uncertainty, request.source, self._scribbles())

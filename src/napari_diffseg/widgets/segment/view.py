@@ -22,7 +22,6 @@ from napari_diffseg.widgets.objects.form import ObjectsForm
 from napari_diffseg.widgets.region.chooser import RegionChooser
 from napari_diffseg.widgets.scribbles.form import LearnFromChooser, ScribblesForm
 from napari_diffseg.widgets.segment.choice import SegmentState
-from napari_diffseg.widgets.segment.memory_line import MemoryLine
 from napari_diffseg.widgets.ui import words
 from napari_diffseg.widgets.ui.controls import (
     MUTED,
@@ -37,6 +36,8 @@ from napari_diffseg.widgets.ui.controls import (
     thin_bar,
 )
 from napari_diffseg.widgets.ui.form import ParameterForm
+from napari_diffseg.widgets.ui.memory_line import MemoryLine
+from napari_diffseg.widgets.ui.preferences import read_preferences
 from napari_diffseg.widgets.ui.remembered import recall
 
 _PRESET_TITLES = {
@@ -53,7 +54,8 @@ _PROMINENT = (
     "QPushButton:disabled { background-color: rgba(128, 128, 128, 70); color: #8f959e; }"
 )
 ABOUT_RUNS = {
-    "stop_button": f"Stop now and keep the regions found so far ({words.KEY_STOP}).",
+    "stop_button": f"Stop now and keep the labels found so far ({words.KEY_STOP}). "
+    "Pressed again it keeps nothing of this run and is done at once.",
     "live_box": "Strokes, fills, erasures, undo and redo update the result at once.",
     "previous_button": "Go back to the result before this one; your strokes stay as they are. "
     f"{words.KEY_SHOW} shows and hides the result.",
@@ -183,7 +185,9 @@ class RunView(QWidget):
     def say(self, text: str, wrong: bool = False) -> None:
         """Write the status line."""
         self.status.setText(text)
-        self.status.setStyleSheet(RED if wrong else "")
+        style = RED if wrong else ""
+        if style != self.status.styleSheet():  # Qt would lay out everything anew
+            self.status.setStyleSheet(style)
         lines = self.status.fontMetrics().lineSpacing() * 2 + 6
         # A scroll area would cut off what is longer.
         self.status.setMinimumHeight(max(lines, self.status.heightForWidth(self.status.width())))
@@ -197,8 +201,11 @@ class RunView(QWidget):
         """Show how much is done; None hides the bar."""
         # No bar that runs to and fro while the total is unknown: each of its pictures has the
         # whole window drawn anew, canvas included, which takes seconds where there is no GPU.
+        # Neither one that is painted at once, as Qt does it by itself, and the canvas with it.
+        self.progress_bar.setUpdatesEnabled(False)
         self.progress_bar.setRange(0, max(total or 0, 1))
         self.progress_bar.setValue(done)
+        self.progress_bar.setUpdatesEnabled(True)
         # It keeps its place when it is hidden, so that nothing jumps.
         self.progress_bar.setVisible(total is not None)
 
@@ -256,6 +263,15 @@ class KnobsView(QWidget):
         """Fill in what a person set last, but for what is a matter of each image."""
         self.params_form.write(recall(SegmentationParams, but_for=_OF_AN_IMAGE))
         self.set_machine(recall(RunOptions))
+
+    def take_n_labels(self, params: SegmentationParams | None) -> dict[str, Scalar]:
+        """Fill in how many labels an image has, or is to have by preference; return all parameters.
+
+        Nobody is told: what else is of the image may not have been chosen yet.
+        """
+        with self.params_form.changed.blocked():
+            self.params_form.write({"n_labels": (params or read_preferences()).n_labels})
+        return self.params_form.values()
 
     def set_machine(self, options: Mapping[str, Scalar]) -> None:
         """Fill in options; a GPU is not yet on offer before torch has been loaded."""

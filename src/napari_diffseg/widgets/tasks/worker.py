@@ -1,11 +1,12 @@
 """Work in threads of its own, as napari workers: a run, or a question at a time.
 
-Four things are done here and nowhere else. Errors are shielded: a RuntimeError that
+Five things are done here and nowhere else. Errors are shielded: a RuntimeError that
 leaves the generator of a napari worker is swallowed, neither ``errored`` nor
 ``finished`` fires, and the window would wait for ever. Signals are thinned by time at
 the source, because they queue without bound. What computes waits for its turn, so
-that a run that was cancelled has let go before the next computes. And torch is imported in
-the thread of the run, so that the window never waits for it.
+that a run that was cancelled has let go before the next computes. torch is imported in the
+thread of the run, so that the window never waits for it. And a worker that is done lets go of
+what it did: napari lists every worker for as long as its window lives.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -135,6 +137,20 @@ def hear_alone(errored: Any, listener: Callable[[Exception], None]) -> None:
     errored.connect(listener)
 
 
+def _relayed(relay: list[Generator[Any, Any, Any]]) -> Generator[Any, Any, Any]:
+    return (yield from relay.pop())
+
+
+def _answered(task: list[Callable[[], Any]]) -> Any:
+    return task.pop()()
+
+
+def _cut_off(worker: Any) -> None:
+    """Let a worker that has finished call nobody, so that it keeps nothing alive."""
+    for signal in (worker.returned, worker.errored, worker.finished):
+        signal.disconnect()
+
+
 def _finish_command() -> Command:
     from napari_diffseg.core.published.training import Command
 
@@ -147,18 +163,18 @@ class ThreadedRun:
     def __init__(
         self, make_steps: StepsMaker, listener: RunListener, turn: Lock | None = None
     ) -> None:
-        self._turn = turn
         self._listener = listener
         self._control = RunControl()
         self._answered = False
-        self._relay: Generator[Iteration, None, Segmentation | None] | None = None
+        self._relay = relay_steps(make_steps, self._control, turn)
         self._worker = create_worker(
-            self._relayed, make_steps, _start_thread=False, _ignore_errors=True
+            _relayed, [self._relay], _start_thread=False, _ignore_errors=True
         )
         self._worker.yielded.connect(self._on_yielded)
         self._worker.returned.connect(self._on_returned)
         hear_alone(self._worker.errored, self._on_errored)
-        self._worker.finished.connect(self._on_finished)
+        # A method would not be held on to, and one that was cancelled has to end its steps.
+        self._worker.finished.connect(lambda: self._on_finished())
         self._worker.start()
 
     def finish(self) -> None:
@@ -169,10 +185,6 @@ class ThreadedRun:
         """Stop within one iteration and keep nothing."""
         self._control.cancelled = True
         self._worker.quit()
-
-    def _relayed(self, make_steps: StepsMaker) -> Generator[Iteration, None, Segmentation | None]:
-        self._relay = relay_steps(make_steps, self._control, self._turn)
-        return (yield from self._relay)
 
     def _on_yielded(self, facts: Iteration) -> None:
         try:
@@ -192,8 +204,8 @@ class ThreadedRun:
     def _on_finished(self) -> None:
         # A worker that was told to quit, as napari does when its window closes, has
         # neither a result nor an error, and leaves the steps suspended where they were.
-        if self._relay is not None:
-            self._relay.close()
+        self._relay.close()
+        _cut_off(self._worker)
         if not self._answered:
             self._listener.aborted()
 
@@ -235,18 +247,16 @@ class LatestAnswer:
     def _start(self) -> None:
         if not self._waiting:
             return
-        # A finished worker is kept by napari for a while, its subject must not be.
-        task = [(self._subject, self._waiting.pop())]
+        task = partial(self._answer, self._subject, self._waiting.pop())
         number = self._n_held
         self._is_busy = True
-        worker = create_worker(self._answered, task, _start_thread=False, _ignore_errors=True)
+        worker = create_worker(_answered, [task], _start_thread=False, _ignore_errors=True)
         worker.returned.connect(lambda answer: self._say(number, self._show, answer))
         hear_alone(worker.errored, lambda error: self._say(number, self._fail, error))
-        worker.finished.connect(self._on_finished)
+        worker.finished.connect(lambda: self._on_finished(worker))
         worker.start()
 
-    def _answered(self, task: list[tuple[Any, Any]]) -> Any:
-        subject, question = task.pop()
+    def _answer(self, subject: Any, question: Any) -> Any:
         with take_turn(self._turn), shielded_errors():
             return self._work(subject, question)
 
@@ -255,6 +265,7 @@ class LatestAnswer:
         if number == self._n_held:
             say(what)
 
-    def _on_finished(self) -> None:
+    def _on_finished(self, worker: Any) -> None:
+        _cut_off(worker)
         self._is_busy = False
         self._start()

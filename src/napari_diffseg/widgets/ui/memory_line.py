@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from napari_diffseg.memory import free_memory, in_words
 from napari_diffseg.widgets.ui.controls import AMBER, MUTED, Sentence
+
+_FRESH = 1.0
+"""Seconds for which it is known how much is free: asking reads a dozen files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +48,17 @@ class MemoryLine(Sentence):
 
     def __init__(self) -> None:
         super().__init__()
+        self._free: int | None = None
+        self._asked_at = float("-inf")
         self.setToolTip("An estimate for this image and these settings, made before the run.")
         self.show_need(None)
 
     def show_need(self, needed: int | None, remedies: Sequence[str] = ()) -> None:
         """Say how many bytes are needed; None where that is not known, which says nothing."""
         note = MemoryNote("", fits=True)
-        free = free_memory()
+        if time.monotonic() - self._asked_at > _FRESH:
+            self._free, self._asked_at = free_memory(), time.monotonic()
+        free = self._free
         if needed is not None and free is not None:
             note = memory_in_words(needed, free, remedies)
-        self.setText(note.text)
-        self.setStyleSheet(MUTED if note.fits else AMBER)
+        self.say(note.text, MUTED if note.fits else AMBER)

@@ -1,0 +1,69 @@
+"""What Segment and Stop do: a run begins when all that it needs is loaded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QTimer
+
+from napari_diffseg.errors import DiffSegError
+from napari_diffseg.widgets.tasks.early import is_loading
+from napari_diffseg.widgets.ui import words
+
+if TYPE_CHECKING:
+    from napari_diffseg.widgets.segment.dock import SegmentDock
+
+_LOOK = 50
+"""So many milliseconds apart it is asked whether what a run needs is loaded."""
+
+
+class Press:
+    """Starts and stops the runs of a dock."""
+
+    def __init__(self, dock: SegmentDock) -> None:
+        self._dock = dock
+        self._look = QTimer(dock)
+        self._look.setSingleShot(True)
+        self._look.setInterval(_LOOK)
+        self._look.timeout.connect(lambda: self.start())
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a run was asked for that begins when all that it needs is loaded."""
+        return bool(self._look.isActive())
+
+    def start(self) -> None:
+        """Start a run on what is chosen now; where one is under way, only say so."""
+        dock, say = self._dock, self._dock.view.run_view.say
+        if dock.session.is_busy:
+            say(words.BUSY, wrong=True)
+            return
+        try:
+            request = dock.choice.request()
+        except DiffSegError as error:
+            say(str(error), wrong=True)
+            return
+        # Two threads that compete would hold the window up, and the run has to wait for it anyhow.
+        if is_loading():
+            say(words.STARTING)
+            self._look.start()
+            dock.refreshing()
+            return
+        with dock.refreshing.once():
+            dock.runs.start(request)
+
+    def stop(self) -> None:
+        """End the run and keep what there is; asked again, keep nothing and end at once.
+
+        What there is has still to be labelled, which takes a while on a large image.
+        """
+        dock, session = self._dock, self._dock.session
+        if self.is_waiting:
+            self._look.stop()
+            dock.view.run_view.say(words.HINT)
+            dock.refreshing()
+        elif session.can_finish:
+            session.finish()
+        elif session.is_busy:
+            dock.runs.cancel()
+            dock.runs.say(words.GIVEN_UP)
