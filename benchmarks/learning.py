@@ -16,6 +16,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,7 +31,7 @@ from napari_diffseg import SegmentationParams
 from napari_diffseg.core.clusters.class_head import ClassHead
 from napari_diffseg.core.clusters.clustering import hierarchy_of, start_head
 from napari_diffseg.core.features.extraction import SCALES, Features
-from napari_diffseg.core.features.network import N_FEATURES, _strip
+from napari_diffseg.core.features.network import N_FEATURES, Maps, _strip
 from napari_diffseg.core.features.region_map import RegionMap
 from napari_diffseg.core.features.weights import feature_basis, shipped_network
 from napari_diffseg.image.windows import whole
@@ -95,10 +96,10 @@ class Seen:
         network = shipped_network(CPU)
         real = network._by_strips
 
-        def record(block: nn.Module, fine: Tensor, coarse: Tensor | None = None) -> Tensor:
-            if block is network.up[-1] and coarse is not None:
-                before.append((fine, coarse))
-            return real(block, fine, coarse)
+        def record(block: nn.Module, fine: Tensor, *more: Any, **then: Any) -> Maps:
+            if block is network.up[-1]:
+                before.append((fine, more[0]))
+            return real(block, fine, *more, **then)
 
         network.__dict__["_by_strips"] = record
         stage.window(pixels, window, CPU)
@@ -168,6 +169,7 @@ class LastBlock(nn.Module):
         super().__init__()
         network = shipped_network(CPU)
         self.block, self.head, self.seen = deepcopy(network.up[-1]), deepcopy(network.head), seen
+        self.block.folded = None  # it would not follow what is learned
 
     def forward(self) -> Tensor:
         """Return the rows ``(n, d)``."""

@@ -6,6 +6,7 @@ so::
 
     python -m benchmarks.volume_scale
     python -m benchmarks.volume_scale --parts zarr --merge
+    python -m benchmarks.volume_scale --parts time --shape 64 300 300 --repeats 1 --merge
 """
 
 from __future__ import annotations
@@ -107,11 +108,11 @@ def time_row(volume: Voxels, look_at: int) -> Row:
     }
 
 
-def time_table(repeats: int) -> list[Row]:
+def time_table(repeats: int, shape: Sequence[int]) -> list[Row]:
     """Time several runs; the first in a process is slower, and stands first."""
-    volume = large_volume()
+    volume = large_volume(shape)
     time_row(volume[:16, :64, :64].copy(), 8)  # imports are not what is timed
-    rows = [time_row(volume, SHAPE[0] // 2) for _ in range(repeats)]
+    rows = [time_row(volume, shape[0] // 2) for _ in range(repeats)]
     return [{"run of it": number, **row} for number, row in enumerate(rows, start=1)]
 
 
@@ -213,6 +214,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--shape", type=int, nargs=3, default=SHAPE, help="z y x, of what is timed")
     parser.add_argument("--windows", type=int, default=2, help="of the zarr that are labelled")
     parser.add_argument("--scratch", help="folder for the zarr; that of the system if not given")
     parser.add_argument("--merge", action="store_true", help="keep the other rows")
@@ -228,7 +230,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not options.merge:
         (RESULTS / "volume_scale.json").unlink(missing_ok=True)
     tables: dict[str, Callable[[], list[Row]]] = {
-        "time": lambda: time_table(options.repeats),
+        "time": lambda: time_table(options.repeats, options.shape),
         "memory": memory_table,
         "zarr": lambda: zarr_table(options.windows, options.scratch),
     }

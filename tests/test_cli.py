@@ -21,10 +21,11 @@ from tqdm import tqdm
 import napari_diffseg
 from napari_diffseg import cli
 from napari_diffseg.cli import machine, options
-from napari_diffseg.cli.terminal import in_shell
+from napari_diffseg.cli.terminal import in_shell, say
 from napari_diffseg.core import segmentation
 from napari_diffseg.core.published.training import Command, Iteration
 from napari_diffseg.errors import InputError, Remedy
+from napari_diffseg.io.label_files.described import known_labels
 from napari_diffseg.io.reading import read_image
 from napari_diffseg.params import PRESETS, SegmentationParams
 
@@ -94,6 +95,31 @@ def test_what_changes_nothing_is_said(
     assert "Without --design published this changes nothing: --patch-size." in said
     assert cli.main(["segment", str(image), "-o", str(tmp_path / "b.png"), "--n-labels", "2"]) == 0
     assert "--design" not in capsys.readouterr().err
+
+
+def test_names_of_labels_that_never_come_are_not_written_and_said(
+    image: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "labels.ome.tif"
+    told = "--names", "1=ground,9=x,7=y", "--n-labels", "2"
+    assert segment(image, "-o", output, *told) == 0
+    known = known_labels(output)
+    assert known is not None
+    assert known.names == {1: "ground"}
+    said = capsys.readouterr().err
+    assert "there is no label 9 and no 7 in the result (it has 1, 2), so its name" in said
+
+
+def test_paths_are_named_as_seen_from_here(
+    image: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    """Whichever they were made of inside."""
+    here = image.parent
+    monkeypatch.chdir(here)
+    assert segment(image.name, "-o", "out.png") == 0
+    assert "written to out.png" in capsys.readouterr().err
+    say(f"{here}/a.tif, '{here}/b c.tif' and /else{here}/d")
+    assert capsys.readouterr().err == f"napari-diffseg: a.tif, 'b c.tif' and /else{here}/d\n"
 
 
 def test_same_seed_gives_the_same_labels_as_in_python(image: Path, tmp_path: Path) -> None:

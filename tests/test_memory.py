@@ -10,10 +10,12 @@ import pytest
 import tifffile
 import zarr
 
-from napari_diffseg import cli, memory
+from napari_diffseg import cli, memory, segment
 from napari_diffseg.errors import OutOfMemoryError
-from napari_diffseg.io import kinds
+from napari_diffseg.io import kinds, reading
+from napari_diffseg.io.facts import Index
 from napari_diffseg.io.reading import read_class_numbers, read_image
+from napari_diffseg.io.tiff.frames import TiffSource
 
 GIGA = 2**30
 
@@ -87,7 +89,7 @@ def test_an_image_is_refused_before_it_is_read(
         zarr.create_array(path, data=pixels)
     else:
         tifffile.imwrite(path, pixels, compression="zlib") if kind == "tif" else _png(path, pixels)
-    monkeypatch.setattr(kinds, "_SMALL", 100)
+    monkeypatch.setattr(kinds, "SMALL", 100)
     monkeypatch.setattr(memory, "free_memory", lambda: 1000)
     with pytest.raises(
         OutOfMemoryError, match=r"takes about 0 MB of memory, and 0 MB are free; crop"
@@ -114,3 +116,76 @@ def test_a_run_is_refused_before_it_begins(
     assert code == 1
     assert "takes about 0.3 GB of memory, and 0.1 GB are free; name a part of it (--region)" in said
     assert not (tmp_path / "o.tif").exists()
+
+
+@pytest.mark.parametrize("how", ["region", "mask", "planes"])
+def test_of_a_huge_file_a_part_is_taken_if_that_fits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], how: str
+) -> None:
+    """A compressed one, too, and what does not fit is refused before any of it is read."""
+    path, out, mask = (tmp_path / name for name in ("a.tif", "o.tif", "m.tif"))
+    stack = np.random.default_rng(0).integers(0, 99, (4, 64, 1200), np.uint8)
+    stack[:, :, 20:40] += 99
+    pixels, more = (stack, ["--planes"]) if how == "planes" else (stack[0], ["--region"])
+    if how != "planes":
+        more += ["0:64,0:64"] if how == "region" else [str(mask)]
+        tifffile.imwrite(mask, (np.arange(1200) < 64) * np.ones((64, 1), np.uint8))
+    axes = "ZYX" if how == "planes" else "YX"
+    tifffile.imwrite(
+        path,
+        pixels,
+        compression="zlib",
+        tile=(16, 16),
+        metadata={"axes": axes},
+        photometric="minisblack",
+    )
+    monkeypatch.setattr(kinds, "SMALL", 1000)
+    monkeypatch.setattr(reading, "SMALL", 1000)
+    command = ["segment", str(path), "-o", str(out), "--axes", axes, *more, "--threads", "1"]
+    read = Watch(path, monkeypatch)
+    monkeypatch.setattr(memory, "free_memory", lambda: 10**8)
+    assert cli.main(command) == 1
+    said = capsys.readouterr().err
+    assert "takes about 0." in said
+    assert "0.1 GB are free" in said
+    assert read.n_pixels == 0
+    assert not out.exists()
+    monkeypatch.setattr(memory, "free_memory", lambda: 2 * 10**9)
+    assert cli.main([*command, "--n-clusters", "4"]) == 0
+    assert tifffile.imread(out).shape == pixels.shape
+    assert 0 < read.largest < stack[0].size + (how == "planes")
+
+
+class Watch:
+    """How many pixels are read of a TIFF file."""
+
+    def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.n_pixels = self.largest = 0
+        read = TiffSource.read
+
+        def watched(source: TiffSource, index: Index) -> np.ndarray:
+            found = read(source, index)
+            self.n_pixels += found.size
+            self.largest = max(self.largest, found.size)
+            return found
+
+        whole = TiffSource.whole
+
+        def refused(source: TiffSource) -> np.ndarray:
+            assert source._path != path, "all of it was read"
+            return whole(source)
+
+        monkeypatch.setattr(TiffSource, "read", watched)
+        monkeypatch.setattr(TiffSource, "whole", refused)
+
+
+def test_an_array_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Huge:
+        shape, dtype, ndim = (900, 4000, 4000), np.dtype(np.uint16), 3
+
+        def __getitem__(self, index: object) -> np.ndarray:
+            raise AssertionError("it was read")
+
+    monkeypatch.setattr(memory, "free_memory", lambda: 2 * 10**9)
+    with pytest.raises(OutOfMemoryError, match=r"This image takes about .* GB of memory, and 2.0"):
+        segment(Huge(), axes="ZYX")

@@ -39,6 +39,12 @@ def check_memory(needed: int, what: str, way_out: str) -> None:
         )
 
 
+def as_many_as_fit(wanted: int, each: int, beside: int = 0) -> int:
+    """Return how many things of so many bytes each fit into memory; one at least."""
+    free = free_memory() if wanted > 1 else None
+    return wanted if free is None else max(min(wanted, (free - beside) // each), 1)
+
+
 def _of_machine() -> tuple[int, int] | None:
     """Return what is free of memory and of swap; None where nobody says."""
     try:

@@ -40,20 +40,20 @@ class SegmentationParams(SelfDescribing):
     continuity_weight: float = param(
         1.0,
         "Smoothness",
-        "Higher gives fewer, larger and smoother regions (the weight of spatial continuity).",
+        "Higher gives fewer, larger and smoother areas (the weight of spatial continuity).",
         symbol="μ",
         low=0.0,
         high=100.0,
-        group="Regions",
+        group="Labels",
     )
     n_labels: int = param(
         0,
         "Labels",
-        "How many labels the result has: the most similar kinds are merged.",
+        "How many labels the result has: the most similar are merged.",
         values={0: ("auto", "as many as are clearly unlike (published: all that training leaves)")},
         low=0,
         high=1024,
-        group="Regions",
+        group="Labels",
     )
     min_labels: int = param(
         3,
@@ -62,17 +62,17 @@ class SegmentationParams(SelfDescribing):
         low=1,
         high=1000,
         design="published",
-        group="Regions",
+        group="Labels",
     )
     min_region_size: int = param(
         20,
-        "Smallest region",
+        "Smallest area",
         "Connected pieces with fewer pixels join the neighbour with the longest common border.",
         values={0: ("off", "every piece is kept")},
         low=0,
         high=1_000_000,
         unit="px",
-        group="Regions",
+        group="Labels",
     )
     scribble_weight: float = param(
         0.5,
@@ -187,7 +187,7 @@ class SegmentationParams(SelfDescribing):
     design: str = param(
         "pretrained",
         "Design",
-        "What the regions are found by.",
+        "What the labels are found by.",
         choices=("pretrained", "published"),
         values={
             "pretrained": ("pretrained", "features of a network that has seen simulated images"),

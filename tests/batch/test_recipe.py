@@ -86,6 +86,15 @@ def first_run(pixels, told: Recipe):
     )
 
 
+def written(folder):
+    """Return the labels and objects that were written, by name, and take the files away."""
+    found = {}
+    for path in folder.glob("* *.ome.tif"):
+        found[path.name] = read_class_numbers(path).pixels
+        path.unlink()
+    return found
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_python_and_shell_give_the_same_labels(folder, case):
     pixels, told = CASES[case]
@@ -94,13 +103,19 @@ def test_python_and_shell_give_the_same_labels(folder, case):
     names: dict = {}
     exec(compile(told.python(), case, "exec"), names)
     np.testing.assert_array_equal(names["labels"], result.labels)
+    # Python and the shell write the same files.
+    by_python = written(folder)
     for line in told.shell().splitlines():
         assert cli.main([*shlex.split(line.removesuffix(" &&"))[1:], "--quiet"]) == 0
-    np.testing.assert_array_equal(read_class_numbers("labels.ome.tif").pixels, result.labels)
+    by_shell = written(folder)
+    expected = {"a labels.ome.tif": result.labels}
     if told.objects is not None:
-        found = objects(result, params=told.objects)
+        expected["a objects.ome.tif"] = found = objects(result, params=told.objects)
         np.testing.assert_array_equal(names["found"], found)
-        np.testing.assert_array_equal(read_class_numbers("objects-labels.ome.tif").pixels, found)
+    assert set(by_python) == set(by_shell) == set(expected)
+    for name, pixels in expected.items():
+        np.testing.assert_array_equal(by_python[name], pixels)
+        np.testing.assert_array_equal(by_shell[name], pixels)
 
 
 def test_a_model_is_applied_again(folder):
@@ -112,8 +127,9 @@ def test_a_model_is_applied_again(folder):
     names: dict = {}
     exec(compile(told.python(), "model", "exec"), names)
     np.testing.assert_array_equal(names["labels"], model.apply(pixels))
+    np.testing.assert_array_equal(written(folder)["a labels.ome.tif"], names["labels"])
     assert cli.main([*shlex.split(told.shell())[1:], "--quiet"]) == 0
-    np.testing.assert_array_equal(read_class_numbers("labels.ome.tif").pixels, names["labels"])
+    np.testing.assert_array_equal(written(folder)["a labels.ome.tif"], names["labels"])
 
 
 def test_a_plane_of_a_stack_is_for_python_only(folder):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -14,18 +15,22 @@ import pytest
 import tifffile
 import zarr
 
-from napari_diffseg import ApplyParams, Channel, Model, SegmentationParams, train
-from napari_diffseg.batch import outputs
+from napari_diffseg import ApplyParams, Channel, Model, SegmentationParams, memory, train
+from napari_diffseg.batch import outputs, run
 from napari_diffseg.batch.facts import FrameFacts
+from napari_diffseg.batch.plan import Unit
 from napari_diffseg.batch.planning import make_plan
 from napari_diffseg.batch.run import apply_stack
+from napari_diffseg.batch.work import Job, Outcome, apply_unit
 from napari_diffseg.core.model.application import windows_of
 from napari_diffseg.errors import InputError, OutputError
+from napari_diffseg.image.pieces import labelling_memory
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.io.frames import open_frames
 from napari_diffseg.io.label_files.label_store import LabelStore
 from napari_diffseg.io.ngff.pyramid import CHUNKS
 from napari_diffseg.io.reading import read_image
+from napari_diffseg.memory import in_words
 from tests.batch.conftest import ONE_THREAD, apply, contents, leftovers
 
 FORMATS = ("out.ome.zarr", "out.ome.tif")
@@ -448,3 +453,36 @@ def test_a_file_that_became_another_is_named(
     monkeypatch.setattr(Model, "apply_windows", shrinking)
     with pytest.raises(InputError, match="Not one of the frames"):
         apply(model, movie, tmp_path / "out.ome.zarr")
+
+
+@pytest.mark.parametrize(("room", "n_fit"), [(9, 3), (5, 2), (1, 1)])
+def test_no_more_workers_run_than_there_is_memory_for(
+    model: Model,
+    movie: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    room: int,
+    n_fit: int,
+) -> None:
+    running, most = Lock(), [0, 0]
+
+    def watched(job: Job, unit: Unit, stopped: Callable[[], bool]) -> Outcome:
+        with running:
+            most[0] += 1
+            most[1] = max(most)
+        found = apply_unit(job, unit, stopped)
+        with running:
+            most[0] -= 1
+        return found
+
+    each = labelling_memory(SHAPE, 1, model.params, model.space)
+    monkeypatch.setattr(memory, "free_memory", lambda: room * each // 2)
+    monkeypatch.setattr(run, "apply_unit", watched)
+    report = apply(model, movie, tmp_path / "out.ome.zarr", workers=3)
+    assert most[1] <= n_fit
+    said = [note for note in report.notes if "workers" in note]
+    assert said == (
+        []
+        if n_fit == 3
+        else [f"Of 3 workers {n_fit} ran: each takes about {in_words(each)} of memory."]
+    )

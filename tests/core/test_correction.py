@@ -14,10 +14,12 @@ from napari_diffseg.core.clusters.correction import (
     _fit,
     empty_labels,
     learn,
-    tidy,
     unclaimed,
 )
 from napari_diffseg.image.scribbles import read_scribbles
+from napari_diffseg.params import SegmentationParams
+
+UNTIDIED = SegmentationParams(min_region_size=0)
 
 
 def scribbles_of(painted):
@@ -58,7 +60,7 @@ def labels_of(image, classes):
     labels = empty_labels(image.ground.plane.shape, classes.numbers)
     painted = classes.painted(image.scribbles)
     for window in image.ground.windows:
-        best = image.ground.best(window, classes.head, 1.0, painted)
+        best = image.ground.best(window, classes.head, UNTIDIED, painted)
         labels[window] = np.array(classes.numbers)[best]
     return labels
 
@@ -227,19 +229,16 @@ def test_labels_hold_their_numbers(numbers, dtype):
     assert not labels.any()
 
 
-def test_small_pieces_join_and_painted_pixels_stay(ground):
-    labels = np.ones(ground.plane.shape, np.uint8)
-    labels[10, 10] = 4  # a speck that nobody painted
-    labels[40:60, 40:60] = 4
-    painted = np.zeros(labels.shape, int)
-    painted[20, 20] = 4  # a speck that somebody did
-    painted[50, 50] = 1
-    tidied = tidy(labels, 20, ground, scribbles_of(painted))
-    assert tidied[10, 10] == 1
-    assert tidied[20, 20] == 4
-    assert tidied[50, 50] == 1
-    assert (tidied[40:60, 40:60] == 4).sum() == 399
-    assert tidied.dtype == labels.dtype
+def test_small_pieces_join_their_neighbours(base, ground, scene):
+    (window,) = ground.windows
+    leaves = ground.regions(window).leaves
+    own = np.unique(leaves[scene.wanted == 1], return_counts=True)
+    speck = own[0][own[1] == own[1][own[1] < 20].max()][0]
+    known = np.where((np.arange(leaves.max() + 1) == speck)[:, None], [0, 1], [1, 0])
+    for min_size, n_left in ((0, (leaves == speck).sum()), (20, 0)):
+        params = SegmentationParams(min_region_size=min_size)
+        found = ground.best(window, base.model.head, params, known=known)
+        assert (found == 1).sum() == n_left
 
 
 # --- several images -----------------------------------------------------------------

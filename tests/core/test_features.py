@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
+from time import sleep
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +13,7 @@ from skimage.data import astronaut
 
 from napari_diffseg.core.features import network
 from napari_diffseg.core.features.extraction import N_COMPONENTS, Features
-from napari_diffseg.core.features.pyramid import GRID, HALO
+from napari_diffseg.core.features.pyramid import GRID, HALO, KeptPlanes, Seen
 from napari_diffseg.core.features.weights import shipped_network
 from napari_diffseg.image.space import PLANE, Space
 
@@ -80,6 +84,35 @@ def test_a_part_on_the_grid_gives_what_the_whole_image_gives():
     assert_alike(stage, part, whole, (slice(None),) * 2)
 
 
+@pytest.mark.parametrize("n_rows", [8, 1000])
+@pytest.mark.parametrize(("height", "width"), [(16, 16), (48, 80), (160, 32)])
+@torch.inference_mode()
+def test_what_is_convolved_and_then_enlarged_is_the_same(monkeypatch, height, width, n_rows):
+    monkeypatch.setattr(network, "_STRIP_PIXELS", n_rows * width)
+    monkeypatch.setattr(network, "_LEAST_FOLDED", 0)
+    folded, seen = shipped_network(CPU), torch.rand(1, 3, height, width)
+    plain = deepcopy(folded)
+    for block in plain.up:
+        assert block.folded is not None
+        block.folded = None
+    seen = seen.contiguous(memory_format=torch.channels_last)
+    for found, expected in zip(folded(seen), plain(seen), strict=True):
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_the_network_says_of_a_part_what_it_says_of_the_whole():
+    seen = torch.rand(1, 3, 160, 208).contiguous(memory_format=torch.channels_last)
+    whole = shipped_network(CPU)(seen)
+    for y, x in (
+        (slice(70, 93), slice(64, 65)),
+        (slice(0, 40), slice(31, 208)),
+        (slice(155, 160), slice(0, 9)),
+    ):
+        for found, expected in zip(shipped_network(CPU)(seen, (y, x)), whole, strict=True):
+            torch.testing.assert_close(found, expected[:, :, y, x], rtol=0, atol=1e-5)
+
+
 def test_brightness_and_contrast_of_the_whole_change_nothing():
     """The stage is measured on the image, so that units say nothing."""
     pixels = picture()[:1]
@@ -142,3 +175,31 @@ def test_loading_the_network_leaves_torchs_numbers_alone():
     torch.manual_seed(5)
     shipped_network(CPU)
     assert torch.equal(torch.rand(3), expected)
+
+
+def test_threads_share_the_planes_that_they_look_at():
+    kept, looked = KeptPlanes(), []
+
+    def look_at(z):
+        looked.append(z)
+        sleep(0.01)
+        return Seen([], np.full(1, z))
+
+    with ThreadPoolExecutor(3) as pool:
+        windows = [pool.submit(kept.look, range(first, first + 9), look_at) for first in (0, 0, 2)]
+    for first, window in zip((0, 0, 2), windows, strict=True):
+        assert [int(one.edges[0]) for one in window.result()] == list(range(first, first + 9))
+    assert sorted(looked) == list(range(11))
+    part = kept.starting_at(2)
+    assert part.look([0], look_at)[0].edges[0] == 2
+
+
+def test_a_plane_that_could_not_be_looked_at_is_tried_again():
+    kept = KeptPlanes()
+
+    def fail(z):
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        kept.look([3], fail)
+    assert kept.look([3], lambda z: Seen([], np.full(1, z)))[0].edges[0] == 3

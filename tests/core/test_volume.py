@@ -14,12 +14,14 @@ from napari_diffseg import (
     Command,
     InputError,
     Model,
+    OutOfMemoryError,
     RunOptions,
     SegmentationParams,
     segment,
     train,
 )
 from napari_diffseg.core import blocks
+from napari_diffseg.core.plane import Plane
 from napari_diffseg.core.published.clustering_net import build_network, kernel_depths
 from napari_diffseg.core.segmentation import segment_steps
 from napari_diffseg.image import pieces
@@ -174,6 +176,47 @@ def test_the_windows_of_a_volume_are_those_of_any_storage(monkeypatch):
     np.testing.assert_array_equal(model.apply(lazy, axes="ZYX", options=ONE_THREAD), held)
     n_windows = sum(1 for _ in model.apply_windows(image, axes="ZYX", options=ONE_THREAD))
     assert n_windows == 2 * 2 * 2
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("z_step", [1.0, 4.0])
+def test_the_model_of_a_run_gives_the_labels_of_the_run(monkeypatch, z_step, threads):
+    """Whatever the windows: small pieces where they meet join others in the same way."""
+    monkeypatch.setitem(pieces._WINDOW, 3, (8, 32, 32))
+    monkeypatch.setitem(pieces._SPREAD, 3, (2, 8, 8))
+    image, _ = balls((20, 70, 60))
+    image += np.random.default_rng(1).normal(0, 0.25, image.shape).astype(np.float32)
+    region = np.zeros(image.shape, bool)
+    region[2:15, 10:60, 5:50] = True
+    how = {"axes": "ZYX", "options": RunOptions(threads=threads)}
+    for where, n_labels in ((None, 5), (region, 0)):
+        params = SegmentationParams(n_labels=n_labels)
+        spacing = (z_step, 1, 1)
+        found = segment(image, spacing=spacing, region=where, params=params, **how)
+        labels = found.model.apply(image, region=where, **how)
+        np.testing.assert_array_equal(labels, found.labels)
+
+
+def test_a_run_on_threads_is_stopped_between_windows(monkeypatch):
+    monkeypatch.setitem(pieces._WINDOW, 3, (8, 32, 32))
+    image, _ = balls((20, 70, 60))
+    steps = segment_steps(image, axes="ZYX", spacing=CUBES, options=RunOptions(threads=2))
+    for facts in steps:
+        if facts.labelled > 0:
+            break
+    steps.close()
+    assert segment(image, axes="ZYX", spacing=CUBES, options=ONE_THREAD).n_labels > 1
+
+
+def test_an_error_on_a_thread_is_that_of_the_run(monkeypatch):
+    def fail(*_):
+        raise RuntimeError("can't allocate memory: 1 byte")
+
+    monkeypatch.setitem(pieces._WINDOW, 3, (8, 32, 32))
+    monkeypatch.setattr(Plane, "regions", fail)
+    image, _ = balls()
+    with pytest.raises(OutOfMemoryError, match="not enough memory on the machine"):
+        segment(image, axes="ZYX", spacing=CUBES, params=QUICK, options=RunOptions(threads=2))
 
 
 def test_supervoxels_refine_the_published_design():

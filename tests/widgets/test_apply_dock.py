@@ -97,7 +97,7 @@ def test_all_frames_on_a_layer_that_lies_on_the_image(ready, viewer, stack, mode
     (layer,) = labels_in(viewer)
     np.testing.assert_array_equal(layer.data, wanted(stack.data))
     assert layer.data.dtype == np.uint8
-    assert layer.name == "cells labels"
+    assert layer.name == "cells model labels"
     for name in ("scale", "translate"):
         np.testing.assert_allclose(getattr(layer, name), getattr(stack, name))
     assert tuple(layer.units) == tuple(stack.units)
@@ -162,7 +162,10 @@ def test_other_intensities_make_another_layer(ready, viewer, model, wait_for):
     form.adapt.setValue(3)
     form.apply_button.click()
     wait_for(lambda: is_at_rest(ready))
-    assert [layer.name for layer in labels_in(viewer)] == ["cells labels", "cells labels [1]"]
+    assert [layer.name for layer in labels_in(viewer)] == [
+        "cells model labels",
+        "cells model labels [1]",
+    ]
     assert model.applied[-1][2] == ApplyParams(intensities="frame", adapt_steps=3)
 
 
@@ -295,7 +298,7 @@ def test_strokes_are_answered_between_two_frames(ready, viewer, model, run, wait
     model.go_on.set()
     wait_for(lambda: is_at_rest(ready) and not ready.session.is_busy)
     assert run.starts == 1
-    assert {layer.name for layer in labels_in(viewer)} == {"cells labels", "cells regions"}
+    assert {layer.name for layer in labels_in(viewer)} == {"cells model labels", "cells labels"}
 
 
 # --- what goes away in the middle of a run -------------------------------------------------
@@ -316,7 +319,7 @@ def test_the_image_is_deleted(stopped, viewer, model, told, wait_for):
 
 
 def test_the_layer_is_deleted(stopped, viewer, model, told, wait_for):
-    viewer.layers.remove("cells labels")
+    viewer.layers.remove("cells model labels")
     assert is_at_rest(stopped)
     assert stopped.apply_form.status.text() == apply_words.LAYER_GONE
     model.go_on.set()

@@ -5,12 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from napari.layers import Labels, Shapes
+from qtpy.QtWidgets import QLabel, QScrollArea, QWidget
 
+from napari_diffseg.widgets.export.form import ExportForm
 from napari_diffseg.widgets.image.fields import LevelChooser
 from napari_diffseg.widgets.image.level import Level, level_note
 from napari_diffseg.widgets.region.chooser import RegionChooser
 from napari_diffseg.widgets.region.region import RegionKind, RegionWish
 from napari_diffseg.widgets.ui import memory_line
+from napari_diffseg.widgets.ui.controls import stack
 from napari_diffseg.widgets.ui.memory_line import (
     MemoryLine,
     memory_in_words,
@@ -197,3 +200,20 @@ def test_the_line_warns_where_memory_is_short(qtbot, monkeypatch):
     assert line.styleSheet() != quiet
     line.show_need(None)
     assert line.text() == ""
+
+
+def test_an_answer_comes_into_view(qtbot):
+    """What came of a press may stand below the visible part of the dock."""
+    area, page, form = QScrollArea(), QWidget(), ExportForm()
+    stack(page, QLabel("above"), 2000, form)
+    area.setWidgetResizable(True)
+    area.setWidget(page)
+    area.resize(320, 200)
+    qtbot.addWidget(area)
+    area.show()
+    qtbot.waitExposed(area)
+    form.say("")
+    qtbot.wait(20)
+    assert form.visibleRegion().isEmpty()
+    form.say("3 files written to a folder with a name of many words that takes several lines")
+    qtbot.waitUntil(lambda: form.status.visibleRegion().boundingRect() == form.status.rect())

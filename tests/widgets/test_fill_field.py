@@ -53,7 +53,6 @@ def test_a_result_does_not_follow_strokes_once_the_fill_is_another(viewer, image
 
 def test_fill_is_found_left_out_and_said(viewer, padded, wait_for):
     dock = viewer.window.add_plugin_dock_widget("napari-diffseg", "Segment")[1]
-    hint = dock.fill.found.text()
     result = segmented(dock, wait_for)
     outside = padded.data == 0
     assert (viewer.layers[-1].data[outside] == 0).all()
@@ -63,7 +62,7 @@ def test_fill_is_found_left_out_and_said(viewer, padded, wait_for):
     assert "The value 0 was taken for fill" in dock.status.text()
 
     dock.fill.type("none")
-    assert dock.fill.found.text() == hint
+    assert dock.fill.found.text() == "Every pixel is image."
     result = segmented(dock, wait_for)
     assert result.model.fill is None
     assert (result.labels > 0).all()
@@ -72,4 +71,12 @@ def test_fill_is_found_left_out_and_said(viewer, padded, wait_for):
 def test_that_there_is_no_fill_is_said_too(viewer, image, wait_for):
     dock = viewer.window.add_plugin_dock_widget("napari-diffseg", "Segment")[1]
     segmented(dock, wait_for)
-    assert dock.fill.found.text() == "found: nothing"
+    assert dock.fill.found.text() == "No empty border found."
+
+
+def test_what_stands_in_the_field_is_explained(viewer, image, dock):
+    assert dock.fill.found.text() == "An empty border is found by itself."
+    dock.fill.type("NONE")
+    assert dock.fill.found.text() == "Every pixel is image."
+    dock.fill.type("7")
+    assert dock.fill.found.text() == "Pixels of this value are left out."

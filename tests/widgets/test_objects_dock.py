@@ -78,6 +78,7 @@ def objects_in(viewer):
 def make(dock, wait_for):
     """Press Make objects and wait until they are there."""
     found = []
+    wait_for(dock.objects_form.make_button.isEnabled)
     dock.objects.found.connect(lambda: found.append(dock.objects.params))
     dock.objects_form.make_button.click()
     wait_for(lambda: bool(found) and found[-1] is not None)
@@ -117,6 +118,41 @@ def test_the_dock_makes_and_measures_what_python_does(viewer, made, labels, pixe
     # The classes are as they were, only out of sight.
     np.testing.assert_array_equal(labels.data, classes())
     assert not labels.visible
+
+
+def test_naming_the_background_changes_no_other_tick_nor_one_that_was_chosen(opened, labels):
+    """Before a person has ticked anything the defaults count, then what they ticked."""
+    ticks = opened.objects_form.classes
+    labels.features = features_for(labels.features, {2: "background", 3: "lone"}, 3)
+    assert ticks.ticked() == (1, 3)
+    labels.features = features_for(labels.features, {2: "round", 3: "lone"}, 3)
+    assert ticks.ticked() == (2, 3)
+    ticks.boxes[1].setChecked(True)
+    ticks.boxes[3].setChecked(False)
+    labels.features = features_for(labels.features, {2: "Background ", 3: "lone"}, 3)
+    assert ticks.ticked() == (1,)
+    ticks.boxes[2].setChecked(True)
+    labels.features = features_for(labels.features, {2: "background", 3: "single"}, 3)
+    assert ticks.ticked() == (1, 2)
+
+
+def test_a_class_that_comes_later_is_not_ticked(viewer, made, labels, wait_for):
+    boxes = made.objects_form.classes.boxes
+    before = made.objects.layer.data.copy()
+    labels.selected_label, labels.brush_size = 4, 5
+    labels.paint((50, 40), 4)
+    wait_for(lambda: 4 in made.objects_form.classes.boxes)
+    assert made.objects_form.classes.ticked() == (2, 3)
+    wait_for(lambda: not made.objects._ask_soon._timer.isActive())
+    np.testing.assert_array_equal(made.objects.layer.data, before)
+    # What was ticked is ticked again, once it is there again.
+    labels.undo()
+    labels.data = np.where(labels.data == 3, 1, labels.data)
+    wait_for(lambda: sorted(made.objects_form.classes.boxes) == [1, 2])
+    labels.data = classes()
+    wait_for(lambda: sorted(made.objects_form.classes.boxes) == [1, 2, 3])
+    assert made.objects_form.classes.ticked() == (2, 3)
+    assert boxes is not made.objects_form.classes.boxes
 
 
 def test_the_objects_follow_the_controls_on_the_one_layer(viewer, made, wait_for):
@@ -186,6 +222,13 @@ def test_a_row_leads_to_its_object_and_an_object_to_its_row(viewer, made, qtbot,
     # It is seen alone for a moment, and then among the others again.
     assert layer.show_selected_label
     wait_for(lambda: not layer.show_selected_label)
+    # … unless a person had chosen to see one alone; however many rows are clicked meanwhile.
+    layer.show_selected_label = True
+    made.measuring.go_to(entry)
+    made.measuring.go_to(entry)
+    wait_for(lambda: made.objects.layer._showed_one is None)
+    assert layer.show_selected_label
+    layer.show_selected_label = False
 
     class Press:
         position = (0.5 * 50 + 3, 0.5 * 60 + 4)
@@ -216,7 +259,7 @@ def test_the_layer_tells_what_was_measured(viewer, made):
 def test_tables_are_saved(made, tmp_path, monkeypatch):
     def save(button, path):
         monkeypatch.setattr(
-            "napari_diffseg.widgets.measure.section.QFileDialog.getSaveFileName",
+            "napari_diffseg.widgets.ui.preferences.QFileDialog.getSaveFileName",
             lambda *_: (str(path), ""),
         )
         button.click()
@@ -258,7 +301,7 @@ def test_the_result_of_a_run_becomes_objects_and_a_new_result_is_followed(
     assert not dock.objects_form.make_button.isEnabled()
     dock.segment_button.click()
     wait_for(lambda: dock.session.state is SessionState.DONE and not dock.session.is_busy)
-    assert dock.objects_form.combo.currentText() == "cells regions"
+    assert dock.objects_form.combo.currentText() == "cells labels"
     make(dock, wait_for)
     (layer,) = objects_in(viewer)
     result = dock.results.finished.layer.data
@@ -277,10 +320,16 @@ def test_the_result_of_a_run_becomes_objects_and_a_new_result_is_followed(
         assert layer.name not in [combo.itemText(row) for row in range(combo.count())]
 
 
-def test_without_the_layer_of_objects_the_classes_are_seen_again(viewer, made, labels):
+@pytest.mark.parametrize("is_open", [True, False], ids=["dock open", "dock closed"])
+def test_without_the_layer_of_objects_the_classes_are_seen_again(viewer, made, labels, is_open):
     (layer,) = objects_in(viewer)
+    assert not labels.visible
+    if not is_open:
+        viewer.window.remove_dock_widget(made)
     viewer.layers.remove(layer)
     assert labels.visible
+    if not is_open:
+        return
     assert made.measuring.table == {}
     assert made.objects_form.count.text() == ""
 
@@ -307,6 +356,70 @@ def test_objects_of_all_frames_keep_their_numbers(viewer, dock, wait_for):
     assert len(layer.features) == (table["frame"] == 2).sum()
 
 
+@pytest.mark.parametrize("names", [{}, {2: "round", 4: "late"}, {1: "x", 3: "background"}], ids=str)
+def test_the_table_of_a_movie_is_the_same_file_at_every_door(
+    viewer, dock, wait_for, tmp_path, monkeypatch, names
+):
+    """A class is in the last frame only, and by its area the background is another one there."""
+    if names:  # as it is where there are many pixels
+        monkeypatch.setattr("napari_diffseg.widgets.objects.classes.AT_ONCE", 0)
+    kinds = np.stack([classes(shift=shift) for shift in (0, 3, 6)])
+    kinds[2, 45:, 5:35] = 4
+    kinds[0][kinds[0] == 1] = 3
+    movie = (kinds * 100 + np.arange(80)).astype(np.uint16)
+    sizes = {"PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5, "TimeIncrement": 2.0}
+    image, labels, found = (tmp_path / f"{one}.ome.tif" for one in ("movie", "kinds", "found"))
+    tifffile.imwrite(image, movie, ome=True, metadata={"axes": "TYX", **sizes})
+    viewer.open(str(image), plugin="napari-diffseg")
+    place = {one: getattr(viewer.layers[0], one) for one in ("scale", "units", "axis_labels")}
+    layer = viewer.add_labels(kinds, name="kinds", **place)
+    layer.features = features_for(layer.features, names, 4)
+    viewer.dims.set_current_step(0, 1)
+    dock.objects_fold.expand()
+    dock.measure_fold.expand()
+    make(dock, wait_for)
+    wait_for(lambda: bool(dock.measuring.table))
+    dock.measuring.save(tmp_path / "window.csv")
+    in_window = (tmp_path / "window.csv").read_text("utf-8")
+    assert ",4," in in_window.splitlines()[-1]
+
+    said = {"axes": "TYX", "pixel_size": 0.5, "class_names": names, "parts": ["labels", "table"]}
+    params = napari_diffseg.ObjectParams()
+    napari_diffseg.export(kinds, tmp_path, image=movie, name="python", params=params, **said)
+    assert in_window == (tmp_path / "python objects.csv").read_text("utf-8")
+
+    (tmp_path / "python labels.ome.tif").rename(labels)
+    assert cli.main(["objects", str(labels), "-o", str(found), "--quiet"]) == 0
+    words = ["--image", str(image), "--labels", str(labels), "-o", str(tmp_path / "shell.csv")]
+    assert cli.main(["measure", str(found), *words, "--quiet"]) == 0
+    assert in_window == (tmp_path / "shell.csv").read_text("utf-8")
+
+
+def test_a_run_that_follows_strokes_shows_its_regions(viewer, dock, image, run, wait_for):
+    """Regions or objects are seen: what a person changes, and what they have last asked for."""
+    dock.segment_button.click()
+    wait_for(lambda: dock.session.state is SessionState.DONE and not dock.session.is_busy)
+    make(dock, wait_for)
+    regions = dock.results.finished.layer
+    assert not regions.visible
+    dock.add_scribbles()
+    dock.live_box.setChecked(True)
+    strokes = dock.state.scribbles
+    strokes.paint((5, 5), 1)
+    strokes.paint((20, 20), 2)
+    wait_for(lambda: bool(run.followed) and not dock.session.is_busy)
+    objects = dock.objects.layer.layer
+    assert (regions.visible, objects.visible) == (True, False)
+    wait_for(lambda: bool(dock.measuring.table) or not dock.measure_fold.isExpanded())
+    dock.objects_form.split.box.setValue(7)
+    assert (regions.visible, objects.visible) == (False, True)
+    strokes.paint((10, 20), 2)
+    wait_for(lambda: len(run.followed) > 1 and not dock.session.is_busy)
+    assert (regions.visible, objects.visible) == (True, False)
+    dock.objects_form.make_button.click()
+    assert (regions.visible, objects.visible) == (False, True)
+
+
 def test_the_labels_of_all_frames_become_objects(viewer, dock, model, wait_for):
     movie = np.where(np.stack([classes(shift=shift) for shift in (0, 4, 8)]) > 1, 200, 10)
     viewer.add_image(movie.astype(np.uint8), name="movie", axis_labels=("t", "y", "x"))
@@ -314,7 +427,7 @@ def test_the_labels_of_all_frames_become_objects(viewer, dock, model, wait_for):
     wait_for(lambda: dock.apply_form.apply_button.isEnabled())
     dock.apply_form.apply_button.click()
     wait_for(lambda: not dock.applying.session.is_busy)
-    assert dock.objects_form.combo.currentText() == "movie labels"
+    assert dock.objects_form.combo.currentText() == "movie model labels"
     wait_for(lambda: dock.objects_form.classes.ticked() == (2,))
     viewer.dims.set_current_step(0, 1)
     make(dock, wait_for)

@@ -8,7 +8,13 @@ from npe2 import PluginManifest
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QLineEdit, QSpinBox
 
 from napari_diffseg.params import RunOptions, SegmentationParams
-from napari_diffseg.widgets.ui.preferences import PAGE, PLUGIN, Preferences, read_preferences
+from napari_diffseg.widgets.ui.preferences import (
+    PAGE,
+    PLUGIN,
+    Preferences,
+    read_preferences,
+    start_in,
+)
 
 pytestmark = pytest.mark.gui
 
@@ -106,3 +112,10 @@ def test_dialogs_start_in_the_folder(page, opened, monkeypatch):
     page.folder = ""
     dock.export_form.ask_for_report("a.html")
     assert asked[-1] == "a.html"
+
+
+@pytest.mark.parametrize("folder", ["", "/", "/data", "/data/"])
+def test_dialogs_start_in_the_folder_that_was_set(viewer, page, folder):
+    page.folder = folder
+    assert start_in() == folder.rstrip("/") or folder == "/" == start_in()
+    assert start_in("a.csv") == {"": "", "/": "/"}.get(folder, "/data/") + "a.csv"

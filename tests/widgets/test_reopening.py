@@ -212,17 +212,17 @@ def test_pixels_of_a_closed_image_are_let_go(viewer, dock, run, wait_for, qtbot)
 # --- results --------------------------------------------------------------------------------
 
 
-def test_a_new_result_is_seen_where_its_objects_are_hidden(viewer, with_objects, wait_for):
+def test_a_new_result_is_seen_whether_its_objects_are_or_not(viewer, with_objects, wait_for):
     result, objects = with_objects.results.finished.layer, with_objects.objects.layer.layer
     assert not result.visible
     objects.visible = False
     with_objects.segment_button.click()
     wait_for(lambda: is_at_rest(with_objects))
     assert result.visible
-    objects.visible = True
+    result.visible, objects.visible = False, True
     with_objects.segment_button.click()
     wait_for(lambda: is_at_rest(with_objects))
-    assert not result.visible
+    assert result.visible
 
 
 def test_previous_goes_back_over_presses_of_segment(segmented, wait_for):
@@ -270,6 +270,26 @@ def test_a_run_that_is_cancelled_leaves_the_result_on_show(segmented, run, wait_
     (layer,) = labels_in(segmented)
     segmented.labels.slider.setValue(2)
     wait_for(lambda: layer.data.max() == 2)
+
+
+def test_how_many_labels_there_are_is_a_matter_of_each_image(viewer, segmented, run, wait_for):
+    """Fewer or more is not kept for another image, and is back with the one that it is of."""
+    segmented.labels.slider.setValue(2)
+    wait_for(lambda: segmented.results.segmentation.params.n_labels == 2)
+    first, other = segmented.images.chosen(), other_image(viewer)
+    segmented.images.choose(other)
+    assert segmented.params().n_labels == 0
+    # A run that is given up there leaves the result as it is.
+    run.go_on.clear()
+    run.stands_at = 1
+    segmented.segment_button.click()
+    wait_for(run.stands.is_set)
+    segmented.runs.cancel()
+    wait_for(lambda: not segmented.session.is_busy)
+    wait_for(lambda: not segmented.runs._merger._is_busy)
+    assert segmented.results.segmentation.params.n_labels == 2
+    segmented.images.choose(first)
+    assert segmented.params().n_labels == 2
 
 
 def test_the_slider_moves_the_result_on_show_after_the_layer_of_a_run_was_removed(

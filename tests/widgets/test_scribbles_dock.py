@@ -307,7 +307,7 @@ def test_of_two_images_each_has_its_own_result(viewer, live, scribbles, run, wai
     live.images.choose(other)
     stroke(scribbles, 2, (15, 5), (15, 12))
     wait_for(lambda: run.starts == 2 and is_at_rest(live))
-    assert {layer.name for layer in results_in(viewer)} == {"cells regions", "other regions"}
+    assert {layer.name for layer in results_in(viewer)} == {"cells labels", "other labels"}
     np.testing.assert_array_equal(first.data, before)
 
 

@@ -58,7 +58,7 @@ def test_press_segment_and_get_a_labels_layer(viewer, image, dock, run, wait_for
     run.go_on.set()
     wait_for(lambda: dock.session.state is SessionState.DONE)
     (layer,) = labels_of(viewer)
-    assert layer.name == "cells regions"
+    assert layer.name == "cells labels"
     assert layer.data.shape == (24, 32)
     assert layer.data.max() == 3
     assert layer.metadata["napari_diffseg"]["program"] == "napari-diffseg"
@@ -131,7 +131,7 @@ def test_a_copy_that_is_kept_is_changed_by_no_run(viewer, image, dock, wait_for)
     (layer,) = labels_of(viewer)
     dock.keep_button.click()
     kept, _ = labels_of(viewer)
-    assert kept.name == "cells regions kept"
+    assert kept.name == "cells labels kept"
     assert not kept.visible
     np.testing.assert_array_equal(kept.data, layer.data)
     before = kept.data.copy()
@@ -181,12 +181,12 @@ def test_a_file_of_settings_that_is_no_such_file_changes_nothing(viewer, run, no
 
 
 def test_a_layer_of_the_results_name_is_not_touched(viewer, image, dock, wait_for):
-    mine = viewer.add_image(np.zeros((5, 5)), name="cells regions")
+    mine = viewer.add_image(np.zeros((5, 5)), name="cells labels")
     dock.images.choose(image)
     dock.segment_button.click()
     wait_for(lambda: dock.session.state is SessionState.DONE)
     assert mine in viewer.layers
-    assert mine.name == "cells regions"
+    assert mine.name == "cells labels"
     assert len(viewer.layers) == 3
 
 
@@ -235,7 +235,7 @@ def test_the_image_is_deleted_before_the_first_preview(viewer, image, dock, wait
 
 
 def test_the_result_layer_is_deleted_and_the_run_is_cancelled(pressed, viewer, run, wait_for):
-    viewer.layers.remove("cells regions")
+    viewer.layers.remove("cells labels")
     assert pressed.session.state is SessionState.IDLE
     assert "removed" in pressed.status.text()
     wait_for(run.closed.is_set)
@@ -259,7 +259,7 @@ def test_layers_are_switched_and_the_result_stays_with_its_image(pressed, viewer
     run.go_on.set()
     wait_for(lambda: pressed.session.state is SessionState.DONE)
     (layer,) = labels_of(viewer)
-    assert layer.name == "cells regions"
+    assert layer.name == "cells labels"
     assert layer.data.shape == (24, 32)
 
 
@@ -364,7 +364,7 @@ def test_after_a_failure_the_selection_is_that_before_the_run(
     assert len(before[0]) == n_selected
     run.error = ValueError("a bug")
     dock.segment_button.click()
-    assert [layer.name for layer in viewer.layers.selection] == ["cells regions"]
+    assert [layer.name for layer in viewer.layers.selection] == ["cells labels"]
     wait_for(lambda: is_at_rest(dock))
     after = {layer.name for layer in viewer.layers.selection}, viewer.layers.selection.active
     assert after == before
@@ -439,7 +439,7 @@ def test_a_result_that_is_deleted_later_is_nobodys_business(viewer, image, dock,
     dock.segment_button.click()
     wait_for(lambda: dock.session.state is SessionState.DONE)
     said = dock.status.text()
-    viewer.layers.remove("cells regions")
+    viewer.layers.remove("cells labels")
     assert dock.status.text() == said
     assert dock.segment_button.isEnabled()
 
@@ -501,11 +501,11 @@ def test_an_option_out_of_bounds_is_marked(image, dock):
 @pytest.mark.parametrize(
     ("axes", "sentence"),
     [
-        ("QYX", "cannot be read"),
-        ("YYX", "cannot be read"),
-        ("ZTX", "lack Y or X"),
+        ("QYX", "unknown letter 'Q'"),
+        ("YYX", "name Y more than once"),
+        ("ZTX", "have no Y"),
         ("YX", "name 2 axes, but 'stack' has 3"),
-        ("", "name 0 axes"),
+        ("", "have no Y"),
     ],
 )
 def test_axes_that_do_not_fit(viewer, dock, qtbot, axes, sentence):

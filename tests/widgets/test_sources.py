@@ -252,9 +252,9 @@ def test_channels_of_different_data_types_are_noted():
     ("axes", "sentence"),
     [
         ("YX", "name 2 axes"),
-        ("AYX", "cannot be read"),
-        ("YYX", "cannot be read"),
-        ("TZY", "lack Y or X"),
+        ("AYX", "unknown letter 'A'"),
+        ("YYX", "name Y more than once"),
+        ("TZY", "have no X"),
         ("YXC", "channel axis as if it were space"),
     ],
 )

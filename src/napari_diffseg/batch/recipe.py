@@ -14,6 +14,7 @@ from napari_diffseg.image.channels import Channel
 from napari_diffseg.image.fill import AUTO, Fill, fill_in_words
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.instances.params import ObjectParams
+from napari_diffseg.io.label_files.export import ENDINGS, file_name
 from napari_diffseg.parameters import SelfDescribing
 from napari_diffseg.params import ApplyParams, SegmentationParams
 
@@ -47,13 +48,13 @@ class Recipe:
     pixel_size: PixelSize | None = None
 
     def python(self) -> str:
-        """Return lines that leave the labels in ``labels``, and objects in ``found``.
+        """Return lines that write what the command of `shell` does, as `export` calls it.
 
-        Where labels have names, they are written, too.
+        They leave the labels in ``labels``, and objects in ``found``.
         """
         return "\n".join(_python(self)) + "\n"
 
-    def shell(self, output: str = "labels.ome.tif") -> str:
+    def shell(self) -> str:
         """Return a command that writes the labels, and one more for objects.
 
         Raises InputError where the run was on a part of a file, or a name has a comma: the shell
@@ -70,13 +71,19 @@ class Recipe:
                 f"The name of the class {comma!r} has a comma, which the shell cannot take; name "
                 "it otherwise, or copy the run as Python."
             )
-        commands = [_shell_labels(self, output)]
+        labels, found = (f"{self.name} {part}{ENDINGS[0]}" for part in ("labels", "objects"))
+        commands = [_shell_labels(self, labels)]
         if self.objects is not None:
-            words = ["objects", output, "-o", f"objects-{output}", *_options(self.objects)]
+            words = ["objects", labels, "-o", found, *_options(self.objects)]
             words += _spacing(self)
             commands.append(shlex.join(["napari-diffseg", *words]))
         # Where the first fails, there are no labels to make objects of, or those of another image.
         return " &&\n".join(commands) + "\n"
+
+    @property
+    def name(self) -> str:
+        """What begins the names of the files that are written."""
+        return file_name(stem_of(self.image))
 
 
 def _changed(params: SelfDescribing) -> dict[str, Any]:
@@ -108,10 +115,7 @@ def _python(told: Recipe) -> Iterator[str]:
     else:
         words |= _segment_words(told, names)
     names += ["ObjectParams", "objects"] if told.objects else []
-    names += ["export"] if told.names else []
-    yield f"from napari_diffseg import {', '.join(sorted(names))}"
-    if told.names and told.pixel_size is not None:
-        yield "from napari_diffseg.image.pixel_size import PixelSize"
+    yield f"from napari_diffseg import {', '.join(sorted([*names, 'export']))}"
     readers = ["read_class_numbers"] if told.scribbles or told.region else []
     yield f"from napari_diffseg.io.reading import {', '.join([*readers, 'read_image'])}"
     yield ""
@@ -129,11 +133,21 @@ def _python(told: Recipe) -> Iterator[str]:
     of = "labels" if told.model else "result"
     if told.objects:
         yield f"found = objects({of}, params={_made(told.objects)})"
-    if told.names:
-        said: dict[str, Any] = {"name": stem_of(told.image), "parts": ["labels"]}
-        said |= {"pixel_size": told.pixel_size, "class_names": dict(told.names)}
-        said["class_colors"] = {label: _rounded(color) for label, color in told.colors.items()}
-        yield _call("export", {key: repr(value) for key, value in said.items() if value}, of, "'.'")
+    yield _call("export", _export_words(told), of, "'.'")
+
+
+def _export_words(told: Recipe) -> dict[str, str]:
+    said: dict[str, Any] = {"name": told.name, "parts": ["labels"]}
+    if told.pixel_size is not None:
+        size = told.pixel_size
+        lengths = size.spacing or (size.y, size.x)
+        said |= {"pixel_size": lengths, "unit": size.unit}
+    said["class_names"] = dict(told.names)
+    said["class_colors"] = {label: _rounded(color) for label, color in told.colors.items()}
+    words = {key: repr(value) for key, value in said.items() if value}
+    if told.objects is not None:
+        words |= {"parts": repr(["labels", "objects"]), "params": _made(told.objects)}
+    return words
 
 
 def _rounded(color: Sequence[float]) -> tuple[float, ...]:

@@ -30,6 +30,7 @@ from napari_diffseg.batch.schedulers import (
 )
 from napari_diffseg.batch.work import Job, apply_unit, keep_model
 from napari_diffseg.errors import DiffSegError, OutputError, ParameterError, Remedy
+from napari_diffseg.memory import as_many_as_fit, in_words
 from napari_diffseg.params import ApplyParams, RunOptions
 
 if TYPE_CHECKING:
@@ -109,8 +110,8 @@ def apply_stack(
         # Not what a machine happens to have: sums over other threads may round otherwise.
         options = replace(options, threads=options.threads or 1)
         job = Job(journal, model.checksum, params, options, axes, level, series)
-        yield from _do_units(ledger, job, scheduler, n_workers)
-        report = _report(ledger)
+        notes = yield from _do_units(ledger, job, scheduler, n_workers)
+        report = _report(ledger, notes)
         if table is not None:
             write_table(Path(table), report.frames, model)
         outputs.finish_plates(plan)
@@ -120,17 +121,19 @@ def apply_stack(
 
 def _do_units(
     ledger: Ledger, job: Job, scheduler: str, n_workers: int
-) -> Generator[Progress, None, None]:
-    """Have all units of work done that are not done yet."""
+) -> Generator[Progress, None, tuple[str, ...]]:
+    """Have all units of work done that are not done yet; return what is to be said of it."""
     began = time.monotonic()
     yield ledger.progress()
     n_workers = max(1, min(n_workers, ledger.plan.n_units - len(ledger.done)))
+    n_workers, notes = _as_many_as_fit(ledger.plan, ledger.model, n_workers, scheduler)
     keep_model(ledger.model)
     results = run_units(ledger.to_do(), partial(apply_unit, job), scheduler, n_workers)
     with closing(results):
         for outcome in results:
             facts = ledger.enter(outcome.unit, outcome.facts)
             yield ledger.progress(time.monotonic() - began, outcome.unit, facts)
+    return notes
 
 
 @contextmanager
@@ -145,12 +148,13 @@ def _frames_kept() -> Iterator[None]:
         raise OutputError(sentence, Remedy.RESUME) from error
 
 
-def _report(ledger: Ledger) -> StackReport:
+def _report(ledger: Ledger, more: tuple[str, ...]) -> StackReport:
     """Return what is to be said at the end; raises as `Ledger.records`."""
     plan = ledger.plan
     records, failed = ledger.records()
     n_done = sum(record.facts.failed is None for record in records)
     notes = dict.fromkeys(note for target in plan.targets for note in target.notes)
+    notes |= dict.fromkeys(more)
     names = (one.name(at) for one in plan.targets for at in range(len(one.frames)))
     kinds = (record.facts.brightness for record in records)
     unlike = tuple((name, kind) for name, kind in zip(names, kinds, strict=True) if kind)
@@ -165,6 +169,26 @@ def _is_complete(plan: Plan, model: Model, params: ApplyParams) -> bool:
     return not unfinished(plan) and all(
         outputs.is_of(target, model, params) for target in plan.targets
     )
+
+
+def _as_many_as_fit(
+    plan: Plan, model: Model, n_workers: int, scheduler: str
+) -> tuple[int, tuple[str, ...]]:
+    """Return how many of the workers on this machine there is memory for, and a note if not all."""
+    if scheduler not in (THREADS, PROCESSES):
+        return n_workers, ()
+    from napari_diffseg.image.pieces import PROGRAM, labelling_memory
+
+    shapes = {target.shape[-len(target.spatial) :] for target in plan.targets}
+    each = max(
+        labelling_memory(shape, model.n_channels, model.params, model.space) for shape in shapes
+    )
+    each += PROGRAM if scheduler == PROCESSES else 0
+    n_fit = as_many_as_fit(n_workers, each)
+    if n_fit == n_workers:
+        return n_workers, ()
+    note = f"Of {n_workers} workers {n_fit} ran: each takes about {in_words(each)} of memory."
+    return n_fit, (note,)
 
 
 def _n_workers(workers: int, scheduler: str, options: RunOptions) -> int:

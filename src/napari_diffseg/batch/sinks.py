@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
+import zlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,9 @@ def make_labels(shape: tuple[int, ...], spatial: tuple[int, ...], dtype: np.dtyp
     return array
 
 
+Place = tuple[int | slice, ...]
+
+
 class ArraySink:
     """An array of labels that a layer can show while it is written to.
 
@@ -49,24 +53,42 @@ class ArraySink:
         self,
         array: Any,
         n_frames: int,
-        place: Callable[[int, Window], tuple[int | slice, ...]] = lambda i, window: (i, *window),
+        place: Callable[[int, Window], Place] = lambda i, window: (i, *window),
         turned: Callable[[NDArray[Any]], NDArray[Any]] = lambda labels: labels,
         n_spatial: int = 2,
     ) -> None:
         self.array, self._place, self._turned = array, place, turned
         self._whole = (slice(None),) * n_spatial
         self.n_writes = np.zeros(n_frames, np.int64)
+        # Of each frame the places that were written to, with a checksum.
+        self._written: list[dict[str, tuple[Place, int]]] = [{} for _ in range(n_frames)]
 
     def write(self, i: int, window: Window, labels: NDArray[Any]) -> None:
         """Write the labels of a window of a frame."""
-        self.array[self._place(i, window)] = self._turned(labels)
+        place, turned = self._place(i, window), self._turned(labels)
+        self.array[place] = turned
+        self._written[i][str(place)] = place, _checksum(turned.astype(self.array.dtype))
         self.n_writes[i] += 1
 
     def clear(self, i: int) -> None:
         """Set a frame to 0."""
         self.array[self._place(i, self._whole)] = 0
+        self._written[i].clear()
         self.n_writes[i] += 1
+
+    def is_as_written(self, array: Any) -> bool:
+        """Whether an array of this shape has what was written, and nothing else; reads it all."""
+        return all(
+            all(_checksum(np.asarray(array[at])) == told for at, told in frame.values())
+            if frame
+            else not np.any(array[self._place(i, self._whole)])
+            for i, frame in enumerate(self._written)
+        )
 
     def holds_something(self, i: int) -> bool:
         """Whether a frame has labels."""
         return bool(np.any(self.array[self._place(i, self._whole)]))
+
+
+def _checksum(labels: NDArray[Any]) -> int:
+    return zlib.crc32(np.ascontiguousarray(labels).data)

@@ -19,7 +19,7 @@ from napari_diffseg.cli.options import (
     read_object_parameters,
 )
 from napari_diffseg.cli.spacing import sizes_of, stated_pixel_size
-from napari_diffseg.cli.terminal import Commands, progress_bar, say
+from napari_diffseg.cli.terminal import Commands, progress_bar, tell
 from napari_diffseg.errors import OutputError
 from napari_diffseg.files import check_place, stem_of
 
@@ -138,29 +138,35 @@ def _objects(args: argparse.Namespace) -> int:
     counts: list[int] = []
     frames = progress_bar(args, iterable=job.find(), total=stack.n_frames, unit=" frames")
     job.write(_counted(frames, counts))
-    if not args.quiet:
-        for note in stack.notes:
-            say(note)
-        noun = "object" if max(counts) == 1 else "objects"
-        where = f" in {len(counts)} frames" if len(counts) > 1 else ""
-        say(f"{max(counts)} {noun}{where}: written to {args.output}")
+    noun = "object" if max(counts) == 1 else "objects"
+    where = f" in {len(counts)} frames" if len(counts) > 1 else ""
+    tell(args, *stack.notes, f"{max(counts)} {noun}{where}: written to {args.output}")
     return 0
 
 
 def _with_classes(args: argparse.Namespace, stack: FrameStack) -> ObjectParams:
     """Find out of which classes of all frames objects are made; says what is left out."""
-    from napari_diffseg.batch.objects import read_planes
-    from napari_diffseg.instances.finding import background_of, count_in_all, with_classes
+    from napari_diffseg.batch.objects import labels_in, read_planes
+    from napari_diffseg.instances.finding import (
+        background_of,
+        count_in_all,
+        is_background,
+        with_classes,
+    )
 
     counts = count_in_all(read_planes(stack, i) for i in range(stack.n_frames))
-    params = read_object_parameters(args)
-    told = with_classes(params, counts)
-    if told != params and not args.quiet:
+    params, names = read_object_parameters(args), labels_in(stack).said["names"]
+    names = {**(names or {}), **getattr(args, "names", {})}
+    told, grounds = with_classes(params, counts, names), background_of(counts, names)
+    if told != params:
         many = f"{len(counts) - 1} classes (is it an image, and not labels?)"
-        say(
+        is_named = is_background(names.get(grounds[0], ""))
+        why = "which is named so" if is_named else "the largest class"
+        tell(
+            args,
             f"objects are made of {told.classes if len(counts) <= _MOST_LISTED else many}; "
-            f"{background_of(counts)}, the largest class, is taken for background (--classes takes "
-            "others)."
+            f"{', '.join(map(str, grounds))}, {why}, is taken for background (--classes takes "
+            "others).",
         )
     return told
 
@@ -181,14 +187,13 @@ def _measure(args: argparse.Namespace) -> int:
     if args.summary is not None:
         rows = summary(table, job.objects.n_frames)
         write_csv(args.summary, rows, force=args.force)
-    if not args.quiet:
-        notes = (*job.objects.notes, *(job.image.notes if job.image else ()), *_hint(args.objects))
-        for note in notes:
-            say(note)
-        if "um" not in next(name for name in table if name.startswith(("area", "volume"))):
-            say("sizes are in pixels, for that of a pixel is not known; state it (--pixel-size).")
-        n_rows = table["object"].size
-        say(f"{n_rows} row{'' if n_rows == 1 else 's'}: written to {args.output}")
+    tell(args, *job.objects.notes, *(job.image.notes if job.image else ()), *_hint(args.objects))
+    if "um" not in next(name for name in table if name.startswith(("area", "volume"))):
+        tell(
+            args, "sizes are in pixels, for that of a pixel is not known; state it (--pixel-size)."
+        )
+    n_rows = table["object"].size
+    tell(args, f"{n_rows} row{'' if n_rows == 1 else 's'}: written to {args.output}")
     return 0
 
 
@@ -284,8 +289,7 @@ def _export(args: argparse.Namespace) -> int:
     if any(path.resolve() == args.result.resolve() for path in job.standing()):
         raise OutputError(f"{args.result} would be replaced; choose another folder or --name.")
     for path in job.write():
-        if not args.quiet:
-            say(f"written: {path}")
+        tell(args, f"written: {path}")
     return 0
 
 

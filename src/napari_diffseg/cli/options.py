@@ -99,9 +99,9 @@ def add_fill(parser: argparse.ArgumentParser) -> None:
         type=_stated_fill,
         default="auto",
         metavar="VALUE|none|auto",
-        help="value of the pixels that stitching, rotating or padding put around the image, such "
-        "as 0 or -9999: they get label 0, and nothing is learned from them; auto recognizes it, "
-        "none takes every pixel for image (default: %(default)s)",
+        help="value of the empty pixels that stitching, rotating or padding put around the image, "
+        "such as 0 or -9999: they get label 0, and nothing is learned from them; with auto it is "
+        "found, with none every pixel is image (default: %(default)s)",
     )
 
 

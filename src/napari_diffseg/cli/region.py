@@ -68,6 +68,14 @@ def read_region(region: Box | Path, shape: tuple[int, ...], axes: str) -> NDArra
     return np.array(np.broadcast_to(mask, shape))
 
 
+def region_box(region: Box | Path | None, shape: tuple[int, ...]) -> Box | None:
+    """Return the window of an image ``(z) y x`` that ranges of pixels name; None of a file."""
+    if not isinstance(region, tuple):
+        return None
+    sides = (slice(None),) * (len(shape) - len(region)) + _checked(region, shape)
+    return tuple(slice(*side.indices(n)) for side, n in zip(sides, shape, strict=True))
+
+
 def _checked(box: Box, shape: tuple[int, ...]) -> Box:
     """Return ranges that lie within an image."""
     n = len(box)

@@ -185,20 +185,22 @@ def _check_memory(args: argparse.Namespace, subject: Subject, params: Segmentati
     from napari_diffseg.image.pieces import estimate_memory
     from napari_diffseg.memory import check_memory
 
-    if subject.region is not None or (args.planes and subject.is_volume):
-        return  # how much less these take, nobody has counted
-    ways_out = ["name a part of it (--region)"]
+    axes, by_plane = subject.axes, bool(args.planes and subject.is_volume)
+    ways_out = [f"name a {'smaller ' if args.region else ''}part of it (--region)"]
     if subject.file.n_levels > args.level + 1:
         ways_out.insert(0, f"take a coarser resolution (--level {args.level + 1})")
-    if subject.is_volume:
+    if subject.is_volume and not by_plane:
         ways_out.insert(0, "take it plane by plane (--planes)")
     needed = estimate_memory(
-        subject.axes,
+        axes.of_plane() if by_plane else axes,
         subject.file.dtype,
         params,
         n_channels=len(subject.channels or ()),
-        is_held=is_in_memory(subject.file.pixels),
+        is_held=is_in_memory(subject.file.pixels) and not by_plane,
+        around=None if by_plane else subject.around,
     )
+    if by_plane:
+        needed += subject.planes_memory
     check_memory(needed, f"To segment {args.image}", ", ".join(ways_out))
 
 

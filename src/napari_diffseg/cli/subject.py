@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from napari_diffseg.cli.channels import chosen_channels
 from napari_diffseg.cli.references import turned
-from napari_diffseg.cli.region import read_region, region_in_words
+from napari_diffseg.cli.region import read_region, region_box, region_in_words
 from napari_diffseg.cli.spacing import Sizes, sizes_of
+from napari_diffseg.cli.terminal import tell
 from napari_diffseg.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,15 +22,18 @@ if TYPE_CHECKING:
 
     from napari_diffseg.image.axes import ImageAxes
     from napari_diffseg.image.channels import Channel
+    from napari_diffseg.image.windows import Window
     from napari_diffseg.io.reading import ImageFile
 
+N_LEARNED = 3
+"""Planes that are learned from where a volume is taken plane by plane and nothing is painted."""
 
-@dataclass(frozen=True, eq=False, slots=True)
+
+@dataclass(frozen=True, eq=False)
 class Subject:
     """One image, what is painted on it, and how a person says that it is to be taken.
 
-    `channels` None where all are looked at, `region` and `strokes` ``(z) y x`` None where labels
-    are wanted everywhere, and nothing is painted.
+    `channels` None where all are looked at, `strokes` ``(z) y x`` None where nothing is painted.
     """
 
     args: argparse.Namespace
@@ -36,8 +42,38 @@ class Subject:
     axes: ImageAxes
     sizes: Sizes
     channels: tuple[Channel, ...] | None
-    region: NDArray[np.bool_] | None
     strokes: NDArray[Any] | None
+
+    @cached_property
+    def region(self) -> NDArray[np.bool_] | None:
+        """Where labels are wanted, ``(z) y x``; None where everywhere."""
+        said = self.args.region
+        return said and read_region(said, self.axes.spatial_shape, self.axes.axes)
+
+    @property
+    def around(self) -> Window | None:
+        """The part of the image that is read; None where it is all of it."""
+        from napari_diffseg.core.model.application import reading_window
+        from napari_diffseg.image.region import box_of
+        from napari_diffseg.image.space import space_of
+
+        shape, box = self.axes.spatial_shape, region_box(self.args.region, self.axes.spatial_shape)
+        if box is None and self.region is not None:
+            box = box_of(self.region)
+        space = space_of(self.axes.spatial, self.sizes.spacing)
+        return box and reading_window(box, shape, space)
+
+    @property
+    def planes_memory(self) -> int:
+        """How many bytes are held of a volume that is taken plane by plane, beside one plane."""
+        n_planes, *sides = self.axes.spatial_shape
+        painted = 0 if self.strokes is None else int(self.strokes.any(axis=(-2, -1)).sum())
+        n_learned = min(painted or N_LEARNED, n_planes)
+        n_channels = len(self.channels or ()) or self.axes.n_channels
+        # Of all planes the labels, and a copy of them with what is painted.
+        held = n_planes * (2 if painted else 1)
+        held += (n_learned - 1) * n_channels * self.file.dtype.itemsize
+        return held * math.prod(sides)
 
     @property
     def is_volume(self) -> bool:
@@ -62,10 +98,25 @@ class Subject:
             pixel_size=size if self.is_volume else size and size.plane,
             placement={} if is_in_doubt else self.file.placement,
             provenance=self._said() | dict(provenance),
-            names=self.args.names,
+            names=self._names_of(labels),
             colors=self.args.colors,
             force=self.args.force,
         )
+
+    def _names_of(self, labels: NDArray[Any]) -> dict[int, str]:
+        """Return the names of the labels that there are; says which there are not."""
+        from napari_diffseg.instances.finding import count_labels
+
+        names: dict[int, str] = self.args.names or {}
+        there = count_labels(labels)
+        missing = [label for label in names if label not in there]
+        if missing:
+            tell(
+                self.args,
+                f"there is no label {' and no '.join(map(str, missing))} in the result (it has "
+                f"{', '.join(map(str, there))}), so its name is not written.",
+            )
+        return {label: name for label, name in names.items() if label in there}
 
     def _said(self) -> dict[str, Any]:
         args = self.args
@@ -88,7 +139,9 @@ def read_subject(args: argparse.Namespace) -> Subject:
     from napari_diffseg.io.reading import read_class_numbers, read_image
 
     painted = None if args.scribbles is None else read_class_numbers(args.scribbles)
-    file = read_image(args.image, level=args.level, series=args.series, axes=args.axes)
+    in_parts = args.region is not None or args.planes
+    how = {"level": args.level, "series": args.series, "axes": args.axes}
+    file = read_image(args.image, **how, in_parts=in_parts)
     shape = tuple(file.pixels.shape)
     n_frames = dict(zip((file.axes or "").upper(), shape, strict=False)).get("T", 1)
     if n_frames > 1:
@@ -106,6 +159,5 @@ def read_subject(args: argparse.Namespace) -> Subject:
         axes,
         sizes_of(args, file, plane, f"{shown}: "),
         chosen_channels(args, axes.n_channels, file.channel_names, rgb=axes.rgb),
-        args.region and read_region(args.region, axes.spatial_shape, axes.axes),
         None if painted is None else turned(painted.pixels, axes.axes),
     )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -33,7 +34,10 @@ Result = TypeVar("Result")
 
 
 def say(text: str) -> None:
-    """Print a line to stderr, with the program's name."""
+    """Print a line to stderr, with the program's name, and paths as seen from here."""
+    with suppress(OSError):  # where the folder that this was started in is gone
+        here = re.escape(os.path.join(os.getcwd(), ""))
+        text = re.sub(rf"(?<![^\s'\"(]){here}", "", text)
     print(f"napari-diffseg: {text}", file=sys.stderr)
 
 

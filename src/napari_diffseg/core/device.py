@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 from threading import Lock, get_ident
+from typing import TypeVar
 
 import torch
 
 from napari_diffseg.errors import DeviceError, OutOfMemoryError, TrainingError
+from napari_diffseg.image.pieces import kept_memory, window_memory
+from napari_diffseg.image.windows import Shape
+from napari_diffseg.memory import as_many_as_fit
+
+Given = TypeVar("Given")
+Found = TypeVar("Found")
+
+_POLL_S = 0.1
 
 
 def available_devices() -> tuple[str, ...]:
@@ -86,6 +99,50 @@ def thread_limit(threads: int) -> Iterator[None]:
         yield
     finally:
         _limits.end(holder, before)
+
+
+def threads_for(device: torch.device, shape: Shape, n_colors: int) -> int:
+    """Return on how many threads parts of an image ``(z) y x`` are done: of a volume, on a CPU."""
+    if device.type != "cpu" or len(shape) < 3:
+        return 1
+    n_threads = torch.get_num_threads()
+    return as_many_as_fit(n_threads, window_memory(shape, n_colors), kept_memory(shape))
+
+
+def in_turn(
+    jobs: Iterable[Callable[[], Found]], n_threads: int
+) -> Generator[Found | None, None, None]:
+    """Do jobs on some threads, each of which has one processor.
+
+    Yields what they return, in their order, and None now and then while one is waited for. A job is
+    asked for when there is a thread for it.
+    """
+    if n_threads == 1:
+        yield from (job() for job in jobs)
+        return
+
+    def alone(job: Callable[[], Found]) -> Found:
+        with thread_limit(1):
+            return job()
+
+    jobs, waiting = iter(jobs), deque[Future[Found]]()
+    pool = ThreadPoolExecutor(n_threads, "napari-diffseg")
+    try:
+        while True:
+            n_busy = sum(not one.done() for one in waiting)
+            waiting += (pool.submit(alone, job) for job in islice(jobs, n_threads - n_busy))
+            if not waiting:
+                return
+            is_done = wait([*waiting][:1], _POLL_S).done
+            yield waiting.popleft().result() if is_done else None
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def each_of(work: Callable[[Given], Found], given: Sequence[Given], n_threads: int) -> list[Found]:
+    """Do work on each of some things, as `in_turn`; on one alone with all processors."""
+    found = in_turn((partial(work, one) for one in given), n_threads if len(given) > 1 else 1)
+    return [one for one in found if one is not None]
 
 
 @contextmanager

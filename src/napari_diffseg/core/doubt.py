@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
 from napari_diffseg.core.clusters.correction import margins
+from napari_diffseg.core.features.region_map import RegionMap
 from napari_diffseg.core.plane import Plane
 from napari_diffseg.core.published.clustering_net import FeatureClusteringNet
 from napari_diffseg.core.published.inference import response_map
@@ -53,8 +54,11 @@ def _of_regions(result: Segmentation) -> NDArray[np.float32]:
         standing = np.arange(head.n_classes)
         painted = result.classes.painted(result.scribbles)
     doubt = np.zeros(ground.plane.shape, np.float32)
-    for window in ground.windows:
-        regions, answers = ground.answers(window, head, smoothness, painted)
+
+    def answers_of(window: Window) -> tuple[RegionMap, Floats]:
+        return ground.answers(window, head, smoothness, painted)
+
+    for window, (regions, answers) in filter(None, ground.in_turn(answers_of)):
         here = regions.leaves[inside(window, ground.near(window))]
         doubt[window] = (1 - joined_margins(answers, standing)).astype(np.float32)[here]
     return doubt

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +21,6 @@ from napari_diffseg.core.clusters.correction import (
     learn,
     painted_classes,
     stamp,
-    tidy,
 )
 from napari_diffseg.core.clusters.groundwork import Groundwork
 from napari_diffseg.core.device import readable_torch_errors, thread_limit
@@ -133,18 +133,24 @@ def _labelled(
     facts: Iteration,
 ) -> Generator[Iteration, Command | None, Labels]:
     """Label the image by its classes, what the person sees first."""
-    ground, smoothness = before.ground, before.params.continuity_weight
+    ground = before.ground
     labels = empty_labels(ground.plane.shape, classes.numbers)
     given = classes.painted(scribbles)
     table = np.array(classes.numbers, labels.dtype)
+    best = partial(ground.best, head=classes.head, params=before.params, painted=given)
     seen, rest = _seen_first(ground, view)
-    for window in seen:
-        labels[window] = table[ground.best(window, classes.head, smoothness, given)]
-    if rest:
-        yield replace(facts, labels=_with_windows(before.labels, labels, seen, scribbles))
-    for window in rest:
-        labels[window] = table[ground.best(window, classes.head, smoothness, given)]
-    return tidy(labels, before.params.min_region_size, ground, scribbles)
+    for windows in (seen, rest):
+        if rest and windows is rest:
+            yield replace(facts, labels=_with_windows(before.labels, labels, seen, scribbles))
+        for done in ground.in_turn(best, windows):
+            if done is None:
+                yield facts
+            else:
+                labels[done[0]] = table[done[1]]
+    if ground.plane.valid is not None:
+        labels[~ground.plane.valid] = 0
+    stamp(labels, scribbles)
+    return labels
 
 
 def _seen_first(ground: Groundwork, view: Window | None) -> tuple[list[Window], list[Window]]:

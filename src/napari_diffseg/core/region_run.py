@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from napari_diffseg.core.clusters.class_head import ClassHead
 from napari_diffseg.core.clusters.clustering import hierarchy_of, learn_clusters, start_head
 from napari_diffseg.core.clusters.groundwork import Groundwork, cluster_steps
+from napari_diffseg.core.device import each_of, threads_for
 from napari_diffseg.core.features.extraction import Features
 from napari_diffseg.core.features.region_map import RegionMap
 from napari_diffseg.core.following import follow_steps
@@ -118,7 +119,11 @@ def _stage_of(
         space=run.plane.space,
         device=run.device,
     )
-    return stage, [RegionMap.of(stage, *both) for both in zip(inputs, valids, strict=True)]
+    n_threads = threads_for(run.device, pixels[0].shape[1:], len(pixels[0]))
+    cut = each_of(
+        lambda both: RegionMap.of(stage, *both), [*zip(inputs, valids, strict=True)], n_threads
+    )
+    return stage, cut
 
 
 def _measured(run: Run) -> tuple[Run, list[list[RegionMap]]]:

@@ -27,7 +27,7 @@ from napari_diffseg.image.windows import Window
 from napari_diffseg.numeric.labels import look_up, number_by_area
 from napari_diffseg.params import RunOptions, SegmentationParams
 
-_FEWER = " kinds were found; more are looked for with a higher n_clusters."
+_FEWER = " labels were found; more are looked for with a higher n_clusters."
 
 
 @dataclass(frozen=True, eq=False)

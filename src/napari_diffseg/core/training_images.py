@@ -32,10 +32,12 @@ from napari_diffseg.image.intensity import (
     measure_range,
     stated_range,
 )
+from napari_diffseg.image.pieces import PROGRAM, estimate_memory
 from napari_diffseg.image.region import box_of, region_with_strokes
 from napari_diffseg.image.scribbles import Scribbles, classes_of, read_scribbles
 from napari_diffseg.image.space import Space, space_of
 from napari_diffseg.image.windows import Window, whole
+from napari_diffseg.memory import check_memory
 from napari_diffseg.params import SegmentationParams
 
 _MOST_POOLED = 1 << 21  # pixels of each of several images that its intensities are told by
@@ -113,6 +115,7 @@ def read_for_training(
     space = space_of(first.spatial, how.spacing)
     channels = pick_channels(how.channels, first.n_channels, rgb=first.rgb)
     around = _surroundings(references[0], first.spatial_shape, space)
+    _check_memory(references[0].image, first, params, len(channels), around)
     raws = _read(references, axes, [one.index for one in channels], around)
     seen = raws[0][:, *around]
     fill = decided_fill(how.fill, [seen, *raws[1:]])
@@ -164,6 +167,17 @@ def _surroundings(first: Reference, shape: tuple[int, ...], space: Space) -> Win
     region = region_with_strokes(first.region, first.scribbles, shape)
     box = None if region is None else box_of(region)
     return whole(shape) if box is None else reading_window(box, shape, space)
+
+
+def _check_memory(
+    image: ArrayLike, axes: ImageAxes, params: SegmentationParams, n_channels: int, around: Window
+) -> None:
+    """Refuse an image that there is not enough memory for, before it is read."""
+    is_held = is_in_memory(image)
+    dtype = np.dtype(getattr(image, "dtype", np.float64))
+    told: dict[str, Any] = {"n_channels": n_channels, "is_held": is_held, "around": around}
+    needed = estimate_memory(axes, dtype, params, **told) - PROGRAM  # which runs already
+    check_memory(needed, "This image", "take a smaller region of it, or a coarser resolution")
 
 
 def _read(

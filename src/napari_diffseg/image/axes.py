@@ -7,7 +7,7 @@ answer, an `ImageAxes`, can be shown to a person before anything is computed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any
 
@@ -64,6 +64,12 @@ class ImageAxes:
     def spatial_shape(self) -> tuple[int, ...]:
         """Length of each spatial axis: ``(y, x)`` or ``(z, y, x)``."""
         return tuple(self._length(letter) for letter in self.spatial)
+
+    def of_plane(self) -> ImageAxes:
+        """Return the axes of one plane of a volume."""
+        at = self.axes.index("Z")
+        shape = self.shape[:at] + self.shape[at + 1 :]
+        return replace(self, axes=self.axes.replace("Z", ""), shape=shape)
 
     def describe(self) -> str:
         """Say the axes in words, e.g. ``"Z 51 · Y 120 · X 122 · 3 channels (RGB)"``."""
@@ -173,7 +179,7 @@ def _numbers(source: Any) -> NDArray[Any]:
 
 def _read_stated(shape: tuple[int, ...], axes: str, rgb: bool | None) -> ImageAxes:
     """Check stated axes against the shape."""
-    letters = _read_letters(axes)
+    letters = read_letters(axes)
     if len(letters) != len(shape):
         raise InputError(
             f"The axes {axes!r} name {len(letters)} axes, but the image has {len(shape)} "
@@ -197,7 +203,7 @@ def _read_stated(shape: tuple[int, ...], axes: str, rgb: bool | None) -> ImageAx
     return ImageAxes(letters, shape, guessed=False, rgb=rgb)
 
 
-def _read_letters(axes: str) -> str:
+def read_letters(axes: str) -> str:
     """Turn stated axes into known letters, each once, with Y and X among them."""
     stated = axes.strip().upper()
     unknown = [letter for letter in stated if letter not in _LETTERS + "S"]

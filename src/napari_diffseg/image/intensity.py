@@ -170,8 +170,9 @@ def _some_values(channel: NDArray[Any], fill: float | None) -> NDArray[np.float6
     """Return a sample of the pixels of a channel that are finite and no fill."""
     step = -(-channel.size // _MOST_LOOKED_AT)
     values = channel.reshape(-1)[:: step | 1].astype(np.float64)
-    counted: NDArray[np.float64] = values[np.isfinite(values) & (values != fill)]
-    return counted
+    if channel.dtype.kind == "f":
+        values = values[np.isfinite(values)]
+    return values if fill is None else values[values != fill]
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -16,7 +16,7 @@ import numpy as np
 
 from napari_diffseg.image.axes import ImageAxes
 from napari_diffseg.image.space import PLANE, Space
-from napari_diffseg.image.windows import Shape
+from napari_diffseg.image.windows import Shape, Window, size
 from napari_diffseg.params import SegmentationParams
 
 _BLOCK = {2: (512, 512), 3: (64, 128, 128)}
@@ -28,9 +28,13 @@ _PATCH_DEPTH = 0.125  # of a patch: training on more voxels costs much and adds 
 _LEAST_DEPTH = 3
 
 _FLOAT = 4
-_PROGRAM = 300_000_000  # torch and its buffers, once they are used
-_PER_PIXEL = 2 + 8  # clusters, pieces while small ones are merged
-_SEEN = 96 + 25  # numbers of a pixel of the default: what the network says, and what is kept
+PROGRAM = 300_000_000  # torch and its buffers, once they are used
+# Clusters, and what is made of them: once they are joined, pieces while small ones are merged.
+_PER_PIXEL = {"pretrained": 2 + 4, "published": 2 + 8}
+_SEEN = {2: 96 + 25, 3: 24}  # numbers of a pixel of the default, while its window is labelled
+MOST_KEPT = 60  # planes of a volume
+_MOST_KEPT_PIXELS = 300_000  # of each
+_KEPT = 49  # bytes of each of these pixels
 _GRADIENTS = 2  # every map of training is held with its gradient
 
 
@@ -70,26 +74,51 @@ def estimate_memory(
     *,
     n_channels: int = 0,
     is_held: bool = True,
+    around: Window | None = None,
 ) -> int:
     """Estimate the most memory that a run takes beyond the image.
 
     In bytes. All channels count where `n_channels` is 0; an image that is not held is read for the
-    run.
+    run, all of it or what is around a region.
     """
     space = Space(3) if axes.spatial == "ZYX" else PLANE
     n_colors = n_channels or axes.n_channels
     n_pixels = math.prod(axes.spatial_shape)
     label = np.min_scalar_type(params.n_clusters).itemsize
-    grows = _PER_PIXEL + label + (0 if is_held else n_colors * np.dtype(dtype).itemsize)
+    grows = n_pixels * (_PER_PIXEL[params.design] + label)
+    if not is_held:
+        n_read = n_pixels if around is None else math.prod(size(around))
+        grows += n_read * n_colors * np.dtype(dtype).itemsize
+    work = labelling_memory(axes.spatial_shape, n_colors, params, space)
     if params.design == "published":
-        block = min(math.prod(block_shape(space)), n_pixels)
-        work = max(block * params.n_clusters * _FLOAT, _training(params, n_pixels, space))
-    else:
-        n = space.n_axes
-        sides = zip(window_shape(n), spread_margin(n), axes.spatial_shape, strict=True)
-        window = math.prod(min(side + 2 * more, length) for side, more, length in sides)
-        work = window * (_SEEN + n_colors) * _FLOAT
-    return _PROGRAM + n_pixels * grows + work
+        work = max(work, _training(params, n_pixels, space))
+    return PROGRAM + grows + work
+
+
+def labelling_memory(shape: Shape, n_colors: int, params: SegmentationParams, space: Space) -> int:
+    """Return how many bytes one that labels an image holds, beside the image and the labels."""
+    if params.design == "published":
+        return min(math.prod(block_shape(space)), math.prod(shape)) * params.n_clusters * _FLOAT
+    return window_memory(shape, n_colors) + kept_memory(shape)
+
+
+def planes_are_kept(shape: Shape) -> bool:
+    """Whether planes of an image are looked at whole, and kept for the windows that follow."""
+    return len(shape) == 3 and math.prod(shape[1:]) <= _MOST_KEPT_PIXELS
+
+
+def kept_memory(shape: Shape) -> int:
+    """Return how many bytes these planes take."""
+    kept = min(shape[0], MOST_KEPT) if planes_are_kept(shape) else 0
+    return kept * math.prod(shape[1:]) * _KEPT
+
+
+def window_memory(shape: Shape, n_colors: int) -> int:
+    """Return how many bytes it takes to label a window of an image of the default."""
+    n = len(shape)
+    sides = zip(window_shape(n), spread_margin(n), shape, strict=True)
+    window = math.prod(min(side + 2 * more, length) for side, more, length in sides)
+    return window * (_SEEN[n] + n_colors) * _FLOAT
 
 
 def _training(params: SegmentationParams, n_pixels: int, space: Space) -> int:

@@ -25,6 +25,9 @@ Mask = NDArray[np.bool_]
 # Of a typical object; of 0.3 to 0.7 and 0.02 to 0.1 the best on images of `benchmarks.objects`.
 _OF_RADIUS, _OF_SIZE = 0.5, 0.05
 
+BACKGROUND = "background"
+"""No objects are made of a class that is called so, and it is seen through in the window."""
+
 _PART = 1 << 22
 """Pixels that are counted at a time."""
 
@@ -32,33 +35,16 @@ _PART = 1 << 22
 def find_objects(
     labels: ArrayLike, params: ObjectParams | None = None, spacing: Sequence[float] | None = None
 ) -> Numbers:
-    """Make objects of the chosen classes of one plane or one volume.
+    """Make objects (int32) of the chosen classes of labels ``(y, x)`` or ``(z, y, x)``.
 
     Pieces of a class that share no side (of a volume: no face) are two objects. Their outlines
     are smoothed, holes filled, small ones dropped, those that touch cut apart, and those at the
     border dropped, as the parameters say. No pixel of another chosen class is taken, and there
-    is no object without a pixel of its class.
+    is no object without a pixel of its class. 0 is the background; objects are numbered from 1
+    to their count: class by class, and within a class in the order of their first pixel.
 
-    Parameters
-    ----------
-    labels : array_like of int or bool, (y, x) or (z, y, x)
-        The class of each pixel; 0 is the background.
-    params : ObjectParams, optional
-        What is taken, and how.
-    spacing : sequence of 3 floats, optional
-        Distances of voxels along z, y and x in any one unit; cubes where None. Of a plane it
-        does not count.
-
-    Returns
-    -------
-    ndarray of int32
-        0 is the background. Objects are numbered from 1 to their count: class by class, and
-        within a class in the order of their first pixel.
-
-    Raises
-    ------
-    InputError
-        The labels have other axes or are no whole numbers.
+    `spacing` is that of voxels along z, y and x in any one unit, cubes where None; of a plane it
+    does not count. Raises `InputError` where the labels have other axes or are no whole numbers.
     """
     return ObjectFinder(labels, spacing).find(params or ObjectParams())
 
@@ -66,17 +52,7 @@ def find_objects(
 class ObjectFinder:
     """Finds objects in one plane or volume again and again, and keeps what does not change.
 
-    Parameters
-    ----------
-    labels : array_like of int or bool, (y, x) or (z, y, x)
-        Must not be written to meanwhile.
-    spacing : sequence of 3 floats, optional
-        As for `find_objects`.
-
-    Raises
-    ------
-    InputError
-        The labels have other axes, or are no whole numbers.
+    Takes what `find_objects` does; the labels must not be written to meanwhile.
     """
 
     def __init__(self, labels: ArrayLike, spacing: Sequence[float] | None = None) -> None:
@@ -141,13 +117,7 @@ class ObjectFinder:
 
 
 def checked_labels(labels: ArrayLike) -> Labels:
-    """Return labels as an array of whole numbers, a plane or a volume.
-
-    Raises
-    ------
-    InputError
-        They are something else.
-    """
+    """Return labels of a plane or a volume as whole numbers; raises `InputError` of others."""
     array = np.asarray(labels)
     if array.ndim not in (2, 3) or array.size == 0 or array.dtype.kind not in "bui":
         raise InputError(
@@ -174,30 +144,44 @@ def count_labels(labels: Labels) -> dict[int, int]:
 
 def count_in_all(frames: Iterable[Labels]) -> dict[int, int]:
     """Return how many pixels each label has in all frames together, as `count_labels` does."""
+    return joined_counts(map(count_labels, frames))
+
+
+def joined_counts(counts: Iterable[Mapping[int, int]]) -> dict[int, int]:
+    """Return the counts of frames together, but for frames of 0 alone: they were not labelled."""
     counted: Counter[int] = Counter()
-    for frame in frames:
-        counted.update(count_labels(frame))
+    for one in counts:
+        if one.keys() - {0}:
+            counted.update(one)
     return dict(sorted(counted.items()))
 
 
-def background_of(counts: Mapping[int, int]) -> int:
-    """Return what is background where nobody says: 0 or, if there is no 0, the largest class.
+def is_background(name: str) -> bool:
+    """Whether a class of this name is the ground on which things lie."""
+    return name.strip().lower() == BACKGROUND
 
-    0 also where there is but one class. At every door no objects are made of it unless it is named.
+
+def background_of(
+    counts: Mapping[int, int], names: Mapping[int, str] | None = None
+) -> tuple[int, ...]:
+    """Return which classes no objects are made of, at every door, unless they are chosen.
+
+    Those that are called so; else 0 or, if there is no 0, the largest class; but never the only
+    one.
     """
+    named = tuple(number for number in counts if is_background((names or {}).get(number, "")))
     classes = [number for number in counts if number > 0]
-    if counts.get(0) or len(classes) < 2:
-        return 0
-    return max(classes, key=lambda number: counts[number])
+    if named or counts.get(0) or len(classes) < 2:
+        return named or (0,)
+    return (max(classes, key=lambda number: counts[number]),)
 
 
-def with_classes(params: ObjectParams, counts: Mapping[int, int]) -> ObjectParams:
+def with_classes(
+    params: ObjectParams, counts: Mapping[int, int], names: Mapping[int, str] | None = None
+) -> ObjectParams:
     """Return parameters that name the classes which objects of these labels are made of.
 
-    Raises
-    ------
-    InputError
-        A chosen class is not there.
+    Raises `InputError` where a chosen class is not there.
     """
     classes = [number for number in counts if number > 0]
     missing = [number for number in params.class_numbers if number not in classes]
@@ -206,11 +190,11 @@ def with_classes(params: ObjectParams, counts: Mapping[int, int]) -> ObjectParam
             f"There is no class {missing[0]} among the labels (they have "
             f"{', '.join(map(str, classes)) or 'none'}); name classes that there are."
         )
-    background = background_of(counts)
-    if params.class_numbers or not background:
+    background = background_of(counts, names)
+    chosen = [str(number) for number in classes if number not in background]
+    if params.class_numbers or background == (0,) or not chosen:
         return params
-    chosen = ",".join(str(number) for number in classes if number != background)
-    return replace(params, classes=chosen)
+    return replace(params, classes=",".join(chosen))
 
 
 def clean_classes(labels: Labels, params: ObjectParams, space: Space) -> Labels:

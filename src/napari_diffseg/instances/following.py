@@ -25,18 +25,7 @@ class Follower:
         self._n_given = 0
 
     def follow(self, objects: Numbers) -> Numbers:
-        """Number the objects of the next frame.
-
-        Parameters
-        ----------
-        objects : ndarray of int32, (y, x) or (z, y, x)
-            Of the frame alone, from 1 on; 0 is the background.
-
-        Returns
-        -------
-        ndarray of int32
-            The same objects.
-        """
+        """Number the objects of the next frame, ``(y, x)`` or ``(z, y, x)``; 0 is none."""
         n = int(objects.max(initial=0))
         numbers = np.zeros(n + 1, np.int32)
         if self._before is not None and n:

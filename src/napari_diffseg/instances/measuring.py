@@ -31,40 +31,11 @@ def measure_frame(
     classes: Sequence[int] = (),
     class_names: Mapping[int, str] | None = None,
 ) -> Columns:
-    """Measure the objects of one plane or volume.
+    """Measure the objects of one plane ``(y, x)`` or volume ``(z, y, x)``: one row an object.
 
-    Parameters
-    ----------
-    objects : ndarray of int, (y, x) or (z, y, x)
-        0 is the background.
-    channels : sequence of array_like
-        Each of the shape of the objects.
-    frame : int
-        Stands in the column ``frame``.
-    pixel_size : PixelSize, optional
-        Lengths are in µm then, else in pixels; the names of columns say which.
-    channel_names : sequence of str
-        One a channel; else they are called ``ch1``, ``ch2`` …
-    labels : ndarray of int, optional
-        Class of each pixel, of which the objects were made.
-    classes : sequence of int
-        Those of which they were made; empty for all.
-    class_names : mapping of int to str, optional
-
-    Returns
-    -------
-    dict of str to ndarray, (n,)
-        One row an object, by rising number. Columns: ``frame``, ``object``; where there are
-        `labels`, ``class`` and ``class_name``; ``area_um2`` (or ``area_px``; of a volume
-        ``volume_um3`` or ``volume_vx``); ``centroid_y_um`` and so on, counted from the middle of
-        the first pixel; ``equivalent_diameter_um``, of the circle or the ball of that area or
-        volume; in a plane ``eccentricity`` (0 … 1) and ``solidity`` (area of the convex hull that
-        is the object's); of each channel ``mean_NAME``, ``min_NAME``, ``max_NAME``, ``sum_NAME``.
-
-    Raises
-    ------
-    InputError
-        Shapes differ.
+    The columns are those of `napari_diffseg.measure`, by rising number of the objects; `channels`
+    and `labels` have the shape of the objects, `classes` are those that these were made of, empty
+    for all. Raises `InputError` where shapes differ.
     """
     objects, known_as = _packed(objects)
     images = [_checked(channel, objects) for channel in channels]
@@ -117,13 +88,8 @@ def classes_of(
 ) -> NDArray[np.int64]:
     """Return the class that most pixels of each object have; 0 for one that has none of them.
 
-    Parameters
-    ----------
-    objects, labels : ndarray of int
-    numbers : ndarray of int, (n,)
-        Of the objects, ascending.
-    classes : sequence of int
-        Only these count, for a filled hole may be larger than what is around it; empty for all.
+    `numbers` (n) are those of the objects, ascending. Only `classes` count, for a filled hole may
+    be larger than what is around it; empty for all.
     """
     counted = (objects > 0) & (np.isin(labels, classes) if len(classes) else labels > 0)
     rows = np.searchsorted(numbers, objects[counted])

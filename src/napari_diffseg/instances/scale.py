@@ -10,14 +10,9 @@ from napari_diffseg.image.units import MICROMETRES
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Lengths of a pixel along its axes, and what their unit is called in names of columns.
+    """Lengths of a pixel along y and x, or z, y and x, and what columns call their unit.
 
-    Attributes
-    ----------
-    steps : tuple of float
-        Along y and x, or z, y and x.
-    is_known : bool
-        Whether they are in µm; else they are in pixels, each 1.
+    They are in µm where that is known; else in pixels, each 1.
     """
 
     steps: tuple[float, ...]

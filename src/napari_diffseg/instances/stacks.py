@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_diffseg.errors import InputError
 from napari_diffseg.image.pixel_size import PixelSize
-from napari_diffseg.instances.finding import count_labels, find_objects, with_classes
+from napari_diffseg.instances.finding import count_in_all, find_objects, with_classes
 from napari_diffseg.instances.following import Follower
 from napari_diffseg.instances.measuring import Columns, measure_frame
 from napari_diffseg.instances.params import ObjectParams
@@ -46,8 +46,8 @@ def objects(
     result : Segmentation or array_like of int
         A result, or the class of each pixel: a plane, a volume, or frames of either.
     classes : int or iterable of int, optional
-        Of which classes objects are made. Where None, of all but the background: 0 or, if there
-        is no 0, the largest class.
+        Of which classes objects are made. Where None, of all but the background: the class of
+        that name, else 0 or, if there is no 0, the largest class.
     axes : str, optional
         ``"YX"``, ``"ZYX"``, ``"TYX"`` or ``"TZYX"``; where None, three axes are those of a
         volume, and four those of volumes over time.
@@ -80,13 +80,26 @@ def objects(
     if classes is not None:
         chosen = [classes] if isinstance(classes, int | np.integer) else list(classes)
         values["classes"] = ",".join(str(int(one)) for one in chosen)
-    told = with_classes(ObjectParams.from_dict(values), count_labels(labels))
+    told = chosen_classes(result, letters, ObjectParams.from_dict(values))
     if "T" not in letters:
         return find_objects(labels, told, spacing)
     found = np.zeros(labels.shape, np.int32)
     for t, numbers in enumerate(objects_of_frames(labels, told, spacing)):
         found[t] = numbers
     return found
+
+
+def chosen_classes(
+    result: HasLabels | ArrayLike,
+    letters: str,
+    params: ObjectParams,
+    names: Mapping[int, str] | None = None,
+) -> ObjectParams:
+    """Return parameters that name the classes of a result with these axes, over all its frames."""
+    labels = _labels_of(result)
+    facts = getattr(getattr(result, "model", None), "facts", None)
+    known = getattr(facts, "class_names", {}) if names is None else names
+    return with_classes(params, count_in_all(labels if "T" in letters else [labels]), known)
 
 
 def objects_of_frames(
@@ -97,16 +110,7 @@ def objects_of_frames(
 ) -> Iterator[Numbers]:
     """Make objects of frames one after the other; one is in memory at a time, and the last.
 
-    Parameters
-    ----------
-    frames : iterable of array_like of int, each (y, x) or (z, y, x)
-        Classes.
-    params : ObjectParams
-    spacing : sequence of 3 floats, optional
-        As for `objects`.
-    n_each : int
-        After so many frames another series begins, whose objects follow none before; 0 for a
-        single series.
+    After `n_each` frames another series begins, whose objects follow none before; 0 for one alone.
     """
     follower = Follower()
     for number, frame in enumerate(frames):
@@ -155,8 +159,13 @@ def measure(
     Returns
     -------
     dict of str to ndarray, (n,)
-        One row for each object of each frame; the names of the columns have their units. See
-        `napari_diffseg.instances.measuring.measure_frame`.
+        One row for each object of each frame. Columns: ``frame``, ``object``; where there are
+        `labels`, ``class`` and ``class_name``; ``area_um2`` (``area_px`` where the size of a
+        pixel is not known; of a volume ``volume_um3`` or ``volume_vx``); ``centroid_y_um`` and so
+        on, counted from the middle of the first pixel; ``equivalent_diameter_um``, of the circle
+        or the ball of that area or volume; in a plane ``eccentricity`` (0 … 1) and ``solidity``
+        (share of the convex hull); of each channel ``mean_NAME``, ``min_NAME``, ``max_NAME``,
+        ``sum_NAME``, where those without a name are ``ch1``, ``ch2`` …
 
     Raises
     ------
@@ -195,10 +204,7 @@ def measure(
 def frame_letters(n_axes: int, axes: str | None) -> str:
     """Return the axes of objects: those that are stated, or those of so many axes.
 
-    Raises
-    ------
-    InputError
-        There are no such objects.
+    Raises `InputError` where there are no such objects.
     """
     known = {2: ("YX",), 3: ("ZYX", "TYX"), 4: ("TZYX",)}.get(n_axes, ())
     letters = known[0] if axes is None and known else (axes or "").strip().upper()

@@ -70,21 +70,10 @@ def summary(table: Mapping[str, NDArray[Any]], n_frames: int | None = None) -> C
 
 
 def write_csv(path: Path, table: Mapping[str, NDArray[Any]], *, force: bool = False) -> None:
-    """Write a table; the file is there whole or not at all.
+    """Write a table; the file is there whole or not at all, and replaces none without `force`.
 
-    Numbers have up to ten digits; what is not known (NaN) is left empty.
-
-    Parameters
-    ----------
-    path : Path
-    table : mapping of str to ndarray
-    force : bool
-        Whether a file that is there may be replaced.
-
-    Raises
-    ------
-    OutputError
-        It cannot be written there.
+    Numbers have up to ten digits; what is not known (NaN) is left empty. Raises `OutputError` where
+    it cannot be written.
     """
     columns = list(table.values())
     n_rows = columns[0].size if columns else 0

@@ -28,7 +28,7 @@ _SIGNATURES = {
     b"p\0\0\0": "LIF",
 }
 
-_SMALL = 256 * 2**20
+SMALL = 256 * 2**20
 """Bytes that are read without a look at how much memory there is."""
 
 DAMAGE = (
@@ -106,7 +106,7 @@ def damaged(path: Path, error: Exception) -> InputError:
 def check_fits(path: Path, shape: Iterable[int], dtype: np.dtype[Any]) -> None:
     """Refuse to read what does not fit into memory; of what is small nobody asks."""
     n_bytes = prod(shape) * dtype.itemsize
-    if n_bytes > _SMALL:
+    if n_bytes > SMALL:
         check_memory(
             n_bytes,
             str(path),

@@ -43,35 +43,13 @@ def write_report(
     class_names: Mapping[int, str] | None = None,
     notes: Sequence[str] = (),
     recipe: str = "",
-    tables: Mapping[str, Mapping[str, Sequence[Any]]] | None = None,
     force: bool = False,
 ) -> None:
     """Write a report of a run as one HTML file, pictures included.
 
-    Parameters
-    ----------
-    path : path-like
-    labels : ndarray of int, (y, x) or (z, y, x)
-        Of a volume the middle plane is shown, and all planes are counted.
-    channels : ndarray, (c, y, x) or (c, z, y, x)
-        The image; red, green and blue where `rgb`.
-    title : str
-        Such as the name of the image.
-    provenance : mapping
-        From `Segmentation.provenance`.
-    class_names : mapping of int to str, optional
-    notes : sequence of str
-    recipe : str
-        The same run as lines of Python.
-    tables : mapping of str to columns, optional
-        More tables, each under its heading.
-    force : bool
-        Whether a file that is there may be replaced.
-
-    Raises
-    ------
-    OutputError
-        The file cannot be written, or is there already.
+    Of a volume ``(z, y, x)`` the middle plane is shown, and all planes are counted. `channels` are
+    the image, ``(c, y, x)`` or ``(c, z, y, x)``; `recipe` is the same run as lines of Python.
+    Raises `OutputError` where the file cannot be written, or is there already.
     """
     plane = labels if labels.ndim == 2 else labels[len(labels) // 2]
     seen = channels if channels.ndim == 3 else channels[:, channels.shape[1] // 2]
@@ -84,8 +62,6 @@ def write_report(
         "<h2>Classes</h2>",
         _table(_areas(labels, class_names or {})),
     ]
-    for heading, columns in (tables or {}).items():
-        parts += [f"<h2>{escape(heading)}</h2>", _table(columns)]
     if recipe:
         parts += ["<h2>The same run again</h2>", f"<pre>{escape(recipe)}</pre>"]
     facts = dict(_flat(provenance))
@@ -155,12 +131,8 @@ def _flat(facts: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
 def _table(columns: Mapping[str, Sequence[Any]]) -> str:
     head = "".join(f"<th>{escape(name)}</th>" for name in columns)
     rows = [
-        "".join(f"<td>{escape(_shown(value))}</td>" for value in row)
+        "".join(f"<td>{escape(str(value))}</td>" for value in row)
         for row in zip(*columns.values(), strict=True)
     ]
     body = "".join(f"<tr>{row}</tr>" for row in rows)
     return f"<table><tr>{head}</tr>{body}</table>"
-
-
-def _shown(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float | np.floating) else str(value)

@@ -74,11 +74,6 @@ class LabelNumbers:
         self._numbers[: len(given)] = given
         self._dtype = smallest_unsigned_dtype(n_clusters - len(given) + max(given, default=0))
 
-    @property
-    def numbers(self) -> NDArray[np.uint32]:
-        """Label of each cluster, (n_clusters,); 0 where none was given yet. A copy."""
-        return self._numbers.copy()
-
     def number(self, clusters: Clusters, valid: Mask | None = None) -> Labels:
         """Label the clusters; those that are new get the next free numbers by falling area.
 
@@ -146,7 +141,8 @@ def _find_pieces(clusters: Clusters, valid: Mask | None) -> tuple[NDArray[np.int
         if valid is not None:
             shifted[~valid[rows]] = 0
         found, n_found = label(shifted, background=0, connectivity=1, return_num=True)
-        found[found > 0] += n_pieces
+        if n_pieces:
+            found[found > 0] += n_pieces
         pieces[rows] = found
         n_pieces += n_found
     if len(bands) < 2:
@@ -193,14 +189,7 @@ def _piece_graph(pieces: Clusters, areas: NDArray[np.int64], min_size: int) -> _
             firsts.append(a[counted])
             seconds.append(b[counted])
     first, second = np.concatenate(firsts), np.concatenate(seconds)
-    return _whole_borders(first, second, np.ones(first.size, dtype=np.int64), areas.size)
-
-
-def _whole_borders(
-    first: Clusters, second: Clusters, border: NDArray[np.int64], n_pieces: int
-) -> _Graph:
-    low, high, (whole,) = sum_by_pair(first, second, (border,), n_pieces)
-    return low, high, whole
+    return sum_by_pair(first, second, np.ones(first.size, dtype=np.int64), areas.size)
 
 
 def _choose_roots(
@@ -261,7 +250,7 @@ def _contract(
     first, second, border = group[graph[0]], group[graph[1]], graph[2]
     small = areas < min_size
     kept = (first != second) & (small[first] | small[second])
-    return _whole_borders(first[kept], second[kept], border[kept], areas.size)
+    return sum_by_pair(first[kept], second[kept], border[kept], areas.size)
 
 
 def _areas(clusters: Clusters, n_clusters: int, valid: Mask | None) -> NDArray[np.int64]:

@@ -28,6 +28,7 @@ BLUR = 1.5
 """Gaussian σ of the colours before their slope is taken, in pixels."""
 
 _BAND_PIXELS = 1 << 16
+_BAND_PLANES = 4  # of volumes, whose features are sums of neighbouring planes
 
 
 def color_slope(colors: Floats, space: Space) -> Floats:
@@ -59,7 +60,8 @@ def find_leaves(strength: Floats, space: Space) -> Leaves:
         np.minimum(upper, before, out=upper)
         np.minimum(lower, after, out=lower)
         lowest = met
-    ends = lowest.ravel().astype(np.int32)  # the lower half, the place
+    lowest &= 0xFFFFFFFF  # the lower half, the place
+    ends = lowest.ravel()
     while True:
         further = ends[ends]
         if np.array_equal(further, ends):
@@ -96,13 +98,16 @@ def leaf_means(
     """
     n = int(leaves.max()) + 1
     weights = np.ones(leaves.shape, np.float32)
+    sizes = np.bincount(leaves.ravel(), minlength=n)
     if counted is not None:
         met = np.bincount(leaves[counted], minlength=n) > 0
         weights = (counted | ~met[leaves]).astype(np.float32)
+        sizes = np.bincount(leaves.ravel(), weights.ravel(), n)
     sums = np.zeros((n, 0))
     # Bands, for sums of few float32 are exact enough; and a band meets a short stretch of leaves.
-    n_rows = max(_BAND_PIXELS // leaves.shape[-1], 1)
-    for band in tiles(whole(leaves.shape), (1, n_rows, leaves.shape[-1])[-leaves.ndim :]):
+    n_planes = _BAND_PLANES if leaves.ndim == 3 else 1
+    n_rows = max(_BAND_PIXELS // leaves.shape[-1] // n_planes, 1)
+    for band in tiles(whole(leaves.shape), (n_planes, n_rows, leaves.shape[-1])[-leaves.ndim :]):
         met_here = leaves[band].ravel()
         low, high = int(met_here.min()), int(met_here.max()) + 1
         pointers = np.arange(met_here.size + 1, dtype=np.int32)
@@ -112,6 +117,5 @@ def leaf_means(
         if not sums.size:
             sums = np.zeros((n, found.shape[1]))
         sums[low:high] += found
-    sizes = np.bincount(leaves.ravel(), weights.ravel(), n)
     means: Floats = (sums / sizes[:, None]).astype(np.float32)
     return means

@@ -18,14 +18,13 @@ def neighbours(image: NDArray[Any], axis: int) -> tuple[NDArray[Any], NDArray[An
 
 
 def sum_by_pair(
-    first: Integers, second: Integers, values: tuple[NDArray[Any], ...], n: int
-) -> tuple[Integers, Integers, list[NDArray[Any]]]:
+    first: Integers, second: Integers, values: NDArray[Any], n: int
+) -> tuple[Integers, Integers, NDArray[Any]]:
     """Add up the values of each pair of indices below n, whichever of the two comes first.
 
-    Returns each pair once, ascending, and a sum for each of the values.
+    Returns each pair once, ascending, and its sum.
     """
     place = (np.minimum(first, second), np.maximum(first, second))
     # By way of compressed rows, which sums in linear time; coordinates alone would be sorted.
-    tables = [coo_array((value, place), shape=(n, n)).tocsr() for value in values]
-    pairs = tables[0].tocoo()
-    return pairs.row, pairs.col, [table.data for table in tables]
+    pairs = coo_array((values, place), shape=(n, n)).tocsr().tocoo()
+    return pairs.row, pairs.col, pairs.data

@@ -19,7 +19,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array, diags_array
+from scipy.sparse import coo_array, csr_array, diags_array
 from scipy.sparse.linalg import splu
 
 from napari_diffseg.numeric.pairs import sum_by_pair
@@ -36,8 +36,9 @@ _PRIOR_STRENGTH = 3.0  # γ: how fast it falls with the difference of the priors
 _TRUST = 1e-3  # λ: weight of the prior of each pixel beside its neighbours
 _LEAST = 1e-5  # no region is quite cut off
 _AROUND = 0.006  # λ of what is around a region: some 30 pixels each way
-_PRECISION = 1e-4  # of the probabilities
+_PRECISION = 1e-3  # of the probabilities
 _MOST_STEPS = 300
+_SOME_PAIRS = 1 << 13
 _TINY = np.float32(1e-30)
 
 
@@ -55,16 +56,17 @@ class RegionGraph:
     def build(cls, areas: Floats, sides: Iterable[Side]) -> Self:
         """Build the graph of regions with these areas from the sides of their pixels, each once."""
         n = len(areas)
-        nothing = (np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0), np.zeros(0))
-        met: list[tuple[Integers, Integers, Floats, Floats]] = [nothing]
+        nothing = np.zeros(0, np.intp)
+        met: list[tuple[Integers, Integers, NDArray[Any]]] = [(nothing, nothing, np.zeros(0))]
         for before, after, step, length in sides:
-            apart = before != after
-            lengths = np.full(np.count_nonzero(apart), length)
-            steps = step[apart].astype(float) * length
-            met.append(_summed(n, before[apart], after[apart], lengths, steps))
-        together = [np.concatenate(parts) for parts in zip(*met, strict=True)]
-        first, second, border, crossings = _summed(n, *together)
-        return cls(areas, first, second, border, crossings / border)
+            apart = np.flatnonzero(before != after)
+            # The length of a border, and how strong it is there, added up as one number.
+            crossed = length * (1 + 1j * step.reshape(-1)[apart].astype(float))
+            pairs = before.reshape(-1)[apart], after.reshape(-1)[apart]
+            met.append(sum_by_pair(*pairs, crossed, n))
+        ends, others, crossed = (np.concatenate(parts) for parts in zip(*met, strict=True))
+        first, second, crossed = sum_by_pair(ends, others, crossed, n)
+        return cls(areas, first, second, crossed.real.copy(), crossed.imag / crossed.real)
 
     def spread(self, priors: Floats, given: Integers, smoothness: float = 1.0) -> Floats:
         """Return the probability of each class in each region, ``(n, k)``; they add up to 1.
@@ -77,7 +79,7 @@ class RegionGraph:
         spread[fixed] = np.eye(priors.shape[1])[given[fixed]]
         if smoothness == 0 or free.size == 0:
             return spread
-        apart = np.abs(priors[self.first] - priors[self.second]).sum(axis=1) / 2
+        apart = self._apart(priors)
         weight = self.border * np.exp(-_STEP_STRENGTH * self.strength - _PRIOR_STRENGTH * apart)
         trust = _TRUST / smoothness * np.maximum(self.areas, 1)
         system = self._system(weight, trust)
@@ -95,6 +97,14 @@ class RegionGraph:
         trust = _AROUND * np.maximum(self.areas, 1)
         known = trust[:, None] * values
         return self._solved(self._system(self.border, trust), known, values)
+
+    def _apart(self, values: Floats) -> Floats:
+        """Return by how much values ``(n, k)`` of neighbours differ, ``(m,)``; some at a time."""
+        apart = np.empty(len(self.first))
+        for start in range(0, len(apart), _SOME_PAIRS):
+            some = slice(start, start + _SOME_PAIRS)
+            apart[some] = np.abs(values[self.first[some]] - values[self.second[some]]).sum(axis=1)
+        return apart / 2
 
     def _system(self, weight: Floats, trust: Floats) -> Any:
         """Return the matrix of the sums above: of edges of a weight, and a trust of each region."""
@@ -115,17 +125,10 @@ class RegionGraph:
         return solve(system.astype(np.float32), known.astype(np.float32), start)
 
 
-def _summed(
-    n: int, first: Integers, second: Integers, border: Floats, crossed: Floats
-) -> tuple[Integers, Integers, Floats, Floats]:
-    low, high, (length, crossings) = sum_by_pair(first, second, (border, crossed), n)
-    return low, high, length, crossings
-
-
 def _solve_at_once(system: Any, known: Floats, start: Floats) -> Floats:
     """Solve for all classes together, by elimination in an order that fills in little."""
     factors = splu(
-        system.tocsc(),
+        system.T,  # as columns, which it is alike
         permc_spec="MMD_AT_PLUS_A",
         diag_pivot_thresh=0.0,
         panel_size=1,  # so sparse that several columns have next to nothing in common
@@ -136,27 +139,69 @@ def _solve_at_once(system: Any, known: Floats, start: Floats) -> Floats:
 
 
 def _solve_by_steps(system: Any, known: Floats, start: Floats) -> Floats:
-    """Solve for all classes together, by conjugate gradients; each class takes its own steps."""
+    """Solve for all classes together, by conjugate gradients; each class takes its own steps.
+
+    Whatever has its own level far and wide takes many: so each step also levels groups of regions,
+    groups of these, and so on (Bramble, Pasciak and Xu, 1990).
+    """
     unit = (1 / np.sqrt(system.diagonal())).astype(np.float32)
     scaled = (diags_array(unit) @ system @ diags_array(unit)).tocsr()
+    groups = _groups(system)
     unit = unit[:, None]
     found, rest = (start / unit).astype(np.float32), known * unit
     goal = _PRECISION**2 * _squares(rest) + _TINY
     rest -= scaled @ found
-    way, slope = rest.copy(), _squares(rest)
+    way, slope = np.zeros_like(rest), np.ones(rest.shape[1], np.float32)
     for _ in range(_MOST_STEPS):
-        if (slope <= goal).all():
+        if (_squares(rest) <= goal).all():
             break
+        levelled = _levelled(groups, rest)
+        before, slope = slope, np.einsum("nk,nk->k", rest, levelled)
+        way *= slope / np.maximum(before, _TINY)
+        way += levelled
         moved = scaled @ way
         steps = slope / np.maximum(np.einsum("nk,nk->k", way, moved), _TINY)
         found += steps * way
         moved *= steps
         rest -= moved
-        before, slope = slope, _squares(rest)
-        way *= slope / np.maximum(before, _TINY)
-        way += rest
     probabilities: Floats = found * unit
     return probabilities
+
+
+def _levelled(groups: list[Any], rest: Floats) -> Floats:
+    """Add to each region what its group has, and the groups that this one is in."""
+    if not groups:
+        return rest
+    first, *larger = groups
+    found: Floats = rest + first @ _levelled(larger, first.T @ rest)
+    return found
+
+
+def _groups(system: Any) -> list[Any]:
+    """Return level by level the groups (m) that regions, or groups below (n), are in: ``(n, m)``.
+
+    A group are those whose ways to the neighbour that they are bound to most end in one place.
+    """
+    groups: list[Any] = []
+    unit = 1 / np.sqrt(system.diagonal())
+    while True:
+        n = system.shape[0]
+        rows = np.repeat(np.arange(n), np.diff(system.indptr))
+        bonds = np.where(rows == system.indices, -np.inf, -system.data)
+        strongest = bonds == np.maximum.reduceat(bonds, system.indptr[:-1])[rows]
+        ends = np.arange(n)
+        ends[rows[strongest]] = system.indices[strongest]
+        both = np.flatnonzero((ends[ends] == np.arange(n)) & (np.arange(n) < ends))
+        ends[both] = both
+        while not np.array_equal(ends, further := ends[ends]):
+            ends = further
+        number = np.unique(ends, return_inverse=True)[1]
+        joined = csr_array((np.ones(n, np.float32), number, np.arange(n + 1)))
+        if joined.shape[1] == n:
+            return groups
+        system = (joined.T @ system @ joined).tocsr()
+        below, unit = unit, 1 / np.sqrt(system.diagonal())
+        groups.append((diags_array(1 / below) @ joined @ diags_array(unit)).tocsr())
 
 
 def _squares(columns: Floats) -> Floats:

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import log_softmax, softmax
+from scipy.special import log_softmax
 from threadpoolctl import ThreadpoolController
 
 Floats = NDArray[np.floating[Any]]
@@ -85,9 +85,13 @@ class ClassHead:
     def of_rows(self, rows: Floats) -> Floats:
         """Return the probabilities ``(n, k)`` of rows ``(n, d)``, by these weights alone."""
         with _one_at_a_time, _blas().limit(limits=1, user_api="blas"):
-            response = beside_clusters(rows, self.clusters) @ self.weights[:-1] + self.weights[-1]
-        probabilities: Floats = softmax(response, axis=1)
-        return probabilities
+            response: Floats = beside_clusters(rows, self.clusters) @ self.weights[:-1]
+        # A softmax, in place: there are many rows.
+        response += self.weights[-1]
+        response -= response.max(axis=1, keepdims=True)
+        np.exp(response, out=response)
+        response /= response.sum(axis=1, keepdims=True)
+        return response
 
 
 def beside_clusters(rows: Floats, clusters: ClassHead | None) -> Floats:

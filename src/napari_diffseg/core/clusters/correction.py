@@ -34,7 +34,7 @@ from napari_diffseg.core.clusters.groundwork import Groundwork
 from napari_diffseg.core.features.region_map import RegionMap
 from napari_diffseg.image.scribbles import Scribbles, classes_of
 from napari_diffseg.image.windows import inside
-from napari_diffseg.numeric.labels import look_up, merge_small_regions, smallest_unsigned_dtype
+from napari_diffseg.numeric.labels import look_up, smallest_unsigned_dtype
 
 N_ROUNDS = 3
 """How often the classifier is fitted."""
@@ -153,8 +153,7 @@ def _told(
     maps, counts = [], []
     for image in images:
         classes = painted_indices(image.scribbles, numbers)
-        for window in image.ground.windows:
-            regions = image.ground.regions(window)
+        for window, regions in filter(None, image.ground.in_turn(image.ground.regions)):
             here = classes[image.ground.near(window)]
             met = regions.painted(here, n_painted + len(free)).astype(float)
             if clusters is not None and image is images[0]:
@@ -203,8 +202,7 @@ def unclaimed(images: Sequence[Painted], clusters: Clusters, smoothness: float) 
     areas, met = np.zeros(q), np.zeros((len(numbers), q))
     for image in images:
         classes = painted_indices(image.scribbles, numbers)
-        for window in image.ground.windows:
-            regions = image.ground.regions(window)
+        for window, regions in filter(None, image.ground.in_turn(image.ground.regions)):
             near = image.ground.near(window)
             found = clusters.of(regions, smoothness)[regions.leaves[inside(window, near)]]
             if image is images[0]:
@@ -272,16 +270,3 @@ def stamp(labels: Labels, scribbles: Scribbles) -> None:
 def empty_labels(shape: tuple[int, ...], numbers: tuple[int, ...]) -> Labels:
     """Return labels of 0 that can hold the numbers."""
     return np.zeros(shape, smallest_unsigned_dtype(max(numbers)))
-
-
-def tidy(
-    labels: Labels, min_region_size: int, ground: Groundwork, scribbles: Scribbles | None
-) -> Labels:
-    """Merge small pieces; then painted pixels keep their class, and masked ones have none."""
-    valid = ground.plane.valid
-    tidied: Labels = merge_small_regions(labels, min_region_size, valid).astype(labels.dtype)
-    if valid is not None:
-        tidied[~valid] = 0
-    if scribbles is not None:
-        stamp(tidied, scribbles)
-    return tidied

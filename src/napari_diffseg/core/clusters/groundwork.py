@@ -6,21 +6,22 @@ found within a window does not tell where it ends.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from napari_diffseg.core.clusters.class_head import ClassHead
+from napari_diffseg.core.device import in_turn, threads_for
 from napari_diffseg.core.features.pyramid import KeptPlanes
 from napari_diffseg.core.features.region_map import RegionMap
 from napari_diffseg.core.plane import Plane
 from napari_diffseg.image.pieces import spread_margin, window_shape
 from napari_diffseg.image.windows import Window, grow, inside, tiles, whole
-from napari_diffseg.numeric.labels import merge_small_regions
 from napari_diffseg.params import SegmentationParams
 
 _MOST_KEPT = 16 * 1024 * 1024
@@ -28,6 +29,7 @@ _MOST_KEPT = 16 * 1024 * 1024
 
 Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.integer[Any]]
+Found = TypeVar("Found")
 
 
 class Groundwork:
@@ -87,13 +89,36 @@ class Groundwork:
         return regions, regions.spread(head, smoothness, given)
 
     def best(
-        self, window: Window, head: ClassHead, smoothness: float, painted: Integers | None = None
+        self,
+        window: Window,
+        head: ClassHead,
+        params: SegmentationParams,
+        painted: Integers | None = None,
+        known: Floats | None = None,
     ) -> Integers:
-        """Return the most probable class of each pixel of a window, its index."""
-        regions, answers = self.answers(window, head, smoothness, painted)
-        here = inside(window, self.near(window))
-        found: Integers = answers.argmax(axis=1).astype(np.int16)[regions.leaves[here]]
-        return found
+        """Return the most probable class of each pixel of a window, its index.
+
+        Small pieces join their neighbours, as far as these lie around the window: as where a model
+        is applied, which sees no more. The answers ``(n, k)`` may be known already.
+        """
+        near, valid = self.near(window), self.plane.valid
+        if known is None:  # not cut twice: the leaves of large images are not kept
+            regions, known = self.answers(window, head, params.continuity_weight, painted)
+        else:
+            regions = self.regions(window)
+        counted = None if valid is None else valid[near]
+        return regions.best(known, params.min_region_size, counted)[inside(window, near)]
+
+    def in_turn(
+        self, work: Callable[[Window], Found], windows: Sequence[Window] | None = None
+    ) -> Iterator[tuple[Window, Found] | None]:
+        """Do work on each window, of volumes several at a time; None now and then, as `in_turn`."""
+        windows = self.windows if windows is None else windows
+        n_colors = self.plane.pixels.shape[0]
+        n_threads = threads_for(self.device, self.plane.shape, n_colors) if len(windows) > 1 else 1
+        waiting = iter(windows)
+        for found in in_turn((partial(work, window) for window in windows), n_threads):
+            yield None if found is None else (next(waiting), found)
 
     @staticmethod
     def _corner(window: Window) -> tuple[int, ...]:
@@ -109,13 +134,12 @@ def cluster_steps(
     may be known already.
     """
     clusters = np.zeros(ground.plane.shape, np.int16)
-    windows = ground.windows
-    for number, window in enumerate(windows):
-        if number > 0:
-            yield number / len(windows)
-        if known is not None and len(windows) == 1:
-            leaves = ground.regions(window).leaves
-            clusters[window] = known.argmax(axis=1).astype(np.int16)[leaves]
-        else:
-            clusters[window] = ground.best(window, head, params.continuity_weight)
-    return merge_small_regions(clusters, params.min_region_size, ground.plane.valid)
+    n_windows, n_done = len(ground.windows), 0
+    for done in ground.in_turn(partial(ground.best, head=head, params=params, known=known)):
+        if done is not None:
+            window, found = done
+            clusters[window] = found
+            n_done += 1
+        if n_done < n_windows:
+            yield n_done / n_windows
+    return clusters

@@ -13,8 +13,10 @@ Volumes are seen plane by plane; where planes are near, their features are smoot
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Self
 
 import numpy as np
@@ -22,6 +24,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
+from napari_diffseg.core.device import each_of, threads_for
 from napari_diffseg.core.features.colors import (
     Samples,
     colors_of,
@@ -43,7 +46,7 @@ from napari_diffseg.core.features.pyramid import (
 from napari_diffseg.core.features.weights import feature_basis
 from napari_diffseg.image.intensity import Pixels
 from napari_diffseg.image.space import PLANE, Space
-from napari_diffseg.image.windows import Shape, Window, grow, inside, whole
+from napari_diffseg.image.windows import Shape, Window, grow, inside, size, whole
 from napari_diffseg.numeric.leaves import Leaves, color_slope, leaf_means
 
 Floats = NDArray[np.float32]
@@ -57,6 +60,7 @@ _BELOW, _ABOVE = -0.2, 1.2  # of the first component, as in the simulated images
 _SMOOTHING = 1.5  # Gaussian σ of the inputs along z, in pixels
 _EDGE_SHARE = 0.5  # of the network's edges in the strength of a boundary; the rest is colour
 _LEAST_MEASURED = 1000  # where there are so many
+_SEEN_TOGETHER = 1 << 16  # pixels of planes that are looked at at a time
 _MOST_MEASURED = 60_000  # pixels that the components of the features are measured on
 
 
@@ -124,7 +128,8 @@ class Features:
         def look(found: Floats) -> tuple[list[Seen], Floats]:
             return measuring._look(lambda place: found[:, *place], found.shape[1:], device)
 
-        looked = [look(one) for one in colors]
+        n_threads = threads_for(device, colors[0].shape[1:], len(colors[0]))
+        looked = each_of(look, colors, n_threads)
         n_pixels = sum(one[0].size for one in colors)
         step = max(int((n_pixels / _MOST_MEASURED) ** 0.5), 1)
         stage = stage._with_projection(_some_of([planes for planes, _ in looked], valids, step))
@@ -172,19 +177,22 @@ class Features:
         if not self.space.is_volume:
             around = surroundings(window, shape, max(SCALES))
             scaled, place = self._scaled(colors(around)), inside(window, around)
-            return [see(self._components(scaled), place, device)], scaled[:, *place]
+            return see(self._components(scaled)[:, None], place, device), scaled[:, *place]
         place = window[1:] if kept is None else whole(shape[1:])
         around = surroundings(place, shape[1:], max(SCALES))
 
-        def look(z: int) -> Seen:
-            shown = self._components(self._scaled(colors((slice(z, z + 1), *around))))
-            return see(shown[:, 0], inside(place, around), device, in_short=True)
+        def look(z: int, n: int = 1) -> list[Seen]:
+            shown = self._components(self._scaled(colors((slice(z, z + n), *around))))
+            return see(shown, inside(place, around), device, in_short=True)
 
-        every = range(window[0].start, window[0].stop)
-        if kept is None:
-            planes = [look(z) for z in every]
+        first, last = window[0].start, window[0].stop
+        if kept is None:  # small planes several at a time
+            n = max(_SEEN_TOGETHER // math.prod(size(around)), 1)
+            parts = (look(z, min(n, last - z)) for z in range(first, last, n))
+            planes = list(chain.from_iterable(parts))
         else:
-            planes = [kept.look(z, look).within(window[1:]) for z in every]
+            every = kept.look(range(first, last), lambda z: look(z)[0])
+            planes = [one.within(window[1:]) for one in every]
         return planes, self._scaled(colors(window))
 
     def rows_of(self, inputs: Inputs, leaves: Leaves, valid: Mask | None) -> Floats:

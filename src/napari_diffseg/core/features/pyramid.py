@@ -6,9 +6,11 @@ image: so a window gives what the whole image gives.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from threading import Lock
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +21,7 @@ from torch.nn import functional
 from napari_diffseg.core.features.network import STRIDE
 from napari_diffseg.core.features.weights import feature_basis, shipped_network
 from napari_diffseg.image.arrays import Mask
+from napari_diffseg.image.pieces import MOST_KEPT, planes_are_kept
 from napari_diffseg.image.windows import Shape, Window, inside
 
 Floats = NDArray[np.float32]
@@ -30,17 +33,16 @@ GRID = STRIDE * max(SCALES)
 HALO = 112 * max(SCALES)
 """Pixels around a place that its features depend on; at each scale as many as it sees."""
 
-_TINY = 1e-12
-_BAND_ROWS = 32
-
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ScaleMap:
     """The features of a place at one scale, each of unit length."""
 
-    rows: Tensor  # z y x r in pixels of this scale, and one more on each side where there is one
+    # For each plane y x r in pixels of this scale, and one more on each side where there is one.
+    rows: Sequence[Tensor]
     scale: int
     place: Window  # where the place lies in them along y and x, in pixels of the image
+    weights: Floats | None = None  # (z, planes), where its planes are sums of those
 
     @torch.inference_mode()
     def enlarged(self, window: Window) -> Floats:
@@ -49,8 +51,7 @@ class ScaleMap:
         start = self.place[0].start + rows.start
         stop = start + rows.stop - rows.start
         first = max(start // self.scale - 1, 0)
-        found = self.rows[planes[0] if planes else slice(None), first : stop // self.scale + 2]
-        found = found.float()
+        found = self._summed(slice(first, stop // self.scale + 2), *planes)
         if self.scale > 1:
             maps = found.movedim(-1, 1)
             found = functional.interpolate(maps, scale_factor=self.scale, mode="bilinear")
@@ -61,18 +62,30 @@ class ScaleMap:
         enlarged: Floats = (cut if planes else cut[0]).cpu().numpy()
         return enlarged
 
+    def _summed(self, lines: slice, planes: slice = slice(None)) -> Tensor:
+        """Return some lines of some planes, ``z y x r``."""
+        if self.weights is None:
+            return self.rows[0][None, lines].float()
+        weights = self.weights[planes]
+        met = np.flatnonzero(weights.any(axis=0))
+        near = slice(met[0], met[-1] + 1)
+        every = torch.stack([one[lines] for one in self.rows[near]]).float()
+        turned = torch.from_numpy(np.ascontiguousarray(weights[:, near])).to(every.device)
+        summed: Tensor = torch.tensordot(turned, every, 1)
+        return summed
+
     def within(self, place: Window) -> ScaleMap:
         """Return what a place within this one, along y and x, needs of it."""
-        kept, within = _needed(place, self.scale, self.rows.shape[1:3])
-        return ScaleMap(self.rows[:, *kept], self.scale, within)
+        kept, within = _needed(place, self.scale, self.rows[0].shape[:2])
+        return ScaleMap([one[kept] for one in self.rows], self.scale, within, self.weights)
 
     def some(self, step: int) -> Tensor:
-        """Return the features of every n-th pixel along y and x, ``z y x r``."""
+        """Return the features of every n-th pixel of a plane along y and x, ``y x r``."""
         y, x = (
             (side.start + torch.arange(step // 2, side.stop - side.start, step)) // self.scale
             for side in self.place
         )
-        return self.rows[:, y[:, None], x[None]].float()
+        return self.rows[0][y[:, None], x[None]].float()
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -98,89 +111,96 @@ class Seen:
         return chosen
 
 
+@dataclass(frozen=True, eq=False, slots=True)
 class KeptPlanes:
     """What the network sees of whole planes of a volume, kept for the windows that follow.
 
     Windows of a volume are so small that each would look at five times as many pixels as it has.
+    Several threads look at the planes of a window together, each at those that no other is at.
     """
 
-    _MOST_PIXELS = 300_000
-    """Of a plane; of 60 such, nine tenths of a gigabyte are kept (49 bytes a pixel)."""
-
-    _MOST_PLANES = 60
-
-    def __init__(self, shared: dict[int, Seen] | None = None, first: int = 0) -> None:
-        self._planes = {} if shared is None else shared
-        self._first = first
+    planes: dict[int, Future[Seen]] = field(default_factory=dict)
+    lock: Any = field(default_factory=Lock)
+    first: int = 0  # number of the plane that is 0 here
 
     @classmethod
     def of(cls, shape: Shape) -> KeptPlanes | None:
         """Return where planes of an image of this shape are kept; None where they are too large."""
-        is_kept = len(shape) == 3 and math.prod(shape[1:]) <= cls._MOST_PIXELS
-        return cls() if is_kept else None
+        return cls() if planes_are_kept(shape) else None
 
     def starting_at(self, first: int) -> KeptPlanes:
         """Return the same for a part of the image, whose planes are counted from 0."""
-        return KeptPlanes(self._planes, first)
+        return replace(self, first=first)
 
-    def look(self, z: int, look_at: Callable[[int], Seen]) -> Seen:
-        """Return what is seen of a plane, which is looked at where that is not known."""
-        key = self._first + z
-        found = self._planes.pop(key, None) or look_at(z)
-        self._planes[key] = found
-        if len(self._planes) > self._MOST_PLANES:
-            del self._planes[next(iter(self._planes))]
-        return found
+    def look(self, wanted: Iterable[int], look_at: Callable[[int], Seen]) -> list[Seen]:
+        """Return what is seen of some planes, which are looked at where that is not known."""
+        found = []
+        for z in wanted:
+            with self.lock:
+                known = self.planes.pop(self.first + z, None)
+                seen = self.planes[self.first + z] = known or Future[Seen]()
+                if len(self.planes) > MOST_KEPT:
+                    del self.planes[next(iter(self.planes))]
+            found.append(seen)
+            if known is None:
+                self._keep(seen, z, look_at)
+        return [one.result() for one in found]
+
+    def _keep(self, seen: Future[Seen], z: int, look_at: Callable[[int], Seen]) -> None:
+        """Look at a plane; whoever waits for it hears of an error, too."""
+        try:
+            seen.set_result(look_at(z))
+        except BaseException as error:
+            with self.lock:
+                self.planes.pop(self.first + z, None)
+            seen.set_exception(error)
+            raise
 
 
 @torch.inference_mode()
-def see(shown: Floats, place: Window, device: torch.device, *, in_short: bool = False) -> Seen:
-    """Look at a place ``y x`` in components ``3 y x``, at all scales.
+def see(
+    shown: Floats, place: Window, device: torch.device, *, in_short: bool = False
+) -> list[Seen]:
+    """Look at a place ``y x`` in components of some planes, ``3 z y x``, at all scales.
 
     In short, as planes of volumes are kept, it takes half of the memory.
     """
-    maps, edges = [], np.zeros(0, np.float32)
+    maps: list[list[ScaleMap]] = []
+    edges = np.zeros(0, np.float32)
     for scale in SCALES:
-        around = surroundings(place, shown.shape[1:], scale)
+        around = surroundings(place, shown.shape[2:], scale)
         here = inside(place, around)
-        found, logits = _features(shown[:, *around], scale, device)
-        kept, within = _needed(here, scale, found.shape[-2:])
-        rows = found.movedim(1, -1)[:, kept[0], kept[1]]
-        norms = torch.linalg.vector_norm(rows, dim=-1, keepdim=True).clamp_min_(_TINY)
-        rows = rows / norms
-        maps.append(ScaleMap(rows.half() if in_short else rows, scale, within))
+        part = _shrunk(shown[:, :, *around], scale, device)
+        kept, within = _needed(here, scale, part.shape[-2:])
+        features, logits = shipped_network(device)(part, kept)
+        rows = features.movedim(1, -1).contiguous()
+        planes = rows.half() if in_short else rows
+        maps.append([ScaleMap([one], scale, within) for one in planes])
         if scale == 1:
-            edges = logits[0, 0, here[0], here[1]].sigmoid().cpu().numpy()
-    return Seen(maps, edges)
+            edges = logits[:, 0, *within].sigmoid().cpu().numpy()
+    return [Seen([one[z] for one in maps], edges[z]) for z in range(len(edges))]
 
 
-@torch.inference_mode()
 def together(planes: Sequence[Seen], weights: Floats) -> Seen:
-    """Put planes of one place together: sums of them with weights, ``(new z, z)``."""
-    turned = torch.from_numpy(weights).to(planes[0].maps[0].rows.device)
-    maps = []
-    for number, first in enumerate(planes[0].maps):
-        _, height, width, depth = first.rows.shape
-        rows = first.rows.new_empty((len(weights), height, width, depth))
-        for start in range(0, height, _BAND_ROWS):  # for little memory
-            band = slice(start, start + _BAND_ROWS)
-            every = torch.cat([one.maps[number].rows[:, band] for one in planes]).float()
-            rows[:, band] = torch.tensordot(turned, every, 1)
-        maps.append(ScaleMap(rows, first.scale, first.place))
+    """Put planes of one place together: sums of them with weights, ``(new z, z)``.
+
+    Their features are added up where they are asked for, so that no window of them is held.
+    """
+    maps = [
+        ScaleMap([one.rows[0] for one in same], same[0].scale, same[0].place, weights)
+        for same in zip(*(one.maps for one in planes), strict=True)
+    ]
     return Seen(maps, np.tensordot(weights, np.stack([one.edges for one in planes]), 1))
 
 
-def _features(part: Floats, scale: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return features ``1 r y x`` and logits of edges of components ``3 y x`` at a scale."""
-    shown = torch.from_numpy(np.ascontiguousarray(part))[None].to(device)
-    missing = [-length % (STRIDE * scale) for length in part.shape[1:]]
+def _shrunk(part: Floats, scale: int, device: torch.device) -> Tensor:
+    """Return components ``3 z y x`` as the network sees them at a scale, ``z 3 y x``."""
+    shown = torch.from_numpy(np.ascontiguousarray(part.swapaxes(0, 1))).to(device)
+    missing = [-length % (STRIDE * scale) for length in part.shape[2:]]
     shown = functional.pad(shown, (0, missing[1], 0, missing[0]), mode="replicate")
     if scale > 1:
         shown = functional.avg_pool2d(shown, scale)
-    found: tuple[Tensor, Tensor] = shipped_network(device)(
-        shown.contiguous(memory_format=torch.channels_last)
-    )
-    return found
+    return shown.contiguous(memory_format=torch.channels_last)
 
 
 def _needed(place: Window, scale: int, shape: Sequence[int]) -> tuple[Window, Window]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_diffseg.core.clusters.class_head import ClassHead
 from napari_diffseg.core.features.extraction import Features, Inputs
+from napari_diffseg.numeric.labels import merge_small_regions
 from napari_diffseg.numeric.leaves import Leaves, find_leaves, sides_of
 from napari_diffseg.numeric.region_graph import RegionGraph
 
@@ -77,6 +78,11 @@ class RegionMap:
         enough = counts.sum(axis=1) >= np.maximum(_GIVEN_FROM * self.graph.areas, 1)
         found: Integers = np.where(enough, counts.argmax(axis=1), -1)
         return found
+
+    def best(self, answers: Floats, min_size: int, valid: NDArray[np.bool_] | None) -> Integers:
+        """Return the most probable class of every pixel, its index; small pieces join others."""
+        found = answers.argmax(axis=1).astype(np.int16)[self.leaves]
+        return merge_small_regions(found, min_size, valid)
 
     def spread(self, head: ClassHead, smoothness: float, given: Integers | None = None) -> Floats:
         """Return the probability of each class in each leaf, ``(n, k)``.

@@ -11,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from napari_diffseg.core.features.network import FeatureNet
+
+_KEPT_BYTES = (1 << 25) - (1 << 16)
 
 
 @cache
@@ -57,9 +58,9 @@ def shipped_network(device: torch.device) -> FeatureNet:
     network.head.weight = nn.Parameter(head[:, :-1, None, None].contiguous())
     network.head.bias = nn.Parameter(head[:, -1].contiguous())
     network.eval()
-    for block in (*network.down, *network.up):
-        for place in (0, 3):  # a convolution and the batch norm that follows it become one
-            block[place] = fuse_conv_bn_eval(block[place], block[place + 1])
-            block[place + 1] = nn.Identity()
+    network.fold(is_cpu=device.type == "cpu")
+    # glibc gives memory back to the system page by page, and fetches it anew for the next frame,
+    # unless it has seen a block of nearly 32 MiB come and go.
+    torch.empty(_KEPT_BYTES, dtype=torch.uint8)
     placed: FeatureNet = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return placed

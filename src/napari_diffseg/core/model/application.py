@@ -23,6 +23,7 @@ from napari_diffseg.core.features.pyramid import GRID
 from napari_diffseg.core.plane import Plane
 from napari_diffseg.core.published.clustering_net import FeatureClusteringNet
 from napari_diffseg.core.published.inference import find_clusters
+from napari_diffseg.image.arrays import Mask
 from napari_diffseg.image.pieces import spread_margin, window_shape
 from napari_diffseg.image.space import Space
 from napari_diffseg.image.windows import Window, grow, inside, tiles, whole
@@ -137,7 +138,9 @@ def label_by_network(
     """
     clusters, margin = find_clusters(network, plane, device, area)
     merged = look_up(hierarchy.at_most(params.n_labels).astype(np.int16), clusters)
-    return _finished(merged, numbers, plane, area, params.min_region_size, margin)
+    valid = None if plane.valid is None else plane.valid[area]
+    tidied = merge_small_regions(merged, params.min_region_size, valid)
+    return _numbered(tidied, numbers, valid, margin)
 
 
 def label_by_regions(
@@ -157,27 +160,20 @@ def label_by_regions(
     near = grow(area, spread_margin(len(area)), plane.shape)
     regions = plane.regions(near, device)
     answers = regions.spread(head, params.continuity_weight)
-    clusters = answers.argmax(axis=1).astype(np.int16)[regions.leaves]
     valid = None if plane.valid is None else plane.valid[near]
-    tidied = merge_small_regions(clusters, params.min_region_size, valid)
     here = inside(area, near)
+    tidied = regions.best(answers, params.min_region_size, valid)[here]
     sure = joined_margins(answers, standing).astype(np.float32)[regions.leaves[here]]
     counted = sure if valid is None else sure[valid[here]]
     confidence = float(counted.mean(dtype=np.float64)) if counted.size else 0.0
-    return _finished(standing.astype(np.int16)[tidied[here]], numbers, plane, area, 0, confidence)
+    return _numbered(tidied, numbers[standing], None if valid is None else valid[here], confidence)
 
 
-def _finished(
-    clusters: Integers,
-    numbers: Labels,
-    plane: Plane,
-    area: Window,
-    min_region_size: int,
-    confidence: float,
+def _numbered(
+    clusters: Integers, numbers: Labels, valid: Mask | None, confidence: float
 ) -> Labelled:
     """Turn clusters into labels; none where the image does not count."""
-    valid = None if plane.valid is None else plane.valid[area]
-    labels: Labels = look_up(numbers, merge_small_regions(clusters, min_region_size, valid))
+    labels: Labels = look_up(numbers, clusters)
     if valid is not None:
         labels[~valid] = 0
     return Labelled(labels, confidence)

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from napari_diffseg.core.device import choose_device, readable_torch_errors, thread_limit
+from napari_diffseg.core.device import (
+    choose_device,
+    in_turn,
+    readable_torch_errors,
+    thread_limit,
+    threads_for,
+)
 from napari_diffseg.core.features.pyramid import KeptPlanes
 from napari_diffseg.core.model.adaptation import adapted
 from napari_diffseg.core.model.application import (
@@ -68,22 +76,49 @@ def apply_windows(
         model = _fitted(model, image, axes, params, device, wanted)
         if model.network is not None and device.type != "cpu":
             model = replace(model, network=copy.deepcopy(model.network).to(device))
+        every = list(windows_of(axes.spatial_shape) if windows is None else windows)
+        n_threads = 1
+        if model.network is None and len(every) > 1:
+            n_threads = threads_for(device, axes.spatial_shape, model.n_channels)
+    jobs = _jobs(model, image, axes, every, wanted, device)
+    labelled, waiting = in_turn(jobs, n_threads), iter(every)
+    with closing(labelled):
+        while True:
+            with readable_torch_errors(), thread_limit(options.threads):
+                try:
+                    found = next(labelled)
+                except StopIteration:
+                    return
+            if found is not None:
+                counts = np.bincount(found.labels.ravel())
+                areas = {int(number): int(counts[number]) for number in np.flatnonzero(counts)}
+                yield AppliedWindow(
+                    next(waiting), found.labels, areas, found.confidence, brightness
+                )
+
+
+def _jobs(
+    model: Model,
+    image: Any,
+    axes: ImageAxes,
+    windows: Iterable[Window],
+    wanted: Mask | None,
+    device: torch.device,
+) -> Iterator[Callable[[], Labelled]]:
+    """Yield what labels each window, once what is around it is read."""
     kept = KeptPlanes.of(axes.spatial_shape)
-    for window in windows_of(axes.spatial_shape) if windows is None else windows:
-        with readable_torch_errors(), thread_limit(options.threads):
-            around = reading_window(window, axes.spatial_shape, model.space)
-            if wanted is not None and not wanted[window].any():
-                labelled = Labelled(np.zeros(size(window), model.label_dtype), 0.0)
-            else:
-                plane = _read(model, image, axes, around)
-                # What stands for pixels that do not count depends on what was read.
-                if kept and plane.valid is None and plane.shape[1:] == axes.spatial_shape[1:]:
-                    plane = replace(plane, kept=kept.starting_at(around[0].start))
-                plane = plane.within(wanted, around)
-                labelled = _label(model, plane, inside(window, around), device)
-        values, counts = np.unique(labelled.labels, return_counts=True)
-        areas = dict(zip(values.tolist(), counts.tolist(), strict=True))
-        yield AppliedWindow(window, labelled.labels, areas, labelled.confidence, brightness)
+    for window in windows:
+        around = reading_window(window, axes.spatial_shape, model.space)
+        if wanted is not None and not wanted[window].any():
+            nothing = np.zeros(size(window), model.label_dtype)
+            yield partial(Labelled, nothing, 0.0)
+            continue
+        plane = _read(model, image, axes, around)
+        # What stands for pixels that do not count depends on what was read.
+        if kept and plane.valid is None and plane.shape[1:] == axes.spatial_shape[1:]:
+            plane = replace(plane, kept=kept.starting_at(around[0].start))
+        plane = plane.within(wanted, around)
+        yield partial(_label, model, plane, inside(window, around), device)
 
 
 def _brightness(model: Model, image: Any, axes: ImageAxes) -> str:

@@ -25,6 +25,7 @@ from napari_diffseg.instances.stacks import (
     HasLabels,
     Size,
     as_pixel_size,
+    chosen_classes,
     frame_letters,
     measure,
     objects,
@@ -177,7 +178,7 @@ def export(
     class_colors : mapping of int to sequence of float, optional
         Red, green, blue and alpha of the classes, each 0 to 1; those of the model where None.
     params : ObjectParams, optional
-        How objects are made; by default of every class but the background (0, or the largest).
+        How objects are made; by default of every class but the background, as `objects` says.
     ending : str
         ``".ome.tif"`` or ``".ome.zarr"``.
     force : bool
@@ -199,6 +200,7 @@ def export(
     frames, size = _frames_of(result, axes, pixel_size, unit, class_names, class_colors)
     told, found, table = params or ObjectParams(), None, None
     if {"objects", "table"} & set(parts):
+        told = chosen_classes(result, frames.axes, told, frames.said.get("names"))
         spacing = None if size is None else size.spacing
         numbers = objects(result, axes=frames.axes, params=told, spacing=spacing)
         found = objects_from(frames, partial(_planes_of, numbers), told)

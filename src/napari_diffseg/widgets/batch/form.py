@@ -15,6 +15,7 @@ from napari_diffseg.widgets.ui.controls import (
     RED,
     Chooser,
     Sentence,
+    Status,
     beside,
     form_rows,
     guard_wheel,
@@ -59,7 +60,8 @@ class ApplyForm(QWidget):
         self.intensities = Chooser([(spec.title_of(kind), kind) for kind in spec.choices])
         self.apply_button, self.stop_button = QPushButton("Apply"), QPushButton("Stop")
         self.lazy_box = QCheckBox("Compute frames as I look at them")
-        self.reason, self.progress_bar, self.status = Sentence(), thin_bar(), Sentence()
+        self.reason, self.progress_bar, self.status = Sentence(), thin_bar(), Status("")
+        self.say = self.status.tell
         self.plot = AreaPlot()
         self._lay_out()
         self.offer_frames(1)
@@ -81,10 +83,6 @@ class ApplyForm(QWidget):
         return scope
 
     # --- showing things -------------------------------------------------------------
-
-    def say(self, text: str, *, wrong: bool = False) -> None:
-        """Write the status line."""
-        self.status.say(text, RED if wrong else "")
 
     def show_reason(self, reason: str, *, wrong: bool) -> None:
         """Say why nothing can be applied; an empty text where something can."""

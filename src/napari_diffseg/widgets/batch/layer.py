@@ -41,7 +41,7 @@ class AppliedLayer:
         # napari makes the name unique; no layer is ever looked up by it.
         self.layer = Labels(
             job.sink.array,
-            name=f"{job.stack.shown.layer_names[0]} labels",
+            name=f"{job.stack.shown.layer_names[0]} model labels",
             colormap=_colormap(last, colors),
             opacity=0.6,
             **canvas.transform,
@@ -51,9 +51,6 @@ class AppliedLayer:
             self.layer.features = features
         self._n_shown = -1
         self._due = 0.0
-        # Not told by a checksum: the labels of a long movie take long to read.
-        self.was_edited = False
-        self.layer.events.paint.connect(self._on_painted)
 
     def labelled(self) -> tuple[Labels, ImageSource, bool, tuple[str, ...]] | None:
         """Return the layer, its image, that it has all frames, and names of channels."""
@@ -87,8 +84,11 @@ class AppliedLayer:
         """Whether this is the layer."""
         return bool(self.layer == layer)
 
-    def _on_painted(self, event: Any) -> None:
-        self.was_edited = True
+    def was_edited(self) -> bool:
+        """Whether somebody has changed the labels; reads all of them, which may take long."""
+        data, sink = self.layer.data, self._job.sink
+        is_alike = (data.shape, data.dtype) == (sink.array.shape, sink.array.dtype)
+        return not (is_alike and sink.is_as_written(data))
 
     def lock(self) -> None:
         """Let nobody paint on the layer while a run writes to it."""

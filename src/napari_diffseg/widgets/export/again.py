@@ -59,6 +59,7 @@ class _Told:
 
     run: RunOnFiles
     notes: tuple[str, ...] = ()
+    was_edited: Callable[[], bool] = lambda: False  # Where that is told in a thread
 
 
 class RunAgain:
@@ -93,9 +94,8 @@ class RunAgain:
             self._form.say(str(error), wrong=True)
             return
         self._form.say(_LOOKING)
-        make = told.run.python if what == "Python" else told.run.shell
         said = " ".join([f"Copied as {what}.", *told.notes])
-        self._texts.ask(lambda: (make(), said))
+        self._texts.ask(lambda: (_text(told, what), said))
 
     def ask_and_report(self) -> None:
         """Ask for a file, and write the report of the result there."""
@@ -202,8 +202,6 @@ class RunAgain:
         job, applied = self._applying.newest.on_layers, self._applying.layer
         if job is None or job.in_view is None or applied is None:
             raise InputError(_NO_RUN)
-        if applied.was_edited:
-            raise InputError(_EDITED)
         path = self._shelf.path_of(job.model)
         if path is None:
             raise InputError(_NO_FILE_OF_MODEL)
@@ -212,10 +210,10 @@ class RunAgain:
         told = replace(self._labels_told(applied.layer), model=path, apply_params=job.params)
         run = RunOnFiles(source, files_of(self._viewer, source), told)
         if stack.n_frames == 1:
-            return _Told(run)
+            return _Told(run, (), applied.was_edited)
         letters = source.letters + ("C" if source.rgb and len(source.arrays) == 1 else "")
         note = f"Python labels the frame {stack.name(job.in_view)}, the shell all of the file."
-        return _Told(replace(run, stack_axes=letters), (note,))
+        return _Told(replace(run, stack_axes=letters), (note,), applied.was_edited)
 
     def _labels_told(self, layer: Labels) -> Recipe:
         """Return what is written of labels beside themselves, as Export does."""
@@ -245,7 +243,7 @@ class RunAgain:
         path, written = self._written.get(title, (Path(), None))
         if written is key and path.exists():
             return path.absolute()
-        return Path(file_name(f"{layer.name} {title}{self._form.format.chosen()}"))
+        return Path(file_name(f"{name_of(layer)} {title}{self._form.format.chosen()}"))
 
     # --- answers ------------------------------------------------------------------------
 
@@ -258,10 +256,21 @@ class RunAgain:
         self._form.say(f"The report was written to {path}")
 
 
+def name_of(layer: Labels) -> str:
+    """Return what begins the names of exported files: what of the layer says no more than they."""
+    return str(layer.name).removesuffix(" labels")
+
+
 def as_exported(objects: ObjectsSection, layer: Labels, of: Labels | None = None) -> LabelFrames:
     """Describe a layer of labels, or of objects made of such, as what files are written from."""
     shown = objects.classes.describe_layer(layer if of is None else of).shown
     return labels_of_layer(layer, objects.sizes.said(shown))
+
+
+def _text(told: _Told, what: str) -> str:
+    if told.was_edited():
+        raise InputError(_EDITED)
+    return told.run.python() if what == "Python" else told.run.shell()
 
 
 def _ask(section: RunAgain, question: Callable[[], Any]) -> Any:

@@ -6,15 +6,13 @@ from qtpy.QtWidgets import QCheckBox, QFileDialog, QMessageBox, QPushButton, QWi
 
 from napari_diffseg.io.label_files.export import ENDINGS, PARTS
 from napari_diffseg.widgets.ui.controls import (
-    MUTED,
-    RED,
     Chooser,
-    Sentence,
+    Status,
     beside,
     stack,
     titled_row,
 )
-from napari_diffseg.widgets.ui.preferences import start_in
+from napari_diffseg.widgets.ui.preferences import ask_for_file, start_in
 
 _ABOUT = {
     "labels": ("Labels", "One image, with the number of its class in each pixel."),
@@ -59,7 +57,8 @@ class ExportForm(QWidget):
         self.report_button.setToolTip(
             "One HTML file for any browser: pictures, areas, parameters, and the run as Python."
         )
-        self.status = Sentence()
+        self.status = Status()
+        self.say = self.status.answer
         rows = titled_row("From", self.layers), *self.boxes.values(), self.told_box
         copies = beside(self.python_button, self.shell_button)
         stack(
@@ -91,10 +90,6 @@ class ExportForm(QWidget):
         """Return what is ticked and can be had."""
         return [part for part, box in self.boxes.items() if box.isEnabled() and box.isChecked()]
 
-    def say(self, text: str, *, wrong: bool = False) -> None:
-        """Write the status line."""
-        self.status.say(text, RED if wrong else MUTED)
-
     def ask_for_folder(self) -> str:
         """Ask for a folder; an empty text where a person cancels."""
         title = "Folder for the exported files"
@@ -102,10 +97,7 @@ class ExportForm(QWidget):
 
     def ask_for_report(self, name: str) -> str:
         """Ask for the file of a report; an empty text where a person cancels."""
-        path, _ = QFileDialog.getSaveFileName(
-            self, "Save the report", start_in(name), "Web pages (*.html)"
-        )
-        return path if not path or path.endswith(".html") else f"{path}.html"
+        return ask_for_file(self, "Save the report", name, "Web pages (*.html)")
 
     def is_told(self) -> bool:
         """Whether strokes and region are to be exported."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from napari_diffseg.errors import DiffSegError
 from napari_diffseg.io.label_files.export import Export
-from napari_diffseg.widgets.export.again import as_exported
+from napari_diffseg.widgets.export.again import as_exported, name_of
 from napari_diffseg.widgets.scribbles.class_names import names_in
 from napari_diffseg.widgets.tasks.worker import LatestAnswer
 from napari_diffseg.widgets.ui import words
@@ -102,7 +102,7 @@ class ExportSection:
         objects, made = self._objects, self._made_of(layer)
         job = Export(
             folder,
-            str(layer.name),
+            name_of(layer),
             as_exported(objects, layer),
             self._form.parts(),
             ending=self._form.format.chosen(),

@@ -45,10 +45,7 @@ NAMELESS = "channel {}"
 def get_reader(path: str | list[str]) -> Callable[[str], Layers] | None:
     """Return what reads this file or folder; None where it is no image, or a Zarr without axes.
 
-    Parameters
-    ----------
-    path : str or list of str
-        What was dropped or opened; several files are no one image.
+    Several files, which come as a list, are no one image.
     """
     if not isinstance(path, str) or not path.rstrip("/\\").lower().endswith(_ENDINGS):
         return None
@@ -65,12 +62,8 @@ def get_reader(path: str | list[str]) -> Callable[[str], Layers] | None:
 def read_layers(path: str) -> Layers:
     """Read a file or an OME-Zarr as layers: one for each channel that has a name.
 
-    Labels that this program has written, and those in an OME-Zarr, become Labels layers.
-
-    Raises
-    ------
-    DiffSegError
-        The file is damaged, or not there any more.
+    Labels that this program has written, and those in an OME-Zarr, become Labels layers. Raises a
+    `DiffSegError` where the file is damaged, or not there any more.
     """
     file = Path(path)
     labels = known_labels(file)

@@ -11,24 +11,10 @@ from napari_diffseg.widgets.files.labels import labels_of
 
 
 def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
-    """Write a Labels layer; napari has asked before it overwrites.
+    """Write a Labels layer, given as napari does, and return what was written.
 
-    Parameters
-    ----------
-    path : str
-        Its ending tells the format.
-    data, attributes
-        Of the layer, as napari gives them.
-
-    Returns
-    -------
-    list of str
-        What was written.
-
-    Raises
-    ------
-    DiffSegError
-        It cannot be written there, or cannot be kept in such a file.
+    The ending of the path tells the format; napari has asked before it overwrites. Raises a
+    `DiffSegError` where it cannot be written there, or cannot be kept in such a file.
     """
     labels, notes = labels_of(data, attributes)
     labels.write(Path(path), force=True)

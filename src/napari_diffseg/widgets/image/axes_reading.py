@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.image.axes import guess_letters
+from napari_diffseg.image.axes import guess_letters, read_letters
 from napari_diffseg.image.info import ImageInfo, Placed
 from napari_diffseg.image.units import parse_unit
 from napari_diffseg.widgets.image.sizes import (
@@ -245,20 +245,8 @@ def read_axes(facts: LayerFacts, said: AxesSaid | None = None) -> AxesReading:
 
 def _check(said: str, facts: LayerFacts) -> str:
     """Check the letters that a person says, and bring them into one form."""
-    letters = "".join(one for one in said.upper() if one not in " ,;")
+    letters = read_letters("".join(one for one in said if one not in " ,;"))
     n_axes, name = len(facts.shape), repr(facts.name)
-    unknown = [one for one in letters if one not in _WORDS]
-    if unknown:
-        raise InputError(
-            f"The axes {letters!r} cannot be read, because {unknown[0]!r} is none of T, C, Z, Y, "
-            f"X; {_STATE_AXES}."
-        )
-    twice = [one for one in letters if letters.count(one) > 1]
-    if twice:
-        raise InputError(
-            f"The axes {letters!r} cannot be read, because {twice[0]} stands there twice; "
-            f"{_STATE_AXES}."
-        )
     if facts.n_colors and len(letters) == n_axes + 1:
         if letters[-1] != "C":
             raise InputError(
@@ -276,8 +264,6 @@ def _check(said: str, facts: LayerFacts) -> str:
             f"The axes {letters!r} name a channel axis, but the channels are the "
             f"{'colours' if facts.n_colors else 'layers'} already; use Z or T for this axis."
         )
-    if "Y" not in letters or "X" not in letters:
-        raise InputError(f"The axes {letters!r} lack Y or X; {_STATE_AXES}.")
     return letters
 
 

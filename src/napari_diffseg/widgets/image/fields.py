@@ -9,7 +9,7 @@ from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QLineEdit, QWidget
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.image.fill import AUTO, fill_in_words, read_fill
+from napari_diffseg.image.fill import AUTO, NONE, fill_in_words, read_fill
 from napari_diffseg.widgets.image.level import Level, choose_level, level_title
 from napari_diffseg.widgets.ui.controls import MUTED, WRONG, Chooser, Sentence, titled_row
 
@@ -17,12 +17,18 @@ if TYPE_CHECKING:
     from napari_diffseg.core.result import Segmentation
 
 _WIDTH = 64
-_HINT = "value, auto, none"
+_MEANINGS = {
+    AUTO: "An empty border is found by itself.",
+    NONE: "Every pixel is image.",
+}
+_LEFT_OUT = "Pixels of this value are left out."
 _ABOUT_FILL = (
-    "The value of pixels that are no image: what stitching, rotating, registering or padding put\n"
-    "around it, such as 0 or -9999. They get label 0, and nothing is learned from them.\n\n"
-    "auto: recognized by itself, where a value at the border stands apart from the image.\n"
-    "none: every pixel is image."
+    "The value of the empty pixels around an image that was stitched, rotated, registered or\n"
+    "padded: often 0 (black), 255 (white) or -9999. They get label 0, and nothing is learned from\n"
+    "them. Most images have none; leave it at auto.\n\n"
+    "auto: found by itself, where one value along the border stands apart from the image.\n"
+    "none: no pixel is left out.\n"
+    "A number: every pixel of this value is left out."
 )
 _ABOUT_LEVEL = (
     "The resolution that is segmented, of those that the image has. The labels lie on the image\n"
@@ -41,7 +47,7 @@ class FillField(QWidget):
         super().__init__()
         self.line = QLineEdit(AUTO)
         self.line.setFixedWidth(_WIDTH)
-        self.found = Sentence(MUTED, _HINT)
+        self.found = Sentence(MUTED, _MEANINGS[AUTO])
         titled_row("Fill", self.line, self.found, owner=self)
         for part in (self, self.line, self.found):
             part.setToolTip(_ABOUT_FILL)
@@ -54,12 +60,15 @@ class FillField(QWidget):
 
     def show_found(self, segmentation: Segmentation | None) -> None:
         """Say what a run on the chosen image has found by itself; None where there was none."""
-        if segmentation is None or self.typed().lower() != AUTO:
-            self.found.setText(_HINT)
-            return
-        value = segmentation.model.fill
-        what = "nothing" if value is None else f"{fill_in_words(value)}, left out"
-        self.found.setText(f"found: {what}")
+        typed = self.typed().lower()
+        said = _MEANINGS.get(typed, _LEFT_OUT)
+        if segmentation is not None and typed == AUTO:
+            value = segmentation.model.fill
+            is_found = value is not None
+            said = (
+                f"found: {fill_in_words(value)}, left out" if is_found else "No empty border found."
+            )
+        self.found.setText(said)
 
     def _on_typed(self) -> None:
         style = ""

@@ -7,7 +7,7 @@ from qtpy.QtWidgets import QPushButton, QWidget
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.widgets.measure.plot import ObjectPlot
 from napari_diffseg.widgets.measure.table import MeasureTable
-from napari_diffseg.widgets.ui.controls import AMBER, MUTED, RED, Sentence, beside, stack
+from napari_diffseg.widgets.ui.controls import AMBER, MUTED, Sentence, Status, beside, stack
 
 _ABOUT = {
     "table": "One row for each object: click it to go there; click an object to find its row.",
@@ -30,7 +30,8 @@ class MeasureForm(QWidget):
         self.plot.setVisible(False)
         self.save_button = QPushButton("Save CSV …")
         self.summary_button = QPushButton("Save summary …")
-        self.about, self.status = Sentence(), Sentence()
+        self.about, self.status = Sentence(), Status()
+        self.say, self.answer = self.status.tell, self.status.answer
         for widget, about in _ABOUT.items():
             getattr(self, widget).setToolTip(about)
         buttons = beside(self.save_button, self.summary_button)
@@ -46,10 +47,6 @@ class MeasureForm(QWidget):
             self.about.say(_NO_DEPTH, AMBER)
         else:
             self.about.say(f"A {'voxel' if is_volume else 'pixel'} is {size}.", MUTED)
-
-    def say(self, text: str, *, wrong: bool = False) -> None:
-        """Write the status line."""
-        self.status.say(text, RED if wrong else MUTED)
 
     def allow_saving(self, is_allowed: bool) -> None:
         """Switch the buttons on or off."""

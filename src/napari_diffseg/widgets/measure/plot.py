@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QPointF
 from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPen
 
+from napari_diffseg.batch.facts import Record
 from napari_diffseg.instances.measuring import Columns
 from napari_diffseg.instances.table import summary
 from napari_diffseg.widgets.batch.area_plot import BLUE, GREY, AreaPlot
@@ -18,45 +18,20 @@ from napari_diffseg.widgets.batch.area_plot import BLUE, GREY, AreaPlot
 _UNITS = {"um2": "µm²", "um3": "µm³", "px": "pixels", "vx": "voxels"}
 
 
-@dataclass(frozen=True, eq=False)
-class ObjectRecord:
-    """What a summary says of each frame.
+def record_of(table: Columns, n_frames: int) -> tuple[Record, str]:
+    """Return what a plot shows of a table of measurements, and in which unit.
 
-    Attributes
-    ----------
-    labels : tuple of int
-        The classes.
-    done : ndarray of bool, (n,)
-        One entry for each frame.
-    shares : ndarray of float, (n, 2 k)
-        Objects of each class, then their mean area or volume; NaN where there are none.
-    confidence : ndarray of float, (n,)
-        Not used: zeros.
-    unit : str
-        Of areas or volumes.
+    In place of shares (n, 2 k) are the objects of each class, then their mean area or volume; NaN
+    where there are none.
     """
-
-    labels: tuple[int, ...]
-    done: NDArray[np.bool_]
-    shares: NDArray[np.float64]
-    confidence: NDArray[np.float64]
-    unit: str
-    failed: Mapping[int, str] = field(default_factory=dict)
-
-
-def record_of(table: Columns, n_frames: int) -> ObjectRecord:
-    """Return what a plot shows of a table of measurements."""
     rows = summary(table, n_frames)
     mean = next(name for name in rows if name.startswith("mean_"))
     kinds = np.unique(rows["class"]).tolist() if "class" in rows else [1]
-    counts, areas = (rows[name].reshape(n_frames, -1) for name in ("count", mean))
-    return ObjectRecord(
-        tuple(kinds),
-        np.ones(n_frames, bool),
-        np.hstack([counts, areas]).astype(float),
-        np.zeros(n_frames),
-        _UNITS[mean.rpartition("_")[2]],
-    )
+    record = Record(n_frames, tuple(kinds))
+    columns = [rows[name].reshape(n_frames, -1) for name in ("count", mean)]
+    record.done[:], record.confidence[:] = True, 0
+    record.shares = np.hstack(columns).astype(np.float64)
+    return record, _UNITS[mean.rpartition("_")[2]]
 
 
 class ObjectPlot(AreaPlot):
@@ -64,6 +39,7 @@ class ObjectPlot(AreaPlot):
 
     def __init__(self) -> None:
         super().__init__()
+        self._unit = ""
         self.setAccessibleName("Number of objects and mean area of each class, per frame")
 
     def show_objects(
@@ -77,7 +53,8 @@ class ObjectPlot(AreaPlot):
         """Show a table; of a single frame there is nothing to show."""
         self.setVisible(n_frames > 1 and bool(table))
         if n_frames > 1 and table:
-            self.show_record(record_of(table, n_frames), colors, names, frame_name)
+            record, self._unit = record_of(table, n_frames)
+            self.show_record(record, colors, names, frame_name)
 
     def describe(self, number: int) -> str:
         """Return what is known of a frame, in words."""
@@ -87,7 +64,7 @@ class ObjectPlot(AreaPlot):
         counts, areas = np.split(record.shares[number], 2)
         lines = [self._frame_name(number)]
         for kind, count, area in zip(record.labels, counts, areas, strict=True):
-            size = f", {area:.4g} {record.unit} each" if count else ""
+            size = f", {area:.4g} {self._unit} each" if count else ""
             lines.append(f"{self._names.get(kind, kind)}: {count:.0f}{size}")
         return "\n".join(lines)
 
@@ -102,7 +79,7 @@ class ObjectPlot(AreaPlot):
         font.setPointSizeF(max(font.pointSizeF() * 0.85, 6))
         painter.setFont(font)
         shares, _, places = self._points()
-        titles = "Objects", f"Mean size ({record.unit})"
+        titles = "Objects", f"Mean size ({self._unit})"
         panels = self._panels()
         for panel, title, values in zip(panels, titles, np.split(shares, 2, axis=1), strict=True):
             highest = float(np.nanmax(values)) if np.isfinite(values).any() else 1.0

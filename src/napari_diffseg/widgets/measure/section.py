@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtWidgets import QFileDialog
 
 from napari_diffseg.errors import DiffSegError
 from napari_diffseg.image.pixel_size import PixelSize
@@ -22,7 +21,7 @@ from napari_diffseg.widgets.scribbles.class_names import names_in
 from napari_diffseg.widgets.tasks.worker import LatestAnswer
 from napari_diffseg.widgets.ui import words
 from napari_diffseg.widgets.ui.notices import tell
-from napari_diffseg.widgets.ui.preferences import start_in
+from napari_diffseg.widgets.ui.preferences import ask_for_file
 
 if TYPE_CHECKING:
     import napari
@@ -119,13 +118,8 @@ class MeasureSection:
     def go_to_frame(self, number: int) -> None:
         """Let the sliders show a frame."""
         layer, source = self._objects.layer, self._objects.source
-        if layer is None or source is None or not layer.is_there or not source.lengths:
-            return
-        world = layer.layer.data_to_world(source.point(number, *[0.0] * len(source.letters)))
-        dims = self._viewer.dims
-        surplus = dims.ndim - len(world)
-        axes = list(source.shown.stack)
-        dims.set_point([a + surplus for a in axes], [float(world[a]) for a in axes])
+        if layer is not None and source is not None and layer.is_there and source.lengths:
+            source.frames.go_to(number, layer.layer, self._viewer)
 
     def go_to(self, entry: int) -> None:
         """Bring the object of an entry of the table to the middle of the view."""
@@ -225,18 +219,17 @@ class MeasureSection:
     def _ask_and_save(self, save: Callable[[Path], None], ending: str) -> None:
         layer = self._objects.layer
         name = "objects" if layer is None else str(layer.layer.name).replace("/", "_")
-        name = start_in(name + ending)
-        path, _ = QFileDialog.getSaveFileName(self._form, "Save the table", name, _FILES)
+        path = ask_for_file(self._form, "Save the table", name + ending, _FILES)
         if path:
-            save(Path(path if path.lower().endswith(".csv") else f"{path}.csv"))
+            save(Path(path))
 
     def _write(self, path: Path, table: Columns) -> None:
         try:
             write_csv(path, table, force=True)
         except DiffSegError as error:
-            tell(self._form.say, error)
+            tell(self._form.answer, error)
             return
-        self._form.say(f"Saved: {path}")
+        self._form.answer(f"Saved: {path}")
 
 
 def _measure(source: LabelSource, question: _Question) -> tuple[Columns | None, PixelSize | None]:

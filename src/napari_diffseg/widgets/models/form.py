@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qtpy.QtWidgets import QPushButton, QWidget
 
-from napari_diffseg.widgets.ui.controls import MUTED, RED, Sentence, beside, stack
+from napari_diffseg.widgets.ui.controls import MUTED, Sentence, Status, beside, stack
 
 
 class ModelForm(QWidget):
@@ -24,13 +24,10 @@ class ModelForm(QWidget):
         self.card_button.setToolTip(
             "Copy a page about the model: what it takes and gives, and how it was trained."
         )
-        self.status = Sentence()
+        self.status = Status("")
+        self.say = self.status.answer
         buttons = beside(self.save_button, self.load_button)
         stack(self, self.about, buttons, self.card_button, self.status, spacing=6, edge=4)
-
-    def say(self, text: str, *, wrong: bool = False) -> None:
-        """Write the status line."""
-        self.status.say(text, RED if wrong else "")
 
     def show_model(self, text: str, *, is_there: bool) -> None:
         """Say which model there is, and switch on what can be done with it."""

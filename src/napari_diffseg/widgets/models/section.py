@@ -17,7 +17,7 @@ from napari_diffseg.widgets.scribbles.class_names import names_in
 from napari_diffseg.widgets.tasks.worker import LatestAnswer
 from napari_diffseg.widgets.ui import words
 from napari_diffseg.widgets.ui.notices import tell, to_clipboard
-from napari_diffseg.widgets.ui.preferences import start_in
+from napari_diffseg.widgets.ui.preferences import ask_for_file, start_in
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -101,10 +101,10 @@ class ModelSection:
         known = self._named()
         if known is None:
             return
-        proposed = start_in(file_name(known.image or Path(known.title).stem) + _SUFFIX)
-        path, _ = QFileDialog.getSaveFileName(self._form, "Save the model", proposed, _FILES)
+        proposed = file_name(known.image or Path(known.title).stem) + _SUFFIX
+        path = ask_for_file(self._form, "Save the model", proposed, _FILES)
         if path:
-            self.save(path if path.endswith(_SUFFIX) else path + _SUFFIX)
+            self.save(path)
 
     def save(self, path: str) -> None:
         """Save the model that is chosen; a file that is there is replaced."""

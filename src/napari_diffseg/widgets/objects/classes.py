@@ -1,8 +1,8 @@
-"""The classes that objects are made of: which layer, and what of it is in view."""
+"""The classes that objects are made of: which layer, and which classes its frames have."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,14 +10,16 @@ from napari.layers import Labels
 from psygnal import Signal
 
 from napari_diffseg.errors import DiffSegError
-from napari_diffseg.instances.finding import count_labels
+from napari_diffseg.instances.finding import count_labels, joined_counts
 from napari_diffseg.widgets.files.reader import NAMELESS
 from napari_diffseg.widgets.image.layer_facts import arrays_of, file_info, image_layers
 from napari_diffseg.widgets.objects.form import class_facts
 from napari_diffseg.widgets.objects.label_source import LabelSource
 from napari_diffseg.widgets.scribbles.class_names import names_in
 from napari_diffseg.widgets.scribbles.watch import StrokeWatch
+from napari_diffseg.widgets.tasks.worker import LatestAnswer
 from napari_diffseg.widgets.ui.layers import checksum
+from napari_diffseg.widgets.ui.notices import tell
 
 if TYPE_CHECKING:
     import napari
@@ -29,11 +31,20 @@ if TYPE_CHECKING:
     from napari_diffseg.widgets.segment.results import Results
 
 
-class ClassesInView:
-    """The chosen layer of classes; it lists those of the frame in view, and hears them change."""
+AT_ONCE = 1 << 22
+"""So many pixels are counted in next to no time."""
+
+_COUNTING = "being looked for in all frames …"
+
+
+class ClassesOfLayer:
+    """The chosen layer of classes; it lists those of all frames, and hears them change.
+
+    All frames are counted, in a thread where they are large; then the one in view, if it changes.
+    """
 
     changed = Signal()
-    """Emitted when the classes of the frame in view are others."""
+    """Emitted when the classes of a frame are others."""
 
     def __init__(
         self,
@@ -47,9 +58,10 @@ class ClassesInView:
         self._viewer, self._form, self._results = viewer, form, results
         self._frames, self._scribbles, self._sizes = frames, scribbles, sizes
         self.layer: Labels | None = None
-        self._areas: dict[int, int] = {}
-        self._n_frames = 0
-        self._seen: dict[int, int] = {}
+        # Of each frame a checksum, and the pixels of each class.
+        self._known: dict[int, tuple[int, dict[int, int]]] = {}
+        self._is_old = self._is_counting = False
+        self._counts = LatestAnswer(_count, self._on_counted, self._on_failure)
         self._watch = StrokeWatch(self.look, dressed=self._list)
         form.layer_chosen.connect(self._on_chosen)
         self._on_chosen()
@@ -57,6 +69,8 @@ class ClassesInView:
     def offer(self, wanted: Labels | None = None) -> None:
         """Offer the layers that there are."""
         self._form.offer(self.candidates(), wanted=wanted)
+        if self._is_old:
+            self.look()
 
     def candidates(self) -> list[Labels]:
         """Return the layers of results, and others that lie on the whole image."""
@@ -114,51 +128,80 @@ class ClassesInView:
 
     def look(self) -> None:
         """Notice classes that are others now; those of a run under way are not yet any."""
-        if self.layer is not None and self.layer.editable and self._has_changed():
-            self._list()
-            self.changed.emit()
+        if self.layer is not None and not self.layer.editable:
+            self._is_old = True
+        elif not self._is_counting:
+            self._look()
 
     def close(self) -> None:
         """Hear of nothing any more."""
         self._watch.watch(None)
+        self._counts.hold(None)
         self.changed.disconnect()
 
     def _on_chosen(self) -> None:
         self.layer = self._form.chosen()
         self._watch.watch(self.layer)
-        self._form.make_button.setEnabled(self.layer is not None)
-        self._seen.clear()
-        self._has_changed()
+        self._counts.hold(None)
+        self._known, self._is_old, self._is_counting = {}, True, False
+        self._look()
         self._list(keep=False)
 
-    def _list(self, *, keep: bool = True) -> None:
+    def _look(self) -> None:
+        """Count the frames that may be others than they were."""
         layer = self.layer
-        if layer is None:
-            self._form.classes.show_classes([], keep=False)
-            return
-        names = names_in(layer.features)
-        # Of a single frame no class is offered that is not there; others may have what has a name.
-        named = [number for number in names if number > 0] if self._n_frames != 1 else []
-        areas = dict.fromkeys(named, 0) | self._areas
-        colors = {number: np.asarray(layer.get_color(number)) for number in areas}
-        self._form.classes.show_classes(class_facts(areas, colors, names), keep=keep)
-
-    def _has_changed(self) -> bool:
-        """Look at the classes of the frame in view; return whether they were others before."""
         try:
             source = self.describe()
         except DiffSegError:
             source = None
-        if source is None or self.layer is None:
-            return False
-        frame = source.frame_at(self.layer, self._viewer.dims)
-        if frame is None:
-            return False
-        self._n_frames = source.n_frames
+        if source is None or layer is None:
+            return
+        in_view = source.frame_at(layer, self._viewer.dims)
+        frames: Sequence[int] = [] if in_view is None else [in_view]
+        if self._is_old and source.fits:
+            frames = range(source.n_frames)
+        self._is_old = not layer.editable
+        if len(frames) > 1 and source.n_pixels > AT_ONCE:
+            self._is_counting = True
+            self._counts.hold(source)
+            self._counts.ask(frames)
+        else:
+            self._take(self._known | _count(source, frames))
+
+    def _on_counted(self, found: dict[int, tuple[int, dict[int, int]]]) -> None:
+        self._is_counting = False
+        self._take(found)
+        self.look()  # painted on while they were counted
+
+    def _on_failure(self, error: Exception) -> None:
+        self._is_counting = False
+        tell(self._form.say, error)
+
+    def _take(self, known: dict[int, tuple[int, dict[int, int]]]) -> None:
+        before, self._known = self._known, known
+        if known != before:
+            self._list()
+        if known != before and before:
+            self.changed.emit()
+
+    def _list(self, *, keep: bool = True) -> None:
+        layer, form = self.layer, self._form
+        form.make_button.setEnabled(layer is not None and bool(self._known))
+        if layer is None or not self._known:
+            form.classes.show_classes([], keep=keep, empty=_COUNTING if layer is not None else "")
+            return
+        areas = joined_counts(counts for _, counts in self._known.values())
+        if not layer.editable:
+            areas.pop(0, None)  # of a run under way: not labelled yet
+        names = names_in(layer.features)
+        colors = {number: np.asarray(layer.get_color(number)) for number in areas}
+        form.classes.show_classes(class_facts(areas, colors, names), keep=keep)
+
+
+def _count(source: LabelSource, frames: Iterable[int]) -> dict[int, tuple[int, dict[int, int]]]:
+    """Return of each of these frames a checksum, and how many pixels each class has."""
+    found = {}
+    for frame in frames:
         labels = source.read(frame)
-        now, before = checksum(labels), self._seen.get(frame)
-        self._seen[frame] = now
-        if now != before:
-            # 0 is none yet in a run.
-            self._areas = count_labels(labels if self.layer.editable else labels[labels > 0])
-        return before is not None and now != before
+        found[frame] = checksum(labels), count_labels(labels)
+    return found

@@ -19,18 +19,18 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_diffseg.instances.finding import background_of
+from napari_diffseg.instances.finding import background_of, is_background
 from napari_diffseg.instances.params import ObjectParams
-from napari_diffseg.widgets.scribbles.class_names import is_background
 from napari_diffseg.widgets.ui.controls import (
     MUTED,
-    RED,
     Chooser,
     Sentence,
+    Status,
     beside,
     form_rows,
     stack,
     swatch,
+    titled_row,
 )
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ _MOST = int(min(_SPECS["split"].high or 0, _SPECS["smooth"].high or 0))
 _MOST_ROWS = 32
 _BOX_WIDTH = 92
 _NO_LABELS = "no labels yet"
+_NO_CLASSES = "none yet: press Segment first"
 _ABOUT_MAKING = (
     "Give each piece of the ticked classes a number of its own, on a layer of its own; "
     "from then on the objects follow what you change here. The classes stay as they are."
@@ -70,7 +71,6 @@ class ObjectsForm(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.combo = Chooser(tooltip="The layer of classes that objects are made of.")
-        self.combo.setMinimumContentsLength(6)
         self.combo.offer([], _NO_LABELS)
         self.classes = ClassTicks()
         self.split = NumberSlider("split", _FARTHEST, _MOST)
@@ -82,13 +82,15 @@ class ObjectsForm(QWidget):
         self.make_button.setToolTip(_ABOUT_MAKING)
         self.count = QLabel()
         self.count.setStyleSheet("font-weight: bold;")
-        self.status = Sentence()
+        self.status = Status()
+        self.say = self.status.tell
         named = ((n, getattr(self, n)) for n in ("split", "neck", "min_size", "smooth"))
         titled = ((_SPECS[name].title, control) for name, control in named)
-        rows = form_rows(("From", self.combo), ("Classes", self.classes), *titled)
+        rows = form_rows(("Classes", self.classes), *titled)
         ticks = self.fill_holes, self.clear_border
         foot = beside(self.make_button, self.count, widest=1)
-        stack(self, rows, *ticks, foot, self.status, spacing=6, edge=4)
+        head = titled_row("From", self.combo)
+        stack(self, head, rows, *ticks, foot, self.status, spacing=6, edge=4)
         self.combo.changed.connect(self.layer_chosen.emit)
         for box in ticks:
             box.toggled.connect(lambda _: self.changed.emit())
@@ -116,8 +118,7 @@ class ObjectsForm(QWidget):
             self.min_size.setValue(params.min_size)
             self.fill_holes.setChecked(params.fill_holes)
             self.clear_border.setChecked(params.clear_border)
-            for number, box in self.classes.boxes.items():
-                box.setChecked(number in params.class_numbers)
+            self.classes.tick(params.class_numbers)
 
     def offer(self, layers: Sequence[Labels], wanted: Labels | None = None) -> None:
         """Offer layers of classes; keep the choice, unless another one is wanted."""
@@ -134,10 +135,6 @@ class ObjectsForm(QWidget):
         layer: Labels | None = self.combo.chosen()
         return layer
 
-    def say(self, text: str, *, wrong: bool = False) -> None:
-        """Write the status line."""
-        self.status.say(text, RED if wrong else MUTED)
-
     def show_count(self, text: str) -> None:
         """Say how many objects there are."""
         self.count.setText(text)
@@ -153,8 +150,10 @@ class ClassTicks(QWidget):
         super().__init__()
         self.boxes: dict[int, QCheckBox] = {}
         self._n_columns = 2
-        self._grounds: list[int] = []
-        self._none = Sentence(MUTED, "none yet: press Segment first")
+        # What a person has chosen of the classes that there were then; None before that.
+        self._chosen: dict[int, bool] | None = None
+        self._grounds: set[int] = set()
+        self._none = Sentence(MUTED, _NO_CLASSES)
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setVerticalSpacing(2)
@@ -164,21 +163,39 @@ class ClassTicks(QWidget):
         """Return the classes that are ticked, ascending."""
         return tuple(number for number, box in self.boxes.items() if box.isChecked())
 
-    def show_classes(self, facts: Sequence[ClassFact], *, keep: bool) -> None:
-        """List classes; those that are new are ticked, but for the largest, the background."""
+    def settle(self) -> None:
+        """Let the ticks be a person's choice: no class that comes later is ticked by itself."""
+        self._chosen = (self._chosen or {}) | {n: box.isChecked() for n, box in self.boxes.items()}
+
+    def tick(self, numbers: Sequence[int]) -> None:
+        """Tick these classes and no others; nobody is told."""
+        self._chosen = dict.fromkeys(numbers, True)
+        for number, box in self.boxes.items():
+            with QSignalBlocker(box):
+                box.setChecked(number in numbers)
+
+    def show_classes(self, facts: Sequence[ClassFact], *, keep: bool, empty: str = "") -> None:
+        """List classes, or say why there are none; the ticks are those of a person, if kept.
+
+        Before a person has chosen, all are ticked but the background.
+        """
         facts = facts[:_MOST_ROWS]
-        grounds = [one.number for one in facts if is_background(one.name)]
-        # Which class is none of things was not yet said when those before were ticked.
-        keep, self._grounds = keep and grounds == self._grounds, grounds
-        ticks = {one.number: not one.is_background or len(facts) == 1 for one in facts}
-        if keep:
-            ticks |= {n: box.isChecked() for n, box in self.boxes.items() if n in ticks}
+        grounds = {one.number for one in facts if is_background(one.name)}
+        if not keep:
+            self._chosen = None
+        if self._chosen is None:
+            ticks = {one.number: not one.is_background or len(facts) == 1 for one in facts}
+        else:
+            # Of what is called background from now on no objects are made; all else stays.
+            self._chosen |= dict.fromkeys(grounds - self._grounds, False)
+            ticks = {one.number: self._chosen.get(one.number, False) for one in facts}
+        self._grounds = grounds
         # The dock is narrow: names stand one below the other.
         n_columns = 1 if any(one.name for one in facts) else 2
         if list(self.boxes) != list(ticks) or n_columns != self._n_columns:
             self._n_columns = n_columns
             self._make(list(ticks))
-        self._none.setVisible(not facts)
+        self._none.setText("" if facts else empty or _NO_CLASSES)
         for one in facts:
             box = self.boxes[one.number]
             box.setText(f"{one.number}  {one.name}".strip())
@@ -194,8 +211,12 @@ class ClassTicks(QWidget):
         self.boxes = {number: QCheckBox() for number in numbers}
         for place, (number, box) in enumerate(self.boxes.items()):
             box.setToolTip(f"Make objects of class {number}.")
-            box.toggled.connect(lambda _: self.changed.emit())
+            box.toggled.connect(lambda _: self._on_ticked())
             self._grid.addWidget(box, *divmod(place, self._n_columns))
+
+    def _on_ticked(self) -> None:
+        self.settle()
+        self.changed.emit()
 
 
 class NumberSlider(QWidget):
@@ -235,8 +256,7 @@ def class_facts(
     areas: Mapping[int, int], colors: Mapping[int, NDArray[Any]], names: Mapping[int, str]
 ) -> list[ClassFact]:
     """Return what is to be listed of classes with these areas."""
-    named = [number for number in areas if is_background(names.get(number, ""))]
-    background = named or [background_of(areas)]
+    background = background_of(areas, names)
     return [
         ClassFact(number, colors[number], names.get(number, ""), number in background)
         for number in sorted(areas)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,11 @@ from napari_diffseg.errors import InputError
 from napari_diffseg.image.channels import COLOURS
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.instances.finding import ObjectFinder
-from napari_diffseg.instances.following import Follower
 from napari_diffseg.instances.measuring import Columns, measure_frame
 from napari_diffseg.instances.params import ObjectParams
+from napari_diffseg.instances.stacks import objects_of_frames
 from napari_diffseg.instances.table import join
+from napari_diffseg.widgets.batch.frames import FrameSet
 from napari_diffseg.widgets.image.image_source import ImageSource
 
 MOST_PIXELS = 1 << 29
@@ -41,11 +43,14 @@ class LabelSource:
     _finders: dict[int, ObjectFinder] = field(default_factory=dict, repr=False)
 
     @property
+    def frames(self) -> FrameSet:
+        """All frames of the image."""
+        return FrameSet((), self.shown)
+
+    @property
     def lengths(self) -> tuple[int, ...]:
         """How many frames there are along each axis of the stack; empty for a single one."""
-        if not self.has_all:
-            return ()
-        return tuple(self.shown.canvas.shape[axis] for axis in self.shown.stack)
+        return self.frames.lengths if self.has_all else ()
 
     @property
     def n_frames(self) -> int:
@@ -59,19 +64,14 @@ class LabelSource:
 
     def position(self, i: int) -> tuple[int, ...]:
         """Return where a frame stands along the axes of the stack."""
-        if not self.lengths:
-            return self.shown.position
-        return tuple(int(n) for n in np.unravel_index(i, self.lengths))
+        return self.frames.position(i) if self.lengths else self.shown.position
 
     def index(self, i: int) -> tuple[int | slice, ...]:
         """Return where a frame stands in the array; its axes are then in the layer's order."""
-        index: list[int | slice] = [0] * len(self.array.shape)
+        spatial = self.shown.spatial
         if self.lengths:
-            for axis, place in zip(self.shown.stack, self.position(i), strict=True):
-                index[axis] = place
-        for axis in self.shown.spatial:
-            index[axis] = slice(None)
-        return tuple(index)
+            return self.frames.window(i, (slice(None),) * len(spatial))
+        return tuple(slice(None) if axis in spatial else 0 for axis in range(len(self.array.shape)))
 
     def point(self, i: int, *place: float) -> NDArray[np.float64]:
         """Return a point ``(y, x)`` or ``(z, y, x)`` of a frame as one of the array."""
@@ -100,23 +100,26 @@ class LabelSource:
 
     def frame_at(self, layer: Any, dims: Any) -> int | None:
         """Return the frame that the sliders show of a layer of this shape; None outside."""
-        if not self.lengths:
-            return 0
-        point = np.round(layer.world_to_data(dims.point)).astype(int)
-        position = [int(point[axis]) for axis in self.shown.stack]
-        if not all(0 <= p < n for p, n in zip(position, self.lengths, strict=True)):
-            return None
-        return int(np.ravel_multi_index(position, self.lengths))
+        return self.frames.seen_on(layer, dims) if self.lengths else 0
 
     # --- objects ----------------------------------------------------------------------
 
+    @property
+    def n_pixels(self) -> int:
+        """How many pixels all frames have."""
+        return math.prod(int(n) for n in self.array.shape)
+
+    @property
+    def fits(self) -> bool:
+        """Whether objects of all frames can be kept in memory."""
+        return self.n_pixels <= MOST_PIXELS
+
     def check_size(self) -> None:
         """Refuse what cannot be kept in memory."""
-        n_pixels = math.prod(int(n) for n in self.array.shape)
-        if n_pixels > MOST_PIXELS:
+        if not self.fits:
             raise InputError(
-                f"These labels have {n_pixels / 1e9:.1f} thousand million pixels, too many for "
-                "the window; save them, and use the command 'napari-diffseg objects'."
+                f"These labels have {self.n_pixels / 1e9:.1f} thousand million pixels, too many "
+                "for the window; save them, and use the command 'napari-diffseg objects'."
             )
 
     def find(self, i: int, params: ObjectParams) -> NDArray[np.int32]:
@@ -128,13 +131,9 @@ class LabelSource:
 
     def follow(self, params: ObjectParams, is_stale: Stale) -> Iterator[NDArray[np.int32]]:
         """Find the objects of all frames, followed from one to the next, until it is stale."""
-        follower = Follower()
-        for i in range(self.n_frames):
-            if is_stale():
-                return
-            if self.lengths and i % self.lengths[-1] == 0:
-                follower.restart()
-            yield follower.follow(ObjectFinder(self.read(i), self.shown.spacing).find(params))
+        every = takewhile(lambda _: not is_stale(), range(self.n_frames))
+        frames, n_each = (self.read(i) for i in every), self.lengths[-1] if self.lengths else 0
+        return objects_of_frames(frames, params, self.shown.spacing, n_each)
 
     def measure(
         self,

@@ -23,7 +23,7 @@ _TRANSFORM = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_
 
 
 class ObjectsLayer:
-    """A layer of objects; that of the classes is hidden while it is there."""
+    """A layer of objects; either it is seen or the classes are, whichever a person works on."""
 
     def __init__(self, viewer: napari.Viewer, classes: Labels, name: str) -> None:
         self._viewer, self._classes = viewer, classes
@@ -35,17 +35,22 @@ class ObjectsLayer:
             **{key: getattr(classes, key) for key in _TRANSFORM},
         )
         self._checksum = self._looked_at = checksum(self.layer.data)
-        self._show_all_soon = qdebounced(self._show_all, timeout=_ALONE)
+        # What a person had chosen, while an object is shown alone.
+        self._showed_one: bool | None = None
+        self._show_all_soon = qdebounced(self._show_as_before, timeout=_ALONE)
+        # napari keeps a method weakly, and the dock may let go of this before the layer is gone.
+        self._hear_removed = lambda event: self._on_removed(event.value)
 
     def add(self, below: Labels) -> None:
         """Add the layer right above that of the classes, or older objects; keep the selection."""
         layers, selection = self._viewer.layers, self._viewer.layers.selection
         before, active = [one for one in layers if one in selection], selection.active
         self._viewer.add_layer(self.layer)
+        layers.events.removed.connect(self._hear_removed)
         # Below what is painted on.
         place = max(layers.index(self._classes), layers.index(below)) + 1
         layers.move(layers.index(self.layer), place)
-        self._classes.visible = False
+        self.come_forward()
         selection.clear()
         selection.update(before)
         selection.active = active
@@ -111,13 +116,16 @@ class ObjectsLayer:
 
     def look_at(self, point: NDArray[np.float64], number: int) -> None:
         """Bring an object to the middle of the view; for a moment it is shown alone."""
+        self.come_forward()
         go_to(self._viewer, np.asarray(self.layer.data_to_world(point), np.float64))
         self.layer.selected_label = number
+        if self._showed_one is None:
+            self._showed_one = self.layer.show_selected_label
         self.layer.show_selected_label = True
         self._show_all_soon()
 
-    def _show_all(self) -> None:
-        self.layer.show_selected_label = False
+    def _show_as_before(self) -> None:
+        self.layer.show_selected_label, self._showed_one = bool(self._showed_one), None
 
     def object_at(self, position: Any, direction: Any, displayed: Any) -> int:
         """Return which object is at a place in the world; 0 where there is none."""
@@ -126,12 +134,18 @@ class ObjectsLayer:
         )
         return int(value or 0)
 
-    def stand_for_classes(self) -> None:
-        """Hide the layer of the classes, which a run has shown, where these objects follow it."""
-        if self.layer.visible and not self.was_edited:
-            self._classes.visible = False
+    def come_forward(self) -> None:
+        """Be seen in place of the classes."""
+        self.layer.visible, self._classes.visible = True, False
 
-    def bring_classes_back(self) -> None:
-        """Show the layer of the classes again, once this one is gone."""
+    def step_back(self) -> None:
+        """Let the classes be seen, which a run is changing and has shown."""
+        self.layer.visible = False
+
+    def _on_removed(self, layer: object) -> None:
+        """Show the layer of the classes again, once this one is gone; no dock may be open then."""
+        if not self.is_layer(layer):
+            return
+        self._viewer.layers.events.removed.disconnect(self._hear_removed)
         if self._classes in self._viewer.layers and self._was_visible:
             self._classes.visible = True

@@ -16,7 +16,7 @@ from superqt.utils import qdebounced
 
 from napari_diffseg.errors import DiffSegError
 from napari_diffseg.instances.params import ObjectParams
-from napari_diffseg.widgets.objects.classes import ClassesInView
+from napari_diffseg.widgets.objects.classes import ClassesOfLayer
 from napari_diffseg.widgets.objects.layer import ObjectsLayer
 from napari_diffseg.widgets.scribbles.watch import StrokeWatch
 from napari_diffseg.widgets.tasks.worker import LatestAnswer
@@ -67,7 +67,7 @@ class ObjectsSection:
         sizes: KnownSizes,
     ) -> None:
         self._viewer, self._form, self._results = viewer, form, results
-        self.classes = ClassesInView(viewer, form, results, frames, scribbles, sizes)
+        self.classes = ClassesOfLayer(viewer, form, results, frames, scribbles, sizes)
         self.sizes = sizes
         self.layer: ObjectsLayer | None = None
         self.source: LabelSource | None = None
@@ -76,9 +76,9 @@ class ObjectsSection:
         self._answers = LatestAnswer(self._work, self._on_found, partial(tell, form.say))
         self._edits = StrokeWatch(self._on_edited)
         self._ask_soon = qdebounced(lambda: self._ask(), timeout=_PAUSE)
-        form.changed.connect(lambda: self._ask_soon())
+        form.changed.connect(self._on_form)
         self.classes.changed.connect(self._on_classes)
-        form.make_button.clicked.connect(lambda: self.make())
+        form.make_button.clicked.connect(self._on_make)
 
     # --- what a person does -------------------------------------------------------------
 
@@ -96,6 +96,7 @@ class ObjectsSection:
         if not self._form.classes.ticked():
             self._form.say(NO_CLASS)
             return
+        self._form.classes.settle()
         if self.layer is None or not self.layer.is_on(classes) or self.layer.was_edited:
             old, name = self.layer, source.shown.layer_names[0]
             layer = ObjectsLayer(self._viewer, classes, name)
@@ -108,8 +109,11 @@ class ObjectsSection:
     # --- what the dock says -------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Offer the layers of classes that there are."""
+        """Offer the layers of classes that there are; show those that a run is changing."""
         self.classes.offer()
+        running = self._results.running
+        if running is not None and self.layer is not None and self.layer.is_on(running.layer):
+            self.layer.step_back()
 
     def follow(self) -> None:
         """Take notice of another result: it is chosen, and its objects follow it."""
@@ -118,13 +122,10 @@ class ObjectsSection:
             return
         self.classes.offer(wanted=finished.layer)
         self.classes.look()
-        if self.layer is not None and self.layer.is_on(finished.layer):
-            self.layer.stand_for_classes()
 
     def on_layer_removed(self, layer: object) -> None:
         """Let go of the layer of objects, or of their classes."""
         if self.layer is not None and self.layer.is_layer(layer):
-            self.layer.bring_classes_back()
             self._take_layer(None)
         elif self.layer is not None and self.layer.is_on(layer):
             # What was made of them stays, but follows nothing any more.
@@ -165,6 +166,18 @@ class ObjectsSection:
         self._form.show_count("")
         self._form.say("")
         self.found.emit()
+
+    def _on_make(self) -> None:
+        self.make()
+        self._come_forward()
+
+    def _on_form(self) -> None:
+        self._come_forward()
+        self._ask_soon()
+
+    def _come_forward(self) -> None:
+        if self.layer is not None and self.layer.is_there:
+            self.layer.come_forward()
 
     def _on_classes(self) -> None:
         layer = self.layer

@@ -13,13 +13,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 INDEX, NAME = "index", "class"
-BACKGROUND = "background"
-"""Who calls a class so sees through it in the result."""
-
-
-def is_background(name: str) -> bool:
-    """Whether a class of this name is the ground on which things lie."""
-    return name.strip().lower() == BACKGROUND
 
 
 def names_in(features: pd.DataFrame) -> dict[int, str]:

@@ -121,7 +121,7 @@ class ClassList(QWidget):
         self.rest_box = QCheckBox("Everything else is background")
         self.rest_box.setToolTip(
             "Ticked: what the class that you painted does not claim is one class, the background, "
-            "and no regions are looked for in it. Untick it to have them looked for."
+            "and gets no labels of its own. Untick it, and it does."
         )
         # To the signal itself: PySide6 would call its emit without what was clicked.
         self.rest_box.clicked.connect(self.rest_ticked)

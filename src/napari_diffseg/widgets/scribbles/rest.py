@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
-from napari_diffseg.widgets.scribbles.class_names import BACKGROUND, names_in
+from napari_diffseg.instances.finding import BACKGROUND
+from napari_diffseg.widgets.scribbles.class_names import names_in
 from napari_diffseg.widgets.ui import words
 
 if TYPE_CHECKING:

@@ -206,6 +206,7 @@ class SegmentDock(QWidget):
         self.runs.merge(n_labels)
 
     def _on_other_image(self, image: Any) -> None:
+        self.state.typed_params = self.knobs.take_n_labels(self.results.params_of(image))
         if not self.session.is_busy:
             self.run_view.say(words.HINT)
 

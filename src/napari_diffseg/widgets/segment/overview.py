@@ -8,7 +8,7 @@ from qtpy.QtCore import QSignalBlocker
 
 from napari_diffseg.errors import DiffSegError, InputError
 from napari_diffseg.image.pieces import estimate_memory
-from napari_diffseg.widgets.region.region import RegionKind
+from napari_diffseg.widgets.region.region import BoxRegion, RegionKind
 from napari_diffseg.widgets.segment.view import ABOUT_RUNS
 from napari_diffseg.widgets.ui import words
 from napari_diffseg.widgets.ui.memory_line import remedies
@@ -101,6 +101,7 @@ class Overview:
             params,
             n_channels=len(source.channels or ()),
             is_held=source.is_in_memory,
+            around=source.region.box if isinstance(source.region, BoxRegion) else None,
         )
         ways_out = remedies(
             has_levels=dock.level.has_coarser(),

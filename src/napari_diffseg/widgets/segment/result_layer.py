@@ -9,8 +9,9 @@ import numpy as np
 from napari.layers import Labels
 from numpy.typing import NDArray
 
+from napari_diffseg.instances.finding import is_background
 from napari_diffseg.numeric.labels import smallest_unsigned_dtype
-from napari_diffseg.widgets.scribbles.class_names import features_for, is_background
+from napari_diffseg.widgets.scribbles.class_names import features_for
 from napari_diffseg.widgets.ui.colors import Coloring
 from napari_diffseg.widgets.ui.layers import checksum, move_below
 
@@ -46,7 +47,7 @@ class ResultLayer:
         # napari makes the name unique; no layer is ever looked up by it.
         self._layer: Labels = viewer.add_labels(
             np.zeros(source.placement.shape, dtype=smallest_unsigned_dtype(n_clusters)),
-            name=f"{source.layer_names[0]} regions",
+            name=f"{source.layer_names[0]} labels",
             colormap=self._coloring.colormap,
             opacity=0.6,
             **source.placement.transform,

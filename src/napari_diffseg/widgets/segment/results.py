@@ -23,9 +23,10 @@ from napari_diffseg.widgets.segment.result_layer import KeptLayer, ResultLayer
 
 if TYPE_CHECKING:
     import napari
-    from napari.layers import Labels
+    from napari.layers import Image, Labels
 
     from napari_diffseg.core.result import Segmentation
+    from napari_diffseg.params import SegmentationParams
     from napari_diffseg.widgets.batch.layer import AppliedLayer
     from napari_diffseg.widgets.objects.layer import ObjectsLayer
     from napari_diffseg.widgets.segment.request import RunRequest
@@ -196,6 +197,14 @@ class Results:
         self.finished = self.segmentation = self.request = None
         self.history.clear()
         self.changed.emit()
+
+    def params_of(self, image: Image | None) -> SegmentationParams | None:
+        """Return those of the newest result, where it was made of the pixels of a layer."""
+        if image is None or self.request is None or self.segmentation is None:
+            return None
+        own = arrays_of(image)
+        is_of = any(one is array for one in self.request.source.arrays for array in own)
+        return self.segmentation.params if is_of else None
 
     def result_of(self, source: ImageSource) -> Segmentation | None:
         """Return the newest result, where it is one of this image or a part of it."""

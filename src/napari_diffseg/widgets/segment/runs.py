@@ -215,6 +215,8 @@ class Runs:
             wanted = self._state.params().n_labels
         except DiffSegError:
             return
+        if self.results.params_of(self._state.image) is None:
+            return  # the knob is about another image now
         if result is not None and wanted != result.params.n_labels and not result.only_painted:
             self._merger.ask(wanted)
 

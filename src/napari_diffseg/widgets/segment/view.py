@@ -37,6 +37,7 @@ from napari_diffseg.widgets.ui.controls import (
 )
 from napari_diffseg.widgets.ui.form import ParameterForm
 from napari_diffseg.widgets.ui.memory_line import MemoryLine
+from napari_diffseg.widgets.ui.preferences import read_preferences
 from napari_diffseg.widgets.ui.remembered import recall
 
 _PRESET_TITLES = {
@@ -53,7 +54,7 @@ _PROMINENT = (
     "QPushButton:disabled { background-color: rgba(128, 128, 128, 70); color: #8f959e; }"
 )
 ABOUT_RUNS = {
-    "stop_button": f"Stop now and keep the regions found so far ({words.KEY_STOP}). "
+    "stop_button": f"Stop now and keep the labels found so far ({words.KEY_STOP}). "
     "Pressed again it keeps nothing of this run and is done at once.",
     "live_box": "Strokes, fills, erasures, undo and redo update the result at once.",
     "previous_button": "Go back to the result before this one; your strokes stay as they are. "
@@ -262,6 +263,15 @@ class KnobsView(QWidget):
         """Fill in what a person set last, but for what is a matter of each image."""
         self.params_form.write(recall(SegmentationParams, but_for=_OF_AN_IMAGE))
         self.set_machine(recall(RunOptions))
+
+    def take_n_labels(self, params: SegmentationParams | None) -> dict[str, Scalar]:
+        """Fill in how many labels an image has, or is to have by preference; return all parameters.
+
+        Nobody is told: what else is of the image may not have been chosen yet.
+        """
+        with self.params_form.changed.blocked():
+            self.params_form.write({"n_labels": (params or read_preferences()).n_labels})
+        return self.params_form.values()
 
     def set_machine(self, options: Mapping[str, Scalar]) -> None:
         """Fill in options; a GPU is not yet on offer before torch has been loaded."""

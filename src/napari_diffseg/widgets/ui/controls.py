@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from qtpy.QtCore import QEvent, QObject, QSignalBlocker, Qt, Signal
-from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap, QResizeEvent
+from qtpy.QtCore import QEvent, QObject, QSignalBlocker, Qt, QTimer, Signal
+from qtpy.QtGui import (
+    QColor,
+    QHelpEvent,
+    QIcon,
+    QPainter,
+    QPaintEvent,
+    QPixmap,
+    QResizeEvent,
+)
 from qtpy.QtWidgets import (
     QBoxLayout,
     QComboBox,
@@ -15,7 +23,12 @@ from qtpy.QtWidgets import (
     QLabel,
     QLayout,
     QProgressBar,
+    QScrollArea,
     QSizePolicy,
+    QStyle,
+    QStyleOptionComboBox,
+    QStylePainter,
+    QToolTip,
     QVBoxLayout,
     QWidget,
 )
@@ -30,6 +43,12 @@ WRONG = "border: 1px solid #e5534b;"
 
 TITLE_WIDTH = 80
 """Of what stands before a control in a row of its own, so that such rows stand in line."""
+
+_EDGE = 10
+"""So many pixels are left around what is scrolled to."""
+
+_ARROW = 46
+"""Width of what a chooser has beside its title."""
 
 _TALLEST = (1 << 24) - 1
 """The height that Qt gives to widgets that may have any."""
@@ -76,6 +95,30 @@ class Sentence(QLabel):
 
     def _fit(self) -> None:
         self.setMinimumHeight(max(self.heightForWidth(self.width()), 0))
+
+
+class Status(Sentence):
+    """What came of what a person did; red where something is wrong, else in its style."""
+
+    def __init__(self, style: str = MUTED) -> None:
+        super().__init__()
+        self._style = style
+
+    def tell(self, text: str, *, wrong: bool = False) -> None:
+        """Say it."""
+        self.say(text, RED if wrong else self._style)
+
+    def answer(self, text: str, *, wrong: bool = False) -> None:
+        """Say what came of the press of a button; the dock scrolls there."""
+        self.tell(text, wrong=wrong)
+        QTimer.singleShot(0, self._come_into_view)  # once it has its place
+
+    def _come_into_view(self) -> None:
+        above = self.parentWidget()
+        while above is not None and not isinstance(above, QScrollArea):
+            above = above.parentWidget()
+        if above is not None and self.isVisibleTo(above):
+            above.ensureWidgetVisible(self, 0, _EDGE)
 
 
 class Chooser(QComboBox):
@@ -126,6 +169,31 @@ class Chooser(QComboBox):
     def items(self) -> list[Any]:
         """Return what is on offer."""
         return list(self._items)
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        """Draw a long title without its middle, where Qt would cut off its end."""
+        painter, option = QStylePainter(self), QStyleOptionComboBox()
+        self.initStyleOption(option)
+        room, middle = self.width() - _ARROW, Qt.TextElideMode.ElideMiddle
+        option.currentText = self.fontMetrics().elidedText(option.currentText, middle, room)
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+
+    def showPopup(self) -> None:
+        """Show the list, as wide as its titles are."""
+        view = self.view()
+        if view is not None:
+            view.setMinimumWidth(view.sizeHintForColumn(0) + 2 * _EDGE)
+        super().showPopup()
+
+    def event(self, event: QEvent | None) -> bool:
+        """Say the whole title in the tooltip."""
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
+            title = self.currentText() if self.isEnabled() else ""
+            text = "\n".join(filter(None, (title, self.toolTip())))
+            QToolTip.showText(event.globalPos(), text, self)
+            return True
+        return super().event(event)
 
     def _row_of(self, item: Any) -> int:
         return next((row for row, one in enumerate(self._items) if bool(one == item)), 0)

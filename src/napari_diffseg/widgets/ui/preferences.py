@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_diffseg.parameters import Scalar, SelfDescribing, param
 from napari_diffseg.params import RunOptions, SegmentationParams
@@ -55,7 +58,17 @@ def read_preferences() -> Preferences:
     return Preferences(**{one.name: getattr(page, one.name) for one in Preferences.specs()})
 
 
+def ask_for_file(parent: QWidget, title: str, name: str, kind: str) -> str:
+    """Ask for a file of a kind such as ``"Tables (*.csv)"``; an empty text where a person cancels.
+
+    What is typed without the ending of the kind gets it.
+    """
+    path, _ = QFileDialog.getSaveFileName(parent, title, start_in(name), kind)
+    ending = kind.partition("*")[2].rstrip(")")
+    return path if not path or path.lower().endswith(ending) else path + ending
+
+
 def start_in(name: str = "") -> str:
     """Return where a dialog starts that asks for a folder, or for a file of this name."""
-    folder = read_preferences().folder.rstrip("/\\")
-    return f"{folder}/{name}" if folder and name else folder or name
+    folder = read_preferences().folder
+    return str(Path(folder, name)) if folder else name

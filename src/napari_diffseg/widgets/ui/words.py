@@ -25,8 +25,8 @@ DOUBTS_SHOWN = "Cyan is where the result is unsure."
 DOUBTS_THERE = "This is where the result is most unsure of what is left."
 NO_DOUBTS = "There is no further place of which the result is unsure."
 PAINT = (
-    "Paint a stroke on one kind of region with class 1, and one on another with class 2; then "
-    "press Segment, or tick Live and keep painting."
+    "Paint a stroke with class 1 on one thing, the background for example, and one with class 2 on "
+    "another; then press Segment, or tick Live and keep painting."
 )
 UNPAINTED = "Nothing is painted here yet: press Segment, or paint a stroke."
 UNPAINTED_HERE = (
@@ -43,16 +43,16 @@ PAINT_IN_2D = (
 )
 LATER = "These strokes are taken in when the run under way is over."
 ALL_PAINTED = "Every pixel goes to a class that you painted, so there is nothing to merge."
-HINT = "Press Segment: regions appear on the image as they form."
+HINT = "Press Segment: labels appear on the image as they form."
 GOES_ON = "The result is as you left it; strokes and numbers of labels act on it."
 STARTING = "Starting … the first run takes a few seconds longer."
 BUSY = "A segmentation is already running; stop it, then start again."
-FINISHING = "Stopping … the regions found so far are kept. Stop again to keep nothing of this run."
+FINISHING = "Stopping … the labels found so far are kept. Stop again to keep nothing of this run."
 GIVEN_UP = "Stopped; everything is as it was before."
 EDITED = "You have edited the result, so it is left as it is; the number counts for the next run."
 NO_MODEL = "There is no model yet: press Segment, or load one under Model."
 REST_IS_ONE = "All the rest is one class now, the background; press Segment."
-REST_IS_OPEN = "Regions are looked for in all the rest again; press Segment."
+REST_IS_OPEN = "All the rest gets labels of its own again; press Segment."
 NO_RESULT = "There is no result yet: press Segment."
 WAIT = "Wait until the run under way is over, or stop it."
 NOTHING_BEFORE = (
