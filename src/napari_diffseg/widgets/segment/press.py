@@ -25,7 +25,7 @@ class Press:
         self._look = QTimer(dock)
         self._look.setSingleShot(True)
         self._look.setInterval(_LOOK)
-        self._look.timeout.connect(lambda: self.start())
+        self._look.timeout.connect(lambda: self._go_on())
 
     def close(self) -> None:
         """Begin nothing any more."""
@@ -58,6 +58,13 @@ class Press:
             self._look.start()
         else:
             dock.runs.start(request)
+
+    def _go_on(self) -> None:
+        """Begin what was asked for, if all is loaded; until then do next to nothing."""
+        if is_loading():
+            self._look.start()
+        else:
+            self.start()
 
     def stop(self) -> None:
         """End the run and keep what there is; asked again, keep nothing and end at once.
