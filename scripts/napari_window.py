@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 from tempfile import mkdtemp
@@ -91,7 +92,9 @@ class Window:
         picture.save(IMAGES / f"{name}.png", optimize=True)
 
     def pixels(self) -> Any:
-        """Canvas and widget as they are drawn now, (Y, X, RGB)."""
+        """Canvas and widget as drawn now, (Y, X, RGB), but for how long a run took here."""
+        status = self.dock.status
+        status.setText(re.sub(r" in [\d.]+ (ms|s|min)\b", "", status.text()))
         pixels = self.viewer.screenshot(canvas_only=False, flash=False)[..., :3]
         main: QWidget = self.dock.window()
         corner = main.centralWidget().mapTo(main, QPoint(0, 0))
