@@ -15,6 +15,7 @@ from napari_diffseg.cli.options import (
     add_options,
     add_output,
     add_parameters,
+    add_pixel_size,
     add_reading,
     add_region,
     add_space,
@@ -59,6 +60,7 @@ def add_to(commands: Commands) -> None:
         "segment a volume (Z) plane by plane: a network learns from its first, middle and last "
         "plane, or from those with scribbles, and labels all of them",
     )
+    add_pixel_size(segment, "what the file says")
     add_reading(segment)
     add_channels(segment)
     add_region(segment)
