@@ -86,7 +86,7 @@ class Window:
         bottom
             The picture ends so many pixels under its top.
         """
-        self.wait(0.3)
+        self.wait(1)  # until all has its place
         shown = self.pixels()[:bottom]
         picture = Image.fromarray(shown).quantize(_N_COLORS, dither=Image.Dither.NONE)
         picture.save(IMAGES / f"{name}.png", optimize=True)
