@@ -125,7 +125,8 @@ def read_subject(args: argparse.Namespace) -> Subject:
     from napari_diffseg.io.reading import read_class_numbers, read_image
 
     painted = None if args.scribbles is None else read_class_numbers(args.scribbles)
-    in_parts = args.region is not None or args.planes
+    # A report shows the whole image: what does not fit is refused now, and not after the run.
+    in_parts = (args.region is not None or args.planes) and args.report is None
     how = {"level": args.level, "series": args.series, "axes": args.axes}
     file = read_image(args.image, **how, in_parts=in_parts)
     shape = tuple(file.pixels.shape)
