@@ -68,13 +68,18 @@ class Faults:
             self.exception(error)
 
     def _hear_threads(self) -> None:
-        """An event of napari off the window's thread is a fault: Qt dies of it, now and then."""
+        """An event of napari that the dock emits off the window's thread is a fault.
+
+        napari does so by itself: its status bar copies the list of layers in a thread.
+        """
         window_thread, emit = threading.get_ident(), EventEmitter.__call__
 
         def emitted(emitter: EventEmitter, *args: Any, **kwargs: Any) -> Any:
             if threading.get_ident() != window_thread:
                 text = "".join(traceback.format_stack())
-                self.add(f"{emitter.type} was emitted off the window's thread", text)
+                if "napari_diffseg" in text:
+                    name = emitter.default_args["type"]
+                    self.add(f"{name} was emitted off the window's thread", text)
             return emit(emitter, *args, **kwargs)
 
         EventEmitter.__call__ = emitted
