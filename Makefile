@@ -21,7 +21,7 @@ endif
 
 .PHONY: help setup packages demo test test-quick test-pyside lint types docs pretrain bench bench-accuracy bench-families \
   bench-learning bench-scribbles bench-objects bench-slider bench-scale bench-live bench-first-press bench-apply bench-throughput \
-  bench-memory bench-scale-out bench-peers bench-faults bench-volumes bench-volume-scale fuzz soak clean
+  bench-scale-out bench-peers bench-faults bench-volumes bench-volume-scale fuzz soak clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS=$$'\t' read -r name text; do \
@@ -107,9 +107,6 @@ bench-apply: $(STAMP) ## a model of three frames on the others, against a forest
 
 bench-throughput: $(STAMP) ## how fast a model is applied; threads and processes
 	$(BIN)/python -m benchmarks.throughput $(ARGS)
-
-bench-memory: $(STAMP) ## memory against the number of frames: ARGS='--frames 2000'
-	$(BIN)/python -m benchmarks.memory $(ARGS)
 
 bench-scale-out: $(STAMP) ## cost against the number of frames, on threads, processes, dask
 	$(BIN)/python -m benchmarks.scale_out $(ARGS)

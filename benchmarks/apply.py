@@ -1,7 +1,7 @@
 """A model trained on three painted frames, on all frames: accuracy, and whether labels stay.
 
 On ``seq_dic_hela`` and ``seq_sim``: the first, the middle and the last frame are painted by
-`benchmarks.strokes` (0.3 % of the pixels of each), the other frames are unseen. A random
+`benchmarks.painted_share` (0.3 % of the pixels of each), the other frames are unseen. A random
 forest learns from the same strokes; of its settings, the best on the unseen frames of each
 sequence is shown, which favours it. One thread; speed is measured by `benchmarks.throughput`::
 
@@ -24,7 +24,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks.baselines.scribbles import filter_bank
 from benchmarks.datasets import FrameSequence, class_iou, sequences
 from benchmarks.machine import merge_results
-from benchmarks.strokes import strokes
+from benchmarks.painted_share import painted_share
 from napari_diffseg import ApplyParams, Model, RunOptions, train
 
 Labels = NDArray[np.integer]
@@ -72,7 +72,7 @@ class Task:
 
     @property
     def scribbles(self) -> list[NDArray[np.uint8]]:
-        return [strokes(self.truth(t), EFFORT, self.seed) for t in self.learned]
+        return [painted_share(self.truth(t), EFFORT, self.seed) for t in self.learned]
 
     def truth(self, t: int) -> Labels:
         return np.where(self.sequence.foreground[t], FOREGROUND, 1)

@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -36,6 +37,7 @@ from benchmarks.faults import PAGE, clear, digest, size, small_disk
 from benchmarks.machine import merge_results
 from benchmarks.stacks import model_of, noisy
 from napari_diffseg import cli
+from napari_diffseg.cli.apply import SOME_FAILED
 from napari_diffseg.errors import DiffSegError
 from napari_diffseg.files import is_zarr
 from napari_diffseg.io.reading import read_class_numbers
@@ -101,11 +103,28 @@ class Run:
         self.process.start()
 
     def kill(self) -> bool:
-        """Kill it; returns whether it was still at work."""
+        """Kill it, and not its workers; returns whether it was still at work."""
         was_running = self.process.is_alive()
         self.process.kill()
         self.process.join()
         return was_running
+
+    def workers(self) -> list[int]:
+        """Return the processes that it has begun, and theirs, which are at work (Linux)."""
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                state, _, _, session = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
+                if int(session) == self.process.pid and state != "Z":
+                    found.append(int(entry.name))
+        return found
+
+    def seconds_alone(self) -> float:
+        """Return for how long its workers go on without it."""
+        begun = time.perf_counter()
+        while self.workers() and time.perf_counter() < begun + PATIENCE:
+            time.sleep(0.01)
+        return time.perf_counter() - begun
 
     def ended(self) -> tuple[int, str]:
         """Wait for the end; return the exit code, and the last line that was said."""
@@ -166,6 +185,17 @@ class Command:
             return "NOT WHOLE"
         return "whole" if found == wanted else "some files, whole"
 
+    def but_for_failed(self, output: Path) -> str:
+        """Say what is to be seen where some frames could not be read: these have labels of 0."""
+        if output.is_dir() and not _is_store(output):
+            return self.seen(output)
+        found, wanted = (
+            np.asarray(read_class_numbers(path).pixels) for path in (output, self.output("whole"))
+        )
+        same = [np.array_equal(one, other) for one, other in zip(found, wanted, strict=True)]
+        left = [one.any() for one, is_same in zip(found, same, strict=True) if not is_same]
+        return "NOT WHOLE" if any(left) else f"whole, but for {len(left)} frames that are named"
+
 
 def contents(output: Path, exact: bool) -> dict[str, str]:
     """Return a digest of each whole thing at a place: a file or store, or those of a folder."""
@@ -205,7 +235,8 @@ def killed(command: Command, kills: int, rng: np.random.Generator) -> dict[str, 
     """Kill at random moments; count what is to be seen then, and run again."""
     wanted, seconds = command.whole
     seen = {"nothing": 0, "some files, whole": 0, "whole": 0, "NOT WHOLE": 0}
-    number = again = same = left = 0
+    number = again = same = left = still = 0
+    alone = 0.0
     while number < kills:
         output = command.output(f"kill{number}")
         run = command.start(output)
@@ -213,14 +244,16 @@ def killed(command: Command, kills: int, rng: np.random.Generator) -> dict[str, 
         if not run.kill():
             clear(output)
             continue
+        alone = max(alone, run.seconds_alone())
         number += 1
         seen[command.seen(output)] += 1
+        left += bool(hidden(output))
         if command.resumes or number % 3 == 0:
             more = ("--resume",) if command.resumes else ("--force",)
             code, _ = command.run(output, *more)
             again += 1
             same += code == 0 and contents(output, command.resumes) == wanted
-        left += bool(hidden(output))
+            still += bool(hidden(output))
         remove(output)
     return {
         "command": command.name,
@@ -228,14 +261,16 @@ def killed(command: Command, kills: int, rng: np.random.Generator) -> dict[str, 
         "kills": kills,
         **seen,
         "run again, the same": f"{same} of {again}",
+        "workers went on, s at most": round(alone, 2),
         "hidden files left": left,
+        "and by the next run": f"{still} of {again}",
     }
 
 
 def hidden(output: Path) -> list[str]:
     """Return what a run has left beside its output, or in it."""
     inside = output.glob(".*") if output.is_dir() else ()
-    return [path.name for path in (*output.parent.glob(f".{output.name}*"), *inside)]
+    return [path.name for path in (*output.parent.glob(f".*{output.name}*"), *inside)]
 
 
 def remove(output: Path) -> None:
@@ -250,7 +285,7 @@ def what_came(command: Command, output: Path, code: int, said: str) -> dict[str,
         "command": command.name,
         "exit code": code,
         "said": said,
-        "to be seen": command.seen(output),
+        "to be seen": (command.but_for_failed if code == SOME_FAILED else command.seen)(output),
         "left over": ", ".join(hidden(output)) or "nothing",
     }
 
@@ -282,7 +317,9 @@ def lost_permission(command: Command) -> dict[str, Any]:
 
 def vanished(command: Command) -> dict[str, Any]:
     """Take the input away, in mid-run."""
-    gone = command.source.with_name(f"gone-{command.source.name}")
+    # Under its own name, which a model keeps.
+    gone = command.folder / "gone" / command.source.name
+    gone.parent.mkdir(exist_ok=True)
     copy = shutil.copytree if command.source.is_dir() else shutil.copy
     copy(command.source, gone)
     output = command.output("vanished")

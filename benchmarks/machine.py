@@ -87,8 +87,10 @@ def write_results(name: str, tables: dict[str, list[dict[str, Any]]]) -> None:
     print(text)
 
 
-def merge_results(name: str, tables: dict[str, list[dict[str, Any]]], key: Sequence[str]) -> None:
-    """Put rows into the tables that are kept, in the place of those of the same key.
+def merge_results(
+    name: str, tables: dict[str, list[dict[str, Any]]], key: Sequence[str]
+) -> dict[str, list[dict[str, Any]]]:
+    """Put rows into the tables that are kept, in the place of those of the same key; return all.
 
     Each row names the run that made it, and the runs are listed with command, machine and
     commit: a row that this run has not made stays as it is, and says so.
@@ -111,6 +113,8 @@ def merge_results(name: str, tables: dict[str, list[dict[str, Any]]], key: Seque
     text = "\n\n".join(parts) + "\n"
     file.with_suffix(".md").write_text(text)
     print(text)
+    kept_tables: dict[str, list[dict[str, Any]]] = kept["tables"]
+    return kept_tables
 
 
 def _key(row: dict[str, Any], columns: Sequence[str]) -> tuple[Any, ...]:

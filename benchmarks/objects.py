@@ -1,12 +1,12 @@
 """How many nuclei are found: classes from a few strokes, made into objects, against the truth.
 
 The images are those of ``micro2d`` whose truth numbers each nucleus. Classes come from
-`napari_diffseg.segment` with the strokes that `benchmarks.strokes` makes from the truth, from a
-random forest with the same strokes, and from Otsu's threshold; all are made into objects by the
-same `napari_diffseg.objects`: uncut, with its default, which takes its sizes from the classes, and
-with those of a median nucleus of the truth. The truth's own foreground says how well cutting can do
-at best. AP is TP / (TP + FP + FN) at an IoU of 0.5, a mean over images and seeds of strokes. The
-settings were chosen on every second image of either kind, the first among them; the column *AP,
+`napari_diffseg.segment` with the strokes that `benchmarks.painted_share` makes from the truth,
+from a random forest with the same strokes, and from Otsu's threshold; all are made into objects by
+the same `napari_diffseg.objects`: uncut, with its default, which takes its sizes from the classes,
+and with those of a median nucleus of the truth. The truth's own foreground says how well cutting
+can do at best. AP is TP / (TP + FP + FN) at an IoU of 0.5, a mean over images and seeds of strokes.
+The settings were chosen on every second image of either kind, the first among them; the column *AP,
 others* is of the rest.
 
 ``--speed`` times one plane of 2048² with about 3,000 objects, ``--frames 20 200`` takes the memory
@@ -42,8 +42,8 @@ from threadpoolctl import threadpool_limits
 from benchmarks.baselines.scribbles import random_forest
 from benchmarks.datasets import Nuclei, nuclei
 from benchmarks.machine import merge_results, peak_memory_mb, reset_peak_memory
+from benchmarks.painted_share import painted_share
 from benchmarks.scribbles import EVERY_KIND
-from benchmarks.strokes import strokes
 from napari_diffseg import ObjectParams, RunOptions, cli, measure, objects, segment
 from napari_diffseg.instances.finding import ObjectFinder
 from napari_diffseg.io.label_files.label_store import LabelStore
@@ -94,7 +94,7 @@ PAINTING = "ours", "random forest"
 
 def painted(image: Nuclei, seed: int) -> NDArray[np.uint8]:
     """Paint background (1) and nuclei (2)."""
-    return strokes(truth(image), PAINTED, seed)
+    return painted_share(truth(image), PAINTED, seed)
 
 
 def average_precision(found: Labels, wanted: Labels) -> float:

@@ -2,8 +2,8 @@
 
 Every second image of each family of micrographs, cut as in `benchmarks.families`, and every second
 photograph with a person's few strokes. Methods are told strokes, the same for all
-(`benchmarks.strokes`), or nothing but how many labels. Each runs in a process of its own, bound
-to as many processors as it may have threads, after a first run on a small image that is not
+(`benchmarks.painted_share`), or nothing but how many labels. Each runs in a process of its own,
+bound to as many processors as it may have threads, after a first run on a small image that is not
 counted. napari-convpaint needs an environment of its own, which ``make bench-peers`` makes::
 
     make bench-peers DATA=DIR
@@ -91,7 +91,9 @@ def measure(peer: Peer, threads: int, images: Path, found: Path) -> Row:
     """Run a method on all images of a file; write its labels to another, return what it cost."""
     from benchmarks.machine import peak_memory_mb, reset_peak_memory
 
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    processors = sorted(os.sched_getaffinity(0))
+    first = os.getpid() % len(processors)  # runs beside each other need not share one
+    os.sched_setaffinity(0, [*processors[first:], *processors[:first]][:threads])
     given = np.load(images)
     numbers = range(len(given.files) // 2)
     told = [given[f"strokes{n}"] if peer.told == STROKES else N_LABELS for n in numbers]
@@ -158,7 +160,7 @@ def images_of(data: str, every: int) -> list[Image]:
     """Return every n-th micrograph of each family, then every n-th photograph."""
     from benchmarks.datasets import scribbled_photos
     from benchmarks.families import crops
-    from benchmarks.strokes import strokes
+    from benchmarks.painted_share import painted_share
 
     families = defaultdict(list)
     for image in crops(data):
@@ -167,12 +169,14 @@ def images_of(data: str, every: int) -> list[Image]:
     for family, images in families.items():
         for image in images[::every]:
             truth = np.where(image.foreground, 2, 1).astype(np.uint8)
-            found.append(Image(family, image.pixels, strokes(truth, EFFORT), truth))
+            found.append(Image(family, image.pixels, painted_share(truth, EFFORT), truth))
     photos = list(scribbled_photos(data, 1))[::every]
     return found + [Image(PHOTOGRAPHS, p.pixels, p.scribbles, p.truth) for p in photos]
 
 
-def row_of(name: str, threads: int, images: Sequence[Image], cost: Row, found: Any) -> Row:
+def row_of(
+    name: str, threads: int, images: Sequence[Image], cost: Row, found: Any, wall: bool
+) -> Row:
     """Return the row of a method: its scores, seconds and memory."""
     told = PEERS[name].told
     scores = defaultdict(list)
@@ -188,17 +192,17 @@ def row_of(name: str, threads: int, images: Sequence[Image], cost: Row, found: A
         "mean of these": f"{np.mean(list(means.values())):.3f}",
         PHOTOGRAPHS: "" if photographs is None else f"{photographs:.3f}",
         "processor s / image": f"{np.mean(cost['processor']):.2f}",
-        "s / image": f"{np.mean(cost['clock']):.2f}",
+        **({"s / image": f"{np.mean(cost['clock']):.2f}"} if wall else {}),
         "peak MB": f"{cost['peak MB']:.0f}",
         "images": len(images),
     }
 
 
-def compare(names: Sequence[str], threads: Sequence[int], data: str, every: int) -> None:
+def compare(names: Sequence[str], options: argparse.Namespace) -> None:
     """Run the methods on one thread and on several, and keep each row as it comes."""
     from benchmarks.machine import merge_results
 
-    images, rows = images_of(data, every), []
+    images, rows = images_of(options.data, options.every), []
     micrographs = [image for image in images if image.family != PHOTOGRAPHS]
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home)
@@ -208,10 +212,10 @@ def compare(names: Sequence[str], threads: Sequence[int], data: str, every: int)
             given = {f"pixels{n}": image.pixels for n, image in enumerate(some)}
             given |= {f"strokes{n}": image.strokes for n, image in enumerate(some)}
             np.savez(folder / "images.npz", **given)
-            for count in threads:
+            for count in options.threads:
                 cost = run(name, count, folder)
                 with np.load(folder / "labels.npz") as found:
-                    rows.append(row_of(name, count, some, cost, found))
+                    rows.append(row_of(name, count, some, cost, found, options.wall))
                 merge_results("peers", {"Peers": rows}, key=("method", "threads"))
 
 
@@ -222,6 +226,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", metavar="NAME[;NAME]", help="; ".join(PEERS))
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--every", type=int, default=2, help="of how many images one is taken")
+    parser.add_argument("--wall", action="store_true", help="seconds of the wall too: keep quiet")
     parser.add_argument("--measure", nargs=2, metavar=("NAME", "FOLDER"), help="used by itself")
     options = parser.parse_args(arguments)
     if options.measure:
@@ -232,7 +237,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     names = options.only.split(";") if options.only else list(PEERS)
     if unknown := [name for name in names if name not in PEERS]:
         parser.error(f"--only {unknown[0]!r} is not a method; there are: {', '.join(PEERS)}.")
-    compare(names, options.threads, options.data, options.every)
+    compare(names, options)
 
 
 if __name__ == "__main__":

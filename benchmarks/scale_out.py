@@ -2,11 +2,11 @@
 
 Simulated frames in a sharded zarr, then large planes; each run is a process of its own, watched
 from outside with all that it starts. Processor time and memory are fitted to a line over the
-number of frames. Runs are also killed and resumed, and their bytes compared::
+number of frames. At last runs are killed and resumed, and their bytes compared::
 
     python -m benchmarks.scale_out
     python -m benchmarks.scale_out --frames 10 30 100 --planes 2048 --kill-frames 12
-    python -m benchmarks.scale_out --not-labelled --frames 1000 10000 100000
+    python -m benchmarks.scale_out --not-labelled --ways threads --frames 1000 10000 100000
 
 The last one reads and writes frames of 64² and keeps the journal, but leaves out the labelling: it
 tells what the run itself costs.
@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 import psutil
 
+from benchmarks import faults
 from benchmarks.faults import Case, clear, killed
 from benchmarks.machine import merge_results
 from benchmarks.stacks import PIECE, model_of, write_frames, write_plane
@@ -51,25 +52,48 @@ Row = dict[str, Any]
 
 @dataclass
 class Watch:
-    """Processor seconds of some processes, and the largest resident size, in MB, of each kind."""
+    """Processor seconds of some processes, and their resident sizes in MB, now and at most.
 
+    `moments`: what was known when a twentieth more of the frames was done.
+    """
+
+    driver: psutil.Popen
+    others: Sequence[psutil.Process]
+    sizes: dict[int, float] = field(default_factory=dict)
     driver_mb: float = 0.0
     worker_mb: float = 0.0
     processor: dict[int, float] = field(default_factory=dict)
+    moments: list[Row] = field(default_factory=list)
 
-    def look(self, driver: psutil.Process, others: Sequence[psutil.Process]) -> None:
+    def look(self) -> None:
         """Take down what is known now; of a process that has ended the last look counts."""
+        self.sizes.clear()
         with suppress(psutil.NoSuchProcess):
-            self.driver_mb = max(self.driver_mb, self._size(driver))
-            others = [*others, *driver.children(recursive=True)]
-        for one in others:
-            with suppress(psutil.NoSuchProcess):
-                self.worker_mb = max(self.worker_mb, self._size(one))
+            self._look_at(self.driver)
+            self.driver_mb = max(self.driver_mb, self.sizes[self.driver.pid])
+            for one in (*self.others, *self.driver.children(recursive=True)):
+                with suppress(psutil.NoSuchProcess):
+                    self._look_at(one)
+        self.worker_mb = max([self.worker_mb, *self._workers()])
 
-    def _size(self, process: psutil.Process) -> float:
+    def note(self, frames: int) -> None:
+        """Keep what is known now, with the number of frames that are done."""
+        moment = {
+            "frames": frames,
+            "processor s": round(sum(self.processor.values()), 1),
+            "of it the driver": round(self.processor[self.driver.pid], 2),
+            "MB of the driver": round(self.sizes.get(self.driver.pid, 0)),
+            "MB of a worker": round(max(self._workers(), default=0)),
+        }
+        self.moments.append(moment)
+
+    def _workers(self) -> list[float]:
+        return [size for pid, size in self.sizes.items() if pid != self.driver.pid]
+
+    def _look_at(self, process: psutil.Process) -> None:
         times = process.cpu_times()
         self.processor[process.pid] = times.user + times.system
-        return process.memory_info().rss / 2**20
+        self.sizes[process.pid] = process.memory_info().rss / 2**20
 
 
 @dataclass(frozen=True)
@@ -78,53 +102,81 @@ class Bench:
 
     folder: Path
     workers: int
+    minutes: float
 
     @property
     def model(self) -> Path:
         return self.folder / "model.safetensors"
 
-    def row(self, way: str, source: Path, *options: str) -> Row:
-        """Apply the model in one of `WAYS`; return what it has cost."""
+    def row(self, way: str, source: Path, *options: str, step: int) -> tuple[Row, list[Row]]:
+        """Apply the model in one of `WAYS`; return what it has cost, and moments on the way.
+
+        A run that takes more than `minutes` is ended, and its row tells of what it did.
+        """
         output, log = self.folder / "out.ome.zarr", self.folder / "lines"
         clear(output)
         command = [sys.executable, "-m", "benchmarks.stacks", str(self.model), str(source)]
         command += [str(output), "--workers", str(self.workers), *options]
-        watch = Watch()
         with scheduler(way, self.workers) as address, log.open("w") as out:
             elsewhere = psutil.Process().children(recursive=True)
             run = psutil.Popen([*command, "--scheduler", address], stdout=out)
-            while run.poll() is None:
-                watch.look(run, elsewhere)
-                time.sleep(EVERY)
-        if run.returncode != 0:
+            watch = Watch(run, elsewhere)
+            took = self._watched(watch, log, step)
+        was_cut = run.returncode < 0
+        if run.returncode != 0 and not was_cut:
             sys.exit(f"The run in {way} ended with {run.returncode}.")
-        *frames, end = map(json.loads, log.read_text().splitlines())
+        written = log.read_text().splitlines(keepends=True)
+        lines = [json.loads(line) for line in written if line.endswith("\n")]
+        frames = [line["seconds"] for line in lines if "frame" in line]
+        end = took if was_cut else lines[-1]["seconds"]
+        units = list(output.parent.glob(f".{output.name}.part/*/done/*.json"))
         clear(output)
-        spent = sum(watch.processor.values())
-        return {
+        row = {
             "way": way,
             "workers": self.workers,
             "frames": len(frames),
-            "s": round(end["seconds"], 1),
-            "processor s": round(spent, 1),
-            "s to the first frame": round(frames[0]["seconds"], 1),
-            "s after the last": round(end["seconds"] - frames[-1]["seconds"], 1),
+            "s": round(end, 1),
+            "processor s": round(sum(watch.processor.values()), 1),
+            "of it the driver": round(watch.processor[run.pid], 1),
+            "s to the first frame": round(frames[0], 1) if frames else "",
+            "s after the last": "" if was_cut else round(end - frames[-1], 1),
             "MB of the driver": round(watch.driver_mb),
             "MB of a worker": round(watch.worker_mb) if way != "threads" else "",
+            "ended": f"cut short, {len(units)} units done" if was_cut else "by itself",
         }
+        return row, watch.moments
+
+    def _watched(self, watch: Watch, log: Path, step: int) -> float:
+        """Look at a run until it ends, or end it; return the seconds that it took."""
+        start, told = time.perf_counter(), 0
+        while watch.driver.poll() is None:
+            watch.look()
+            with log.open("rb") as lines:
+                done = sum(1 for _ in lines)
+            if done >= told + step:
+                watch.note(done)
+                told = done
+            if time.perf_counter() - start > self.minutes * 60:
+                watch.driver.kill()
+            time.sleep(EVERY)
+        return time.perf_counter() - start
 
 
-def frames_row(bench: Bench, way: str, source: Path, n_frames: int, *options: str) -> Row:
+def frames_row(
+    bench: Bench, way: str, source: Path, n_frames: int, *options: str
+) -> tuple[Row, list[Row]]:
     """Label the first frames of a stack."""
-    row = bench.row(way, source, "--frames", str(n_frames), *options)
-    row["frames / s"] = f"{n_frames / row['s']:.2f}"
-    row["processor ms / frame"] = f"{row['processor s'] / n_frames * 1000:.1f}"
-    return row
+    step = max(n_frames // 20, 1)
+    row, moments = bench.row(way, source, "--frames", str(n_frames), *options, step=step)
+    done = row["frames"]
+    row["frames / s"] = f"{done / row['s']:.2f}"
+    row["processor ms / frame"] = f"{row['processor s'] / max(done, 1) * 1000:.1f}"
+    return row, [{"way": way, "of": n_frames, **moment} for moment in moments]
 
 
 def plane_row(bench: Bench, way: str, source: Path, side: int) -> Row:
     """Label one plane."""
-    row = bench.row(way, source, "--axes", "YX")
+    row, _ = bench.row(way, source, "--axes", "YX", step=1)
     del row["frames"], row["s to the first frame"], row["s after the last"]
     return {
         "plane": f"{side}² uint16",
@@ -134,7 +186,13 @@ def plane_row(bench: Bench, way: str, source: Path, side: int) -> Row:
     }
 
 
-FITTED = ("processor s", "s to the first frame", "s after the last", "MB of the driver")
+FITTED = (
+    "processor s",
+    "of it the driver",
+    "s to the first frame",
+    "s after the last",
+    "MB of the driver",
+)
 
 
 def fitted(rows: Sequence[Row]) -> list[Row]:
@@ -142,11 +200,11 @@ def fitted(rows: Sequence[Row]) -> list[Row]:
     found = []
     for way in dict.fromkeys(row["way"] for row in rows):
         own = [row for row in rows if row["way"] == way]
-        numbers = np.array([row["frames"] for row in own], float)
-        if len(own) < 2:
-            continue
         for name in FITTED:
-            values = np.array([row[name] for row in own], float)
+            told = [row for row in own if row.get(name, "") != ""]
+            numbers, values = (np.array([row[n] for row in told], float) for n in ("frames", name))
+            if len(told) < 2:
+                continue
             slope, start = np.polyfit(numbers, values, 1)
             apart = np.abs(start + slope * numbers - values).max()
             found.append(
@@ -195,16 +253,16 @@ class Kept:
         self.tables: dict[str, list[Row]] = {}
 
     def add(self, title: str, rows: Sequence[Row], *, instead: bool = False) -> list[Row]:
-        """Add rows to a table, or have them be the table, and write all; return the table."""
+        """Add rows to a table, or have them be this run's part of it; return it as it is kept."""
         table = [] if instead else self.tables.get(title, [])
         self.tables[title] = [*table, *rows]
         keys = ("way", "workers", "frames", "plane", "of", "case", "kill")
-        merge_results("scale_out", self.tables, key=keys)
-        return self.tables[title]
+        return merge_results("scale_out", self.tables, key=keys)[title]
 
 
 def kill_all(bench: Bench, kept: Kept, options: argparse.Namespace) -> None:
     """Kill runs in every way at random moments, and resume them."""
+    faults.PATIENCE = bench.minutes * 60
     folder = bench.folder / "killed"
     folder.mkdir()
     (folder / bench.model.name).write_bytes(bench.model.read_bytes())
@@ -230,25 +288,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--kills", type=int, default=2, help="in each way")
     parser.add_argument("--kill-frames", type=int, default=100)
     parser.add_argument("--not-labelled", action="store_true", help="small frames, all but labels")
+    parser.add_argument("--minutes", type=float, default=600, help="at which a run is cut short")
     parser.add_argument("--folder", help="where there is room for the images; a temporary one")
     options = parser.parse_args(arguments)
     more = []
     if options.not_labelled:
         more = ["--not-labelled"]
-        options.side, options.ways, options.planes, options.kills = SMALL, ["threads"], [], 0
+        options.side, options.planes, options.kills = SMALL, [], 0
     kept = Kept()
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
-        bench = Bench(Path(name), options.workers)
+        bench = Bench(Path(name), options.workers, options.minutes)
         model_of("classes").save(bench.model)
-        if options.kills:
-            kill_all(bench, kept, options)
         if options.frames:
             source = bench.folder / "frames.zarr"
             write_frames(source, max(options.frames), options.side, SHARD)
             title = ", ".join([f"Frames of {options.side}² uint16", *(w[2:] for w in more)])
             for n_frames in sorted(options.frames):
                 for way in options.ways:
-                    rows = kept.add(title, [frames_row(bench, way, source, n_frames, *more)])
+                    row, moments = frames_row(bench, way, source, n_frames, *more)
+                    rows = kept.add(title, [row])
+                    if n_frames == max(options.frames):
+                        kept.add(f"{title}: on the way", moments)
                 if lines := fitted(rows):
                     kept.add(f"{title}: lines", lines, instead=True)
         for side in options.planes:
@@ -256,6 +316,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             write_plane(source, side, TILE)
             for way in options.ways:
                 kept.add("One plane", [plane_row(bench, way, source, side)])
+        if options.kills:
+            kill_all(bench, kept, options)
 
 
 if __name__ == "__main__":

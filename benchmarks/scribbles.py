@@ -2,7 +2,7 @@
 
 Photographs: scribble mIoU on both sets of human scribbles of ``scribble_grabcut``. Microscopy:
 foreground IoU on ``micro2d`` and on membranes in ``em_isbi2012`` against effort, with strokes
-that `benchmarks.strokes` makes from the ground truth. One thread; seconds are
+that `benchmarks.painted_share` makes from the ground truth. One thread; seconds are
 of the processor, per image. With ``--merge`` the rows of this run replace those of the same
 methods in the kept tables, and the others stay; each row names the run that made it::
 
@@ -42,7 +42,7 @@ from benchmarks.datasets import (
     scribbled_photos,
 )
 from benchmarks.machine import RESULTS, markdown_table, merge_results
-from benchmarks.strokes import strokes
+from benchmarks.painted_share import painted_share
 from napari_diffseg import RunOptions, segment
 
 Labels = NDArray[np.integer]
@@ -141,7 +141,7 @@ def microscopy_table(path: str, methods: dict[str, Method], seeds: int) -> list[
         truth = np.where(image.foreground, 2, 1)
         for effort in EFFORTS:
             for seed in range(seeds):
-                scribbles = strokes(truth, effort, seed)
+                scribbles = painted_share(truth, effort, seed)
                 for name, method in methods.items():
                     labels = method.spread(image.pixels, scribbles)
                     ious[name, effort, image.modality].append(class_iou(labels, truth, 2))

@@ -1,8 +1,7 @@
 """Simulated stacks, models to apply to them, and the applying, in a process of its own.
 
-What `benchmarks.throughput`, `benchmarks.memory`, `benchmarks.scale_out` and `benchmarks.faults`
-share. As a program
-it applies a model and prints a line of JSON for each frame::
+What `benchmarks.throughput`, `benchmarks.scale_out` and `benchmarks.faults` share. As a program it
+applies a model and prints a line of JSON for each frame::
 
     python -m benchmarks.stacks MODEL IN OUT
 """
@@ -24,11 +23,10 @@ import zarr
 from numpy.typing import NDArray
 
 from benchmarks.machine import peak_memory_mb, resident_memory_mb
-from benchmarks.strokes import strokes
+from benchmarks.painted_share import painted_share
 from napari_diffseg import DiffSegError, Model, RunOptions, SegmentationParams, train
-from napari_diffseg.batch import work
+from napari_diffseg.batch import run, work
 from napari_diffseg.batch.facts import FrameFacts
-from napari_diffseg.batch.run import apply_stack
 from napari_diffseg.image.windows import whole
 from napari_diffseg.sample_data.simulated import simulated_nuclei
 
@@ -95,7 +93,7 @@ def model_of(kind: str) -> Model:
     images = [piece(seed)[0] for seed in range(N_PIECES)]
     scribbles, params = None, None
     if kind == "classes":
-        scribbles = [strokes(np.where(piece(s)[1] > 0, 2, 1), 0.003) for s in range(N_PIECES)]
+        scribbles = [painted_share(np.where(piece(s)[1] > 0, 2, 1), 0.003) for s in range(N_PIECES)]
     if kind == "published design":  # its speed does not depend on how long it was trained
         params = SegmentationParams.paper(n_iterations=2)
     return train(images, scribbles=scribbles, axes="YX", params=params, options=ONE_THREAD)
@@ -112,10 +110,16 @@ def not_labelled(
     return FrameFacts({1: labels.size}, 1.0)
 
 
+def bare_unit(*arguments: Any, **more: Any) -> work.Outcome:
+    """Do all that is done with a frame, but for the labels, wherever the frame is done."""
+    work.label_frame = not_labelled
+    return work.apply_unit(*arguments, **more)
+
+
 def apply_lines(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Apply a model to a stack; yield facts of each frame, and of the whole at the end."""
     start = time.perf_counter()
-    run = apply_stack(
+    steps = run.apply_stack(
         Model.load(arguments.model),
         [arguments.input],
         arguments.output,
@@ -128,7 +132,7 @@ def apply_lines(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     )
     while True:
         try:
-            progress = next(run)
+            progress = next(steps)
         except StopIteration as end:
             yield {
                 "seconds": time.perf_counter() - start,
@@ -157,10 +161,12 @@ def main() -> None:
     parser.add_argument("--scheduler", default="threads")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--not-labelled", action="store_true", help="all but the labels; threads")
+    parser.add_argument("--not-labelled", action="store_true", help="all but the labels")
     arguments = parser.parse_args()
     if arguments.not_labelled:
-        work.label_frame = not_labelled
+        from benchmarks.stacks import bare_unit  # what a worker elsewhere can import
+
+        run.apply_unit = bare_unit
     try:
         for line in apply_lines(arguments):
             print(json.dumps(line), flush=True)

@@ -17,7 +17,7 @@ from scipy import ndimage
 from skimage.io import imread
 
 from benchmarks.datasets import data_folder
-from benchmarks.strokes import strokes
+from benchmarks.painted_share import painted_share
 
 Labels = NDArray[np.integer]
 Spacing = tuple[float, float, float]
@@ -102,7 +102,7 @@ class Volume:
         """Paint strokes on the chosen planes alone."""
         scribbles = np.zeros(self.pixels.shape, np.uint8)
         for z in self.chosen_planes:
-            scribbles[z] = strokes(self.truth[z], EFFORT, seed)
+            scribbles[z] = painted_share(self.truth[z], EFFORT, seed)
         return scribbles
 
     def facts(self) -> dict[str, Any]:

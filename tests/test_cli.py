@@ -580,13 +580,13 @@ def pressed(*iterations: int) -> Steps:
 
 
 def test_first_interrupt_keeps_what_there_is(
-    image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     before = signal.getsignal(signal.SIGINT)
     monkeypatch.setattr(segmentation, "segment_steps", pressed(2))
     assert segment(image, "-o", tmp_path / "out.tif") == 0
     assert read_image(tmp_path / "out.tif").pixels.min() == 1
-    printed = capsys.readouterr().err
+    printed = capfd.readouterr().err
     assert "press Ctrl-C again to cancel" in printed
     assert "labels, 2 of 4 iterations" in printed
     assert "finished by the user" in printed
@@ -594,13 +594,13 @@ def test_first_interrupt_keeps_what_there_is(
 
 
 def test_second_interrupt_writes_nothing(
-    image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     before = signal.getsignal(signal.SIGINT)
     monkeypatch.setattr(segmentation, "segment_steps", pressed(2, 2))
     assert segment(image, "-o", tmp_path / "out.tif") == 130
     assert [entry.name for entry in tmp_path.iterdir()] == [image.name]
-    assert capsys.readouterr().err.endswith("napari-diffseg: cancelled.\n")
+    assert capfd.readouterr().err.endswith("napari-diffseg: cancelled.\n")
     assert signal.getsignal(signal.SIGINT) is before
 
 

@@ -247,7 +247,7 @@ def test_a_model_is_not_overwritten_without_force(
 
 
 def test_the_first_ctrl_c_keeps_what_was_learned(
-    movie: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    movie: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     from napari_diffseg.core import learning
 
@@ -269,7 +269,7 @@ def test_the_first_ctrl_c_keeps_what_was_learned(
     output = tmp_path / "m.safetensors"
     assert run_command("train", movie, "-o", output, *SMALL) == 0
     assert Command.FINISH in heard
-    assert "press Ctrl-C again to cancel" in capsys.readouterr().err
+    assert "press Ctrl-C again to cancel" in capfd.readouterr().err
     assert Model.load(output).labels
 
 

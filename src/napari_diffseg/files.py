@@ -9,8 +9,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from errno import EDQUOT, ENOSPC
+from glob import escape
 from pathlib import Path
 from typing import BinaryIO
+
+from filelock import FileLock
 
 from napari_diffseg.errors import OutputError, Remedy
 
@@ -29,6 +32,7 @@ def check_place(path: Path, *, force: bool = False) -> None:
         raise OutputError(f"{path} is a folder; name a file to write to.")
     if not path.parent.is_dir():
         raise OutputError(f"The folder {path.parent} does not exist; create it first.")
+    sweep_beside(path)
     if path.exists() and not force:
         raise exists_already(path)
     try:
@@ -80,12 +84,12 @@ def cannot_write(path: Path, error: OSError) -> OutputError:
 
 
 @contextmanager
-def made_aside(path: Path) -> Iterator[Path]:
+def made_aside(path: Path, token: str = "") -> Iterator[Path]:
     """Give a name beside a place; what is made there is moved to the place, or vanishes.
 
     Raises `OutputError` where that cannot be written.
     """
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    part = _beside(path, token or secrets.token_hex(4), "part")
     try:
         yield part
         part.replace(path)
@@ -103,7 +107,7 @@ def written_whole(path: Path, *, force: bool = False) -> Iterator[BinaryIO]:
     """
     path = followed(path)
     check_place(path, force=force)
-    with made_aside(path) as part:
+    with _claimed(path) as token, made_aside(path, token) as part:
         with part.open("x+b") as file:
             yield file
             file.flush()
@@ -118,20 +122,64 @@ def placed_whole(path: Path, *, force: bool) -> Iterator[Path]:
 
     A zarr that stands there is gone only once the new one has its place.
     """
-    path, old = followed(path), None
+    path = followed(path)
+    sweep_beside(path)
+    with _claimed(path) as token:
+        try:
+            with made_aside(path, token) as part:
+                yield part
+                # Only now, because another program may have put something there in the meantime.
+                if path.exists():
+                    check_replaceable(path, force=force)
+                    path.rename(_beside(path, token, "old"))
+        finally:
+            _settle_old(path, token)
+
+
+def sweep_beside(path: Path) -> None:
+    """Remove what runs that were killed have left beside a place, and no other run's.
+
+    Whoever writes there holds a lock, which the system gives back when a process ends.
+    """
+    path = followed(path)
+    for found in path.parent.glob(f".{escape(path.name)}.{'[0-9a-f]' * 8}.lock"):
+        token = found.name.rsplit(".", 2)[1]
+        lock = FileLock(found, timeout=0)
+        # What is held is left alone, and all of it where the disk knows no locks.
+        with suppress(OSError, NotImplementedError), lock:
+            _settle_old(path, token)
+            # Of a store, a part of a part may be left too.
+            for part in path.parent.glob(f".*{escape(path.name)}.{token}.part*"):
+                remove_tree(part)
+            remove_tree(found)
+
+
+@contextmanager
+def _claimed(path: Path) -> Iterator[str]:
+    """Give a token for names beside a place that no other run sweeps away meanwhile."""
+    token = secrets.token_hex(4)
+    lock = FileLock(_beside(path, token, "lock"), thread_local=False)
+    # Where nothing can be made, what is written next says so.
+    with suppress(OSError, NotImplementedError):
+        lock.acquire()
     try:
-        with made_aside(path) as part:
-            yield part
-            # Only now, because another program may have put something there in the meantime.
-            if path.exists():
-                check_replaceable(path, force=force)
-                old = path.rename(path.with_name(f".{path.name}.{secrets.token_hex(4)}.old"))
-    except OutputError:
-        if old is not None:
-            old.rename(path)
-        raise
-    if old is not None:
+        yield token
+    finally:
+        lock.release()
+        remove_tree(Path(lock.lock_file))
+
+
+def _beside(path: Path, token: str, what: str) -> Path:
+    return path.with_name(f".{path.name}.{token}.{what}")
+
+
+def _settle_old(path: Path, token: str) -> None:
+    """Delete what made room for something new, or put it back where that did not come."""
+    old = _beside(path, token, "old")
+    if path.exists():
         remove_tree(old)
+    elif old.exists():
+        old.rename(path)
 
 
 def remove_tree(path: Path) -> None:

@@ -156,19 +156,39 @@ def test_a_process_that_was_killed_is_finished_by_another(
     assert leftovers(tmp_path) == []
 
 
+def has_processes(group: int) -> bool:
+    """Whether a process of a group is at work."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send")
-@pytest.mark.parametrize("start", [signal.SIG_DFL, signal.SIG_IGN], ids=["heard", "ignored"])
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no signal to send")
+@pytest.mark.parametrize(
+    ("sent", "start"),
+    [
+        ([signal.SIGINT], signal.SIG_DFL),
+        ([signal.SIGINT], signal.SIG_IGN),  # as in a script's `command &`
+        ([signal.SIGINT, signal.SIGINT], signal.SIG_DFL),
+        ([signal.SIGTERM], signal.SIG_DFL),
+        ([signal.SIGKILL], signal.SIG_DFL),
+    ],
+    ids=["Ctrl-C", "ignored", "twice", "terminated", "killed"],
+)
 @pytest.mark.parametrize("scheduler", ["threads", "processes"])
-def test_ctrl_c_keeps_the_frames_that_are_done(
+def test_a_run_that_is_stopped_keeps_the_frames_that_are_done(
     model_file: Path,
     movie: Path,
     tmp_path: Path,
     undisturbed: Contents,
     scheduler: str,
+    sent: list[signal.Signals],
     start: signal.Handlers,
 ) -> None:
-    """Also where Ctrl-C was ignored at the start, as in a script's `command &`."""
+    """And no worker of it goes on."""
     pytest.importorskip("distributed")
     output = tmp_path / "out.ome.zarr"
     program = subprocess.Popen(
@@ -179,15 +199,24 @@ def test_ctrl_c_keeps_the_frames_that_are_done(
         preexec_fn=lambda: signal.signal(signal.SIGINT, start),
     )
     wait_until(lambda: n_done(tmp_path) >= 1, program)
-    os.killpg(program.pid, signal.SIGINT)  # as a terminal does: to the workers too
+    begun = time.monotonic()
+    for number in sent:
+        # A terminal sends it to the workers too, others do not.
+        (os.killpg if number == signal.SIGINT else os.kill)(program.pid, number)
     _, printed = program.communicate(timeout=60)
-    assert program.returncode == 130
-    assert printed.decode() == (
-        "napari-diffseg: stopped; the frames that are done are kept: run again with --resume.\n"
-    )
+    assert time.monotonic() - begun < 5
+    while has_processes(program.pid):
+        assert time.monotonic() - begun < 10
+        time.sleep(0.01)
+    if sent == [signal.SIGKILL]:
+        assert program.returncode == -signal.SIGKILL
+    else:
+        words = "stopped; the frames that are done are kept: run again with --resume."
+        assert (program.returncode, printed.decode()) == (130, f"napari-diffseg: {words}\n")
     last = subprocess.run(command(model_file, movie, output, "--resume"), env=ENVIRONMENT)
     assert last.returncode == 0
     assert contents(output) == undisturbed["out.ome.zarr"]
+    assert leftovers(tmp_path) == []
 
 
 # --- full disk ---------------------------------------------------------------------

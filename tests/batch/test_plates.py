@@ -182,3 +182,22 @@ def test_what_a_plate_and_a_well_are_is_said_with_a_field_that_is_there(
     zarr.create_group(tmp_path / "nothing.zarr")
     with pytest.raises(InputError, match="nor an array"):
         open_frames(tmp_path / "nothing.zarr")
+
+
+def test_a_plate_that_goes_away_in_mid_run_is_finished_when_it_is_back(
+    model: Model, plate: Path, tmp_path: Path
+) -> None:
+    apply(model, plate, tmp_path / "whole.ome.zarr")
+    steps = apply_stack(model, plate, tmp_path / "out.ome.zarr", workers=1)
+    for _ in range(3):
+        next(steps)
+    away = plate.rename(tmp_path / "away.zarr")
+    with pytest.raises(InputError, match=r"screen\.zarr does not exist; check the name"):
+        for _ in steps:
+            pass
+    assert not (tmp_path / "out.ome.zarr/zarr.json").exists()
+    away.rename(plate)
+    report = apply(model, plate, tmp_path / "out.ome.zarr", resume=True)
+    assert report.failed == ()
+    assert contents(tmp_path / "out.ome.zarr") == contents(tmp_path / "whole.ome.zarr")
+    assert leftovers(tmp_path / "out.ome.zarr") == []

@@ -230,3 +230,68 @@ def test_slides_of_aperio_in_ycbcr(tmp_path: Path) -> None:
     image = read_image(path)
     assert image.rgb
     np.testing.assert_array_equal(image.pixels, np.asarray(picture.convert("RGB")))
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes", "read", "rgb"),
+    [
+        ((2, 3, 24, 30), "ZCYX", "ZCYX", True),
+        ((2, 24, 30, 3), "ZYXC", "ZYXC", True),
+        ((3, 24, 30), "CYX", "CYX", True),
+        ((3, 24, 30), "ZYX", "ZYX", False),
+        ((4, 24, 30), "TYX", "TYX", False),
+        ((5, 3, 24, 30), "TZYX", "TZYX", False),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")  # tifffile guesses colours where nobody states them
+def test_axes_that_a_python_program_names_go_before_its_guess_of_colours(
+    tmp_path: Path, shape: tuple[int, ...], axes: str, read: str, rgb: bool
+) -> None:
+    """Three or four planes of 8 bits become the samples of a colour, whatever axes are named."""
+    pixels = RNG.integers(0, 256, shape, np.uint8)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, pixels, metadata={"axes": axes})
+    with tifffile.TiffFile(path) as tif:
+        assert tif.pages[0].photometric == tifffile.PHOTOMETRIC.RGB
+    image = read_image(path)
+    np.testing.assert_array_equal(image.pixels, pixels)
+    assert (image.axes, image.rgb, image.notes) == (read, rgb, ())
+    stack = open_frames(path)
+    assert (stack.axes, stack.shape) == (read, shape)
+    np.testing.assert_array_equal(stack.frame(0)[...], pixels[(0,) * len(stack.leading)])
+
+
+@pytest.mark.parametrize(("mode", "kind"), [("CMYK", "separated"), ("LAB", "cielab")])
+def test_colours_in_planes_are_those_of_pixels(tmp_path: Path, mode: str, kind: str) -> None:
+    samples = RNG.integers(0, 256, (24, 30, len(mode) if mode == "CMYK" else 3), np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", samples, photometric=kind, planarconfig="contig")
+    planes = np.moveaxis(samples, -1, 0)
+    tifffile.imwrite(tmp_path / "b.tif", planes, photometric=kind, planarconfig="separate")
+    one, other = read_image(tmp_path / "a.tif"), read_image(tmp_path / "b.tif")
+    np.testing.assert_array_equal(np.moveaxis(other.pixels, 0, -1), one.pixels)
+    assert (other.axes, other.rgb, other.notes) == ("CYX", True, ())
+
+
+def test_a_palette_with_alpha(tmp_path: Path) -> None:
+    picture = Image.fromarray(RGB).convert("PA")
+    picture.save(tmp_path / "a.tif")
+    image = read_image(tmp_path / "a.tif")
+    np.testing.assert_array_equal(image.pixels, np.asarray(picture.convert("RGB")))
+    assert (image.axes, image.rgb, image.notes) == (
+        "YXC",
+        True,
+        ("The alpha channel was dropped.",),
+    )
+    parts_agree(tmp_path / "a.tif", image)
+    numbers = read_class_numbers(tmp_path / "a.tif")
+    np.testing.assert_array_equal(numbers.pixels, np.asarray(picture)[..., 0])
+
+
+def test_alpha_beside_white_that_is_0_is_not_turned(tmp_path: Path) -> None:
+    both = RNG.integers(0, 256, (24, 30, 2), np.uint8)
+    about: dict[str, Any] = {"planarconfig": "contig", "extrasamples": ["unassalpha"]}
+    tifffile.imwrite(tmp_path / "a.tif", both, photometric="miniswhite", **about)
+    image = read_image(tmp_path / "a.tif")
+    np.testing.assert_array_equal(image.pixels, 255 - both[..., 0])
+    assert image.notes == ("The alpha channel was dropped.",)
+    parts_agree(tmp_path / "a.tif", image)

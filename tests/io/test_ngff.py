@@ -354,3 +354,10 @@ def test_many_small_chunks_are_read_some_at_a_time(
     np.testing.assert_array_equal(found, pixels[where])
     # Not more than the chunks that are read at a time, and what of these is not wanted.
     assert most <= 7 * 24
+
+
+@pytest.mark.parametrize("dtype", ["str", "M8[s]"])
+def test_an_array_of_no_numbers(tmp_path: Path, dtype: str) -> None:
+    zarr.create_array(tmp_path / "a.zarr", shape=(4, 4), dtype=dtype)
+    with pytest.raises(InputError, match=r"holds values of the type .* an image is of numbers"):
+        read_image(tmp_path / "a.zarr")

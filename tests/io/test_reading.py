@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import struct
+import time
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,11 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from napari_diffseg.errors import InputError, OutOfMemoryError
 from napari_diffseg.image.pixel_size import PixelSize
+from napari_diffseg.io.frames import open_frames
 from napari_diffseg.io.reading import read_class_numbers, read_image
 
 GRAY = np.random.default_rng(0).integers(0, 250, (32, 24), dtype=np.uint8)
@@ -434,3 +437,29 @@ def test_a_tiff_that_is_higher_than_its_strips(tmp_path: Path) -> None:
         tif.pages[0].tags["ImageLength"].overwrite(2_771_224)
     with pytest.raises(InputError, match=r"a\.tif is truncated or damaged"):
         read_image(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("shape", [(0, 30), (20, 0), (3, 0, 30)])
+def test_an_image_without_pixels_is_refused_at_once(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    path = tmp_path / "empty.zarr"
+    zarr.create_array(path, shape=shape, dtype="u1", chunks=(1,) * len(shape))
+    for read in (read_image, open_frames, read_class_numbers):
+        with pytest.raises(
+            InputError, match=r"has no pixels \(its shape is .* save the image again"
+        ):
+            read(path)
+
+
+def test_a_tiff_of_no_rows_and_a_hundred_million_columns_is_refused_at_once(
+    tmp_path: Path,
+) -> None:
+    """Its pixels were none, and were read piece by piece: eleven seconds."""
+    path = tmp_path / "empty.tif"
+    tifffile.imwrite(path, np.ones((20, 30), bool), compression="deflate", rowsperstrip=5)
+    with tifffile.TiffFile(path, mode="r+") as tif:
+        tif.pages[0].tags["ImageLength"].overwrite(0)
+        tif.pages[0].tags["ImageWidth"].overwrite(100_663_296, dtype="I")
+    begun = time.process_time()
+    with pytest.raises(InputError, match=r"empty\.tif"):
+        read_image(path)
+    assert time.process_time() - begun < 2

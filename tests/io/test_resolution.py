@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
 import pytest
 
 from napari_diffseg.errors import InputError
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.image.units import parse_unit
-from napari_diffseg.io.resolution import (
-    from_imagej,
-    from_resolution,
-)
+from napari_diffseg.io.frames import open_frames
+from napari_diffseg.io.reading import read_image
+from napari_diffseg.io.resolution import from_imagej, from_microscope, from_resolution
 from napari_diffseg.io.tiff.ome_xml import read_ome_xml
+from tests.io.vendor_files import write_lsm
 
 
 @pytest.mark.parametrize(
@@ -118,3 +123,69 @@ def test_imagej() -> None:
     assert from_imagej({"unit": "pixel"}, 2, 4) is None
     assert from_imagej({}, 2, 4) is None
     assert from_imagej({"unit": "micron"}, 0, 4) is None
+
+
+@pytest.mark.parametrize("n_channels", [3, 4])
+def test_an_lsm_file(tmp_path: Path, n_channels: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (2, 3, n_channels, 20, 24), np.uint8)
+    path = write_lsm(tmp_path / "a.lsm", pixels, (0.25e-6, 0.5e-6, 2e-6), 30.0)
+    image = read_image(path)
+    np.testing.assert_array_equal(image.pixels, pixels)
+    assert (image.axes, image.rgb, image.notes) == ("TZCYX", False, ())
+    assert image.pixel_size is not None
+    sizes = (image.pixel_size.z, image.pixel_size.y, image.pixel_size.x, image.t_step)
+    assert sizes == pytest.approx((2, 0.5, 0.25, 30))
+    stack = open_frames(path, volumes=True)
+    np.testing.assert_array_equal(stack.frame(1)[:, 2, 3:9], pixels[1, :, 2, 3:9])
+
+
+NOTHING = dict.fromkeys(("lsm", "stk", "micromanager", "sem", "sis", "fei"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "said", "size", "step"),
+    [
+        (
+            "stk",
+            {
+                "XCalibration": 0.25,
+                "YCalibration": 0.5,
+                "CalibrationUnits": "um",
+                "ZDistance": np.array([2.0, 2.0, 2.0]),
+                "TimeCreated": np.array([1000, 31000, 61000]),
+            },
+            PixelSize(0.5, 0.25, "µm", 2.0),
+            30.0,
+        ),
+        ("stk", {"XCalibration": 1, "YCalibration": 1, "CalibrationUnits": "pixel"}, None, None),
+        (
+            "micromanager",
+            {"Summary": {"PixelSize_um": 0.25, "z-step_um": 2, "Interval_ms": 500}},
+            PixelSize(0.25, 0.25, "µm", 2.0),
+            0.5,
+        ),
+        ("micromanager", {"Summary": {"PixelSize_um": 0, "Interval_ms": 0}}, None, None),
+        ("micromanager", {"IndexMap": []}, None, None),
+        ("sem", {"ap_pixel_size": ("Pixel Size", 250.0, "nm")}, PixelSize(0.25, 0.25, "µm"), None),
+        ("sem", {"": ()}, None, None),
+        ("sis", {"pixelsizex": 0.25e-6, "pixelsizey": 0.5e-6}, PixelSize(0.5, 0.25, "µm"), None),
+        (
+            "fei",
+            {"Scan": {"PixelWidth": 1e-9, "PixelHeight": 2e-9}},
+            PixelSize(2e-3, 1e-3, "µm"),
+            None,
+        ),
+        ("fei", {}, None, None),
+    ],
+)
+def test_what_programs_of_microscopes_say(
+    kind: str, said: Any, size: PixelSize | None, step: float | None
+) -> None:
+    facts = {f"{one}_metadata": value for one, value in (NOTHING | {kind: said}).items()}
+    found, t_step = from_microscope(SimpleNamespace(**facts))
+    assert t_step == step
+    if size is None or found is None:
+        assert found == size
+    else:
+        assert (found.y, found.x, found.unit) == pytest.approx((size.y, size.x, "µm"))
+        assert (found.z or 0) == pytest.approx(size.z or 0)

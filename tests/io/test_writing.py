@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from errno import ENOSPC
@@ -217,6 +220,83 @@ def test_a_file_that_appears_during_the_write_is_kept(
         write_labels(path, LABELS)
     assert path.read_bytes() == b"precious"
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+# --- what runs that were killed have left ------------------------------------------
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from napari_diffseg import files
+
+path, moment = Path(sys.argv[1]), sys.argv[2]
+die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+if path.suffix == ".zarr":
+    with files.placed_whole(path, force=True) as part:
+        part.mkdir()
+        (part / "zarr.json").write_text("{}")
+        (part.parent / f".{part.name}.12345678.part").mkdir()
+        if moment == "between the old and the new":
+            Path.replace = die
+        else:
+            die()
+else:
+    with files.written_whole(path, force=True) as file:
+        file.write(b"half of it")
+        die()
+"""
+
+
+def killed(path: Path, moment: str = "half done") -> list[str]:
+    """Kill a process that writes; return what it has left hidden."""
+    program = subprocess.run([sys.executable, "-c", KILLED, path, moment], check=False)
+    assert program.returncode == -signal.SIGKILL
+    return sorted(entry.name for entry in path.parent.glob(".*"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_what_a_killed_run_has_left_goes_with_the_next(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a[1]{suffix}"
+    assert len(killed(path)) >= 2
+    assert len(killed(path)) >= 2
+    assert not path.exists()
+    write_labels(path, LABELS)
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+@pytest.mark.parametrize("suffix", [".ome.zarr", ".ome.tif"])
+def test_what_a_run_is_writing_at_this_moment_stays(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    killed(path)
+    opened = files.placed_whole if "zarr" in suffix else files.written_whole
+
+    def write_twice_at_once() -> None:
+        with opened(path, force=False) as part:
+            if "zarr" in suffix:
+                part.mkdir()
+            mine = sorted(entry.name for entry in tmp_path.glob(".*"))
+            assert len(mine) == 2
+            write_labels(path, LABELS)
+            assert sorted(entry.name for entry in tmp_path.glob(".*")) == mine
+
+    with pytest.raises(OutputError, match="exists already"):
+        write_twice_at_once()
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+    np.testing.assert_array_equal(read_image(path).pixels, LABELS)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+def test_a_store_that_had_to_make_room_comes_back(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.zarr"
+    write_labels(path, LABELS)
+    assert any(name.endswith(".old") for name in killed(path, "between the old and the new"))
+    assert not path.exists()
+    with pytest.raises(OutputError, match="exists already"):
+        check_output(path)
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+    np.testing.assert_array_equal(read_image(path).pixels, LABELS)
 
 
 # --- many frames -------------------------------------------------------------------

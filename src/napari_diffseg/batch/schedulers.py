@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -32,6 +33,9 @@ _IN_HAND = 2
 
 _TURN = 0.0002  # seconds
 
+_OFTEN = 1.0
+"""Seconds between two questions for the workers there are: the answer grows with their number."""
+
 _IN_WORKER = f"""
 import signal, sys
 signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -46,6 +50,16 @@ _ALLOCATION = {
 }
 """For glibc: keep memory between frames. dask has its workers give back what they can, and to
 get it again costs as much as to label a frame."""
+
+_ENDED_AT_ONCE = "ignore::UserWarning:multiprocessing.resource_tracker"
+"""Of a program that is stopped or killed its helper says what it cleans up: nobody need know."""
+
+_UNWATCHED = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "5s",
+}
+"""What dask does a hundred times a second for its dashboard, which takes some percent of a core."""
 
 Unit = TypeVar("Unit")
 Result = TypeVar("Result")
@@ -146,7 +160,10 @@ def _local_client(n_workers: int) -> Iterator[Any]:
     # How much memory a unit takes is known to be little; dask's own watch over it would
     # only kill workers on a machine that is short of memory for other reasons.
     with (
-        dask.config.set({"distributed.scheduler.allowed-failures": DEATHS, **_ALLOCATION}),
+        _helpers_told(_ENDED_AT_ONCE),
+        dask.config.set(
+            {"distributed.scheduler.allowed-failures": DEATHS, **_ALLOCATION, **_UNWATCHED}
+        ),
         LocalCluster(
             n_workers=n_workers,
             threads_per_worker=1,
@@ -159,6 +176,16 @@ def _local_client(n_workers: int) -> Iterator[Any]:
         Client(cluster) as client,
     ):
         yield client
+
+
+@contextmanager
+def _helpers_told(filter_: str) -> Iterator[None]:
+    """Give the processes that are begun meanwhile a filter of warnings."""
+    sys.warnoptions.append(filter_)
+    try:
+        yield
+    finally:
+        sys.warnoptions.remove(filter_)
 
 
 @contextmanager
@@ -190,9 +217,12 @@ def _on_client(
     from distributed import as_completed
 
     units, waiting, finished = iter(units), set[Any](), as_completed()
+    n_threads, asked = 0, -_OFTEN
     try:
         while True:
-            room = _IN_HAND * _n_threads(client, scheduler) - len(waiting)
+            if time.monotonic() > asked + _OFTEN:
+                n_threads, asked = _n_threads(client, scheduler), time.monotonic()
+            room = _IN_HAND * n_threads - len(waiting)
             for unit in islice(units, max(0, room)):
                 future = client.submit(work, unit, pure=False)
                 waiting.add(future)
@@ -210,7 +240,7 @@ def _on_client(
 
 
 def _n_threads(client: Any, scheduler: str) -> int:
-    """Ask for the threads of all workers; each time anew, for those of a cluster come and go."""
+    """Ask for the threads of all workers, which come and go on a cluster."""
     try:
         threads: dict[str, int] = client.nthreads()
     except OSError as error:

@@ -1,8 +1,8 @@
 """The command line: ``napari-diffseg segment``, ``train``, ``apply``, ``objects`` and the others.
 
 Exit codes: 0 done; 1 an error, told in one line; 2 wrong usage; 3 done but for some frames,
-which are named; 130 interrupted. Neither torch nor napari is loaded before a command needs
-it, and napari never: the demonstration runs in a process of its own.
+which are named; 130 stopped, by Ctrl-C or SIGTERM. Neither torch nor napari is loaded before a
+command needs it, and napari never: the demonstration runs in a process of its own.
 """
 
 from __future__ import annotations
@@ -10,14 +10,13 @@ from __future__ import annotations
 import argparse
 import logging
 import shlex
-import signal
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
 
 from napari_diffseg._version import __version__
 from napari_diffseg.cli import apply, card, machine, objects, segment, train
-from napari_diffseg.cli.terminal import INTERRUPTED, in_shell, say
+from napari_diffseg.cli.terminal import INTERRUPTED, in_shell, listen_to_signals, say
 from napari_diffseg.errors import DiffSegError
 
 
@@ -35,11 +34,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     # As it was typed, for the report of a run.
     args.line = shlex.join(["napari-diffseg", *words])
     args.is_program = argv is None
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        # A script's `command &` starts so; asked to stop, a run must still keep what is done.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    # tifffile logs what it dislikes in a file; what matters of it comes as an error.
-    logging.getLogger("tifffile").addHandler(logging.NullHandler())
+    if args.is_program:
+        listen_to_signals()
+    # They log what they dislike in a file; what matters of it comes as an error.
+    for reader in ("tifffile", "bioio"):
+        logging.getLogger(reader).addHandler(logging.NullHandler())
     try:
         code: int = args.command(args)
     except DiffSegError as error:

@@ -8,7 +8,6 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_diffseg.batch.schedulers import THREADS
 from napari_diffseg.cli.options import (
     add_apply_parameters,
     add_axes,
@@ -151,10 +150,10 @@ def _drain(
 ) -> StackReport | None:
     """Drain a run into a progress bar; None if Ctrl-C stopped it once it had begun."""
     step: Progress | None = None
-    # A thread hears of it after its frame, which may take seconds; other processes are told.
-    at_once = args.is_program and args.scheduler == THREADS
+    # A worker hears of it after its frame, which may take seconds; one without this program ends.
+    leaves = interrupt_leaves(_STOPPED, lambda: step is not None)
     with (
-        interrupt_leaves(_STOPPED, lambda: step is not None) if at_once else nullcontext(),
+        leaves if args.is_program else nullcontext(),
         progress_bar(args, unit=" frames") as bar,
     ):
         try:

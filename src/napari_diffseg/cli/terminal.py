@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as a shell expects it."""
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 _SWITCHES = {
     Remedy.RESUME: " (--resume)",
     Remedy.OVERWRITE: ", or overwrite what is there (--force)",
@@ -39,6 +41,12 @@ def say(text: str) -> None:
         here = re.escape(os.path.join(os.getcwd(), ""))
         text = re.sub(rf"(?<![^\s'\"(]){here}", "", text)
     print(f"napari-diffseg: {text}", file=sys.stderr)
+
+
+def _say_at_once(text: str) -> None:
+    """Print a line from a signal's handler: `print` may be at a line of its own at this moment."""
+    with suppress(OSError):
+        os.write(2, f"napari-diffseg: {text}\n".encode())
 
 
 def tell(args: argparse.Namespace, *lines: str) -> None:
@@ -76,7 +84,7 @@ def first_interrupt_finishes() -> Iterator[Interrupt]:
         if interrupt.met:
             raise KeyboardInterrupt
         interrupt.met = True
-        say("keeping what there is; press Ctrl-C again to cancel.")
+        _say_at_once("keeping what there is; press Ctrl-C again to cancel.")
 
     with _heard_by(note):
         yield interrupt
@@ -84,27 +92,36 @@ def first_interrupt_finishes() -> Iterator[Interrupt]:
 
 @contextmanager
 def interrupt_leaves(words: str, is_time: Callable[[], bool]) -> Iterator[None]:
-    """End the program at Ctrl-C: what its threads are at is lost, as by a kill, not waited for."""
+    """End the program at Ctrl-C: what its workers are at is lost, as by a kill, not waited for."""
 
     def leave(number: int, frame: FrameType | None) -> None:
         if not is_time():
             raise KeyboardInterrupt
-        say(words)
-        sys.stderr.flush()
+        _say_at_once(words)
         os._exit(INTERRUPTED)
 
     with _heard_by(leave):
         yield
 
 
+def listen_to_signals() -> None:
+    """Have what a cluster or a shell sends to end the program (SIGTERM) do what Ctrl-C does.
+
+    Also where Ctrl-C is ignored: a script's `command &` starts so, and must keep what is done.
+    """
+    for number in _SIGNALS:
+        signal.signal(number, signal.default_int_handler)
+
+
 @contextmanager
 def _heard_by(listener: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Let Ctrl-C be heard by a listener alone."""
-    before = signal.signal(signal.SIGINT, listener)
+    """Let Ctrl-C, and a request to end, be heard by a listener alone."""
+    before = {number: signal.signal(number, listener) for number in _SIGNALS}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, listened in before.items():
+            signal.signal(number, listened)
 
 
 def drain_training(

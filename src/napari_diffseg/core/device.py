@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from threading import Lock, get_ident
 from typing import TypeVar
 
+import numpy as np
 import torch
 
 from napari_diffseg.errors import DeviceError, OutOfMemoryError, TrainingError
@@ -143,6 +144,29 @@ def each_of(work: Callable[[Given], Found], given: Sequence[Given], n_threads: i
     """Do work on each of some things, as `in_turn`; on one alone with all processors."""
     found = in_turn((partial(work, one) for one in given), n_threads if len(given) > 1 else 1)
     return [one for one in found if one is not None]
+
+
+@contextmanager
+def own_settings() -> Iterator[None]:
+    """Compute as if nobody had set anything for all of torch and NumPy; then put it back.
+
+    Only what is not as usual is set: the mode for a device costs time at each of torch's calls.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"))
+        if torch.is_inference_mode_enabled():
+            stack.enter_context(torch.inference_mode(False))
+        if not torch.is_grad_enabled():
+            stack.enter_context(torch.enable_grad())
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        for kind in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
+        if (dtype := torch.get_default_dtype()) != torch.float32:
+            stack.callback(torch.set_default_dtype, dtype)
+            torch.set_default_dtype(torch.float32)
+        yield
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from napari_diffseg.core.clusters.correction import (
 )
 from napari_diffseg.core.clusters.groundwork import Groundwork
 from napari_diffseg.core.device import readable_torch_errors, thread_limit
+from napari_diffseg.core.generators import undisturbed
 from napari_diffseg.core.published.training import Command, Iteration
 from napari_diffseg.errors import InputError
 from napari_diffseg.image.arrays import Labels
@@ -55,6 +56,7 @@ def closed_set(params: SegmentationParams, classes: Sequence[int]) -> bool:
     return n_classes > 1 and params.only_painted != "no"
 
 
+@undisturbed
 def follow_steps(
     before: Segmentation,
     scribbles: Scribbles,

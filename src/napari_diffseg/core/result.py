@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_diffseg.core.clusters.correction import ClassMap, Painted, painted_classes
 from napari_diffseg.core.clusters.groundwork import Groundwork, cluster_steps
-from napari_diffseg.core.device import readable_torch_errors
+from napari_diffseg.core.device import own_settings, readable_torch_errors
 from napari_diffseg.core.doubt import uncertainty_of
 from napari_diffseg.core.following import closed_set, follow_steps, without_notes
 from napari_diffseg.core.generators import result_of
@@ -118,7 +118,7 @@ class Segmentation:
         1 minus the margin between the two most probable classes, or, without scribbles,
         labels; in the published design, those with the highest softmax responses.
         """
-        with readable_torch_errors():
+        with readable_torch_errors(), own_settings():
             return uncertainty_of(self)
 
     def with_n_labels(self, n_labels: int) -> Segmentation:
@@ -263,7 +263,7 @@ class Segmentation:
         """Return the clusters; found now where a run by scribbles did without them."""
         if self.clusters is not None:
             return self.clusters
-        with readable_torch_errors():
+        with readable_torch_errors(), own_settings():
             return result_of(cluster_steps(self.ground, self.model.clusters, self.params))
 
 

@@ -16,7 +16,7 @@ from collections.abc import Generator, Sequence
 from numpy.typing import ArrayLike
 
 from napari_diffseg.core.device import choose_device, readable_torch_errors, thread_limit
-from napari_diffseg.core.generators import result_of
+from napari_diffseg.core.generators import result_of, undisturbed
 from napari_diffseg.core.published.network_run import network_run
 from napari_diffseg.core.published.training import Command, Iteration
 from napari_diffseg.core.region_run import region_run
@@ -28,6 +28,7 @@ from napari_diffseg.image.fill import AUTO, Fill
 from napari_diffseg.params import RunOptions, SegmentationParams
 
 
+@undisturbed
 def run_steps(
     images: Sequence[Reference],
     how: ImageOptions,

@@ -26,6 +26,8 @@ def read_part(array: zarr.Array[Any], where: tuple[Where, ...]) -> NDArray[Any]:
 
 def _region(array: zarr.Array[Any], region: tuple[slice, ...]) -> NDArray[Any]:
     """Read a region, so many chunks at a time, between which a person may stop it."""
+    if any(one.stop <= one.start for one in region):
+        return np.empty([max(one.stop - one.start, 0) for one in region], array.dtype)
     n_chunks = [
         max(-(-one.stop // size) - one.start // size, 1)
         for one, size in zip(region, array.chunks, strict=True)

@@ -19,7 +19,15 @@ from numpy.typing import NDArray
 from napari_diffseg.errors import InputError
 from napari_diffseg.image.info import ImageInfo
 from napari_diffseg.io.frame_axes import frame_axes
-from napari_diffseg.io.kinds import DAMAGE, check_fits, damaged, first_line, name_of, too_large
+from napari_diffseg.io.kinds import (
+    DAMAGE,
+    check_fits,
+    damaged,
+    first_line,
+    name_of,
+    not_there,
+    too_large,
+)
 from napari_diffseg.io.lazy_frame import LazyFrame
 from napari_diffseg.io.sources import Source, open_source
 
@@ -221,7 +229,7 @@ def open_series(
     broken: InputError | None = None
     for path in files:
         if not path.exists():
-            raise InputError(f"{path} does not exist; check the name of the file.")
+            raise not_there(path)
         try:
             facts = open_source(path, level, series, axes).facts
         except InputError as error:

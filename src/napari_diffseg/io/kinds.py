@@ -68,7 +68,7 @@ def kind_of(path: Path) -> str:
         with path.open("rb") as file:
             start = file.read(400)
     except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist; check the name of the file.") from error
+        raise not_there(path) from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
     if not start:
@@ -91,8 +91,15 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
+def not_there(path: Path) -> InputError:
+    """Say that there is no file or folder of a name."""
+    return InputError(f"{path} does not exist; check the name of the file.")
+
+
 def damaged(path: Path, error: Exception) -> InputError:
-    """Say that a file is broken, or compressed in a way that is not known here."""
+    """Say that a file is broken, has gone, or is compressed in a way that is not known here."""
+    if not path.exists():
+        return not_there(path)
     if "imagecodecs" in str(error) or "COMPRESSION" in str(error):
         return InputError(
             f"{path} is compressed in a way that cannot be read here ({first_line(error)}); save "

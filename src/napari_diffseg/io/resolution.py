@@ -8,10 +8,16 @@ that know nothing of the object; it is never taken for a size under the microsco
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari_diffseg.image.pixel_size import PixelSize, in_one_unit
 from napari_diffseg.image.units import MICROMETRES, is_size, parse_unit, positive
+
+if TYPE_CHECKING:
+    import tifffile
+
+_STK = ("ZDistance", "TimeCreated")
+"""Of each plane of MetaMorph: its distance from the one before, and milliseconds since midnight."""
 
 _PRINT_DPI = (72, 90, 96, 100, 120, 144, 150, 180, 200, 220, 240, 300, 350, 400, 600, 1200)
 """Resolutions that programs write by default or for a printer, in pixels per inch."""
@@ -56,6 +62,68 @@ def from_aperio(text: str) -> PixelSize | None:
     said = dict(part.partition("=")[::2] for part in text.split("|"))
     size = positive({key.strip(): value for key, value in said.items()}.get("MPP"))
     return None if size is None else PixelSize(size, size, "µm")
+
+
+class _Said(NamedTuple):
+    """Lengths in one unit, and seconds, as the program of a microscope says them."""
+
+    x: object
+    y: object
+    z: object = None
+    unit: object = "m"
+    t_step: object = None
+
+
+def from_microscope(tif: tifffile.TiffFile) -> tuple[PixelSize | None, float | None]:
+    """Read the pixel size, in µm, and seconds between frames, of TIFF files of microscopes.
+
+    Those of Zeiss (LSM and SEM), MetaMorph (STK), Micro-Manager, Olympus (SIS) and FEI.
+    """
+    for found, read in (
+        (tif.lsm_metadata, _of_lsm),
+        (tif.stk_metadata, _of_stk),
+        (tif.micromanager_metadata, _of_micromanager),
+        (tif.sem_metadata, _of_sem),
+        (tif.sis_metadata, lambda said: _Said(said.get("pixelsizex"), said.get("pixelsizey"))),
+        (tif.fei_metadata, _of_fei),
+    ):
+        if found:
+            said = read(found)
+            per = MICROMETRES.get(parse_unit(said.unit) or "")
+            z, y, x = (
+                (None if size is None or per is None else size * per, "µm")
+                for size in (positive(said.z), positive(said.y), positive(said.x))
+            )
+            return in_one_unit(y, x, z), positive(said.t_step)
+    return None, None
+
+
+def _of_lsm(said: Mapping[str, Any]) -> _Said:
+    x, y, z = (said.get(f"VoxelSize{axis}") for axis in "XYZ")
+    return _Said(x, y, z, t_step=said.get("TimeIntervall"))  # so it is spelt there
+
+
+def _of_stk(said: Mapping[str, Any]) -> _Said:
+    depths, times = ([float(one) for one in said.get(key, ())] for key in _STK)
+    size = said.get("XCalibration"), said.get("YCalibration")
+    step = (times[-1] - times[0]) / (len(times) - 1) / 1000 if len(times) > 1 else None
+    return _Said(*size, abs(depths[0]) if depths else None, said.get("CalibrationUnits"), step)
+
+
+def _of_micromanager(said: Mapping[str, Any]) -> _Said:
+    summary = said.get("Summary") or {}
+    size, step = summary.get("PixelSize_um"), positive(summary.get("Interval_ms"))
+    return _Said(size, size, summary.get("z-step_um"), "µm", None if step is None else step / 1000)
+
+
+def _of_sem(said: Mapping[str, Any]) -> _Said:
+    _, size, unit = (*said.get("ap_pixel_size", ()), None, None, None)[:3]
+    return _Said(size, size, unit=unit)
+
+
+def _of_fei(said: Mapping[str, Any]) -> _Said:
+    scan = said.get("Scan") or {}
+    return _Said(scan.get("PixelWidth"), scan.get("PixelHeight"))
 
 
 def _is_for_print(per_unit: float, length: float) -> bool:

@@ -13,7 +13,7 @@ from napari_diffseg.errors import InputError
 from napari_diffseg.files import ZARR_FILES, is_zarr
 from napari_diffseg.image.info import ImageInfo
 from napari_diffseg.io.facts import Index
-from napari_diffseg.io.kinds import kind_of, too_large
+from napari_diffseg.io.kinds import kind_of, not_there, too_large
 
 _OPEN_FILES = 16
 
@@ -42,7 +42,7 @@ def open_source(path: Path, level: int = 0, series: int = 0, axes: str | None = 
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
     if not stats:
-        raise InputError(f"{path} does not exist; check the name of the file.")
+        raise not_there(path)
     # A file written anew is opened anew; an open file is not shared with a forked process.
     stamp = tuple((stat.st_mtime_ns, stat.st_size) for stat in stats)
     return _kept_open(path, level, series, axes if path.is_dir() else None, stamp, getpid())
@@ -73,21 +73,30 @@ def new_source(
     `numbers`: whether those of a palette are wanted, which stand for classes, not its colours.
     """
     try:
-        if is_zarr(path):
-            from napari_diffseg.io.ngff.images import ZarrSource
-
-            return ZarrSource(path, level, series, axes)
-        kind = kind_of(path)
-        if kind == "TIFF":
-            from napari_diffseg.io.tiff.frames import TiffSource
-
-            return TiffSource(path, level, series, numbers=numbers)
-        if kind not in ("PNG", "JPEG"):
-            from napari_diffseg.io.vendor_images import VendorSource
-
-            return VendorSource(path, kind, level, series)
-        from napari_diffseg.io.pictures import PictureSource
-
-        return PictureSource(path, kind, level, series, numbers=numbers)
+        source = _opened(path, level, series, axes, numbers=numbers)
     except MemoryError as error:
         raise too_large(path) from error
+    if 0 in source.facts.shape:
+        raise InputError(
+            f"{path} has no pixels (its shape is {source.facts.shape}); save the image again."
+        )
+    return source
+
+
+def _opened(path: Path, level: int, series: int, axes: str | None, *, numbers: bool) -> Source:
+    if is_zarr(path):
+        from napari_diffseg.io.ngff.images import ZarrSource
+
+        return ZarrSource(path, level, series, axes)
+    kind = kind_of(path)
+    if kind == "TIFF":
+        from napari_diffseg.io.tiff.frames import TiffSource
+
+        return TiffSource(path, level, series, numbers=numbers)
+    if kind not in ("PNG", "JPEG"):
+        from napari_diffseg.io.vendor_images import VendorSource
+
+        return VendorSource(path, kind, level, series)
+    from napari_diffseg.io.pictures import PictureSource
+
+    return PictureSource(path, kind, level, series, numbers=numbers)

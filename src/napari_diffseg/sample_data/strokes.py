@@ -1,4 +1,4 @@
-"""Strokes on a ground truth, where a person might paint them: short, inside, seeded."""
+"""So many straight strokes on a ground truth, where a person might paint them: inside, seeded."""
 
 from __future__ import annotations
 

@@ -21,6 +21,7 @@ from napari_diffseg.core.device import (
     threads_for,
 )
 from napari_diffseg.core.features.pyramid import KeptPlanes
+from napari_diffseg.core.generators import undisturbed
 from napari_diffseg.core.model.adaptation import adapted
 from napari_diffseg.core.model.application import (
     AppliedWindow,
@@ -59,6 +60,7 @@ def axes_for(model: Model, image: Any, axes: str | None, rgb: bool | None) -> Im
     return found
 
 
+@undisturbed
 def apply_windows(
     model: Model,
     image: Any,

@@ -18,7 +18,13 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image, PngImagePlugin
 
 from napari_diffseg.errors import InputError, OutputError
-from napari_diffseg.files import check_place, check_replaceable, placed_whole, written_whole
+from napari_diffseg.files import (
+    check_place,
+    check_replaceable,
+    placed_whole,
+    sweep_beside,
+    written_whole,
+)
 from napari_diffseg.image.info import Placed
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.image.units import MICROMETRES, parse_unit
@@ -40,6 +46,7 @@ def check_output(path: str | PathLike[str], *, force: bool = False) -> None:
         raise OutputError(
             f"{path} has no ending that can be written; name it with one of {', '.join(SUFFIXES)}."
         )
+    sweep_beside(path)
     if path.name.lower().endswith(ZARR) and path.exists():
         check_replaceable(path, force=force)
         return

@@ -121,7 +121,7 @@ def open_zarr_image(
     if isinstance(node, zarr.Array):
         check_level(level, 1, str(path))
         check_series(series, [" × ".join(map(str, node.shape))], str(path))
-        return node, _plain_facts(node)
+        return node, _plain_facts(node, path)
     group, number, notes = _chosen_image(node, path, series)
     attributes = ome_attributes(group.attrs.asdict())
     found = read_multiscale(attributes, str(path), level, number, axes)
@@ -138,7 +138,7 @@ def open_zarr_image(
     return array, ImageInfo(
         axes=found.axes,
         shape=array.shape,
-        dtype=_dtype(array),
+        dtype=_dtype(array, path),
         rgb=None,
         channel_names=found.channel_names,
         n_levels=found.n_levels,
@@ -175,7 +175,7 @@ def _member(group: zarr.Group, name: str, path: Path) -> zarr.Array[Any]:
     try:
         array = group.get(name)
     except DAMAGE as error:
-        raise damaged(path / name, error) from error
+        raise damaged(path, error) from error
     if not isinstance(array, zarr.Array):
         raise InputError(
             f"{path} says that its pixels are in {name!r}, but there is no array of that "
@@ -184,7 +184,7 @@ def _member(group: zarr.Group, name: str, path: Path) -> zarr.Array[Any]:
     return array
 
 
-def _plain_facts(array: zarr.Array[Any]) -> ImageInfo:
+def _plain_facts(array: zarr.Array[Any], path: Path) -> ImageInfo:
     """Return what a plain array says: the names of its axes, if they are such as we know."""
     names = getattr(array.metadata, "dimension_names", None)
     if names is None:
@@ -194,8 +194,14 @@ def _plain_facts(array: zarr.Array[Any]) -> ImageInfo:
         letters = "".join(name.upper() for name in names)
         known = set(letters) <= set("TCZYX") and len(set(letters)) == len(letters) == array.ndim
         axes = letters if known and {"Y", "X"} <= set(letters) else None
-    return ImageInfo(axes, array.shape, _dtype(array), None)
+    return ImageInfo(axes, array.shape, _dtype(array, path), None)
 
 
-def _dtype(array: zarr.Array[Any]) -> np.dtype[Any]:
-    return np.dtype(array.dtype).newbyteorder("=")
+def _dtype(array: zarr.Array[Any], path: Path) -> np.dtype[Any]:
+    dtype = np.dtype(array.dtype)
+    if dtype.kind not in "biufc":
+        raise InputError(
+            f"{path} holds values of the type {dtype}, but an image is of numbers; name another "
+            "array, or save its numbers as one."
+        )
+    return dtype.newbyteorder("=")

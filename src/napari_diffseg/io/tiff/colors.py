@@ -7,7 +7,7 @@ brought to these is read as it is stored, and that is said.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -43,21 +43,23 @@ class Colors:
     note: str = ""
 
 
-def colors_of(page: tifffile.TiffPage, *, numbers: bool) -> Colors:
+def colors_of(page: tifffile.TiffPage, has_samples: bool, *, numbers: bool) -> Colors:
     """Find out what the numbers of a page stand for.
 
     Where class `numbers` are wanted a palette is left aside, and so is inversion, but of 1 bit.
+    `has_samples`: a pixel has several, whatever the page says whose planes the file calls frames.
     """
-    has_samples = "S" in page.axes
     n = page.shape[page.axes.index("S")] if has_samples else None
     stored = Colors(False, None, n, np.dtype(page.dtype).newbyteorder("="))
     kind = page.photometric
+    if "S" in page.axes and not has_samples:
+        return stored
     if kind == _PHOTOMETRIC.MINISBLACK:
         return _gray(page, stored)
     if kind == _PHOTOMETRIC.MINISWHITE:
         return stored if numbers and page.bitspersample > 1 else _inverted(page, stored)
     if kind == _PHOTOMETRIC.PALETTE:
-        return stored if numbers or n is not None else _palette(page, stored)
+        return _palette(page, stored, numbers=numbers)
     mode = _mode(page)
     if mode is not None:
         return _replaced(stored, partial(_with_pillow, mode=mode), 3, rgb=True)
@@ -82,7 +84,8 @@ def _replaced(
 
 
 def _said(stored: Colors, note: str) -> Colors:
-    return _replaced(stored, None, stored.n_samples, note=note)
+    told = " ".join(filter(None, (stored.note, note)))
+    return _replaced(stored, stored.convert, stored.n_samples, note=told)
 
 
 def _gray(page: tifffile.TiffPage, stored: Colors) -> Colors:
@@ -113,11 +116,18 @@ def _inverted(page: tifffile.TiffPage, stored: Colors) -> Colors:
         return _said(stored, "The file has 0 for white; its numbers were read as they are.")
     white = stored.dtype.type(2**page.bitspersample - 1)
     turned = partial(np.subtract if stored.dtype.kind == "u" else np.not_equal, white)
-    return _replaced(stored, turned, stored.n_samples)
+    shown = _gray(page, stored)  # without alpha, which is not inverted
+    if shown.convert is None:
+        return _replaced(stored, turned, stored.n_samples)
+    return replace(shown, convert=lambda pixels: turned(_first_sample(pixels)))
 
 
-def _palette(page: tifffile.TiffPage, stored: Colors) -> Colors:
+def _palette(page: tifffile.TiffPage, stored: Colors, *, numbers: bool) -> Colors:
     """Read the colours of a palette, unless it shows intensities in the order of their numbers."""
+    if stored.n_samples is not None:  # the first is the number; the others are alpha and the like
+        stored = _replaced(stored, _first_sample, None, note=ALPHA_DROPPED)
+    if numbers:
+        return stored
     table = page.colormap
     if table is None:
         return _said(stored, "The palette of the file is missing; its numbers were read as gray.")
@@ -132,18 +142,20 @@ def _palette(page: tifffile.TiffPage, stored: Colors) -> Colors:
         return _said(
             stored, "The colours in which ImageJ shows the file were left aside; its numbers count."
         )
-    lookup = colors.astype(np.uint8)
-    return _replaced(stored, partial(_looked_up, lookup), 3, rgb=True)
+    lookup = partial(_looked_up, colors.astype(np.uint8), stored.convert)
+    return _replaced(stored, lookup, 3, rgb=True, note=stored.note)
 
 
-def _looked_up(lookup: NDArray[np.uint8], pixels: NDArray[Any]) -> NDArray[Any]:
-    found: NDArray[Any] = np.take(lookup, pixels, axis=0)
+def _looked_up(
+    lookup: NDArray[np.uint8], before: Convert | None, pixels: NDArray[Any]
+) -> NDArray[Any]:
+    found: NDArray[Any] = np.take(lookup, before(pixels) if before else pixels, axis=0)
     return found
 
 
 def _mode(page: tifffile.TiffPage) -> str | None:
     """Return pillow's name for colours that it brings to RGB; None for others."""
-    if page.dtype != np.uint8 or page.planarconfig != 1 or "S" not in page.axes:
+    if page.dtype != np.uint8 or "S" not in page.axes:
         return None
     n, kind = page.samplesperpixel, page.photometric
     if n == 3 and kind == _PHOTOMETRIC.CIELAB:

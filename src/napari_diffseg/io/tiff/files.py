@@ -16,7 +16,12 @@ from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.image.units import is_size, number, positive, seconds
 from napari_diffseg.io.facts import check_level, check_series, check_shape_of_level
 from napari_diffseg.io.kinds import DAMAGE
-from napari_diffseg.io.resolution import from_aperio, from_imagej, from_resolution
+from napari_diffseg.io.resolution import (
+    from_aperio,
+    from_imagej,
+    from_microscope,
+    from_resolution,
+)
 from napari_diffseg.io.tiff.colors import Colors, colors_of
 from napari_diffseg.io.tiff.ome_xml import OmeFacts, read_ome_xml
 from napari_diffseg.io.tiff.planes import Present, present_planes
@@ -34,6 +39,7 @@ class TiffImage:
     """One image of a TIFF file, at one of its resolutions."""
 
     level: tifffile.TiffPageSeries
+    axes: str  # in the file, where the samples of a pixel are S
     colors: Colors
     facts: ImageInfo
 
@@ -49,17 +55,22 @@ def open_tiff(
     """Find an image in a TIFF file, after a look at whether it is whole."""
     if len(tif.pages) == 0:
         raise tifffile.TiffFileError("there is no image in it")
-    others = check_series(series, [_name(one) for one in tif.series], str(path))
+    # Beside the image of an LSM file is a smaller picture of it.
+    images = [one for one in tif.series if one.kind != "lsm" or not one.keyframe.is_reduced]
+    others = check_series(series, [_name(one) for one in images], str(path))
     ome = _ome(tif, series)
     present = present_planes(tif, tif.series[series], ome, path)
-    colors = colors_of(present.series.keyframe, numbers=numbers)
-    facts = _facts(tif, present, colors, ome, path)
+    axes = _stored_axes(present.series)
+    colors = colors_of(present.series.keyframe, "S" in axes, numbers=numbers)
+    if present.series.kind == "lsm":  # of three channels it says that they are red, green and blue
+        colors = replace(colors, rgb=False, note="")
+    facts = _facts(tif, present, axes, colors, ome, path)
     notes = (*others, *_set_of(ome, path), *present.notes, *([colors.note] if colors.note else ()))
     facts = replace(facts, notes=notes)
     if level == 0:
-        return TiffImage(present.series, colors, facts)
+        return TiffImage(present.series, axes, colors, facts)
     check_level(level, facts.n_levels, str(path))
-    return _at_level(present.series, colors, facts, level, str(path))
+    return _at_level(TiffImage(present.series, axes, colors, facts), level, str(path))
 
 
 def _name(series: tifffile.TiffPageSeries) -> str:
@@ -90,16 +101,16 @@ def _set_of(ome: OmeFacts, path: Path) -> tuple[str, ...]:
 
 
 def _facts(
-    tif: tifffile.TiffFile, present: Present, colors: Colors, ome: OmeFacts, path: Path
+    tif: tifffile.TiffFile, present: Present, stored: str, colors: Colors, ome: OmeFacts, path: Path
 ) -> ImageInfo:
     series = present.series
-    axes, problem = _axes(series, colors, path)
+    axes, problem = _axes(series, stored, colors, path)
     names = ome.channel_names
     if names and "C" in present.kept:
         names = tuple(names[c] for c in present.kept["C"] if c < len(names))
     return ImageInfo(
         axes=axes,
-        shape=_shape(series, colors),
+        shape=_shape(series, stored, colors),
         dtype=colors.dtype,
         # Of samples that are no colours, and whose axes nobody knows, nothing is said.
         rgb=colors.rgb if axes is not None or colors.rgb else None,
@@ -110,6 +121,15 @@ def _facts(
     )
 
 
+def _stored_axes(series: tifffile.TiffPageSeries) -> str:
+    """Return the axes in the file; S are samples of a pixel, which Python programs often call C."""
+    axes, page = str(series.axes), series.keyframe
+    place = page.axes.find("S") - len(page.axes)
+    if "S" in axes or "S" not in page.axes or -place > len(axes) or axes[place] != "C":
+        return axes
+    return axes[:place] + "S" + axes[place:][1:]
+
+
 def _read_axes(stored: str, colors: Colors) -> str:
     """Return the axes of an image once its numbers are brought to what they stand for."""
     if colors.n_samples is None:
@@ -117,9 +137,9 @@ def _read_axes(stored: str, colors: Colors) -> str:
     return stored if "S" in stored else stored + "S"
 
 
-def _shape(stored: tifffile.TiffPageSeries, colors: Colors) -> tuple[int, ...]:
+def _shape(series: tifffile.TiffPageSeries, stored: str, colors: Colors) -> tuple[int, ...]:
     """Return the shape of an image once its numbers are brought to what they stand for."""
-    sides, at = list(stored.shape), stored.axes.find("S")
+    sides, at = list(series.shape), stored.find("S")
     if at >= 0:
         del sides[at]
     if colors.n_samples is not None:
@@ -127,14 +147,12 @@ def _shape(stored: tifffile.TiffPageSeries, colors: Colors) -> tuple[int, ...]:
     return tuple(sides)
 
 
-def _at_level(
-    series: tifffile.TiffPageSeries, colors: Colors, facts: ImageInfo, level: int, name: str
-) -> TiffImage:
+def _at_level(image: TiffImage, level: int, name: str) -> TiffImage:
     """Return an image at a smaller resolution."""
-    found = series.levels[level]
+    series, found = image.level, image.level.levels[level]
     check_shape_of_level(tuple(found.shape), tuple(series.shape), series.axes, level, name)
-    shape, factors = _shape(found, colors), _factors(series, found)
-    return TiffImage(found, colors, facts.coarser(shape, factors))
+    facts = image.facts.coarser(_shape(found, image.axes, image.colors), _factors(series, found))
+    return replace(image, level=found, facts=facts)
 
 
 def _factors(series: tifffile.TiffPageSeries, level: tifffile.TiffPageSeries) -> dict[str, float]:
@@ -151,13 +169,14 @@ def _whole_factor(full: int, own: int) -> float:
 
 def _placement(tif: tifffile.TiffFile, present: Present, ome: OmeFacts) -> dict[str, Placed]:
     """Return where the pixels lie; ImageJ's z also where it counts in pixels."""
-    said, size = tif.imagej_metadata or {}, _pixel_size(tif, present.series, ome)
+    said, (known, step) = tif.imagej_metadata or {}, from_microscope(tif)
+    size = _pixel_size(tif, present.series, ome, known)
     placement, spacing = placed_by(size), positive(said.get("spacing"))
     if size is None and spacing is not None:
         per = _resolution(present.series)
         y, x = (1 / one if is_size(one) else 1.0 for one in per)
         placement = {"Z": Placed(spacing), "Y": Placed(y), "X": Placed(x)}
-    t_step = ome.t_step
+    t_step = step if ome.t_step is None else ome.t_step
     if not tif.ome_metadata and said:
         t_step = seconds(said.get("finterval"), said.get("tunit", "s"))
     if t_step is not None and not np.any(np.diff(present.kept.get("T", [])) > 1):
@@ -182,15 +201,15 @@ def _starts(said: Mapping[str, Any], placement: Mapping[str, Placed]) -> dict[st
 
 
 def _axes(
-    series: tifffile.TiffPageSeries, colors: Colors, path: Path
+    series: tifffile.TiffPageSeries, stored: str, colors: Colors, path: Path
 ) -> tuple[str | None, InputError | None]:
     """Return the axes of an image as it is read, and why they are not known."""
     # tifffile calls the samples of a pixel S, and axes that the file does not name Q or I.
-    axes = _read_axes(series.axes, colors)
+    axes = _read_axes(stored, colors)
     if not set(axes) <= set("TCZYXS"):
         return None, None
     if {"C", "S"} <= set(axes):
-        n_channels = series.shape[series.axes.index("C")]
+        n_channels = series.shape[stored.index("C")]
         way_out, remedies = "save one of these as a file of its own", []
         if "T" not in axes:
             other = axes.replace("C", "T").replace("S", "C")
@@ -205,12 +224,16 @@ def _axes(
 
 
 def _pixel_size(
-    tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, ome: OmeFacts
+    tif: tifffile.TiffFile,
+    series: tifffile.TiffPageSeries,
+    ome: OmeFacts,
+    known: PixelSize | None,
 ) -> PixelSize | None:
     per_y, per_x = _resolution(series)
     size = ome.pixel_size or from_aperio(series.keyframe.description)
     if size is None and tif.imagej_metadata:
         size = from_imagej(tif.imagej_metadata, per_y, per_x)
+    size = size or known
     # A missing unit means inch by the standard, but says in truth that nobody set it.
     unit = _UNITS.get(series.keyframe.tags.valueof("ResolutionUnit", 1))
     if size is None and unit is not None:

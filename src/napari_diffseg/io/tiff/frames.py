@@ -42,7 +42,7 @@ class TiffSource:
 
     def reads_whole(self, spatial: tuple[int, ...]) -> bool:
         """Whether a part of a frame costs as much as all of it, for its spatial axes."""
-        at = self._image.level.axes.find("S")
+        at = self._image.axes.find("S")
         is_dropped = at >= 0 and self._image.colors.n_samples is None
         return self._parts.reads_whole(tuple(a + (is_dropped and a >= at) for a in spatial))
 
@@ -77,7 +77,7 @@ def _parts(tif: tifffile.TiffFile, image: TiffImage) -> _Rows | _Segments:
 
 def _converted(parts: _Rows | _Segments, image: TiffImage, index: Index) -> NDArray[Any]:
     """Read a part, with all the samples that its pixels have in the file, and convert these."""
-    convert, at = image.colors.convert, image.level.axes.find("S")
+    convert, at = image.colors.convert, image.axes.find("S")
     stored, wanted = list(index), None
     if image.colors.n_samples is not None:
         wanted = stored.pop(at)  # the last one, where they have no axis in the file

@@ -1,4 +1,7 @@
-"""Scribbles made from ground truth, by a fixed and seeded procedure that imitates a person.
+"""Scribbles on a share of the pixels, made from ground truth by a seeded procedure like a person's.
+
+The strokes of the sample layers (`napari_diffseg.sample_data.strokes`) are of another kind: so
+many a class, straight, and as long as fits, however large the image.
 
 For each class: its connected pieces are eroded, for people keep off the edges, and thinned to
 skeletons. A stroke starts at a random place on the skeleton of a piece chosen at random, weighted
@@ -22,7 +25,7 @@ MARGIN = 3.0
 AROUND = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
 
 
-def strokes(truth: NDArray[np.integer], share: float, seed: int = 0) -> NDArray[np.uint8]:
+def painted_share(truth: NDArray[np.integer], share: float, seed: int = 0) -> NDArray[np.uint8]:
     """Paint strokes on every class of the truth.
 
     Parameters

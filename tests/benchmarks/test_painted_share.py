@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.strokes import strokes
+from benchmarks.painted_share import painted_share
 
 
 def blobs_and_lines() -> np.ndarray:
@@ -22,14 +22,14 @@ def blobs_and_lines() -> np.ndarray:
 @pytest.mark.parametrize("share", [0.003, 0.03])
 def test_a_painted_pixel_has_the_class_of_the_truth(share: float) -> None:
     truth = blobs_and_lines()
-    scribbles = strokes(truth, share)
+    scribbles = painted_share(truth, share)
     painted = scribbles > 0
     np.testing.assert_array_equal(scribbles[painted], truth[painted])
 
 
 def test_every_class_gets_its_part_of_the_share() -> None:
     truth = blobs_and_lines()
-    counts = np.bincount(strokes(truth, 0.01).ravel(), minlength=4)[1:]
+    counts = np.bincount(painted_share(truth, 0.01).ravel(), minlength=4)[1:]
     wanted = 0.01 * truth.size / 3
     assert (counts >= wanted).all()
     assert (counts < wanted + 9).all()
@@ -38,7 +38,7 @@ def test_every_class_gets_its_part_of_the_share() -> None:
 def test_a_class_too_small_for_its_part_is_painted_without_end() -> None:
     truth = np.ones((64, 64), np.uint8)
     truth[30:34, 30:34] = 2
-    scribbles = strokes(truth, 0.1)
+    scribbles = painted_share(truth, 0.1)
     assert 0 < (scribbles == 2).sum() <= 16
     assert (scribbles == 1).sum() >= 0.05 * truth.size
 
@@ -46,17 +46,19 @@ def test_a_class_too_small_for_its_part_is_painted_without_end() -> None:
 def test_strokes_keep_off_edges_where_there_is_room() -> None:
     truth = np.ones((64, 64), np.uint8)
     truth[:, 32:] = 2
-    scribbles = strokes(truth, 0.02)
+    scribbles = painted_share(truth, 0.02)
     assert (scribbles[:, 31:33] == 0).all()
 
 
 def test_a_seed_paints_the_same_again_and_another_elsewhere() -> None:
     truth = blobs_and_lines()
-    np.testing.assert_array_equal(strokes(truth, 0.01, seed=3), strokes(truth, 0.01, seed=3))
-    assert (strokes(truth, 0.01, seed=3) != strokes(truth, 0.01, seed=4)).any()
+    np.testing.assert_array_equal(
+        painted_share(truth, 0.01, seed=3), painted_share(truth, 0.01, seed=3)
+    )
+    assert (painted_share(truth, 0.01, seed=3) != painted_share(truth, 0.01, seed=4)).any()
 
 
 def test_fewer_strokes_are_part_of_more() -> None:
     truth = blobs_and_lines()
-    few, many = strokes(truth, 0.003, seed=1), strokes(truth, 0.01, seed=1)
+    few, many = painted_share(truth, 0.003, seed=1), painted_share(truth, 0.01, seed=1)
     np.testing.assert_array_equal(many[few > 0], few[few > 0])

@@ -1,0 +1,95 @@
+"""What others have set for all of torch and NumPy does not reach a run, and stays as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import torch
+
+from napari_diffseg import segment
+from napari_diffseg.core.segmentation import segment_steps
+from napari_diffseg.params import PRESETS, RunOptions
+
+SIDE = 64
+Y, X = np.mgrid[:SIDE, :SIDE] - SIDE // 2
+IMAGE = (np.where(np.hypot(Y, X) < 15, 150, 60) + (Y * 7 + X * 3) % 11).astype(np.uint8)
+STROKES = np.zeros((SIDE, SIDE), np.uint8)
+STROKES[2, 2:20], STROKES[32, 28:36] = 1, 2
+OPTIONS = RunOptions(device="cpu", threads=1)
+
+
+@contextmanager
+def float64() -> Iterator[None]:
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+@contextmanager
+def errors_of_numpy() -> Iterator[None]:
+    with np.errstate(all="raise"):
+        yield
+
+
+SETTINGS = {
+    "no gradients": torch.no_grad,
+    "inference": torch.inference_mode,
+    "float64": float64,
+    "NumPy raises": errors_of_numpy,
+    "another device": lambda: torch.device("meta"),
+    "autocast": lambda: torch.autocast("cpu", dtype=torch.bfloat16),
+}
+
+
+def state() -> tuple[object, ...]:
+    return (
+        torch.is_grad_enabled(),
+        torch.is_inference_mode_enabled(),
+        torch.get_default_dtype(),
+        torch.get_default_device(),
+        torch.is_autocast_enabled("cpu"),
+        torch.get_num_threads(),
+        torch.random.initial_seed(),
+        str(np.geterr()),
+    )
+
+
+def labels_of(what: str) -> np.ndarray:
+    if what == "published":
+        return segment(IMAGE, params=PRESETS["paper"](n_iterations=4), options=OPTIONS).labels
+    result = segment(IMAGE, options=OPTIONS)
+    if what == "applied":
+        assert result.model is not None
+        return result.model.apply(IMAGE, options=OPTIONS)
+    if what == "corrected":
+        corrected = result.correct(STROKES, options=OPTIONS)
+        assert corrected.uncertainty.shape == IMAGE.shape
+        return corrected.labels
+    return result.labels
+
+
+@pytest.mark.parametrize("what", ["default", "published", "applied", "corrected"])
+@pytest.mark.parametrize("name", SETTINGS)
+def test_settings_of_others_do_not_reach_a_run(name: str, what: str) -> None:
+    usual = labels_of(what)
+    with SETTINGS[name]():
+        before = state()
+        found = labels_of(what)
+        assert state() == before
+    np.testing.assert_array_equal(found, usual)
+
+
+def test_whoever_looks_at_the_steps_has_settings_of_their_own() -> None:
+    with torch.no_grad():
+        steps = segment_steps(IMAGE, params=PRESETS["paper"](n_iterations=3), options=OPTIONS)
+        for _ in steps:
+            assert not torch.is_grad_enabled()
+        closed = segment_steps(IMAGE, params=PRESETS["paper"](n_iterations=3), options=OPTIONS)
+        next(closed)
+        closed.close()
+        assert not torch.is_grad_enabled()
