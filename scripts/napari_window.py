@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 from tempfile import mkdtemp
@@ -64,7 +65,7 @@ class Window:
         """Wait until no run is under way, nor about to start."""
         self.wait(0.5)
         end = time.monotonic() + _LONGEST
-        while self.dock.session.is_busy:
+        while self.dock.session.is_busy or self.dock.press.is_waiting:
             self.wait(0.05)
             if time.monotonic() > end:
                 raise TimeoutError(self.dock.status.text())
@@ -91,7 +92,9 @@ class Window:
         picture.save(IMAGES / f"{name}.png", optimize=True)
 
     def pixels(self) -> Any:
-        """Canvas and widget as they are drawn now, (Y, X, RGB)."""
+        """Canvas and widget as drawn now, (Y, X, RGB), but for how long a run took here."""
+        status = self.dock.status
+        status.setText(re.sub(r" in [\d.]+ (ms|s|min)\b", "", status.text()))
         pixels = self.viewer.screenshot(canvas_only=False, flash=False)[..., :3]
         main: QWidget = self.dock.window()
         corner = main.centralWidget().mapTo(main, QPoint(0, 0))

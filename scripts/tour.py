@@ -28,7 +28,7 @@ class Film:
 
     def take(self, seconds: float) -> None:
         """Add a picture of the window as it is now."""
-        self.window.wait(0.05)
+        self.window.wait(0.3)  # until all has its place
         picture = Image.fromarray(np.ascontiguousarray(self.window.pixels()))
         height = round(picture.height * WIDTH / picture.width)
         self.pictures.append(picture.resize((WIDTH, height), Image.Resampling.LANCZOS))

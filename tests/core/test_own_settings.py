@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -93,3 +96,25 @@ def test_whoever_looks_at_the_steps_has_settings_of_their_own() -> None:
         next(closed)
         closed.close()
         assert not torch.is_grad_enabled()
+
+
+FORKED = """
+import multiprocessing, sys
+import numpy as np
+from napari_diffseg import segment
+
+image = np.random.default_rng(0).integers(0, 255, (128, 128)).astype(np.uint8)
+usual = segment(image).labels
+context = multiprocessing.get_context("fork")
+found = context.Queue()
+child = context.Process(target=lambda: found.put(segment(image).labels), daemon=True)
+child.start()
+sys.exit(not np.array_equal(found.get(timeout=100), usual))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not fork, or should not")
+def test_a_process_that_was_forked_after_a_run_can_do_one() -> None:
+    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
+    subprocess.run([sys.executable, "-W", "ignore", "-c", FORKED], env=environment, check=True)

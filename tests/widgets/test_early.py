@@ -80,3 +80,24 @@ def test_a_press_while_it_loads_begins_when_all_is_there(dock, image, run, wait_
     assert not dock.segment_button.isEnabled()
     go_on.set()
     wait_for(lambda: dock.results.finished is not None)
+
+
+@pytest.mark.gui
+def test_a_press_that_waits_for_an_image_that_is_closed_lets_go(
+    viewer, dock, image, wait_for, slow
+):
+    go_on, _ = slow
+    dock.segment_button.click()
+    viewer.layers.remove(image)
+    go_on.set()
+    wait_for(lambda: not dock.press.is_waiting and not dock.stop_button.isEnabled())
+    viewer.add_image(image.data, name="cells")
+    assert dock.segment_button.isEnabled()
+
+
+@pytest.mark.gui
+def test_a_dock_that_is_closed_while_a_press_waits_begins_nothing(viewer, dock, image, run, slow):
+    dock.segment_button.click()
+    dock.close_down()
+    assert not dock.press.is_waiting
+    assert run.starts == 0

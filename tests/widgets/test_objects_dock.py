@@ -517,3 +517,39 @@ def test_columns_have_the_names_of_the_channels_of_the_file_at_every_door(
     assert in_shell == list(in_python)
     assert in_window == list(expected)
     assert [one[5:] for one in in_shell if one.startswith("mean_")] == list(expected)
+
+
+def test_the_controls_of_other_classes_leave_the_objects_alone(viewer, made, labels, wait_for):
+    """They follow while their own classes are chosen, which come back with their ticks."""
+    form, (layer,) = made.objects_form, objects_in(viewer)
+    form.classes.boxes[2].setChecked(False)
+    wait_for(lambda: made.objects.params.class_numbers == (3,))
+    others = viewer.add_labels(classes(shift=3), name="others", **PLACE)
+    form.combo.choose(others)
+    layer.visible, labels.visible, params = False, True, made.objects.params
+    form.split.box.setValue(9)
+    form.classes.boxes[3].setChecked(False)
+    assert not made.objects._ask_soon._timer.isActive()
+    assert (layer.visible, labels.visible) == (False, True)
+    form.combo.choose(labels)
+    assert form.classes.ticked() == (3,)
+    form.split.box.setValue(8)
+    wait_for(lambda: made.objects.params != params)
+    assert made.objects.params.class_numbers == (3,)
+
+
+@pytest.mark.parametrize("is_seen", [True, False], ids=["objects", "nothing"])
+def test_a_run_that_is_given_up_leaves_seen_what_was_seen(dock, image, run, wait_for, is_seen):
+    dock.segment_button.click()
+    wait_for(lambda: dock.session.state is SessionState.DONE and not dock.session.is_busy)
+    make(dock, wait_for)
+    result, objects = dock.results.finished.layer, dock.objects.layer.layer
+    objects.visible = is_seen
+    run.stands_at = 2
+    dock.segment_button.click()
+    wait_for(run.stands.is_set)
+    assert (result.visible, objects.visible) == (True, False)
+    dock.stop_button.click()
+    dock.stop_button.click()
+    assert not dock.session.is_busy
+    assert (result.visible, objects.visible) == (False, is_seen)

@@ -5,13 +5,22 @@ from __future__ import annotations
 import pytest
 from napari.settings import get_plugin_settings
 from npe2 import PluginManifest
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QLineEdit, QSpinBox
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFileDialog,
+    QLineEdit,
+    QMessageBox,
+    QSpinBox,
+    QWidget,
+)
 
 from napari_diffseg.params import RunOptions, SegmentationParams
 from napari_diffseg.widgets.ui.preferences import (
     PAGE,
     PLUGIN,
     Preferences,
+    ask_for_file,
     read_preferences,
     start_in,
 )
@@ -119,3 +128,21 @@ def test_dialogs_start_in_the_folder_that_was_set(viewer, page, folder):
     page.folder = folder
     assert start_in() == folder.rstrip("/") or folder == "/" == start_in()
     assert start_in("a.csv") == {"": "", "/": "/"}.get(folder, "/data/") + "a.csv"
+
+
+def test_a_file_whose_ending_was_not_typed_is_not_replaced_unasked(qtbot, tmp_path, monkeypatch):
+    asked, parent, table = [], QWidget(), tmp_path / "table.csv"
+    qtbot.addWidget(parent)
+    typed = str(tmp_path / "table")
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (typed, ""))
+    answers = iter([QMessageBox.StandardButton.No, QMessageBox.StandardButton.Yes])
+    monkeypatch.setattr(QMessageBox, "question", lambda *told: asked.append(told) or next(answers))
+
+    def answer():
+        return ask_for_file(parent, "Save the table", "table.csv", "Tables (*.csv)")
+
+    assert answer() == str(table)
+    assert asked == []
+    table.touch()
+    assert (answer(), answer()) == ("", str(table))
+    assert "table.csv" in asked[0][2]

@@ -68,6 +68,19 @@ def test_it_knows_its_objects(viewer, with_objects, wait_for):
     assert [one.name for one in viewer.layers if "objects" in one.name] == [layer.layer.name]
 
 
+def test_it_hears_of_results_when_the_one_before_is_deleted(viewer, segmented, qtbot, wait_for):
+    """Qt deletes a dock some time after it was closed; a script has opened the next by then."""
+    with qtbot.waitSignal(segmented.destroyed, timeout=20_000):
+        again = reopened(viewer, segmented)
+    again.segment_button.click()
+    wait_for(lambda: is_at_rest(again))
+    assert again.objects_form.chosen() == again.results.finished.layer
+    again.keep_button.click()
+    again.objects_form.combo.choose(viewer.layers[-2])
+    again.results.changed.emit()
+    assert again.objects_form.chosen() == again.results.finished.layer
+
+
 def test_objects_whose_classes_were_removed_meanwhile_follow_nothing(viewer, with_objects):
     objects, dock = with_objects.objects.layer, with_objects
     viewer.window.remove_dock_widget(dock)

@@ -98,6 +98,19 @@ def test_stop_pressed_again_keeps_nothing_and_is_done_at_once(pressed, viewer):
     assert pressed.segment_button.isEnabled()
 
 
+def test_strokes_that_waited_begin_no_run_once_that_is_given_up(pressed, run, qtbot, wait_for):
+    pressed.add_scribbles()
+    pressed.live_box.setChecked(True)
+    pressed.state.scribbles.paint((5, 5), 1)
+    wait_for(lambda: pressed.runs.loop.is_late)
+    pressed.stop_button.click()
+    pressed.stop_button.click()
+    qtbot.wait(400)
+    assert run.starts == 1
+    assert not pressed.session.is_busy
+    assert "as it was before" in pressed.status.text()
+
+
 def test_a_second_run_shows_on_the_layer_of_the_first(viewer, image, dock, run, wait_for):
     dock.segment_button.click()
     wait_for(lambda: is_at_rest(dock) and bool(labels_of(viewer)))

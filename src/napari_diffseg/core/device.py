@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
+from os import getpid
 from threading import Lock, get_ident
 from typing import TypeVar
 
@@ -85,6 +86,9 @@ class _Limits:
 
 _limits = _Limits()
 
+_PROCESS = getpid()
+"""One that was forked from it has none of its threads, and OpenMP would wait for these for ever."""
+
 
 @contextmanager
 def thread_limit(threads: int) -> Iterator[None]:
@@ -92,6 +96,8 @@ def thread_limit(threads: int) -> Iterator[None]:
 
     Several threads can be limited at the same time.
     """
+    if getpid() != _PROCESS:
+        threads = 1
     if threads == 0:
         yield
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QMessageBox, QPushButton, QWidget
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QPushButton, QWidget
 
 from napari_diffseg.io.label_files.export import ENDINGS, PARTS
 from napari_diffseg.widgets.ui.controls import (
@@ -12,7 +12,7 @@ from napari_diffseg.widgets.ui.controls import (
     stack,
     titled_row,
 )
-from napari_diffseg.widgets.ui.preferences import ask_for_file, start_in
+from napari_diffseg.widgets.ui.preferences import ask_for_file, ask_to_replace, start_in
 
 _ABOUT = {
     "labels": ("Labels", "One image, with the number of its class in each pixel."),
@@ -105,7 +105,4 @@ class ExportForm(QWidget):
 
     def ask_to_replace(self, names: list[str]) -> bool:
         """Ask whether files that are there may be replaced."""
-        listed = "\n".join(names[:8] + (["…"] if len(names) > 8 else []))
-        question = f"These are in the folder already:\n\n{listed}\n\nReplace them?"
-        answer = QMessageBox.question(self, "Replace files?", question)
-        return answer == QMessageBox.StandardButton.Yes
+        return ask_to_replace(self, names)

@@ -35,6 +35,7 @@ class ObjectsLayer:
             **{key: getattr(classes, key) for key in _TRANSFORM},
         )
         self._checksum = self._looked_at = checksum(self.layer.data)
+        self._gave_way = False
         # What a person had chosen, while an object is shown alone.
         self._showed_one: bool | None = None
         self._show_all_soon = qdebounced(self._show_as_before, timeout=_ALONE)
@@ -140,7 +141,14 @@ class ObjectsLayer:
 
     def step_back(self) -> None:
         """Let the classes be seen, which a run is changing and has shown."""
+        self._gave_way |= bool(self.layer.visible)
         self.layer.visible = False
+
+    def step_up(self) -> None:
+        """Be seen again where the run is over and, given up, has hidden the classes again."""
+        if self._gave_way and not self._classes.visible:
+            self.layer.visible = True
+        self._gave_way = False
 
     def _on_removed(self, layer: object) -> None:
         """Show the layer of the classes again, once this one is gone; no dock may be open then."""

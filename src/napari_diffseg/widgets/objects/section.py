@@ -77,6 +77,7 @@ class ObjectsSection:
         self._edits = StrokeWatch(self._on_edited)
         self._ask_soon = qdebounced(lambda: self._ask(), timeout=_PAUSE)
         form.changed.connect(self._on_form)
+        form.layer_chosen.connect(self._on_chosen)
         self.classes.changed.connect(self._on_classes)
         form.make_button.clicked.connect(self._on_make)
 
@@ -112,8 +113,12 @@ class ObjectsSection:
         """Offer the layers of classes that there are; show those that a run is changing."""
         self.classes.offer()
         running = self._results.running
-        if running is not None and self.layer is not None and self.layer.is_on(running.layer):
+        if self.layer is None:
+            return
+        if running is not None and self.layer.is_on(running.layer):
             self.layer.step_back()
+        else:
+            self.layer.step_up()
 
     def follow(self) -> None:
         """Take notice of another result: it is chosen, and its objects follow it."""
@@ -172,12 +177,21 @@ class ObjectsSection:
         self._come_forward()
 
     def _on_form(self) -> None:
-        self._come_forward()
-        self._ask_soon()
+        if self._come_forward():
+            self._ask_soon()
 
-    def _come_forward(self) -> None:
-        if self.layer is not None and self.layer.is_there:
-            self.layer.come_forward()
+    def _come_forward(self) -> bool:
+        """Show the objects, if they are those of the chosen classes; return whether they are."""
+        layer = self.layer
+        if layer is None or not layer.is_there or not layer.is_on(self.classes.layer):
+            return False
+        layer.come_forward()
+        return True
+
+    def _on_chosen(self) -> None:
+        """Let the ticks be those that the objects of these classes were made with."""
+        if self.layer is not None and self.layer.is_on(self.classes.layer) and self.params:
+            self._form.classes.tick(self.params.class_numbers)
 
     def _on_classes(self) -> None:
         layer = self.layer

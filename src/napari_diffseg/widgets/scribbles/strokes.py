@@ -41,7 +41,6 @@ class PaintedPlane:
 class StrokeSource:
     """The strokes on the plane or in the volume of a run; nothing is read before `read`."""
 
-    layer_name: str  # Name of the Labels layer
     array: Any  # Its data, at the finest level
     index: tuple[int | slice, ...]  # The plane or the volume within it
     order: tuple[int, ...]  # The axes of what `array[index]` gives, as ``(y, x)`` or ``(z, y, x)``
@@ -122,7 +121,6 @@ def describe_strokes(layer: Labels, source: ImageSource) -> StrokeSource:
         axis for axis, where in enumerate(index) if not isinstance(where, slice) and shape[axis] > 1
     )
     return StrokeSource(
-        layer_name=str(layer.name),
         array=array,
         index=index,
         order=tuple(_axis_left(index, axis - missing) for axis in source.spatial),

@@ -52,7 +52,7 @@ _PAUSE = 500
 
 
 class SegmentDock(QWidget):
-    """Press Segment: regions form on the image until they are done, or you press Stop."""
+    """Press Segment: labels form on the image until they are done, or you press Stop."""
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
@@ -75,6 +75,7 @@ class SegmentDock(QWidget):
         self._make_controllers(turn, left)
         self._overview = Overview(self)
         self.press = Press(self)
+        self._parts += (self.press,)
         self.start = self.press.start
         self._connect_state()
         self._connect_views()
@@ -115,7 +116,7 @@ class SegmentDock(QWidget):
         self.measuring = MeasureSection(viewer, self.measure_form, self.objects, is_open)
         self.again = RunAgain(viewer, self.export_form, results, self.objects, self.applying, shelf)
         self.exporting = ExportSection(self.export_form, results, self.objects, self.again)
-        self._parts = (
+        self._parts: tuple[Any, ...] = (
             *(self.runs, self.axes, self.rest, self.section, self._doubts, self.modelling),
             *(self.applying, self.measuring, self.exporting, self.again, self.objects),
         )
@@ -307,7 +308,12 @@ def _release(
     parts: tuple[Any, ...],
     destroyed: QWidget | None = None,
 ) -> None:
-    """Cut every line into the widget, so that nothing calls it when it is gone."""
+    """Cut every line into the widget, once, so that nothing calls it when it is gone.
+
+    When it is deleted, some time after it was closed, the next dock may have its results.
+    """
+    if not links:
+        return
     results.changed.disconnect()
     # psygnal keeps what hears a state for as long as that lives, and with it the whole dock.
     for name in state.events:

@@ -27,6 +27,10 @@ class Press:
         self._look.setInterval(_LOOK)
         self._look.timeout.connect(lambda: self._go_on())
 
+    def close(self) -> None:
+        """Begin nothing any more."""
+        self._look.stop()
+
     @property
     def is_waiting(self) -> bool:
         """Whether a run was asked for that begins when all that it needs is loaded."""
@@ -34,6 +38,11 @@ class Press:
 
     def start(self) -> None:
         """Start a run on what is chosen now; where one is under way, only say so."""
+        # However it ends: the buttons may still be those of a run that waits.
+        with self._dock.refreshing.once():
+            self._start()
+
+    def _start(self) -> None:
         dock, say = self._dock, self._dock.view.run_view.say
         if dock.session.is_busy:
             say(words.BUSY, wrong=True)
@@ -47,9 +56,7 @@ class Press:
         if is_loading():
             say(words.STARTING)
             self._look.start()
-            dock.refreshing()
-            return
-        with dock.refreshing.once():
+        else:
             dock.runs.start(request)
 
     def _go_on(self) -> None:
@@ -72,5 +79,4 @@ class Press:
         elif session.can_finish:
             session.finish()
         elif session.is_busy:
-            dock.runs.cancel()
-            dock.runs.say(words.GIVEN_UP)
+            dock.runs.give_up()

@@ -58,6 +58,7 @@ class ResultLayer:
             selection.active = scribbles
         self._checksum = 0
         self._result: NDArray[Any] | None = None
+        self._was_visible = True
         self.lock()
 
     @property
@@ -96,6 +97,8 @@ class ResultLayer:
         """Make ready for a run with so many labels; what stands here is shown until then."""
         if n_clusters > self._n_clusters:
             self._n_clusters, self._coloring = n_clusters, Coloring(n_clusters)
+        if not self._is_locked:
+            self._was_visible = bool(self._layer.visible)
         self._layer.visible = True
         self.lock()
 
@@ -151,6 +154,7 @@ class ResultLayer:
         """Show the newest result again, in place of the previews of a run that was given up."""
         if self._result is not None:
             self._layer.data = self._result
+            self._layer.visible = self._layer.visible and self._was_visible
             self._unlock()
 
     def point_in_world(self, *place: float) -> NDArray[np.float64]:

@@ -86,6 +86,12 @@ class Runs:
         self.session.cancel()
         self._give_up()
 
+    def give_up(self) -> None:
+        """Cancel the run for a person; strokes that waited for its end begin no other by it."""
+        self.loop.is_late = False
+        self.cancel()
+        self.say(words.GIVEN_UP)
+
     def step_back(self) -> None:
         """Show the result before this one."""
         if self.session.is_busy or not self.may_change_result():
@@ -185,7 +191,7 @@ class Runs:
 
     def _on_followed(self, facts: Iteration) -> None:
         """Show how far strokes are followed, where that takes long enough to be seen."""
-        if facts.labels is not None:
+        if facts.labels is not None and self.session.can_finish:
             self.say(words.FOLLOWING_REST)
         if facts.seconds > _LONG:
             self.progressed.emit(facts.index, facts.n_iterations + 1)

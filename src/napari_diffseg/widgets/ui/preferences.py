@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtWidgets import QFileDialog, QWidget
+from qtpy.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from napari_diffseg.parameters import Scalar, SelfDescribing, param
 from napari_diffseg.params import RunOptions, SegmentationParams
@@ -61,11 +61,23 @@ def read_preferences() -> Preferences:
 def ask_for_file(parent: QWidget, title: str, name: str, kind: str) -> str:
     """Ask for a file of a kind such as ``"Tables (*.csv)"``; an empty text where a person cancels.
 
-    What is typed without the ending of the kind gets it.
+    What is typed without the ending of the kind gets it: of that file the dialog has not asked
+    whether it may be replaced.
     """
     path, _ = QFileDialog.getSaveFileName(parent, title, start_in(name), kind)
     ending = kind.partition("*")[2].rstrip(")")
-    return path if not path or path.lower().endswith(ending) else path + ending
+    if not path or path.lower().endswith(ending):
+        return path
+    file = Path(path + ending)
+    return str(file) if not file.exists() or ask_to_replace(parent, [file.name]) else ""
+
+
+def ask_to_replace(parent: QWidget, names: list[str]) -> bool:
+    """Ask whether files that are there may be replaced."""
+    listed = "\n".join(names[:8] + (["…"] if len(names) > 8 else []))
+    question = f"These are in the folder already:\n\n{listed}\n\nReplace them?"
+    answer = QMessageBox.question(parent, "Replace files?", question)
+    return answer == QMessageBox.StandardButton.Yes
 
 
 def start_in(name: str = "") -> str:
