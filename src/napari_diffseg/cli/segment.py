@@ -60,7 +60,6 @@ def add_to(commands: Commands) -> None:
         "segment a volume (Z) plane by plane: a network learns from its first, middle and last "
         "plane, or from those with scribbles, and labels all of them",
     )
-    add_pixel_size(segment, "what the file says")
     add_reading(segment)
     add_channels(segment)
     add_region(segment)
@@ -82,6 +81,7 @@ def add_to(commands: Commands) -> None:
 
 def _add_classes(segment: argparse.ArgumentParser) -> None:
     """Add what is written of the labels beside themselves."""
+    add_pixel_size(segment, "what the file says")
     segment.add_argument(
         "--names",
         type=class_names,

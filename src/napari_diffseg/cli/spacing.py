@@ -92,13 +92,8 @@ def sizes_of(args: argparse.Namespace, info: ImageInfo, plane: str, shown: str =
                 f"{way_out if len(info.shape) > 2 else ''}."
             )
         return Sizes(None, said or size)
-    if said is not None and stated is None:
-        if said.spacing is None:
-            raise InputError(
-                f"--pixel-size says {said}, but the image is a volume; write three numbers, those "
-                "along z, y and x."
-            )
-        stated = StatedSpacing(said.spacing, said.unit)
+    if said is not None:
+        stated = stated or _of_voxels(said)
     in_file = "" if spacing is None else _words(spacing, size.unit if size and size.z else None)
     if stated is None:
         tell(
@@ -121,6 +116,15 @@ def sizes_of(args: argparse.Namespace, info: ImageInfo, plane: str, shown: str =
         # Only the ratio is known: a pixel stays as large as the file says.
         size = PixelSize(size.y, size.x, size.unit, z * (size.y + size.x) / (y + x))
     return Sizes(stated.distances, size)
+
+
+def _of_voxels(size: PixelSize) -> StatedSpacing:
+    if size.spacing is None:
+        raise InputError(
+            f"--pixel-size says {size}, but the image is a volume; write three numbers, those "
+            "along z, y and x."
+        )
+    return StatedSpacing(size.spacing, size.unit)
 
 
 def _words(distances: Distances, unit: str | None) -> str:
