@@ -32,6 +32,9 @@ OURS, ASKED, OTHERS = "the dock's", "napari's, asked by the dock", "others'"
 the dock has napari do, such as a new layer; all the rest, Qt's painting of the dock included."""
 _PACKAGES = "napari_diffseg", "napari"
 
+_NO_SWITCH = 10.0
+"""Seconds for which no other thread gets its turn."""
+
 
 class Faults:
     """What went wrong, by where, with what was done just before."""
@@ -68,13 +71,18 @@ class Faults:
             self.exception(error)
 
     def _hear_threads(self) -> None:
-        """An event of napari off the window's thread is a fault: Qt dies of it, now and then."""
+        """An event of napari that the dock emits off the window's thread is a fault.
+
+        napari does so by itself: its status bar copies the list of layers in a thread.
+        """
         window_thread, emit = threading.get_ident(), EventEmitter.__call__
 
         def emitted(emitter: EventEmitter, *args: Any, **kwargs: Any) -> Any:
             if threading.get_ident() != window_thread:
                 text = "".join(traceback.format_stack())
-                self.add(f"{emitter.type} was emitted off the window's thread", text)
+                if "napari_diffseg" in text:
+                    name = emitter.default_args["type"]
+                    self.add(f"{name} was emitted off the window's thread", text)
             return emit(emitter, *args, **kwargs)
 
         EventEmitter.__call__ = emitted
@@ -137,12 +145,15 @@ class Watch(threading.Thread):
 
     def _place(self) -> tuple[str, str]:
         """Return whose code the thread is in, `OURS`, `ASKED` or `OTHERS`, and where."""
-        # Without a look into any file: the other thread would go on, and its frames with it.
+        # The other thread must not go on meanwhile, and its frames with it: the program would die.
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(_NO_SWITCH)
         frame = sys._current_frames().get(self.window_thread)
         frames: list[FrameType] = []
         while frame is not None:
             frames.append(frame)
             frame = frame.f_back
+        sys.setswitchinterval(interval)
         if not frames:
             return OTHERS, "the end"
         (ours, our_depth), (theirs, depth) = (_called(frames, one) for one in _PACKAGES)

@@ -86,7 +86,7 @@ class Window:
         bottom
             The picture ends so many pixels under its top.
         """
-        self.wait(0.3)
+        self.wait(1)  # until all has its place
         shown = self.pixels()[:bottom]
         picture = Image.fromarray(shown).quantize(_N_COLORS, dither=Image.Dither.NONE)
         picture.save(IMAGES / f"{name}.png", optimize=True)
@@ -94,7 +94,7 @@ class Window:
     def pixels(self) -> Any:
         """Canvas and widget as drawn now, (Y, X, RGB), but for how long a run took here."""
         status = self.dock.status
-        status.setText(re.sub(r" in [\d.]+ (ms|s|min)\b", "", status.text()))
+        status.setText(re.sub(r" in [\d.]+ (s|min|h)( \d+ (s|min))?\b", "", status.text()))
         pixels = self.viewer.screenshot(canvas_only=False, flash=False)[..., :3]
         main: QWidget = self.dock.window()
         corner = main.centralWidget().mapTo(main, QPoint(0, 0))

@@ -28,7 +28,7 @@ class Film:
 
     def take(self, seconds: float) -> None:
         """Add a picture of the window as it is now."""
-        self.window.wait(0.3)  # until all has its place
+        self.window.wait(0.05)
         picture = Image.fromarray(np.ascontiguousarray(self.window.pixels()))
         height = round(picture.height * WIDTH / picture.width)
         self.pictures.append(picture.resize((WIDTH, height), Image.Resampling.LANCZOS))
@@ -82,6 +82,7 @@ def main() -> None:
     layer = dock.section.layer
     window.result.visible = False
     dock.live_box.setChecked(True)
+    window.wait(1)  # until all has its place
     film.take(0.8)
     for number, stroke in enumerate(STROKES):
         paint(film, layer, stroke)

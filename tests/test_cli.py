@@ -63,6 +63,12 @@ def error_line(capsys: pytest.CaptureFixture[str]) -> str:
 # --- segment -----------------------------------------------------------------------
 
 
+def test_a_stated_pixel_size_goes_before_that_of_the_file(image: Path, tmp_path: Path) -> None:
+    output = tmp_path / "labels.ome.tif"
+    assert segment(image, "-o", output, "--pixel-size", "0.65um") == 0
+    assert str(read_image(output).pixel_size) == "0.65 × 0.65 µm"
+
+
 def test_labels_pixel_size_and_provenance_are_written(
     image: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -452,7 +452,7 @@ def test_a_mask_of_one_plane_holds_for_all(volume: Path, tmp_path: Path) -> None
     [
         ("0:41,0:10", "goes from 0 to 41 along Y, but the image from 0 to 40"),
         ("0:7,:,:", "along Z, but the image from 0 to 6"),
-        ("30:20,:", "goes from 30 to 20 along Y"),
+        ("30:20,:", "goes from 30 to 20 along Y, but must end after it begins"),
         ("5:5,:", "goes from 5 to 5 along Y"),
         ("none.png", "none.png does not exist"),
         ("small.png", "has the shape (8, 8), but the image has (6, 40, 48)"),

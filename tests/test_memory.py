@@ -8,14 +8,18 @@ import numpy as np
 import psutil
 import pytest
 import tifffile
+import torch
 import zarr
 
 from napari_diffseg import cli, memory, segment
+from napari_diffseg.core import training_images
+from napari_diffseg.core.training_images import ImageOptions, Reference, read_for_training
 from napari_diffseg.errors import OutOfMemoryError
 from napari_diffseg.io import kinds, reading
 from napari_diffseg.io.facts import Index
 from napari_diffseg.io.reading import read_class_numbers, read_image
 from napari_diffseg.io.tiff.frames import TiffSource
+from napari_diffseg.params import SegmentationParams
 
 GIGA = 2**30
 
@@ -116,6 +120,52 @@ def test_a_run_is_refused_before_it_begins(
     assert code == 1
     assert "takes about 0.3 GB of memory, and 0.1 GB are free; name a part of it (--region)" in said
     assert not (tmp_path / "o.tif").exists()
+
+
+def test_a_report_of_a_region_is_refused_before_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It shows the whole image, which must fit; found out only afterwards, the run was for naught.
+
+    A region alone of the same file fits.
+    """
+    path, out, page = (tmp_path / name for name in ("a.tif", "o.tif", "page.html"))
+    pixels = np.random.default_rng(0).integers(0, 99, (64, 1200), np.uint8)
+    tifffile.imwrite(path, pixels, compression="zlib", tile=(16, 16))
+    monkeypatch.setattr(kinds, "SMALL", 1000)
+    monkeypatch.setattr(reading, "SMALL", 1000)
+    checked: list[int] = []
+
+    def check(n_bytes: int, *_: str) -> None:
+        checked.append(n_bytes)
+        if n_bytes >= pixels.size:
+            raise OutOfMemoryError("It does not fit.")
+
+    monkeypatch.setattr(kinds, "check_memory", check)
+    told = ["segment", str(path), "-o", str(out), "--region", "0:64,0:64", "--threads", "1"]
+    assert cli.main([*told, "--report", str(page)]) == 1
+    assert "does not fit" in capsys.readouterr().err
+    assert checked == [pixels.size]
+    assert not out.exists()
+    assert cli.main(told) == 0
+
+
+def test_what_training_holds_on_a_gpu_is_not_looked_for_in_main_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reference = Reference(np.random.default_rng(0).random((1200, 1200), np.float32))
+    params = SegmentationParams(design="published")
+    monkeypatch.setattr(memory, "free_memory", lambda: 2 * 10**9)
+    sampled: list[str] = []
+
+    def sample(*_: object, device: torch.device, **__: object) -> None:
+        sampled.append(device.type)
+
+    monkeypatch.setattr(training_images, "_sample", sample)
+    with pytest.raises(OutOfMemoryError, match=r"takes about \d+\.\d GB"):
+        read_for_training([reference], ImageOptions(), params, torch.device("cpu"))
+    read_for_training([reference], ImageOptions(), params, torch.device("cuda"))
+    assert sampled == ["cuda"]
 
 
 @pytest.mark.parametrize("how", ["region", "mask", "planes"])

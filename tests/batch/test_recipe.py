@@ -13,7 +13,8 @@ import tifffile
 from napari_diffseg import Channel, ObjectParams, SegmentationParams, cli, objects, segment
 from napari_diffseg.batch.recipe import Recipe
 from napari_diffseg.errors import InputError
-from napari_diffseg.io.reading import read_class_numbers
+from napari_diffseg.image.pixel_size import PixelSize
+from napari_diffseg.io.reading import read_class_numbers, read_image
 
 RNG = np.random.default_rng(0)
 GRAY = np.kron(RNG.integers(0, 3, (6, 6)), np.ones((12, 12))) * 60 + RNG.integers(0, 30, (72, 72))
@@ -26,6 +27,19 @@ REGION[:, 10:60] = 1
 
 CASES = {
     "plain": (GRAY.astype(np.uint8), Recipe(Path("a.tif"), axes="YX")),
+    "a size": (
+        GRAY.astype(np.uint8),
+        Recipe(Path("a.tif"), axes="YX", pixel_size=PixelSize(0.65, 0.65, "µm")),
+    ),
+    "a size of voxels": (
+        VOLUME,
+        Recipe(
+            Path("a.tif"),
+            axes="ZYX",
+            spacing=(2.0, 0.5, 0.5),
+            pixel_size=PixelSize(0.5, 0.5, "µm", 2.0),
+        ),
+    ),
     "parameters": (
         GRAY.astype(np.uint8),
         Recipe(
@@ -104,9 +118,11 @@ def test_python_and_shell_give_the_same_labels(folder, case):
     exec(compile(told.python(), case, "exec"), names)
     np.testing.assert_array_equal(names["labels"], result.labels)
     # Python and the shell write the same files.
+    size = read_image("a labels.ome.tif").pixel_size
     by_python = written(folder)
     for line in told.shell().splitlines():
         assert cli.main([*shlex.split(line.removesuffix(" &&"))[1:], "--quiet"]) == 0
+    assert read_image("a labels.ome.tif").pixel_size == size == told.pixel_size
     by_shell = written(folder)
     expected = {"a labels.ome.tif": result.labels}
     if told.objects is not None:

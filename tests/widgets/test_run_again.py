@@ -150,8 +150,9 @@ def test_a_channel_of_its_own_and_channels_together(viewer, dock, opened, segmen
     dock.images.choose(second)
     labels = segment()
     text = copied("python")
-    assert "[1, :, :]" in text
+    assert "channels=[Channel(index=1" in text
     np.testing.assert_array_equal(run_python(text)["labels"], labels)
+    np.testing.assert_array_equal(run_shell(copied("shell")), labels)
     dock.channels.tick(third)
     dock.channels.rows[0].numbers["weight"].setValue(2)
     labels = segment()

@@ -20,6 +20,9 @@ from napari_diffseg.params import ApplyParams, SegmentationParams
 
 Index = tuple[int | slice, ...]
 
+_LETTERS = {"µm": "um", "Å": "angstrom"}
+"""Units, as they are typed on any keyboard."""
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Recipe:
@@ -203,12 +206,24 @@ def _shell_labels(told: Recipe, output: str) -> str:
 
 
 def _spacing(told: Recipe) -> list[str]:
-    return [] if told.spacing is None else ["--spacing", ",".join(map(repr, told.spacing))]
+    if told.spacing is None:
+        return []
+    size = told.pixel_size
+    unit = size.unit if size is not None and size.spacing == told.spacing else ""
+    return ["--spacing", ",".join(map(repr, told.spacing)) + _LETTERS.get(unit, unit)]
+
+
+def _size(told: Recipe) -> list[str]:
+    """Return what says how large a pixel of a plane is."""
+    size = told.pixel_size
+    if size is None or told.spacing is not None:
+        return []
+    return ["--pixel-size", f"{size.y!r},{size.x!r}{_LETTERS.get(size.unit, size.unit)}"]
 
 
 def _segment_options(told: Recipe) -> list[str]:
     words: list[str] = []
-    words += _spacing(told)
+    words += [*_spacing(told), *_size(told)]
     if told.channels is not None:
         words += ["--channels", ",".join(str(one.index + 1) for one in told.channels)]
         for one in told.channels:

@@ -14,11 +14,12 @@ from napari_diffseg.cli.options import (
     add_force_and_quiet,
     add_object_parameters,
     add_output,
+    add_pixel_size,
     add_space,
     class_names,
     read_object_parameters,
 )
-from napari_diffseg.cli.spacing import sizes_of, stated_pixel_size
+from napari_diffseg.cli.spacing import sizes_of
 from napari_diffseg.cli.terminal import Commands, progress_bar, tell
 from napari_diffseg.errors import OutputError
 from napari_diffseg.files import check_place, stem_of
@@ -241,13 +242,7 @@ def _add_image(command: argparse.ArgumentParser, labels: str) -> None:
     command.add_argument(
         "--image", type=Path, metavar="IMAGE", help="what to measure the brightness in"
     )
-    command.add_argument(
-        "--pixel-size",
-        type=stated_pixel_size,
-        metavar="[Z,]Y,X",
-        help="size of a pixel with its unit, such as 0.3um or 2,0.3,0.3um (default: what the "
-        "labels say, or IMAGE)",
-    )
+    add_pixel_size(command, "what the labels say, or IMAGE")
     command.add_argument(
         "--channel-names",
         type=lambda text: tuple(text.split(",")),

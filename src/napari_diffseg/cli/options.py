@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_diffseg.cli.region import stated_region
-from napari_diffseg.cli.spacing import stated_spacing
-from napari_diffseg.cli.terminal import Commands
+from napari_diffseg.cli.spacing import stated_pixel_size, stated_spacing
+from napari_diffseg.cli.terminal import Commands, tell
 from napari_diffseg.errors import InputError
 from napari_diffseg.instances.params import ObjectParams
 from napari_diffseg.parameters import ParameterSpec, Scalar, SelfDescribing
@@ -58,6 +58,16 @@ def add_space(parser: argparse.ArgumentParser, planes: str) -> None:
         metavar="Z,Y,X",
         help="distances of neighbouring voxels along z, y and x in any one unit, such as 2,0.5,0.5 "
         "or 2,0.5,0.5um (default: what the file says)",
+    )
+
+
+def add_pixel_size(parser: argparse.ArgumentParser, unsaid: str) -> None:
+    """Add ``--pixel-size``, which goes before what the file says."""
+    parser.add_argument(
+        "--pixel-size",
+        type=stated_pixel_size,
+        metavar="[Z,]Y,X",
+        help=f"size of a pixel with its unit, such as 0.3um or 2,0.3,0.3um (default: {unsaid})",
     )
 
 
@@ -183,6 +193,20 @@ def class_names(text: str) -> dict[int, str]:
             f"{text!r} are no names; write them so: 1=background,2=nucleus"
         )
     return {int(number): name.strip() for number, _, name in pairs}
+
+
+def names_of(args: argparse.Namespace, labels: Iterable[int]) -> dict[int, str]:
+    """Return the names (``--names``) of the labels that there are; says which there are not."""
+    names: dict[int, str] = args.names or {}
+    there = list(labels)
+    missing = [label for label in names if label not in there]
+    if missing:
+        tell(
+            args,
+            f"there is no label {' and no '.join(map(str, missing))} in the result (it has "
+            f"{', '.join(map(str, there))}), so its name is not written.",
+        )
+    return {label: name for label, name in names.items() if label in there}
 
 
 def class_colors(text: str) -> dict[int, tuple[float, ...]]:

@@ -86,6 +86,11 @@ def _checked(box: Box, shape: tuple[int, ...]) -> Box:
         )
     for letter, side, length in zip("ZYX"[-n:], box, shape[-n:], strict=True):
         start, stop = side.start or 0, length if side.stop is None else side.stop
+        if start >= stop:
+            raise InputError(
+                f"The region goes from {start} to {stop} along {letter}, but must end after it "
+                "begins; write the lower number first."
+            )
         if not 0 <= start < stop <= length:
             raise InputError(
                 f"The region goes from {start} to {stop} along {letter}, but the image from 0 to "

@@ -15,6 +15,7 @@ from napari_diffseg.cli.options import (
     add_options,
     add_output,
     add_parameters,
+    add_pixel_size,
     add_reading,
     add_region,
     add_space,
@@ -32,7 +33,7 @@ from napari_diffseg.files import check_place
 
 if TYPE_CHECKING:
     from napari_diffseg.core.result import Segmentation
-    from napari_diffseg.params import SegmentationParams
+    from napari_diffseg.params import RunOptions, SegmentationParams
 
 
 def add_to(commands: Commands) -> None:
@@ -80,6 +81,7 @@ def add_to(commands: Commands) -> None:
 
 def _add_classes(segment: argparse.ArgumentParser) -> None:
     """Add what is written of the labels beside themselves."""
+    add_pixel_size(segment, "what the file says")
     segment.add_argument(
         "--names",
         type=class_names,
@@ -117,7 +119,7 @@ def _segment(args: argparse.Namespace) -> int:
     subject = read_subject(args)
     if subject.is_volume:
         check_holds_volume(args.output, subject.axes.spatial_shape[0])
-    _check_memory(args, subject, params)
+    _check_memory(args, subject, params, options)
     if args.planes and subject.is_volume:
         segment_planes(subject, params, options)
         return 0
@@ -179,8 +181,11 @@ def _facts(result: Segmentation) -> str:
     return facts
 
 
-def _check_memory(args: argparse.Namespace, subject: Subject, params: SegmentationParams) -> None:
+def _check_memory(
+    args: argparse.Namespace, subject: Subject, params: SegmentationParams, options: RunOptions
+) -> None:
     """Refuse, before the run, an image for which there is not enough memory."""
+    from napari_diffseg.core.device import choose_device
     from napari_diffseg.image.axes import is_in_memory
     from napari_diffseg.image.pieces import estimate_memory
     from napari_diffseg.memory import check_memory
@@ -198,6 +203,7 @@ def _check_memory(args: argparse.Namespace, subject: Subject, params: Segmentati
         n_channels=len(subject.channels or ()),
         is_held=is_in_memory(subject.file.pixels) and not by_plane,
         around=None if by_plane else subject.around,
+        device=choose_device(options.device).type,
     )
     if by_plane:
         needed += subject.planes_memory

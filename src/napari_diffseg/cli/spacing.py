@@ -82,6 +82,7 @@ def sizes_of(args: argparse.Namespace, info: ImageInfo, plane: str, shown: str =
     `plane` says what an image is that is no volume, of which no spacing can be stated.
     """
     stated: StatedSpacing | None = args.spacing
+    said: PixelSize | None = getattr(args, "pixel_size", None)  # No option of every command
     spacing, size = info.spacing, info.pixel_size
     if plane:
         if stated is not None:
@@ -90,7 +91,9 @@ def sizes_of(args: argparse.Namespace, info: ImageInfo, plane: str, shown: str =
                 f"--spacing is about volumes, but {plane}; leave it away"
                 f"{way_out if len(info.shape) > 2 else ''}."
             )
-        return Sizes(None, size)
+        return Sizes(None, said or size)
+    if said is not None:
+        stated = stated or _of_voxels(said)
     in_file = "" if spacing is None else _words(spacing, size.unit if size and size.z else None)
     if stated is None:
         tell(
@@ -101,15 +104,27 @@ def sizes_of(args: argparse.Namespace, info: ImageInfo, plane: str, shown: str =
             "cubes; state it with --spacing.",
         )
         return Sizes(spacing, size)
-    said = f"{shown}voxels of {_words(*stated)} (z × y × x), as stated"
-    tell(args, f"{said}, where the file says {in_file}." if in_file else f"{said}.")
+    words = f"{shown}voxels of {_words(*stated)} (z × y × x), as stated"
+    is_other = in_file and in_file != _words(*stated)
+    tell(args, f"{words}, where the file says {in_file}." if is_other else f"{words}.")
     z, y, x = stated.distances
-    if stated.unit is not None:
+    if said is not None:
+        size = said
+    elif stated.unit is not None:
         size = PixelSize(y, x, stated.unit, z)
     elif size is not None:
         # Only the ratio is known: a pixel stays as large as the file says.
         size = PixelSize(size.y, size.x, size.unit, z * (size.y + size.x) / (y + x))
     return Sizes(stated.distances, size)
+
+
+def _of_voxels(size: PixelSize) -> StatedSpacing:
+    if size.spacing is None:
+        raise InputError(
+            f"--pixel-size says {size}, but the image is a volume; write three numbers, those "
+            "along z, y and x."
+        )
+    return StatedSpacing(size.spacing, size.unit)
 
 
 def _words(distances: Distances, unit: str | None) -> str:

@@ -10,10 +10,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from napari_diffseg.cli.channels import chosen_channels
+from napari_diffseg.cli.options import names_of
 from napari_diffseg.cli.references import turned
 from napari_diffseg.cli.region import read_region, region_box, region_in_words
 from napari_diffseg.cli.spacing import Sizes, sizes_of
-from napari_diffseg.cli.terminal import tell
 from napari_diffseg.errors import InputError
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ class Subject:
 
     def write(self, labels: NDArray[Any], provenance: Mapping[str, Any]) -> None:
         """Write labels with their size, their place, and what is needed to do the run again."""
+        from napari_diffseg.instances.finding import count_labels
         from napari_diffseg.io.label_files.writing import write_labels
 
         size = self.sizes.pixel_size
@@ -98,25 +99,10 @@ class Subject:
             pixel_size=size if self.is_volume else size and size.plane,
             placement={} if is_in_doubt else self.file.placement,
             provenance=self._said() | dict(provenance),
-            names=self._names_of(labels),
+            names=names_of(self.args, count_labels(labels)),
             colors=self.args.colors,
             force=self.args.force,
         )
-
-    def _names_of(self, labels: NDArray[Any]) -> dict[int, str]:
-        """Return the names of the labels that there are; says which there are not."""
-        from napari_diffseg.instances.finding import count_labels
-
-        names: dict[int, str] = self.args.names or {}
-        there = count_labels(labels)
-        missing = [label for label in names if label not in there]
-        if missing:
-            tell(
-                self.args,
-                f"there is no label {' and no '.join(map(str, missing))} in the result (it has "
-                f"{', '.join(map(str, there))}), so its name is not written.",
-            )
-        return {label: name for label, name in names.items() if label in there}
 
     def _said(self) -> dict[str, Any]:
         args = self.args
@@ -139,7 +125,8 @@ def read_subject(args: argparse.Namespace) -> Subject:
     from napari_diffseg.io.reading import read_class_numbers, read_image
 
     painted = None if args.scribbles is None else read_class_numbers(args.scribbles)
-    in_parts = args.region is not None or args.planes
+    # A report shows the whole image: what does not fit is refused now, and not after the run.
+    in_parts = (args.region is not None or args.planes) and args.report is None
     how = {"level": args.level, "series": args.series, "axes": args.axes}
     file = read_image(args.image, **how, in_parts=in_parts)
     shape = tuple(file.pixels.shape)

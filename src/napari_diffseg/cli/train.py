@@ -21,6 +21,7 @@ from napari_diffseg.cli.options import (
     class_names,
     frame_numbers,
     idle_notes,
+    names_of,
     read_options,
     read_parameters,
 )
@@ -30,7 +31,7 @@ from napari_diffseg.cli.terminal import Commands, drain_training, first_interrup
 from napari_diffseg.errors import InputError
 
 if TYPE_CHECKING:
-    from napari_diffseg.core.model.model import Model
+    pass
 
 
 def add_to(commands: Commands) -> None:
@@ -122,7 +123,7 @@ def _train(args: argparse.Namespace) -> int:
     with first_interrupt_finishes() as interrupt:
         model = drain_training(steps, interrupt, args, params.n_iterations)
         provenance = {**_names(found, scribbles), **model.facts.provenance}
-        names = _known(args, model)
+        names = names_of(args, model.labels)
         model = model.with_facts(
             pixel_size=sizes.pixel_size, provenance=provenance, class_names=names
         )
@@ -162,18 +163,6 @@ def _scribbles(args: argparse.Namespace) -> list[Path | None]:
             f"scribbles; give one for each, and {NONE} where nothing is painted."
         )
     return [None if str(path) == NONE else path for path in args.scribbles]
-
-
-def _known(args: argparse.Namespace, model: Model) -> dict[int, str]:
-    """Return the names of the labels; of a label that never comes out there is none."""
-    names: dict[int, str] = args.names
-    foreign = sorted(set(names) - set(model.labels))
-    if foreign:
-        raise InputError(
-            f"The names are for {', '.join(map(str, foreign))} too, but the labels are "
-            f"{', '.join(map(str, model.labels))}; name only these."
-        )
-    return names
 
 
 def _names(found: References, scribbles: list[Path | None]) -> dict[str, object]:

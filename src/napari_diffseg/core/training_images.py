@@ -115,7 +115,7 @@ def read_for_training(
     space = space_of(first.spatial, how.spacing)
     channels = pick_channels(how.channels, first.n_channels, rgb=first.rgb)
     around = _surroundings(references[0], first.spatial_shape, space)
-    _check_memory(references[0].image, first, params, len(channels), around)
+    _check_memory(references[0].image, first, params, len(channels), around, device.type)
     raws = _read(references, axes, [one.index for one in channels], around)
     seen = raws[0][:, *around]
     fill = decided_fill(how.fill, [seen, *raws[1:]])
@@ -170,13 +170,19 @@ def _surroundings(first: Reference, shape: tuple[int, ...], space: Space) -> Win
 
 
 def _check_memory(
-    image: ArrayLike, axes: ImageAxes, params: SegmentationParams, n_channels: int, around: Window
+    image: ArrayLike,
+    axes: ImageAxes,
+    params: SegmentationParams,
+    n_channels: int,
+    around: Window,
+    device: str,
 ) -> None:
     """Refuse an image that there is not enough memory for, before it is read."""
     is_held = is_in_memory(image)
     dtype = np.dtype(getattr(image, "dtype", np.float64))
     told: dict[str, Any] = {"n_channels": n_channels, "is_held": is_held, "around": around}
-    needed = estimate_memory(axes, dtype, params, **told) - PROGRAM  # which runs already
+    needed = estimate_memory(axes, dtype, params, **told, device=device)
+    needed -= PROGRAM  # which runs already
     check_memory(needed, "This image", "take a smaller region of it, or a coarser resolution")
 
 

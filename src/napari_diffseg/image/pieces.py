@@ -75,11 +75,12 @@ def estimate_memory(
     n_channels: int = 0,
     is_held: bool = True,
     around: Window | None = None,
+    device: str = "cpu",
 ) -> int:
     """Estimate the most memory that a run takes beyond the image.
 
     In bytes. All channels count where `n_channels` is 0; an image that is not held is read for the
-    run, all of it or what is around a region.
+    run, all of it or what is around a region. What training holds on a CUDA device is not counted.
     """
     space = Space(3) if axes.spatial == "ZYX" else PLANE
     n_colors = n_channels or axes.n_channels
@@ -90,7 +91,7 @@ def estimate_memory(
         n_read = n_pixels if around is None else math.prod(size(around))
         grows += n_read * n_colors * np.dtype(dtype).itemsize
     work = labelling_memory(axes.spatial_shape, n_colors, params, space)
-    if params.design == "published":
+    if params.design == "published" and device != "cuda":
         work = max(work, _training(params, n_pixels, space))
     return PROGRAM + grows + work
 

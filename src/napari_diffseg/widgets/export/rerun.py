@@ -20,7 +20,7 @@ from napari_diffseg.errors import InputError
 from napari_diffseg.image.axes import resolve_axes
 from napari_diffseg.image.channels import Channel
 from napari_diffseg.image.lazy import part_of
-from napari_diffseg.io.reading import read_image
+from napari_diffseg.io.reading import ImageFile, read_image
 from napari_diffseg.widgets.image.image_source import ImageSource
 from napari_diffseg.widgets.image.layer_facts import arrays_of, file_of, image_layers
 
@@ -46,11 +46,11 @@ class RunOnFiles:
 
     def shell(self) -> str:
         """Return the run as a command of the shell; of a model, on all frames of the file."""
-        recipe, shape = self._recipe()
-        if len(self.stack_axes) == len(shape):
+        recipe, file = self._recipe()
+        if len(self.stack_axes) == len(file.shape):
             return replace(recipe, index=(), axes=self.stack_axes).shell()
         is_whole = all(isinstance(entry, slice) for entry in recipe.index)
-        if is_whole and resolve_axes(shape, recipe.axes, rgb=None).rgb != self.source.rgb:
+        if is_whole and resolve_axes(file.shape, recipe.axes, rgb=None).rgb != self.source.rgb:
             taken = "RGB" if self.source.rgb else "channels"
             raise InputError(
                 f"The colours of {recipe.image} were taken for {taken}, which the shell cannot be "
@@ -58,22 +58,30 @@ class RunOnFiles:
             )
         # Without a distance of its own the command would take that of the file.
         unit = (1.0, 1.0, 1.0) if self.source.is_volume and not self.told.model else None
-        return replace(recipe, spacing=recipe.spacing or unit).shell()
+        size, own = recipe.pixel_size, file.pixel_size
+        is_said = size is not None and own is not None and size.plane == own.plane
+        return replace(
+            recipe,
+            spacing=recipe.spacing or unit,
+            pixel_size=None if is_said and not self.source.is_volume else size,
+        ).shell()
 
-    def _recipe(self) -> tuple[Recipe, tuple[int, ...]]:
-        """Return the recipe, and the shape of what the file holds."""
+    def _recipe(self) -> tuple[Recipe, ImageFile]:
+        """Return the recipe, and what the file holds."""
         (path, level), *others = dict.fromkeys(self.files)
         if others:
             raise InputError(
                 "The channels come from several files, of which no copied run can be made; save "
                 "them as one image (merge the layers to a stack), and segment that."
             )
-        pixels = read_image(path, level=level).pixels
-        source = self.source
+        file = read_image(path, level=level)
+        pixels, source = file.pixels, self.source
         found = [_locate(one, source.full_index, pixels, path) for one in source.arrays]
         index, axes, channels = found[0], source.axes, source.channels
         if len(found) > 1:
             index, axes, channels = _joined(found, axes, channels, pixels.shape)
+        elif not self.told.model and _is_channel(index, file.axes or ""):
+            index, axes, channels = _joined(found, f"C{axes}", channels, pixels.shape)
         recipe = replace(
             self.told,
             image=path,
@@ -85,7 +93,7 @@ class RunOnFiles:
             channels=channels,
             fill=source.fill,
         )
-        return recipe, tuple(pixels.shape)
+        return recipe, file
 
 
 def files_of(viewer: napari.Viewer, source: ImageSource) -> tuple[tuple[Path, int], ...]:
@@ -150,6 +158,12 @@ def _places(shape: Sequence[int], held: Sequence[int], index: Index) -> Iterator
             yield tuple(whole[axis] for axis in range(len(shape)))
 
 
+def _is_channel(index: Index, axes: str) -> bool:
+    """Whether this part of a file with such axes is one of its channels, and all of that."""
+    chosen = [axis for axis, entry in enumerate(index) if isinstance(entry, int)]
+    return len(index) == len(axes) and [axes[axis] for axis in chosen] == ["C"]
+
+
 def _joined(
     found: Sequence[Index],
     axes: str,
@@ -161,7 +175,11 @@ def _joined(
     The axes are those of the run, in which the layers come first: ``"CYX"``.
     """
     first = found[0]
-    apart = [axis for axis in range(len(first)) if any(one[axis] != first[axis] for one in found)]
+    apart = [
+        axis
+        for axis, entry in enumerate(first)
+        if any(one[axis] != entry for one in found) or (len(found) == 1 and isinstance(entry, int))
+    ]
     if len(apart) != 1 or isinstance(first[apart[0]], slice):
         raise InputError(
             "The layers are not the channels of one image in their file; save them as one image "

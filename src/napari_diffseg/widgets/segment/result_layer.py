@@ -148,6 +148,7 @@ class ResultLayer:
             "notes": [*self.source.notes, *segmentation.notes],
         }
         self._result = self._layer.data
+        self._selected_before.clear()  # nobody discards it any more, and one may be closed
         self._unlock()
 
     def restore(self) -> None:
