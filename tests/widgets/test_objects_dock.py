@@ -527,9 +527,11 @@ def test_the_controls_of_other_classes_leave_the_objects_alone(viewer, made, lab
     others = viewer.add_labels(classes(shift=3), name="others", **PLACE)
     form.combo.choose(others)
     layer.visible, labels.visible, params = False, True, made.objects.params
+    n_asked, pause = made.objects._n_asked, made.objects._ask_soon._timer
     form.split.box.setValue(9)
     form.classes.boxes[3].setChecked(False)
-    assert not made.objects._ask_soon._timer.isActive()
+    wait_for(lambda: not pause.isActive())
+    assert made.objects._n_asked == n_asked
     assert (layer.visible, labels.visible) == (False, True)
     form.combo.choose(labels)
     assert form.classes.ticked() == (3,)
