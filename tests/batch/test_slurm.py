@@ -68,16 +68,24 @@ def script(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    return tmp_path / "labels.ome.zarr"
+
+
+@pytest.fixture
+def command(script: Path, model_file: Path, movie: Path, output: Path) -> list[str]:
+    return [sys.executable, str(script), str(model_file), str(movie), "-o", str(output)]
+
+
 def is_running(pid: int) -> bool:
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
 @pytest.mark.slow
 def test_the_script_of_the_page_labels_on_jobs_that_end_with_it(
-    jobs: Path, script: Path, model: Model, model_file: Path, movie: Path, tmp_path: Path
+    jobs: Path, command: list[str], output: Path, model: Model, movie: Path, tmp_path: Path
 ) -> None:
-    output = tmp_path / "labels.ome.zarr"
-    command = [sys.executable, str(script), str(model_file), str(movie), "-o", str(output)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path)
     assert done.returncode == 0, done.stderr + (jobs / "errors").read_text()
     apply(model, movie, tmp_path / "here.ome.zarr")
@@ -97,10 +105,8 @@ def test_the_script_of_the_page_labels_on_jobs_that_end_with_it(
 
 @pytest.mark.slow
 def test_a_script_that_was_killed_is_started_again(
-    jobs: Path, script: Path, model: Model, model_file: Path, movie: Path, tmp_path: Path
+    jobs: Path, command: list[str], output: Path, model: Model, movie: Path, tmp_path: Path
 ) -> None:
-    output = tmp_path / "labels.ome.zarr"
-    command = [sys.executable, str(script), str(model_file), str(movie), "-o", str(output)]
     work = tmp_path / f".{output.name}.part"
     run = subprocess.Popen(
         command,

@@ -210,7 +210,7 @@ def _spacing(told: Recipe) -> list[str]:
         return []
     size = told.pixel_size
     unit = size.unit if size is not None and size.spacing == told.spacing else ""
-    return ["--spacing", ",".join(map(repr, told.spacing)) + _LETTERS.get(unit, unit)]
+    return ["--spacing", _typed(told.spacing, unit)]
 
 
 def _size(told: Recipe) -> list[str]:
@@ -218,7 +218,11 @@ def _size(told: Recipe) -> list[str]:
     size = told.pixel_size
     if size is None or told.spacing is not None:
         return []
-    return ["--pixel-size", f"{size.y!r},{size.x!r}{_LETTERS.get(size.unit, size.unit)}"]
+    return ["--pixel-size", _typed((size.y, size.x), size.unit)]
+
+
+def _typed(lengths: Sequence[float], unit: str) -> str:
+    return ",".join(map(repr, lengths)) + _LETTERS.get(unit, unit)
 
 
 def _segment_options(told: Recipe) -> list[str]:

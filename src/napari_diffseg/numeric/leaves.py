@@ -97,12 +97,12 @@ def leaf_means(
     without a counted pixel has the mean of all its pixels.
     """
     n = int(leaves.max()) + 1
-    weights = np.ones(leaves.shape, np.float32)
-    sizes = np.bincount(leaves.ravel(), minlength=n)
+    weights, counts = np.ones(leaves.shape, np.float32), None
     if counted is not None:
         met = np.bincount(leaves[counted], minlength=n) > 0
         weights = (counted | ~met[leaves]).astype(np.float32)
-        sizes = np.bincount(leaves.ravel(), weights.ravel(), n)
+        counts = weights.ravel()
+    sizes = np.bincount(leaves.ravel(), counts, n)
     sums = np.zeros((n, 0))
     # Bands, for sums of few float32 are exact enough; and a band meets a short stretch of leaves.
     n_planes = _BAND_PLANES if leaves.ndim == 3 else 1

@@ -78,10 +78,10 @@ class RunOnFiles:
         pixels, source = file.pixels, self.source
         found = [_locate(one, source.full_index, pixels, path) for one in source.arrays]
         index, axes, channels = found[0], source.axes, source.channels
-        if len(found) > 1:
-            index, axes, channels = _joined(found, axes, channels, pixels.shape)
-        elif not self.told.model and _is_channel(index, file.axes or ""):
-            index, axes, channels = _joined(found, f"C{axes}", channels, pixels.shape)
+        # Of a model the channels are not named: a single one is a part of the file.
+        axis = _channel_axis(found, "" if self.told.model else file.axes or "")
+        if axis is not None:
+            index, axes, channels = _joined(found, axis, axes, channels, pixels.shape)
         recipe = replace(
             self.told,
             image=path,
@@ -158,37 +158,40 @@ def _places(shape: Sequence[int], held: Sequence[int], index: Index) -> Iterator
             yield tuple(whole[axis] for axis in range(len(shape)))
 
 
-def _is_channel(index: Index, axes: str) -> bool:
-    """Whether this part of a file with such axes is one of its channels, and all of that."""
-    chosen = [axis for axis, entry in enumerate(index) if isinstance(entry, int)]
-    return len(index) == len(axes) and [axes[axis] for axis in chosen] == ["C"]
+def _channel_axis(found: Sequence[Index], letters: str) -> int | None:
+    """Return the axis of a file, with axes of these letters, along which the layers are channels.
+
+    None where a single one is no channel.
+    """
+    first = found[0]
+    if len(found) == 1:
+        numbers = [axis for axis, entry in enumerate(first) if isinstance(entry, int)]
+        is_channel = len(letters) == len(first) and [letters[one] for one in numbers] == ["C"]
+        return numbers[0] if is_channel else None
+    apart = [axis for axis in range(len(first)) if any(one[axis] != first[axis] for one in found)]
+    if len(apart) != 1 or isinstance(first[apart[0]], slice):
+        raise InputError(
+            "The layers are not the channels of one image in their file; save them as one image "
+            "(merge the layers to a stack), and segment that."
+        )
+    return apart[0]
 
 
 def _joined(
     found: Sequence[Index],
+    axis: int,
     axes: str,
     channels: tuple[Channel, ...] | None,
     shape: Sequence[int],
 ) -> tuple[Index, str, tuple[Channel, ...] | None]:
     """Return the part of a file that holds several layers, its axes, and which channels they are.
 
-    The axes are those of the run, in which the layers come first: ``"CYX"``.
+    The axes are those of the run, in which several layers come first: ``"CYX"``.
     """
     first = found[0]
-    apart = [
-        axis
-        for axis, entry in enumerate(first)
-        if any(one[axis] != entry for one in found) or (len(found) == 1 and isinstance(entry, int))
-    ]
-    if len(apart) != 1 or isinstance(first[apart[0]], slice):
-        raise InputError(
-            "The layers are not the channels of one image in their file; save them as one image "
-            "(merge the layers to a stack), and segment that."
-        )
-    axis = apart[0]
     numbers = [entry for one in found if isinstance(entry := one[axis], int)]
     before = sum(isinstance(entry, slice) for entry in first[:axis])
-    letters = axes[1:]
+    letters = axes.removeprefix("C")
     taken = channels or tuple(map(Channel, range(len(found))))
     told = tuple(replace(one, index=numbers[one.index]) for one in taken)
     return (
