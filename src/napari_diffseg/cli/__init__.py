@@ -16,7 +16,7 @@ from io import TextIOWrapper
 
 from napari_diffseg._version import __version__
 from napari_diffseg.cli import apply, card, machine, objects, segment, train
-from napari_diffseg.cli.terminal import INTERRUPTED, in_shell, listen_to_signals, say
+from napari_diffseg.cli.terminal import cancelled, in_shell, listen_to_signals, say
 from napari_diffseg.errors import DiffSegError
 
 
@@ -45,8 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(f"error: {in_shell(error)}")
         return 1
     except KeyboardInterrupt:
-        say("cancelled.")
-        return INTERRUPTED
+        return cancelled()
     return code
 
 

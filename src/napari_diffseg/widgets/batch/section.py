@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QTimer
 
 from napari_diffseg.batch.engine import Agenda, apply_frames
+from napari_diffseg.batch.facts import Progress
 from napari_diffseg.errors import DiffSegError
 from napari_diffseg.widgets.batch import apply_words
 from napari_diffseg.widgets.batch.fit import Fit
@@ -25,7 +27,6 @@ from napari_diffseg.widgets.ui.notices import notify_of
 if TYPE_CHECKING:
     import napari
 
-    from napari_diffseg.batch.facts import Progress
     from napari_diffseg.params import RunOptions
     from napari_diffseg.widgets.batch.form import ApplyForm
     from napari_diffseg.widgets.batch.frames import FrameSet
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
     from napari_diffseg.widgets.image.axes_reading import Extent
     from napari_diffseg.widgets.models.section import ModelSection
     from napari_diffseg.widgets.segment.results import Results
+
+_PATIENCE = 500
+"""A run that was stopped is over after so many milliseconds, whatever it is at: the window that is
+being computed takes seconds on a slow machine, and goes on unheard."""
 
 _STANDS_STILL = 150
 """A slider that has not moved for so many milliseconds has stopped."""
@@ -56,13 +61,18 @@ class ApplySection:
     ) -> None:
         self._viewer, self._form, self._models, self._turn = viewer, form, models, turn
         self.newest = NewestJob(viewer, form, models, results, frames, options)
-        self.session = SegmentationSession(ThreadedRun)
+        # One that was given up has to end before the next begins.
+        after = Lock()
+        self.session = SegmentationSession(
+            lambda make_steps, listener: ThreadedRun(make_steps, listener, after)
+        )
         self._agenda: Agenda | None = None
+        self._last = Progress(0, 0, 0, 0)
         self._stopped_because = ""
-        self._still = QTimer()
-        self._still.setSingleShot(True)
-        self._still.setInterval(_STANDS_STILL)
-        self._still.timeout.connect(self._look)
+        self._still, self._late = (
+            _timer(_STANDS_STILL, self._look),
+            _timer(_PATIENCE, self._give_up),
+        )
         self.session.state_changed.connect(self._on_state)
         self.session.stepped.connect(self._on_step)
         self.session.succeeded.connect(self._on_success)
@@ -98,6 +108,7 @@ class ApplySection:
             if scope is Scope.FOLDER:
                 folder = self.newest.take_folder()
                 if folder is not None:
+                    self._agenda, self._last = None, Progress(0, 0, 0, 0)
                     self.session.start(partial(folder_steps, folder))
                 return
             job = self.newest.take()
@@ -125,6 +136,7 @@ class ApplySection:
         if self.layer is not None and self.layer.is_layer(layer):
             was_busy = self.session.is_busy
             self.newest.forget()
+            self._let_go()
             self.session.cancel()
             self._form.say(apply_words.LAYER_GONE if was_busy else "")
         elif job is not None and layer in job.stack.layers:
@@ -173,7 +185,9 @@ class ApplySection:
         # At the end of the program Qt may have taken the timer away already.
         with suppress(RuntimeError):
             self._still.stop()
+            self._late.stop()
         if session.is_busy:
+            self._let_go()
             session.cancel()
             self.newest.end()
 
@@ -181,9 +195,23 @@ class ApplySection:
         # napari lets other events through while it adds a layer; it may be gone again.
         if self.layer is None or not self.layer.is_there:
             return
-        self._agenda, self._stopped_because = agenda, ""
+        self._agenda, self._stopped_because, self._last = agenda, "", Progress(0, 0, 0, 0)
         self.layer.lock()
         self.session.start(partial(apply_frames, job, agenda, self._turn))
+
+    def _give_up(self) -> None:
+        """Have a run that was stopped end now: all that it has done is there."""
+        if self.session.state is SessionState.FINISHING:
+            self._let_go()
+            job, last = self.newest.on_layers, self._last
+            if job is not None:
+                last = replace(last, done=job.record.n_done, total=len(job.record.done))
+            self._on_success(last)
+            self.session.cancel()
+
+    def _let_go(self) -> None:
+        if self._agenda is not None:
+            self._agenda.end(is_whole=False, is_given_up=True)
 
     # --- looking ------------------------------------------------------------------------
 
@@ -236,6 +264,8 @@ class ApplySection:
 
     def _on_state(self, state: SessionState) -> None:
         form, is_looking = self._form, self._is_looking()
+        if state is SessionState.FINISHING:
+            self._late.start()
         running = state in (SessionState.RUNNING, SessionState.FINISHING)
         form.stop_button.setEnabled(state is SessionState.RUNNING)
         if not running:
@@ -251,7 +281,7 @@ class ApplySection:
             self._still.start()
 
     def _on_step(self, progress: Progress) -> None:
-        form = self._form
+        form, self._last = self._form, progress
         if self.layer is not None:
             self.layer.show_news()
         self.newest.show_plot()
@@ -287,3 +317,11 @@ class ApplySection:
         self.refresh()
         self._form.say(words.error_in_words(error), wrong=True)
         notify_of(error)
+
+
+def _timer(pause: int, called: Callable[[], None]) -> QTimer:
+    timer = QTimer()
+    timer.setSingleShot(True)
+    timer.setInterval(pause)
+    timer.timeout.connect(called)
+    return timer

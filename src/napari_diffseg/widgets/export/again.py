@@ -80,6 +80,8 @@ class RunAgain:
         self._written: dict[str, tuple[Path, Any]] = {}
         self._texts = LatestAnswer(_ask, self._on_text, partial(tell, form.say))
         self._reports = LatestAnswer(_ask, self._on_report, partial(tell, form.say))
+        form.wait.follow(self._texts)
+        form.wait.follow(self._reports)
         self._texts.hold(self)
         self._reports.hold(self)
         form.python_button.clicked.connect(lambda: self.copy("Python"))
