@@ -303,7 +303,7 @@ from napari_diffseg.batch import objects
 
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-def deaf(*args):
+def deaf(*args, **kwargs):
     print("begun", flush=True)
     hashlib.pbkdf2_hmac("sha256", b"a", b"b", 2**31 - 1)  # as NumPy: Python hears nothing meanwhile
 
@@ -331,8 +331,8 @@ def test_ctrl_c_ends_a_command_in_the_midst_of_a_computation(tmp_path, stack_fil
         begun = time.monotonic()
         program.send_signal(signal.SIGINT)
         _, printed = program.communicate(timeout=60)
-        # Half a second on a machine with nothing else to do.
-        assert time.monotonic() - begun < 5
+        # Less than a second on a machine with nothing else to do; the computation takes an hour.
+        assert time.monotonic() - begun < 20
     finally:
         program.kill()
     assert program.returncode == 130

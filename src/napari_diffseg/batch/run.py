@@ -112,8 +112,7 @@ def apply_stack(
         # Not what a machine happens to have: sums over other threads may round otherwise.
         options = replace(options, threads=options.threads or 1)
         job = Job(journal, model.checksum, params, options, axes, level, series)
-        notes = yield from _do_units(ledger, job, scheduler, n_workers, pulse)
-        report = _report(ledger, notes)
+        report = _report(ledger, (yield from _do_units(ledger, job, scheduler, n_workers, pulse)))
         if table is not None:
             write_table(Path(table), report.frames, model)
         outputs.finish_plates(plan)
