@@ -108,7 +108,7 @@ def command(model_file: Path, inputs: Path, output: Path, *more: str) -> list[st
 
 
 def wait_until(condition: Callable[[], bool], program: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not condition() and program.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.001)
