@@ -514,8 +514,9 @@ def test_counting_that_is_stopped_lists_what_was_found(viewer, dock, wait_for, m
     monkeypatch.setattr(classes_room, "_count", slow)
     form = dock.objects_form
     dock.objects_fold.expand()
-    viewer.add_image(movie * 10, name="movie")
-    viewer.add_labels(movie, name="kinds")
+    place = {"axis_labels": ("t", "y", "x")}
+    viewer.add_image(movie * 10, name="movie", **place)
+    viewer.add_labels(movie, name="kinds", **place)
     wait_for(stands.is_set)
     assert not form.make_button.isEnabled()
     form.wait.stop()

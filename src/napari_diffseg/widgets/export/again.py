@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -308,7 +308,7 @@ def _report(
     names: dict[int, str],
     notes: tuple[str, ...],
     python: Callable[[], str] | None,
-) -> Path:
+) -> Generator[float, None, Path]:
     """Write a report; without lines of Python where the run cannot be done again."""
     recipe = ""
     if python is not None:
@@ -316,10 +316,13 @@ def _report(
             recipe = python()
         except DiffSegError as error:
             notes = (*notes, str(error))
+    yield 0.2
+    pixels = channels_first(source.pixels(), source.image_axes)
+    yield 0.4
     write_report(
         path,
         result.labels,
-        channels_first(source.pixels(), source.image_axes),
+        pixels,
         title=", ".join(source.layer_names),
         provenance=result.provenance(),
         rgb=source.rgb,

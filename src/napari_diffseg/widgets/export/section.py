@@ -43,7 +43,7 @@ class ExportSection:
         self._followed: Labels | None = None
         self._looks = LatestAnswer(_look, self._on_looked, self._on_failure)
         self._writes = LatestAnswer(_write, self._on_written, self._on_failure)
-        self._job_wanted: object = None
+        self._wanted: set[object] = set()  # stands for the jobs that nobody has stopped
         form.wait.follow(self._looks)
         form.wait.follow(self._writes)
         form.wait.stopped.connect(self._on_stopped)
@@ -97,7 +97,7 @@ class ExportSection:
     def close(self) -> None:
         """Hear of nothing any more."""
         self._form.wait.release()
-        self._job_wanted = None
+        self._wanted.clear()
         self._looks.hold(None)
         self._writes.hold(None)
 
@@ -110,7 +110,8 @@ class ExportSection:
 
     def _job(self, layer: Labels, folder: Path) -> Export:
         objects, made = self._objects, self._made_of(layer)
-        self._job_wanted = wanted = object()
+        wanted = object()
+        self._wanted.add(wanted)
         job = Export(
             folder,
             name_of(layer),
@@ -118,7 +119,7 @@ class ExportSection:
             self._form.parts(),
             ending=self._form.format.chosen(),
             more=self._again.frames(layer) if self._form.is_told() else {},
-            stopped=lambda: self._job_wanted is not wanted,
+            stopped=lambda: wanted not in self._wanted,
         )
         source, params = objects.source, objects.params
         if made is None or source is None or params is None:
@@ -153,7 +154,7 @@ class ExportSection:
         self._form.say(f"{words.count_in_words(n_files, 'file')} written to {folder}")
 
     def _on_stopped(self) -> None:
-        self._job_wanted = None
+        self._wanted.clear()
         self._form.say(_STOPPED)
 
     def _on_failure(self, error: Exception) -> None:

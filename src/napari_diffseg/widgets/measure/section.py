@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _FILES = "Tables (*.csv)"
 _NOTHING = "Make objects first; they are listed here."
-_STOPPED = "Stopped; what is listed here is as it was before."
+_STOPPED = "Stopped; what is listed is as it was. Close and open Measure to measure anew."
 _LOOKING_MODES = ("pan_zoom", "pick", "transform")
 
 
