@@ -45,7 +45,7 @@ EDITED = (
 
 
 _MAKING = "Making objects …"
-_STOPPED = "Stopped: these are not the objects of what is chosen here; Make objects makes those."
+_STOPPED = "Stopped. Make objects makes those of what is chosen here."
 
 
 @dataclass(frozen=True, eq=False, slots=True)
