@@ -167,7 +167,7 @@ class ObjectsSection:
         self.classes.offer(wanted=layer.classes)
         self._looks.hold(layer)
         self._form.write(params)
-        self._looks.ask(layer.data)
+        self._show_count(count_objects(layer.data))
         self.found.emit()
 
     def close(self) -> None:
@@ -273,9 +273,7 @@ class ObjectsSection:
 
     def _on_looked(self, answer: tuple[int, int]) -> None:
         layer, (sum_now, n_objects) = self.layer, answer
-        if layer is None or self.params is None:
-            return
-        if not layer.notice(sum_now) and self._form.count.text():
+        if layer is None or self.params is None or not layer.notice(sum_now):
             return
         self._show_count(n_objects)
         # Undone, they are followed again.
