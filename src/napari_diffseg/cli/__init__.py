@@ -1,7 +1,7 @@
 """The command line: ``napari-diffseg segment``, ``train``, ``apply``, ``objects`` and the others.
 
 Exit codes: 0 done; 1 an error, told in one line; 2 wrong usage; 3 done but for some frames,
-which are named; 130 stopped, by Ctrl-C or SIGTERM. Neither torch nor napari is loaded before a
+which are named; 130 stopped by Ctrl-C, 143 by SIGTERM. Neither torch nor napari is loaded before a
 command needs it, and napari never: the demonstration runs in a process of its own.
 """
 
@@ -13,10 +13,11 @@ import shlex
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
+from typing import NoReturn
 
 from napari_diffseg._version import __version__
 from napari_diffseg.cli import apply, card, machine, objects, segment, train
-from napari_diffseg.cli.terminal import INTERRUPTED, in_shell, listen_to_signals, say
+from napari_diffseg.cli.terminal import exit_code, in_shell, listen_to_signals, say
 from napari_diffseg.errors import DiffSegError
 
 
@@ -44,15 +45,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     except DiffSegError as error:
         say(f"error: {in_shell(error)}")
         return 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         say("cancelled.")
-        return INTERRUPTED
+        return exit_code(stop)
     return code
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says in one sentence what is wrong, and where the rest stands."""
+
+    def error(self, message: str) -> NoReturn:
+        say(f"error: {message}; see `{self.prog} --help`.")
+        self.exit(2)
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
-    whole = argparse.ArgumentParser(
+    whole = _Parser(
         prog="napari-diffseg",
         description="Segment images without training data, by differentiable feature clustering.",
         allow_abbrev=False,

@@ -18,9 +18,6 @@ from napari_diffseg.errors import DiffSegError, Remedy
 if TYPE_CHECKING:
     from napari_diffseg.core.published.training import Command, Iteration
 
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as a shell expects it."""
-
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 _SWITCHES = {
@@ -28,8 +25,12 @@ _SWITCHES = {
     Remedy.OVERWRITE: ", or overwrite what is there (--force)",
     Remedy.STATE_AXES: " (--axes)",
     Remedy.CHOOSE_SERIES: " (--series)",
+    Remedy.CHOOSE_CHANNELS: ", or say which of its channels the model looks at (--channels)",
     Remedy.OWN_INTENSITIES: " (--intensities frame)",
 }
+
+_STOPPED_BY = 128
+"""As a shell expects it: the exit code of what a signal has stopped is so much and its number."""
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 Result = TypeVar("Result")
@@ -82,7 +83,7 @@ def first_interrupt_finishes() -> Iterator[Interrupt]:
 
     def note(number: int, frame: FrameType | None) -> None:
         if interrupt.met:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(number)
         interrupt.met = True
         _say_at_once("keeping what there is; press Ctrl-C again to cancel.")
 
@@ -96,9 +97,9 @@ def interrupt_leaves(words: str, is_time: Callable[[], bool]) -> Iterator[None]:
 
     def leave(number: int, frame: FrameType | None) -> None:
         if not is_time():
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(number)
         _say_at_once(words)
-        os._exit(INTERRUPTED)
+        os._exit(_STOPPED_BY + number)
 
     with _heard_by(leave):
         yield
@@ -109,8 +110,18 @@ def listen_to_signals() -> None:
 
     Also where Ctrl-C is ignored: a script's `command &` starts so, and must keep what is done.
     """
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt(number)
+
     for number in _SIGNALS:
-        signal.signal(number, signal.default_int_handler)
+        signal.signal(number, stop)
+
+
+def exit_code(stop: KeyboardInterrupt) -> int:
+    """Return the code with which a program ends that was stopped: 130 by Ctrl-C, 143 by SIGTERM."""
+    number: int = stop.args[0] if stop.args else signal.SIGINT
+    return _STOPPED_BY + number
 
 
 @contextmanager
