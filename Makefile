@@ -20,7 +20,7 @@ WITH_DISPLAY := xvfb-run -a -s "-screen 0 1400x1000x24"
 endif
 
 .PHONY: help setup packages demo test test-quick test-pyside lint types docs pretrain bench bench-accuracy bench-families \
-  bench-learning bench-scribbles bench-objects bench-slider bench-scale bench-live bench-first-press bench-apply bench-throughput \
+  bench-learning bench-scribbles bench-next-stroke bench-objects bench-slider bench-scale bench-live bench-first-press bench-apply bench-throughput \
   bench-scale-out bench-peers bench-faults bench-volumes bench-volume-scale fuzz soak clean
 
 help: ## list the targets
@@ -86,6 +86,10 @@ bench-learning: $(STAMP) ## gradient steps on the image, loss by loss; ARGS=--bl
 bench-scribbles: $(STAMP) ## scribbles against classical methods: make bench-scribbles DATA=DIR
 	$(BIN)/pip install -q -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m benchmarks.scribbles --data '$(DATA)' $(ARGS)
+
+bench-next-stroke: $(STAMP) ## strokes where the result is least sure, against anywhere: DATA=DIR
+	$(BIN)/pip install -q -c constraints.txt -e '.[bench]'
+	$(BIN)/python -m benchmarks.next_stroke --data '$(DATA)' $(ARGS)
 
 bench-objects: $(STAMP) ## nuclei counted, against Otsu and a forest: DATA=DIR
 	$(BIN)/python -m benchmarks.objects --data '$(DATA)' --speed --frames 20 200 $(ARGS)

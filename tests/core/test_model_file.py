@@ -265,6 +265,7 @@ NONSENSE = {
     "a label too large": lambda arrays, model: model.update(classes=[2**70, 4, 7]),
     "one label twice": lambda arrays, model: model.update(classes=[4, 4, 7]),
     "clusters without a label": lambda arrays, model: arrays["numbers"].fill(0),
+    "a label that no scribble can have": lambda arrays, model: arrays["numbers"].fill(2**31),
     "clusters that are not there": lambda arrays, model: arrays["merges"].fill(999),
     "a share of nothing": lambda arrays, model: model.update(wide_share=0.2),
     "an endless weight": lambda arrays, model: arrays["head.weights"].fill(np.inf),

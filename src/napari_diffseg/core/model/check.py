@@ -15,12 +15,13 @@ from napari_diffseg.core.features.extraction import Features
 from napari_diffseg.core.features.network import N_CHANNELS, N_FEATURES
 from napari_diffseg.core.features.pyramid import SCALES
 from napari_diffseg.image.intensity import IntensityRange
+from napari_diffseg.image.scribbles import LARGEST_CLASS
 from napari_diffseg.numeric.hierarchy import ClusterHierarchy
 
 if TYPE_CHECKING:
     from napari_diffseg.core.model.model import Model
 
-_LARGEST_LABEL = 2**32 - 1
+_LARGEST_LABEL = 2 * LARGEST_CLASS  # of painted classes, and of clusters that follow on
 
 
 def check_model(model: Model) -> None:
