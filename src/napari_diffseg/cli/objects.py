@@ -136,7 +136,8 @@ def _objects(args: argparse.Namespace) -> int:
 
     stack = open_label_frames(args.labels, args.axes, planes=args.planes)
     params = _with_classes(args, stack, _counts(stack), {})
-    plane = "" if stack.spatial == "ZYX" else f"{args.labels} is taken plane by plane"
+    by = "plane by plane" if "Z" in stack.axes else "frame by frame"
+    plane = "" if stack.spatial == "ZYX" else f"{args.labels} is taken {by}"
     spacing, size = sizes_of(args, stack, plane)
     job = ObjectsJob(stack, args.output, params, spacing, size, args.force)
     job.check()

@@ -56,10 +56,13 @@ class TableModel(QAbstractTableModel):
     def headerData(
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
     ) -> Any:
-        """Return the name of a column."""
-        if role != Qt.ItemDataRole.DisplayRole or orientation != Qt.Orientation.Horizontal:
+        """Return the name of a column, its words below each other: the dock is narrow."""
+        if orientation != Qt.Orientation.Horizontal:
             return None
-        return list(self.table)[section]
+        name = list(self.table)[section]
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return name
+        return name.replace("_", "\n") if role == Qt.ItemDataRole.DisplayRole else None
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
         """Sort the rows by a column."""
