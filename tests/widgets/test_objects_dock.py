@@ -183,7 +183,7 @@ def test_the_columns_of_the_table_are_narrow(made):
     shown = [column for column in range(len(table.table)) if not table.isColumnHidden(column)]
     header = table.model().headerData
     names = [header(column, Qt.Orientation.Horizontal) for column in shown]
-    assert "area\npx" in names
+    assert "area\num2" in names
     assert max(table.columnWidth(column) for column in shown) < 90
     whole = header(shown[0], Qt.Orientation.Horizontal, Qt.ItemDataRole.ToolTipRole)
     assert whole == list(table.table)[shown[0]]

@@ -14,7 +14,7 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QTimer
 
 from napari_diffseg.params import SegmentationParams
-from napari_diffseg.widgets.segment import view
+from napari_diffseg.widgets.segment import overview, view
 from napari_diffseg.widgets.segment.reopening import take_left
 from napari_diffseg.widgets.tasks.session import SessionState
 
@@ -863,13 +863,13 @@ def test_the_window_does_not_wait_for_the_run(viewer, image, dock, run, qtbot, w
 
 def test_the_memory_line_knows_the_device(dock, image, monkeypatch):
     """What training holds on a GPU is not said of the main memory."""
-    needs = []
+    devices = []
     monkeypatch.setattr(view, "_devices", lambda: dict.fromkeys(("auto", "cpu", "cuda:0"), ""))
-    monkeypatch.setattr(dock.run_view.memory, "show_need", lambda n, ways=(): needs.append(n))
-    dock.knobs.params_form.write({"design": "published"})
+    monkeypatch.setattr(
+        overview, "estimate_memory", lambda *_, device, **more: devices.append(device) or 1
+    )
     dock.knobs.offer_devices()
-    for name in ("auto", "cpu"):
+    for name in ("auto", "cpu", "cuda:0"):
         dock.knobs.device.setCurrentIndex(dock.knobs.device.findData(name))
         dock.refreshing()
-    on_gpu, on_cpu = needs[-2:]
-    assert on_cpu > 2 * on_gpu
+        assert devices[-1] == ("cpu" if name == "cpu" else "cuda")
