@@ -184,7 +184,7 @@ def test_the_columns_of_the_table_are_narrow(made):
     header = table.model().headerData
     names = [header(column, Qt.Orientation.Horizontal) for column in shown]
     assert "area\num2" in names
-    assert max(table.columnWidth(column) for column in shown) < 90
+    assert max(table.columnWidth(column) for column in shown) < 100
     whole = header(shown[0], Qt.Orientation.Horizontal, Qt.ItemDataRole.ToolTipRole)
     assert whole == list(table.table)[shown[0]]
 

@@ -336,10 +336,9 @@ def _export_job(args: argparse.Namespace) -> Export:
         force=args.force,
         classes=[label for label in counts if label > 0],
     )
-    place = job.place("objects")
 
     def table() -> Columns:
-        found = open_label_frames(place, planes=args.planes)
+        found = open_label_frames(job.place("objects"), planes=args.planes)
         measuring = MeasureJob(found, image, stack, size, args.channel_names, names)
         measuring.check()
         return join(measuring.measure())

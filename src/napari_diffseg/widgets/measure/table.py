@@ -17,6 +17,7 @@ from qtpy.QtWidgets import QAbstractItemView, QTableView
 from napari_diffseg.instances.table import in_words
 
 _HEIGHT = 220
+_BESIDE = 14  # pixels beside the longest word of a name
 
 
 class TableModel(QAbstractTableModel):
@@ -120,9 +121,11 @@ class MeasureTable(QTableView):
         """Show other measurements."""
         is_new = list(table) != list(self.table)
         self._model.show(table)
-        if is_new:
-            self.resizeColumnsToContents()
+        width = self.horizontalHeader().fontMetrics().horizontalAdvance
         for column, name in enumerate(table):
+            if is_new:  # Qt would leave room for an arrow as high as all the words of the name
+                longest = max(map(width, name.split("_"))) + _BESIDE
+                self.setColumnWidth(column, max(self.sizeHintForColumn(column), longest))
             self.setColumnHidden(column, name in _said_elsewhere(table))
 
     def mark(self, entry: int) -> None:
