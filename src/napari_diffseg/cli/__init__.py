@@ -31,7 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             # A terminal that cannot show μ or × gets a question mark, not an error.
             stream.reconfigure(errors="replace")
     words = sys.argv[1:] if argv is None else argv
-    args = parser().parse_args(words)
+    args, rest = parser().parse_known_args(words)
+    if rest:  # the whole parser would name its own help
+        args.refuse(f"unrecognized arguments: {shlex.join(rest)}")
     # As it was typed, for the report of a run.
     args.line = shlex.join(["napari-diffseg", *words])
     args.is_program = argv is None
