@@ -293,7 +293,11 @@ def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(SystemExit) as stop:
         cli.main(arguments)
     assert stop.value.code == 2
-    assert capsys.readouterr().err.startswith("usage: napari-diffseg")
+    said = capsys.readouterr().err
+    assert said.startswith("napari-diffseg: error: ")
+    command = " segment" if arguments[:1] == ["segment"] else ""
+    assert said.endswith(f"; see `napari-diffseg{command} --help`.\n")
+    assert said.count("\n") == 1
 
 
 # --- scribbles ---------------------------------------------------------------------
@@ -565,8 +569,8 @@ def test_progress_with_scribbles_on_a_terminal(
 Steps = Callable[..., Generator[Iteration, Command | None, Any]]
 
 
-def pressed(*iterations: int) -> Steps:
-    """Return `segment_steps` with Ctrl-C pressed in these iterations."""
+def pressed(*iterations: int, number: signal.Signals = signal.SIGINT) -> Steps:
+    """Return `segment_steps` with Ctrl-C pressed in these iterations, or another signal sent."""
     steps_of = segmentation.segment_steps
 
     def steps(*args: Any, **kwargs: Any) -> Generator[Iteration, Command | None, Any]:
@@ -579,7 +583,7 @@ def pressed(*iterations: int) -> Steps:
                 return end.value
             for iteration in iterations:
                 if iteration == step.index:
-                    signal.raise_signal(signal.SIGINT)
+                    signal.raise_signal(number)
             command = yield step
 
     return steps
@@ -599,12 +603,17 @@ def test_first_interrupt_keeps_what_there_is(
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_second_interrupt_writes_nothing(
-    image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    image: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    number: signal.Signals,
 ) -> None:
     before = signal.getsignal(signal.SIGINT)
-    monkeypatch.setattr(segmentation, "segment_steps", pressed(2, 2))
-    assert segment(image, "-o", tmp_path / "out.tif") == 130
+    monkeypatch.setattr(segmentation, "segment_steps", pressed(2, 2, number=number))
+    assert segment(image, "-o", tmp_path / "out.tif") == 128 + number
     assert [entry.name for entry in tmp_path.iterdir()] == [image.name]
     assert capfd.readouterr().err.endswith("napari-diffseg: cancelled.\n")
     assert signal.getsignal(signal.SIGINT) is before

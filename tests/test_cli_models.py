@@ -316,6 +316,26 @@ def test_a_movie_becomes_a_zarr_and_a_table(
     assert "frames a second: written to" in printed.err
 
 
+def test_the_channel_that_is_meant_can_be_named(
+    model_file: Path, frames: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A model of one channel, on files of several: by name, or by number."""
+    path, out = tmp_path / "two.ome.tif", tmp_path / "out.ome.tif"
+    pixels = np.stack([np.flip(frames, 1), frames], 1)[:2]
+    said = {"axes": "TCYX", "Channel": {"Name": ["DAPI", "GFP"]}}
+    tifffile.imwrite(path, pixels, metadata=said, photometric="minisblack")
+    apply = "apply", model_file, path, "-o", out, "--quiet", "--force"
+    assert run_command(*apply) == 1
+    assert "say which of its channels the model looks at (--channels)." in error_line(capsys)
+    wanted = [Model.load(model_file).apply(frame, axes="YX") for frame in frames[:2]]
+    for channel in ("GFP", "2"):
+        assert run_command(*apply, "--channels", channel) == 0
+        np.testing.assert_array_equal(tifffile.imread(out), wanted)
+    for channels, words in (("1,2", "looks at 1 channel"), ("RFP", "no channel 'RFP'")):
+        assert run_command(*apply, "--channels", channels) == 1
+        assert words in error_line(capsys)
+
+
 def test_some_frames_on_other_terms(
     model_file: Path, movie: Path, frames: np.ndarray, tmp_path: Path
 ) -> None:

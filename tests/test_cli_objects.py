@@ -17,7 +17,9 @@ from PIL import Image
 from napari_diffseg import InputError, ObjectParams, cli, measure, objects
 from napari_diffseg.cli.spacing import stated_pixel_size
 from napari_diffseg.image.pixel_size import PixelSize
+from napari_diffseg.instances import finding
 from napari_diffseg.io.frames import open_frames
+from napari_diffseg.io.label_files.frames import LabelFrames
 from napari_diffseg.io.label_files.label_store import LabelStore
 from napari_diffseg.io.label_files.provenance import read_provenance
 from napari_diffseg.io.label_files.writing import write_label_stack, write_labels
@@ -340,3 +342,40 @@ def test_ctrl_c_ends_a_command_in_the_midst_of_a_computation(tmp_path, stack_fil
     whole = ["labels labels.ome.tif", "labels mask 1.ome.tif", "labels mask 2.ome.tif"]
     left = sorted(path.name for path in out.rglob("*") if path != out / "e")
     assert left == (whole if command == "export" else [])
+
+
+def test_the_files_of_an_export_begin_with_the_name_of_the_image(tmp_path):
+    labels, folder = tmp_path / "cells_labels.ome.tif", tmp_path / "out"
+    for said, name in (
+        ({"image": "cells.ome.tif"}, "cells"),
+        ({"images": ["movie.tif"]}, "movie"),
+        ({"images": ["a.tif", "b.tif"]}, "cells_labels"),
+        ({}, "cells_labels"),
+    ):
+        write_labels(labels, blocks(0), provenance=said, force=True)
+        run("export", labels, "-o", folder, "--labels", "--quiet", "--force")
+        assert (folder / f"{name} labels.ome.tif").exists()
+
+
+def test_the_frames_are_counted_once(tmp_path, stack_file, monkeypatch):
+    counted, count = [], finding.count_in_all
+    monkeypatch.setattr(finding, "count_in_all", lambda found: counted.append(1) or count(found))
+    monkeypatch.setattr(LabelFrames, "classes", None)
+    run("export", stack_file, "-o", tmp_path / "out", "--masks", "--objects", "--names", "2=cell")
+    assert len(counted) == 1
+    assert (tmp_path / "out" / "labels mask 2 cell.ome.tif").exists()
+
+
+def test_names_of_classes_that_never_come_are_said_and_not_written(tmp_path, capsys):
+    labels, found, table = (tmp_path / f"{name}.ome.tif" for name in ("labels", "found", "table"))
+    write_labels(labels, blocks(0))
+    run("export", labels, "-o", tmp_path / "out", "--labels", "--names", "2=cell,9=x")
+    assert "there is no label 9 in the result (it has 0, 2, 3)" in capsys.readouterr().err
+    written = read_provenance(tmp_path / "out" / "labels labels.ome.tif")
+    assert written["class_names"] == {"2": "cell"}
+    run("objects", labels, "-o", found)
+    told = ["measure", found, "-o", table, "--force", "--names", "2=cell,9=x"]
+    run(*told, "--labels", labels)
+    assert "there is no label 9 in the result" in capsys.readouterr().err
+    run(*told)
+    assert "classes are known only of the labels (--labels)" in capsys.readouterr().err

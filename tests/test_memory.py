@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -239,3 +241,33 @@ def test_an_array_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(memory, "free_memory", lambda: 2 * 10**9)
     with pytest.raises(OutOfMemoryError, match=r"This image takes about .* GB of memory, and 2.0"):
         segment(Huge(), axes="ZYX")
+
+
+REGION = """
+import resource, sys
+import dask.array as da
+import numpy as np
+from napari_diffseg import RunOptions, segment
+
+tile = np.random.default_rng(0).integers(0, 99, (1024, 1024), np.uint8)
+tile[::64] += 99
+for times in (2, 10):
+    image = da.tile(da.from_array(tile), (times, times))
+    region = np.zeros(image.shape, bool)
+    region[-400:-100, -400:-100] = True
+    found = segment(image, axes="YX", region=region, options=RunOptions(threads=1))
+    assert np.count_nonzero(found.labels) == 300 * 300
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(peak if sys.platform == "darwin" else 1024 * peak)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="it does not say how much it took")
+def test_a_region_of_a_huge_image_takes_the_memory_of_the_region() -> None:
+    """And labels of 8 bits: a mask, or the clusters, of all the rest would be more than that."""
+    done = subprocess.run(
+        [sys.executable, "-c", REGION], capture_output=True, text=True, check=True
+    )
+    small, large = map(int, done.stdout.split())
+    assert large - small < 1.5 * 10240**2

@@ -16,6 +16,7 @@ class Remedy(Enum):
     OVERWRITE = "overwrite"
     RESUME = "resume"
     STATE_AXES = "state the axes"
+    CHOOSE_CHANNELS = "choose channels"
     CHOOSE_SERIES = "choose the series"
     OWN_INTENSITIES = "own intensities"
 

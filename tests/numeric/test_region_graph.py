@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 from napari_diffseg.numeric import region_graph
-from napari_diffseg.numeric.region_graph import RegionGraph
+from napari_diffseg.numeric.region_graph import RegionGraph, _groups
 
 
 def sides_of(regions, along_x, along_y):
@@ -201,6 +202,13 @@ def test_no_smoothness_leaves_the_priors():
 
 
 # --- what is around -------------------------------------------------------------------
+
+
+def test_ways_that_go_round_end():
+    """Sums that are not quite alike from both ends can make three regions point round."""
+    around = np.array([[4, -2, -1], [-1, 4, -2], [-2, -1, 4]], np.float32)
+    (joined,) = _groups(csr_array(around))
+    assert joined.shape == (3, 1)
 
 
 def test_what_is_around_is_a_mean_to_which_near_regions_add_more():

@@ -101,3 +101,21 @@ def test_a_dock_that_is_closed_while_a_press_waits_begins_nothing(viewer, dock, 
     dock.close_down()
     assert not dock.press.is_waiting
     assert run.starts == 0
+
+
+@pytest.mark.gui
+def test_a_stroke_while_a_press_waits_is_taken_in_by_its_run(dock, image, run, wait_for, slow):
+    """And begins none by itself, though strokes are followed (Live)."""
+    go_on, _ = slow
+    scribbles = dock.add_scribbles() or dock.section.layer
+    dock.live_box.setChecked(True)
+    dock.segment_button.click()
+    scribbles.data[2:4, 2:9] = 1
+    dock.section.painted.emit()
+    assert dock.press.is_waiting
+    assert (run.starts, dock.session.is_busy) == (0, False)
+    go_on.set()
+    wait_for(lambda: dock.results.finished is not None)
+    assert run.starts == 1
+    assert dock.results.segmentation.scribbles is not None
+    assert not run.followed

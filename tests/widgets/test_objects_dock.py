@@ -181,6 +181,17 @@ def test_the_objects_follow_the_controls_on_the_one_layer(viewer, made, wait_for
     np.testing.assert_array_equal(layer.data, expected)
 
 
+def test_the_columns_of_the_table_are_narrow(made):
+    table = made.measure_form.table
+    shown = [column for column in range(len(table.table)) if not table.isColumnHidden(column)]
+    header = table.model().headerData
+    names = [header(column, Qt.Orientation.Horizontal) for column in shown]
+    assert "area\num2" in names
+    assert max(table.columnWidth(column) for column in shown) < 100
+    whole = header(shown[0], Qt.Orientation.Horizontal, Qt.ItemDataRole.ToolTipRole)
+    assert whole == list(table.table)[shown[0]]
+
+
 def test_the_objects_follow_the_classes(viewer, made, labels, wait_for):
     form = made.objects_form
     labels.data_setitem((np.array([50]), np.array([20])), 1)
@@ -357,6 +368,10 @@ def test_objects_of_all_frames_keep_their_numbers(viewer, dock, wait_for):
         np.testing.assert_array_equal(dock.measuring.table[name], table[name], err_msg=name)
     dock.measuring.go_to(int(np.flatnonzero(table["frame"] == 2)[0]))
     assert viewer.dims.current_step[0] == 2
+    labels = viewer.layers["kinds"]
+    labels.data[0, :3] = 9  # on a frame that is not in view
+    labels.events.set_data()
+    wait_for(lambda: 9 in dock.objects_form.classes.boxes)
     assert len(layer.features) == (table["frame"] == 2).sum()
 
 

@@ -166,3 +166,14 @@ def describe(others, strokes):
 )
 def test_what_is_said_of_the_planes(n_elsewhere, is_painted, said):
     assert words.planes_in_words(n_elsewhere, MOST_OTHERS, is_painted=is_painted) == said
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape", "is_movie"),
+    [("TYX", (4, 9, 9), True), ("ZYX", (4, 9, 9), False), ("TZYX", (4, 1, 9, 9), True)],
+)
+def test_those_of_a_movie_are_frames(axes, shape, is_movie):
+    source = others_of(np.zeros(shape), None, (0,) * len(shape), axes=axes).source
+    assert source.is_movie == is_movie
+    said = words.of_frames("Strokes on 3 planes are learned from together.", source.is_movie)
+    assert ("3 frames" in said) == is_movie

@@ -14,6 +14,7 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QTimer
 
 from napari_diffseg.params import SegmentationParams
+from napari_diffseg.widgets.segment import overview, view
 from napari_diffseg.widgets.segment.reopening import take_left
 from napari_diffseg.widgets.tasks.session import SessionState
 
@@ -858,3 +859,17 @@ def test_the_window_does_not_wait_for_the_run(viewer, image, dock, run, qtbot, w
     heart.stop()
     assert len(gaps) > 40
     assert sorted(gaps)[-2] < 1.0
+
+
+def test_the_memory_line_knows_the_device(dock, image, monkeypatch):
+    """What training holds on a GPU is not said of the main memory."""
+    devices = []
+    monkeypatch.setattr(view, "_devices", lambda: dict.fromkeys(("auto", "cpu", "cuda:0"), ""))
+    monkeypatch.setattr(
+        overview, "estimate_memory", lambda *_, device, **more: devices.append(device) or 1
+    )
+    dock.knobs.offer_devices()
+    for name in ("auto", "cpu", "cuda:0"):
+        dock.knobs.device.setCurrentIndex(dock.knobs.device.findData(name))
+        dock.refreshing()
+        assert devices[-1] == ("cpu" if name == "cpu" else "cuda")

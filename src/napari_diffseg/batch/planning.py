@@ -47,7 +47,7 @@ def make_plan(
     where the labels cannot go where they are to.
     """
     output = followed(Path(output).absolute())
-    sources = _sources(inputs)
+    sources = sources_of(inputs)
     files = [source.file for source in sources]
     _check_ending(output)
     plates = _plates(sources, output)
@@ -112,7 +112,8 @@ class _Source(NamedTuple):
     plate: Path | None = None
 
 
-def _sources(inputs: Paths) -> list[_Source]:
+def sources_of(inputs: Paths) -> list[_Source]:
+    """Return the files that are named, in folders and plates too; `InputError` where none is."""
     found: list[_Source] = []
     for file in (file.absolute() for path in _given(inputs) for file in list_inputs(path)):
         plate = find_plate(file) if file.is_dir() else None

@@ -1,7 +1,7 @@
 """The command line: ``napari-diffseg segment``, ``train``, ``apply``, ``objects`` and the others.
 
 Exit codes: 0 done; 1 an error, told in one line; 2 wrong usage; 3 done but for some frames,
-which are named; 130 stopped, by Ctrl-C or SIGTERM. Neither torch nor napari is loaded before a
+which are named; 130 stopped by Ctrl-C, 143 by SIGTERM. Neither torch nor napari is loaded before a
 command needs it, and napari never: the demonstration runs in a process of its own.
 """
 
@@ -13,6 +13,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
+from typing import NoReturn
 
 from napari_diffseg._version import __version__
 from napari_diffseg.cli import apply, card, machine, objects, segment, train
@@ -30,7 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             # A terminal that cannot show μ or × gets a question mark, not an error.
             stream.reconfigure(errors="replace")
     words = sys.argv[1:] if argv is None else argv
-    args = parser().parse_args(words)
+    args, rest = parser().parse_known_args(words)
+    if rest:  # the whole parser would name its own help
+        args.refuse(f"unrecognized arguments: {shlex.join(rest)}")
     # As it was typed, for the report of a run.
     args.line = shlex.join(["napari-diffseg", *words])
     args.is_program = argv is None
@@ -44,14 +47,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     except DiffSegError as error:
         say(f"error: {in_shell(error)}")
         return 1
-    except KeyboardInterrupt:
-        return cancelled()
+    except KeyboardInterrupt as stop:
+        return cancelled(stop)
     return code
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says in one sentence what is wrong, and where the rest stands."""
+
+    def error(self, message: str) -> NoReturn:
+        say(f"error: {message}; see `{self.prog} --help`.")
+        self.exit(2)
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
-    whole = argparse.ArgumentParser(
+    whole = _Parser(
         prog="napari-diffseg",
         description="Segment images without training data, by differentiable feature clustering.",
         allow_abbrev=False,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Generator, Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_diffseg.cli.channels import add_channel_choice, channels_named
 from napari_diffseg.cli.options import (
     add_apply_parameters,
     add_axes,
@@ -21,19 +23,21 @@ from napari_diffseg.cli.options import (
     read_params,
 )
 from napari_diffseg.cli.terminal import (
-    INTERRUPTED,
     Commands,
+    exit_code,
     in_shell,
     interrupt_leaves,
     progress_bar,
     say,
     tell,
 )
+from napari_diffseg.errors import InputError
 from napari_diffseg.params import ApplyParams
 
 if TYPE_CHECKING:
     from napari_diffseg.batch.facts import Progress
     from napari_diffseg.batch.run import StackReport
+    from napari_diffseg.core.model.model import Model
 
 SOME_FAILED = 3
 """Exit code where the output is whole, but some frames could not be segmented."""
@@ -85,6 +89,11 @@ def _add_output(apply: argparse.ArgumentParser) -> None:
     )
     add_axes(apply, "an input", "TYX or TZYX")
     add_reading(apply)
+    add_channel_choice(
+        apply,
+        "which channels of IN the model looks at, one for each that it knows: numbers from 1 on, "
+        "or names that the files have (default: those of the same name, else in the same place)",
+    )
     apply.add_argument(
         "--table",
         type=Path,
@@ -121,8 +130,9 @@ def _apply(args: argparse.Namespace) -> int:
     from napari_diffseg.batch.run import apply_stack
     from napari_diffseg.core.model.model import Model
 
+    model = Model.load(args.model)
     progress = apply_stack(
-        Model.load(args.model),
+        model if args.channels is None else _looking_at(model, args),
         args.inputs,
         args.output,
         frames=args.frames,
@@ -138,17 +148,40 @@ def _apply(args: argparse.Namespace) -> int:
         table=args.table,
     )
     report = _drain(progress, args)
-    if report is None:
+    if isinstance(report, int):
         say(_STOPPED)
-        return INTERRUPTED
+        return report
     _tell_failures(report)
     return SOME_FAILED if report.failed else 0
 
 
+def _looking_at(model: Model, args: argparse.Namespace) -> Model:
+    """Return the model that looks at other channels, as the first of the files has them."""
+    from napari_diffseg.batch.planning import sources_of
+    from napari_diffseg.image.axes import resolve_axes
+    from napari_diffseg.io.frames import open_frames
+
+    file = sources_of(args.inputs)[0].file
+    stack = open_frames(file, args.axes, level=args.level, series=args.series)
+    n_channels = resolve_axes(stack.frame_shape, stack.frame_axes, rgb=False).n_channels
+    if model.facts.rgb or len(args.channels) != len(model.channels):
+        wanted = "colours" if model.facts.rgb else f"{len(model.channels)} channel(s)"
+        raise InputError(
+            f"--channels names {','.join(args.channels)}, but the model looks at {wanted}; "
+            + ("leave it away." if model.facts.rgb else "name one for each.")
+        )
+    found = channels_named(args.channels, n_channels, stack.channel_names)
+    channels = tuple(
+        replace(known, index=one.index, name=one.name)
+        for known, one in zip(model.channels, found, strict=True)
+    )
+    return replace(model, channels=channels, n_source_channels=n_channels)
+
+
 def _drain(
     steps: Generator[Progress, None, StackReport], args: argparse.Namespace
-) -> StackReport | None:
-    """Drain a run into a progress bar; None if Ctrl-C stopped it once it had begun."""
+) -> StackReport | int:
+    """Drain a run into a progress bar; the exit code if it was stopped once it had begun."""
     step: Progress | None = None
     # A worker hears of it after its frame, which may take seconds; one without this program ends.
     leaves = interrupt_leaves(_STOPPED, lambda: step is not None)
@@ -167,10 +200,10 @@ def _drain(
                 bar.update(step.units_done - bar.n)
         except StopIteration as end:
             report: StackReport = end.value
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             if step is None:
                 raise
-            return None
+            return exit_code(stop)
         finally:
             steps.close()
     tell(args, *_facts(report, step))

@@ -21,14 +21,17 @@ def channel_list(text: str) -> list[str]:
     return names
 
 
+def add_channel_choice(parser: argparse.ArgumentParser, words: str) -> None:
+    """Add ``--channels``, with what it does in words."""
+    parser.add_argument("--channels", type=channel_list, metavar="C,C,…", help=words)
+
+
 def add_channels(parser: argparse.ArgumentParser) -> None:
     """Add the options that choose channels, and one for each thing that is said of a channel."""
-    parser.add_argument(
-        "--channels",
-        type=channel_list,
-        metavar="C,C,…",
-        help="which channels are looked at, and in which order: numbers from 1 on, or names that "
-        "the file has (default: all)",
+    add_channel_choice(
+        parser,
+        "which channels are looked at, and in which order: numbers from 1 on, or names that the "
+        "file has (default: all)",
     )
     plain = Channel(0)
     for spec in CHANNEL_SPECS:
@@ -70,12 +73,7 @@ def chosen_channels(
     wanted = args.channels or [str(number + 1) for number in range(n_channels)]
     if not (args.channels or args.said_of_channels or any(names)):
         return None
-    places = [_place(one, names) for one in wanted]
-    if len(set(places)) < len(places):
-        raise InputError(
-            f"The channels {','.join(wanted)} name one of them twice; name each of them once."
-        )
-    channels = {place: Channel(place, names[place]) for place in places}
+    channels = {one.index: one for one in channels_named(wanted, n_channels, names)}
     for name, said in args.said_of_channels:
         place = _place(name, names)
         if place not in channels:
@@ -86,6 +84,19 @@ def chosen_channels(
             )
         channels[place] = replace(channels[place], **said)
     return tuple(channels.values())
+
+
+def channels_named(
+    wanted: Sequence[str], n_channels: int, names: Sequence[str]
+) -> tuple[Channel, ...]:
+    """Return the channels of an image that are meant, each of them named once."""
+    names = names if len(names) == n_channels else [""] * n_channels
+    places = [_place(one, names) for one in wanted]
+    if len(set(places)) < len(places):
+        raise InputError(
+            f"The channels {','.join(wanted)} name one of them twice; name each of them once."
+        )
+    return tuple(Channel(place, names[place]) for place in places)
 
 
 def _place(name: str, names: Sequence[str]) -> int:

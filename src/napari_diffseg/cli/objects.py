@@ -17,6 +17,7 @@ from napari_diffseg.cli.options import (
     add_pixel_size,
     add_space,
     class_names,
+    names_of,
     read_object_parameters,
 )
 from napari_diffseg.cli.spacing import sizes_of
@@ -25,7 +26,7 @@ from napari_diffseg.errors import OutputError
 from napari_diffseg.files import check_place, stem_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from napari_diffseg.batch.objects import MeasureJob
     from napari_diffseg.instances.measuring import Columns
@@ -119,7 +120,10 @@ def _add_export(commands: Commands) -> None:
     for part, what in _PARTS.items():
         export.add_argument(f"--{part}", action="store_true", help=f"write {what}")
     export.add_argument(
-        "--name", metavar="NAME", help="begins the name of every file (default: that of RESULT)"
+        "--name",
+        metavar="NAME",
+        help="begins the name of every file (default: that of the image, or of RESULT "
+        "where it does not say of which it was made)",
     )
     export.add_argument("--zarr", action="store_true", help="write OME-Zarr instead of OME-TIFF")
     _add_image(export, "RESULT")
@@ -131,8 +135,9 @@ def _objects(args: argparse.Namespace) -> int:
     from napari_diffseg.batch.objects import ObjectsJob, open_label_frames
 
     stack = open_label_frames(args.labels, args.axes, planes=args.planes)
-    params = _with_classes(args, stack)
-    plane = "" if stack.spatial == "ZYX" else f"{args.labels} is taken plane by plane"
+    params = _with_classes(args, stack, _counts(stack), {})
+    by = "plane by plane" if "Z" in stack.axes else "frame by frame"
+    plane = "" if stack.spatial == "ZYX" else f"{args.labels} is taken {by}"
     spacing, size = sizes_of(args, stack, plane)
     job = ObjectsJob(stack, args.output, params, spacing, size, args.force)
     job.check()
@@ -145,19 +150,26 @@ def _objects(args: argparse.Namespace) -> int:
     return 0
 
 
-def _with_classes(args: argparse.Namespace, stack: FrameStack) -> ObjectParams:
-    """Find out of which classes of all frames objects are made; says what is left out."""
-    from napari_diffseg.batch.objects import labels_in, read_planes
-    from napari_diffseg.instances.finding import (
-        background_of,
-        count_in_all,
-        is_background,
-        with_classes,
-    )
+def _counts(stack: FrameStack) -> dict[int, int]:
+    """Go through all frames, and count the pixels of each label."""
+    from napari_diffseg.batch.objects import read_planes
+    from napari_diffseg.instances.finding import count_in_all
 
-    counts = count_in_all(read_planes(stack, i) for i in range(stack.n_frames))
-    params, names = read_object_parameters(args), labels_in(stack).said["names"]
-    names = {**(names or {}), **getattr(args, "names", {})}
+    return count_in_all(read_planes(stack, i) for i in range(stack.n_frames))
+
+
+def _with_classes(
+    args: argparse.Namespace, stack: FrameStack, counts: Mapping[int, int], said: Mapping[int, str]
+) -> ObjectParams:
+    """Find out of which classes of all frames objects are made; says what is left out.
+
+    The names of classes that are `said` come before those in the file.
+    """
+    from napari_diffseg.batch.objects import labels_in
+    from napari_diffseg.instances.finding import background_of, is_background, with_classes
+
+    params = read_object_parameters(args)
+    names = {**(labels_in(stack).said["names"] or {}), **said}
     told, grounds = with_classes(params, counts, names), background_of(counts, names)
     if told != params:
         many = f"{len(counts) - 1} classes (is it an image, and not labels?)"
@@ -216,12 +228,16 @@ def _job(args: argparse.Namespace) -> MeasureJob:
 
     objects = open_label_frames(args.objects, args.axes, planes=args.planes)
     image = labels = None
+    names: dict[int, str] = {}
     if args.labels is not None:
         labels = open_label_frames(args.labels, args.axes, planes=args.planes, like=objects)
+        names = names_of(args, _counts(labels)) if args.names else {}
+    elif args.names:
+        tell(args, "classes are known only of the labels (--labels), so no names are written.")
     if args.image is not None:
         image = _open_image(args, objects)
     size = args.pixel_size or objects.pixel_size or (image.pixel_size if image else None)
-    return MeasureJob(objects, image, labels, size, args.channel_names, args.names)
+    return MeasureJob(objects, image, labels, size, args.channel_names, names)
 
 
 def _open_image(args: argparse.Namespace, like: FrameStack) -> FrameStack:
@@ -303,29 +319,43 @@ def _export_job(args: argparse.Namespace) -> Export:
     image = _open_image(args, stack) if args.image is not None else None
     size = args.pixel_size or stack.pixel_size or (image.pixel_size if image else None)
     chosen = _chosen_parts(args)
-    has_objects = "objects" in chosen
-    params = _with_classes(args, stack) if has_objects else read_object_parameters(args)
-    labels = labels_in(stack, size, args.names)
+    counts = _counts(stack) if args.names or {"masks", "objects"} & set(chosen) else {}
+    names, params = names_of(args, counts), read_object_parameters(args)
+    if "objects" in chosen:
+        params = _with_classes(args, stack, counts, names)
+    labels = labels_in(stack, size, names)
     finder = ObjectsJob(stack, args.output, params, (size or stack).spacing, size)
     job = Export(
         args.output,
-        args.name or stem_of(args.result),
+        args.name or _image_of(args.result),
         labels,
         chosen,
         objects_from(labels, partial(planes_of_objects, finder), params),
         is_volume=stack.spatial == "ZYX",
         ending=ENDINGS[args.zarr],
         force=args.force,
+        classes=[label for label in counts if label > 0],
     )
-    place = job.place("objects")
 
     def table() -> Columns:
-        found = open_label_frames(place, planes=args.planes)
-        measuring = MeasureJob(found, image, stack, size, args.channel_names, args.names)
+        found = open_label_frames(job.place("objects"), planes=args.planes)
+        measuring = MeasureJob(found, image, stack, size, args.channel_names, names)
         measuring.check()
         return join(measuring.measure())
 
     return replace(job, table=table)
+
+
+def _image_of(result: Path) -> str:
+    """Return the name of the image that labels were made of, as it begins that of every file."""
+    from napari_diffseg.io.label_files.export import file_name
+    from napari_diffseg.io.label_files.provenance import read_provenance
+
+    said = read_provenance(result) or {}
+    images = said.get("images", [said.get("image")])
+    if isinstance(images, list) and len(images) == 1 and isinstance(images[0], str):
+        return file_name(stem_of(Path(images[0])))
+    return stem_of(result)
 
 
 def _chosen_parts(args: argparse.Namespace) -> list[str]:

@@ -30,7 +30,7 @@ def add_command(
 ) -> argparse.ArgumentParser:
     """Add a command, with its help and its description in words."""
     command: argparse.ArgumentParser = commands.add_parser(name, allow_abbrev=False, **words)
-    command.set_defaults(command=run)
+    command.set_defaults(command=run, refuse=command.error)
     return command
 
 

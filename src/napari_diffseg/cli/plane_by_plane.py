@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from napari_diffseg.core.model.model import Model
     from napari_diffseg.core.published.training import Command, Iteration
     from napari_diffseg.image.fill import Fill
+    from napari_diffseg.image.windows import Window
     from napari_diffseg.io.frames import FrameStack
     from napari_diffseg.params import RunOptions, SegmentationParams
 
@@ -78,23 +79,30 @@ def _apply(planes: _Planes, model: Model, options: RunOptions) -> NDArray[np.uns
     tell(args, *brightness_notes(unlike, "segment them apart"))
     if painted is not None:
         # As in every result: a painted pixel keeps its class.
-        kept = painted * np.isin(painted, model.labels)
-        labels = np.where((kept > 0) & (labels > 0), kept, labels).astype(labels.dtype)
+        for plane, strokes in zip(labels, painted, strict=True):
+            kept = np.isin(strokes, model.labels) & (plane > 0)
+            np.copyto(plane, strokes, where=kept, casting="unsafe")
     return labels
 
 
 @dataclass(eq=False, slots=True)
 class _Planes:
-    """The planes of a volume; `region` is ``z y x``, None where labels are wanted everywhere."""
+    """The planes of a volume; `region` is ``z y x``, None where labels are wanted everywhere.
+
+    What lies around it in each plane is looked at.
+    """
 
     subject: Subject
     stack: FrameStack
     region: NDArray[np.bool_] | None
+    around: Window | None
     fill: float | None = None
 
     @classmethod
     def of(cls, subject: Subject) -> _Planes:
-        from napari_diffseg.image.region import region_with_strokes
+        from napari_diffseg.core.model.application import reading_window
+        from napari_diffseg.image.region import box_of, region_with_strokes
+        from napari_diffseg.image.space import PLANE
         from napari_diffseg.io.frames import open_frames
 
         args, axes, strokes = subject.args, subject.axes, subject.strokes
@@ -105,7 +113,10 @@ class _Planes:
                 f"volume has {shape}; give scribbles of the same planes, height and width."
             )
         stack = open_frames(args.image, axes.axes, level=args.level, series=args.series)
-        return cls(subject, stack, region_with_strokes(subject.region, strokes, shape))
+        region = region_with_strokes(subject.region, strokes, shape)
+        box = None if region is None else box_of(region)
+        around = box and reading_window(box[1:], shape[1:], PLANE)
+        return cls(subject, stack, region, around)
 
     def train_steps(
         self, learned: Sequence[int], params: SegmentationParams, options: RunOptions
@@ -115,9 +126,10 @@ class _Planes:
 
         from napari_diffseg.core.learning import train_steps
 
-        strokes = self.subject.strokes
+        strokes, frames = self.subject.strokes, [self.read(z) for z in learned]
         return train_steps(
-            [np.asarray(self.read(z)) for z in learned],
+            # Of a region no more than that is read; of all, not some blocks alone.
+            [np.asarray(one) for one in frames] if self.region is None else frames,
             scribbles=None if strokes is None else [strokes[z] for z in learned],
             regions=[self.region_of(z) for z in learned],
             axes=self.frame_axes,
@@ -190,7 +202,7 @@ class _Planes:
         counted = finite_mask(self._ordered(z), self.fill)
         if counted is None:
             return True
-        return bool((counted if where is None else counted & where).any())
+        return bool((counted if where is None else counted & where[self.around or ...]).any())
 
     def decided_fill(self, said: Fill) -> float | None:
         """Return the value that is fill in the planes, as some of them show that are spread."""
@@ -198,11 +210,11 @@ class _Planes:
 
         wanted = self.wanted
         few = {wanted[i * (len(wanted) - 1) // _LOOKED_AT] for i in range(_LOOKED_AT + 1)}
-        return decided_fill(said, [self._ordered(z) for z in sorted(few)])
+        return decided_fill(said, (self._ordered(z) for z in sorted(few)))
 
     def _ordered(self, z: int) -> NDArray[Any]:
-        """Read a plane ``c y x``."""
+        """Read a plane ``c y x``, of it what is around the region."""
         from napari_diffseg.image.axes import channels_first, resolve_axes
 
         frame = self.read(z)
-        return channels_first(frame, resolve_axes(frame.shape, self.frame_axes))
+        return channels_first(frame, resolve_axes(frame.shape, self.frame_axes), self.around)

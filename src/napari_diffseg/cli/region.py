@@ -65,7 +65,7 @@ def read_region(region: Box | Path, shape: tuple[int, ...], axes: str) -> NDArra
         )
     if not mask.any():
         raise InputError(f"The region {region} is 0 everywhere; mark what is to be segmented.")
-    return np.array(np.broadcast_to(mask, shape))
+    return np.broadcast_to(mask, shape)
 
 
 def region_box(region: Box | Path | None, shape: tuple[int, ...]) -> Box | None:

@@ -120,7 +120,7 @@ def _segment(args: argparse.Namespace) -> int:
     if subject.is_volume:
         check_holds_volume(args.output, subject.axes.spatial_shape[0])
     _check_memory(args, subject, params, options)
-    if args.planes and subject.is_volume:
+    if subject.by_plane:
         segment_planes(subject, params, options)
         return 0
     steps = segment_steps(
@@ -190,7 +190,7 @@ def _check_memory(
     from napari_diffseg.image.pieces import estimate_memory
     from napari_diffseg.memory import check_memory
 
-    axes, by_plane = subject.axes, bool(args.planes and subject.is_volume)
+    axes, by_plane = subject.axes, subject.by_plane
     ways_out = [f"name a {'smaller ' if args.region else ''}part of it (--region)"]
     if subject.file.n_levels > args.level + 1:
         ways_out.insert(0, f"take a coarser resolution (--level {args.level + 1})")
@@ -202,7 +202,7 @@ def _check_memory(
         params,
         n_channels=len(subject.channels or ()),
         is_held=is_in_memory(subject.file.pixels) and not by_plane,
-        around=None if by_plane else subject.around,
+        around=subject.around,
         device=choose_device(options.device).type,
     )
     if by_plane:

@@ -52,28 +52,36 @@ class Subject:
 
     @property
     def around(self) -> Window | None:
-        """The part of the image that is read; None where it is all of it."""
+        """The part of the image, or of each plane, that is read; None where it is all of it."""
         from napari_diffseg.core.model.application import reading_window
         from napari_diffseg.image.region import box_of
-        from napari_diffseg.image.space import space_of
+        from napari_diffseg.image.space import PLANE, space_of
 
         shape, box = self.axes.spatial_shape, region_box(self.args.region, self.axes.spatial_shape)
         if box is None and self.region is not None:
             box = box_of(self.region)
-        space = space_of(self.axes.spatial, self.sizes.spacing)
-        return box and reading_window(box, shape, space)
+        if self.by_plane:
+            return box and reading_window(box[1:], shape[1:], PLANE)
+        return box and reading_window(box, shape, space_of(self.axes.spatial, self.sizes.spacing))
 
     @property
     def planes_memory(self) -> int:
         """How many bytes are held of a volume that is taken plane by plane, beside one plane."""
+        from napari_diffseg.image.windows import size
+
         n_planes, *sides = self.axes.spatial_shape
         painted = 0 if self.strokes is None else int(self.strokes.any(axis=(-2, -1)).sum())
         n_learned = min(painted or N_LEARNED, n_planes)
         n_channels = len(self.channels or ()) or self.axes.n_channels
-        # Of all planes the labels, and a copy of them with what is painted.
-        held = n_planes * (2 if painted else 1)
-        held += (n_learned - 1) * n_channels * self.file.dtype.itemsize
-        return held * math.prod(sides)
+        n_read = math.prod(sides if self.around is None else size(self.around))
+        # The labels of all planes, and the pixels of those that are learned from.
+        others = (n_learned - 1) * n_channels * self.file.dtype.itemsize
+        return n_planes * math.prod(sides) + others * n_read
+
+    @property
+    def by_plane(self) -> bool:
+        """Whether it is a volume that is taken plane by plane."""
+        return self.is_volume and bool(self.args.planes)
 
     @property
     def is_volume(self) -> bool:

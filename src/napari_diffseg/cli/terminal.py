@@ -22,9 +22,6 @@ from napari_diffseg.files import forsake
 if TYPE_CHECKING:
     from napari_diffseg.core.published.training import Command, Iteration
 
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as a shell expects it."""
-
 _PATIENCE = 0.3
 """Seconds after which Ctrl-C ends the program, whatever that is at."""
 
@@ -35,8 +32,12 @@ _SWITCHES = {
     Remedy.OVERWRITE: ", or overwrite what is there (--force)",
     Remedy.STATE_AXES: " (--axes)",
     Remedy.CHOOSE_SERIES: " (--series)",
+    Remedy.CHOOSE_CHANNELS: ", or say which of its channels the model looks at (--channels)",
     Remedy.OWN_INTENSITIES: " (--intensities frame)",
 }
+
+_STOPPED_BY = 128
+"""As a shell expects it: the exit code of what a signal has stopped is so much and its number."""
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 Result = TypeVar("Result")
@@ -103,7 +104,7 @@ def first_interrupt_finishes() -> Iterator[Interrupt]:
 
     def note(number: int, frame: FrameType | None) -> None:
         if interrupt.met:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(number)
         interrupt.met = True
         _say_at_once("keeping what there is; press Ctrl-C again to cancel.")
 
@@ -120,9 +121,9 @@ def interrupt_leaves(words: str, is_time: Callable[[], bool]) -> Iterator[None]:
 
     def leave(number: int, frame: FrameType | None) -> None:
         if not is_time():
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(number)
         _say_at_once(words)
-        os._exit(INTERRUPTED)
+        os._exit(_STOPPED_BY + number)
 
     before = _presses.words
     _presses.words = lambda: words if is_time() else before()
@@ -138,8 +139,12 @@ def listen_to_signals() -> None:
 
     Also where Ctrl-C is ignored: a script's `command &` starts so, and must keep what is done.
     """
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt(number)
+
     for number in _SIGNALS:
-        signal.signal(number, signal.default_int_handler)
+        signal.signal(number, stop)
     ear, mouth = socketpair()
     mouth.setblocking(False)
     signal.set_wakeup_fd(mouth.detach())
@@ -152,7 +157,9 @@ def _leave_late(ear: socket) -> None:
     That hears nothing while it is in a computation of NumPy or SciPy, which may take seconds.
     """
     while number := ear.recv(1):
-        _presses.n_heard += number[0] in _SIGNALS
+        if number[0] not in _SIGNALS:
+            continue
+        _presses.n_heard += 1
         if _presses.n_heard < _presses.last:
             continue
         time.sleep(_PATIENCE)
@@ -160,14 +167,20 @@ def _leave_late(ear: socket) -> None:
             forsake()
             if not _presses.is_told:
                 _say_at_once(_presses.words())
-            os._exit(INTERRUPTED)
+            os._exit(_STOPPED_BY + number[0])
 
 
-def cancelled() -> int:
+def cancelled(stop: KeyboardInterrupt) -> int:
     """Say that Ctrl-C has ended a command; returns its exit code."""
     _presses.is_told = True
     say(_presses.words())
-    return INTERRUPTED
+    return exit_code(stop)
+
+
+def exit_code(stop: KeyboardInterrupt) -> int:
+    """Return the code with which a program ends that was stopped: 130 by Ctrl-C, 143 by SIGTERM."""
+    number: int = stop.args[0] if stop.args else signal.SIGINT
+    return _STOPPED_BY + number
 
 
 @contextmanager

@@ -20,11 +20,11 @@ from napari_diffseg.core.model.model import Model
 from napari_diffseg.core.provenance import Facts, provenance_of
 from napari_diffseg.core.published.training import Command, Iteration, StopReason
 from napari_diffseg.errors import InputError, ParameterError
-from napari_diffseg.image.arrays import Integers, Labels, Mask
+from napari_diffseg.image.arrays import Integers, Labels
 from napari_diffseg.image.axes import ImageAxes
 from napari_diffseg.image.scribbles import Scribbles, read_scribbles
 from napari_diffseg.image.windows import Window
-from napari_diffseg.numeric.labels import look_up, number_by_area
+from napari_diffseg.numeric.labels import number_by_area
 from napari_diffseg.params import RunOptions, SegmentationParams
 
 _FEWER = " labels were found; more are looked for with a higher n_clusters."
@@ -155,7 +155,8 @@ class Segmentation:
             merged = replace(self, params=params, model=model)
             return result_of(follow_steps(merged, self.scribbles, options=RunOptions()))
         clusters = self._found()
-        labels, numbers = label_clusters(clusters, model.standing, self.ground.plane.valid)
+        standing, valid = model.standing, self.ground.plane.valid
+        labels, numbers = number_by_area(clusters, len(standing), valid, standing)
         model = replace(model, numbers=numbers)
         notes = tuple(note for note in self.notes if not note.endswith(_FEWER))
         if int(labels.max()) < n_labels and self.model.head is not None:
@@ -265,12 +266,3 @@ class Segmentation:
             return self.clusters
         with readable_torch_errors(), own_settings():
             return result_of(cluster_steps(self.ground, self.model.clusters, self.params))
-
-
-def label_clusters(
-    clusters: Integers, standing: NDArray[np.int64], valid: Mask | None
-) -> tuple[Labels, NDArray[np.uint16]]:
-    """Return the labels ``(y, x)`` by area, and the label of each cluster, joined ones included."""
-    merged = look_up(standing.astype(np.int16), clusters)
-    labels, numbers = number_by_area(merged, len(standing), valid)
-    return labels, numbers[standing]

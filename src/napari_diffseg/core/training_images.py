@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -114,23 +114,20 @@ def read_for_training(
     first = axes[0]
     space = space_of(first.spatial, how.spacing)
     channels = pick_channels(how.channels, first.n_channels, rgb=first.rgb)
-    around = _surroundings(references[0], first.spatial_shape, space)
-    _check_memory(references[0].image, first, params, len(channels), around, device.type)
-    raws = _read(references, axes, [one.index for one in channels], around)
-    seen = raws[0][:, *around]
-    fill = decided_fill(how.fill, [seen, *raws[1:]])
-    references, raws = _with_content(references, raws, fill)
-    masks = [finite_mask(raw, fill) for raw in raws]
-    valids = [
-        _within(region_with_strokes(one.region, one.scribbles, raw.shape[1:]), mask)
-        for one, raw, mask in zip(references, raws, masks, strict=True)
-    ]
+    images = [_Image.of(*both, space) for both in zip(references, axes, strict=True)]
+    _check_memory(images[0], params, len(channels), device.type)
+    images = [one.read([channel.index for channel in channels]) for one in images]
+    fill = decided_fill(how.fill, [one.seen for one in images])
+    images = _with_content(images, fill)
+    raws = [one.raw for one in images]
+    masks = [one.mask(fill) for one in images]
+    valids = [one.valid(mask) for one, mask in zip(images, masks, strict=True)]
     measured = measure_range(*_pooled(raws, valids), params.intensity, rgb=first.rgb)
     ranges = stated_range(measured, channels)
-    pixels = [ScaledPixels.measure(*both, ranges) for both in zip(raws, masks, strict=True)]
+    pixels = [one.scaled(mask, ranges) for one, mask in zip(images, masks, strict=True)]
     planes = [Plane(*both, None, space=space) for both in zip(pixels, valids, strict=True)]
     painted = tuple(
-        _read_strokes(one.scribbles, plane) for one, plane in zip(references, planes, strict=True)
+        _read_strokes(one.scribbles, plane) for one, plane in zip(images, planes, strict=True)
     )
     sample = None
     places: tuple[tuple[Window, ...], ...] = ()
@@ -139,7 +136,7 @@ def read_for_training(
     else:
         places = tuple(tuple(sample_places(one.pixels, one.valid, len(planes))) for one in planes)
         _check_enough(planes, places)
-    notes = (*_notes(first, how), *_left_out(seen, how.fill, fill))
+    notes = (*_notes(first, how), *_left_out(images[0].seen, how.fill, fill))
     dtype = str(raws[0].dtype)
     return TrainingImages(
         first, dtype, tuple(planes), ranges, painted, sample, places, channels, fill, notes
@@ -162,76 +159,101 @@ def _common_axes(references: Sequence[Reference], how: ImageOptions) -> list[Ima
     return axes
 
 
-def _surroundings(first: Reference, shape: tuple[int, ...], space: Space) -> Window:
-    """Return the window that holds the region and all that its labels depend on."""
-    region = region_with_strokes(first.region, first.scribbles, shape)
-    box = None if region is None else box_of(region)
-    return whole(shape) if box is None else reading_window(box, shape, space)
+@dataclass(frozen=True, eq=False, slots=True)
+class _Image:
+    """An image, and what is read of it: `around` its region, `raw` is ``c (z) y x``.
+
+    Beyond that what is not in memory is 0, and takes none until somebody looks at it, which nobody
+    does; nor do masks there.
+    """
+
+    given: ArrayLike
+    axes: ImageAxes
+    scribbles: ArrayLike | None
+    region: Mask | None
+    around: Window
+    raw: Raw = field(default_factory=lambda: np.zeros(0))
+
+    @classmethod
+    def of(cls, reference: Reference, axes: ImageAxes, space: Space) -> Self:
+        """Find out what is to be read: the region, and all that its labels depend on."""
+        shape = axes.spatial_shape
+        region = region_with_strokes(reference.region, reference.scribbles, shape)
+        box = None if region is None else box_of(region)
+        around = whole(shape) if box is None else reading_window(box, shape, space)
+        return cls(reference.image, axes, reference.scribbles, region, around)
+
+    def read(self, channels: list[int]) -> Self:
+        """Return the same with its pixels."""
+        shape, around = self.axes.spatial_shape, self.around
+        if is_in_memory(self.given) or around == whole(shape):
+            return replace(self, raw=channels_first(self.given, self.axes, channels=channels))
+        part = channels_first(self.given, self.axes, around, channels)
+        return replace(self, raw=self._placed(part))
+
+    @property
+    def seen(self) -> Raw:
+        """The pixels around the region."""
+        return self.raw[:, *self.around]
+
+    def mask(self, fill: float | None) -> Mask | None:
+        """Return where it is finite and no fill; None where it is so wherever it is looked at."""
+        found = finite_mask(self.seen, fill)
+        return None if found is None else self._placed(found)
+
+    def valid(self, mask: Mask | None) -> Mask | None:
+        """Return where it is so within the region; None where that is everywhere."""
+        if self.region is None:
+            return mask
+        wanted = self.region
+        if mask is not None:
+            wanted = self._placed(wanted[self.around] & mask[self.around])
+        if not wanted.any():
+            raise InputError(
+                "No pixel of the image lies within the region; draw it over the image, or segment "
+                "the whole image."
+            )
+        return None if wanted.all() else wanted
+
+    def scaled(self, mask: Mask | None, ranges: IntensityRange) -> ScaledPixels:
+        """Return its pixels as they are looked at."""
+        seen = ScaledPixels.measure(self.seen, None if mask is None else mask[self.around], ranges)
+        return replace(seen, raw=self.raw, valid=mask)
+
+    def _placed(self, part: NDArray[Any]) -> NDArray[Any]:
+        """Return what lies around the region as a part of the whole."""
+        if self.around == whole(self.axes.spatial_shape):
+            return part
+        placed = np.zeros((*part.shape[: -len(self.around)], *self.axes.spatial_shape), part.dtype)
+        where: Any = (..., *self.around)
+        placed[where] = part
+        return placed
 
 
-def _check_memory(
-    image: ArrayLike,
-    axes: ImageAxes,
-    params: SegmentationParams,
-    n_channels: int,
-    around: Window,
-    device: str,
-) -> None:
+def _check_memory(image: _Image, params: SegmentationParams, n_channels: int, device: str) -> None:
     """Refuse an image that there is not enough memory for, before it is read."""
-    is_held = is_in_memory(image)
-    dtype = np.dtype(getattr(image, "dtype", np.float64))
-    told: dict[str, Any] = {"n_channels": n_channels, "is_held": is_held, "around": around}
-    needed = estimate_memory(axes, dtype, params, **told, device=device)
+    needed = estimate_memory(
+        image.axes,
+        np.dtype(getattr(image.given, "dtype", np.float64)),
+        params,
+        n_channels=n_channels,
+        is_held=is_in_memory(image.given),
+        around=image.around,
+        device=device,
+    )
     needed -= PROGRAM  # which runs already
     check_memory(needed, "This image", "take a smaller region of it, or a coarser resolution")
 
 
-def _read(
-    references: Sequence[Reference], axes: Sequence[ImageAxes], channels: list[int], around: Window
-) -> list[Raw]:
-    """Read images; of the first, where it is not in memory, no more than the surroundings.
-
-    The rest of it is 0 and takes no memory until somebody looks at it, which nobody does.
-    """
-    image, of_first = references[0].image, axes[0]
-    if is_in_memory(image) or around == whole(of_first.spatial_shape):
-        pixels = channels_first(image, of_first, channels=channels)
-    else:
-        part = channels_first(image, of_first, around, channels)
-        pixels = np.zeros((len(part), *of_first.spatial_shape), part.dtype)
-        pixels[:, *around] = part
-    others = zip(references[1:], axes[1:], strict=True)
-    return [pixels, *(channels_first(one.image, a, channels=channels) for one, a in others)]
-
-
-def _with_content(
-    references: Sequence[Reference], raws: Sequence[Raw], fill: float | None
-) -> tuple[list[Reference], list[Raw]]:
+def _with_content(images: Sequence[_Image], fill: float | None) -> list[_Image]:
     """Leave out further images that are nothing but fill, such as the blank ends of a stack."""
 
-    def is_blank(raw: Raw) -> bool:
-        filled = fill_mask(raw, fill)
+    def is_blank(image: _Image) -> bool:
+        filled = fill_mask(image.seen, fill)
         return filled is not None and bool(filled.all())
 
-    kept = [
-        (one, raw)
-        for number, (one, raw) in enumerate(zip(references, raws, strict=True))
-        if number == 0 or one.scribbles is not None or not is_blank(raw)
-    ]
-    return [one for one, _ in kept], [raw for _, raw in kept]
-
-
-def _within(region: Mask | None, finite: Mask | None) -> Mask | None:
-    """Return the pixels that are finite, no fill and within the region; None where all are."""
-    if region is None:
-        return finite
-    wanted = region if finite is None else region & finite
-    if not wanted.any():
-        raise InputError(
-            "No pixel of the image lies within the region; draw it over the image, or segment "
-            "the whole image."
-        )
-    return None if wanted.all() else wanted
+    first, *others = images
+    return [first, *(one for one in others if one.scribbles is not None or not is_blank(one))]
 
 
 def _pooled(raws: Sequence[Raw], masks: Sequence[Mask | None]) -> tuple[Raw, Mask | None]:

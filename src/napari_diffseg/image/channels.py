@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from napari_diffseg.errors import InputError
+from napari_diffseg.errors import InputError, Remedy
 
 COLOURS = ("red", "green", "blue")
 
@@ -161,7 +161,8 @@ def find_channels(
                 f"{there}); add that channel, or give the one that is meant this name."
                 if one.name
                 else f"The model looks at {one.title}, which {where} lacks (it has {there}); give "
-                "it an image with the same channels."
+                "it an image with the same channels.",
+                Remedy.CHOOSE_CHANNELS,
             )
     found = [replace(one, index=places.get(_key(one.name), one.index)) for one in known]
     return tuple(found), ""
@@ -175,7 +176,8 @@ def _by_place(
         raise InputError(
             f"{where} has {_count(len(names))}, but the model was trained on {_count(n_source)} "
             f"(it looks at {wanted}); give it an image with the same channels, or say which axes "
-            "this one has (such as YXC or CYX)."
+            "this one has (such as YXC or CYX).",
+            Remedy.CHOOSE_CHANNELS,
         )
     strange = [
         f"{names[one.index]!r} for {one.name!r}" for one in known if one.name and names[one.index]

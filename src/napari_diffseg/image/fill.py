@@ -19,7 +19,7 @@ all channels is left out, whatever the window it is seen in; the gap says that t
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -81,7 +81,7 @@ def fill_in_words(fill: Fill) -> str:
     return str(int(fill)) if float(fill).is_integer() and abs(fill) < 1e16 else repr(float(fill))
 
 
-def decided_fill(fill: Fill, images: Sequence[NDArray[Any]]) -> float | None:
+def decided_fill(fill: Fill, images: Iterable[NDArray[Any]]) -> float | None:
     """Return the value that is fill in all of these images; None where none is."""
     fill = checked_fill(fill)
     return _found(images) if isinstance(fill, str) else fill
@@ -130,7 +130,7 @@ def _as_pixel(fill: float, dtype: np.dtype[Any]) -> Any:
 # --- the rule ------------------------------------------------------------------------------
 
 
-def _found(images: Sequence[NDArray[Any]]) -> float | None:
+def _found(images: Iterable[NDArray[Any]]) -> float | None:
     samples = [_sample(image) for image in images if image.dtype.kind != "b"]
     finite = [_finite(one) for one in samples]
     counted = [one[:, where] for one, where in zip(samples, finite, strict=True) if where.any()]

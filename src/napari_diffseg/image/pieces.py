@@ -86,11 +86,15 @@ def estimate_memory(
     n_colors = n_channels or axes.n_channels
     n_pixels = math.prod(axes.spatial_shape)
     label = np.min_scalar_type(params.n_clusters).itemsize
-    grows = n_pixels * (_PER_PIXEL[params.design] + label)
+    shape, n_seen = axes.spatial_shape, n_pixels
+    if around is not None and params.design != "published":
+        # Of the rest only the labels are made, but memory comes in pieces of whole rows.
+        n_seen = math.prod(size(around)[:-1]) * shape[-1]
+    grows = n_pixels * label + n_seen * _PER_PIXEL[params.design]
     if not is_held:
         n_read = n_pixels if around is None else math.prod(size(around))
         grows += n_read * n_colors * np.dtype(dtype).itemsize
-    work = labelling_memory(axes.spatial_shape, n_colors, params, space)
+    work = labelling_memory(shape, n_colors, params, space)
     if params.design == "published" and device != "cuda":
         work = max(work, _training(params, n_pixels, space))
     return PROGRAM + grows + work

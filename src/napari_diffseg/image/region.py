@@ -27,7 +27,7 @@ def region_with_strokes(
         raise InputError(
             f"The region holds {mask.dtype}, but numbers were expected: 0 outside, others inside."
         )
-    inside: Mask = mask != 0
+    inside: Mask = mask if mask.dtype.kind == "b" else mask != 0
     if inside.shape != shape:
         raise InputError(
             f"The region has the shape {inside.shape}, but the image has {shape}; give a mask "

@@ -48,18 +48,26 @@ def smallest_unsigned_dtype(n: int) -> np.dtype[Any]:
 
 
 def number_by_area(
-    clusters: Clusters, n_clusters: int, valid: Mask | None = None
+    clusters: Clusters,
+    n_clusters: int,
+    valid: Mask | None = None,
+    standing: NDArray[np.integer[Any]] | None = None,
 ) -> tuple[Labels, NDArray[np.uint16]]:
     """Give the clusters the numbers 1 to K by falling area; 0 where not valid.
 
-    Returns the labels and the number of each cluster. Of two clusters of the same area the one with
-    the smaller index comes first; those not in use follow from K + 1 on.
+    Where clusters join, `standing` says which one stands for each. Returns the labels and the
+    number of each cluster. Of two clusters of the same area the one with the smaller index comes
+    first; those not in use follow from K + 1 on.
     """
-    areas = _areas(clusters, n_clusters, valid)
+    if standing is None:
+        standing = np.arange(n_clusters)
+    areas = np.zeros(n_clusters, np.int64)
+    np.add.at(areas, standing, _areas(clusters, n_clusters, valid))
     order = np.argsort(-areas, kind="stable")
     numbers = np.empty(n_clusters, dtype=np.uint16)
     numbers[order] = np.arange(1, n_clusters + 1)
     dtype = smallest_unsigned_dtype(int(np.count_nonzero(areas)))
+    numbers = numbers[standing]
     return _number(numbers.astype(dtype), clusters, valid), numbers
 
 
@@ -262,7 +270,10 @@ def _areas(clusters: Clusters, n_clusters: int, valid: Mask | None) -> NDArray[n
 
 
 def _number(numbers: Labels, clusters: Clusters, valid: Mask | None) -> Labels:
-    labels: Labels = look_up(numbers, clusters)
-    if valid is not None:
-        labels[~valid] = 0
+    labels: Labels = np.zeros(clusters.shape, numbers.dtype)
+    for rows in _bands(clusters.shape):
+        if valid is None:
+            labels[rows] = numbers[clusters[rows]]
+        elif valid[rows].any():  # what nobody writes to takes no memory
+            labels[rows] = np.where(valid[rows], numbers[clusters[rows]], 0)
     return labels

@@ -20,6 +20,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array, diags_array
+from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import splu
 
 from napari_diffseg.numeric.pairs import sum_by_pair
@@ -180,7 +181,7 @@ def _levelled(groups: list[Any], rest: Floats) -> Floats:
 def _groups(system: Any) -> list[Any]:
     """Return level by level the groups (m) that regions, or groups below (n), are in: ``(n, m)``.
 
-    A group are those whose ways to the neighbour that they are bound to most end in one place.
+    A group are those that ways to the neighbour that each is bound to most join.
     """
     groups: list[Any] = []
     unit = 1 / np.sqrt(system.diagonal())
@@ -191,11 +192,9 @@ def _groups(system: Any) -> list[Any]:
         strongest = bonds == np.maximum.reduceat(bonds, system.indptr[:-1])[rows]
         ends = np.arange(n)
         ends[rows[strongest]] = system.indices[strongest]
-        both = np.flatnonzero((ends[ends] == np.arange(n)) & (np.arange(n) < ends))
-        ends[both] = both
-        while not np.array_equal(ends, further := ends[ends]):
-            ends = further
-        number = np.unique(ends, return_inverse=True)[1]
+        ways = csr_array((np.ones(n, np.int8), ends, np.arange(n + 1)), shape=(n, n))
+        # However the ways go: sums of 32 bits are not quite alike from both ends.
+        number = connected_components(ways)[1]
         joined = csr_array((np.ones(n, np.float32), number, np.arange(n + 1)))
         if joined.shape[1] == n:
             return groups

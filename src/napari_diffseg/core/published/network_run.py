@@ -14,7 +14,7 @@ from napari_diffseg.core.published.clustering_net import FeatureClusteringNet, b
 from napari_diffseg.core.published.inference import calibrate, cluster_steps, find_clusters
 from napari_diffseg.core.published.sample import Sample
 from napari_diffseg.core.published.training import Command, Iteration, TrainingResult, train
-from napari_diffseg.core.result import Segmentation, label_clusters
+from napari_diffseg.core.result import Segmentation
 from napari_diffseg.core.run_state import PreviewPlane, Run
 from napari_diffseg.errors import ParameterError
 from napari_diffseg.image.arrays import Integers, Labels
@@ -48,7 +48,8 @@ def network_run(run: Run) -> Generator[Iteration, Command | None, Segmentation]:
     else:
         hierarchy = sample.hierarchy(found, params.n_clusters)
         standing = hierarchy.at_most(params.n_labels)
-        labels, of_clusters = label_clusters(clusters, standing, run.plane.valid)
+        valid = run.plane.valid
+        labels, of_clusters = number_by_area(clusters, params.n_clusters, valid, standing)
     result = run.result(
         labels,
         run.model(network=network, hierarchy=hierarchy, numbers=of_clusters),

@@ -62,6 +62,8 @@ class Export:
     is_volume: bool = False  # whether the planes along Z are one frame together
     ending: str = ENDINGS[0]
     force: bool = False
+    # Those that there are, of which masks are made; looked for in the labels where empty.
+    classes: Sequence[int] = ()
     # Further images of whole numbers, such as strokes, each under its title.
     more: Mapping[str, LabelFrames] = field(default_factory=dict)
     stopped: Stopped = never  # once it is so, `write` raises `Cancelled`
@@ -112,7 +114,7 @@ class Export:
             found[self.place("labels")] = self.labels
         if "masks" in self.parts:
             names = self.labels.said.get("names") or {}
-            for label in self.labels.classes():
+            for label in self.classes or self.labels.classes():
                 title = f"mask {label} {names.get(label, '')}".strip()
                 found[self.place(title)] = self.labels.mask(label)
         if "objects" in self.parts and self.objects is not None:

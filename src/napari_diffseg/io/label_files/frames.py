@@ -40,8 +40,8 @@ def check_frames(path: Path, shape: Sequence[int], *, force: bool) -> None:
     n_planes = prod(shape[:-2])
     if path.suffix.lower() == ".png" and n_planes > 1:
         raise OutputError(
-            f"{path} cannot hold {n_planes} planes, PNG holds one; write an .ome.tif or .ome.zarr "
-            "file."
+            f"{path} cannot hold {n_planes} frames or planes, PNG holds one; write an .ome.tif or "
+            ".ome.zarr file."
         )
 
 

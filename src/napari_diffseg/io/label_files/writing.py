@@ -98,7 +98,7 @@ def write_labels(
             _write_png(file, labels, pixel_size, text)
         return
     known = _ome_metadata(axes, labels.shape, pixel_size, placement, text)
-    metadata = _with_uuid(known, sha256(labels.tobytes()).digest())
+    metadata = _with_uuid(known, sha256(labels.data).digest())
     # The same bytes as ever for what fits into a TIFF file of 32 bits.
     options = {"bigtiff": True} if labels.nbytes >= _MOST_TIFF_BYTES else {}
     with written_whole(path, force=force) as file:

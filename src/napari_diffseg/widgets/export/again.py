@@ -21,6 +21,7 @@ from napari_diffseg.widgets.export.rerun import RunOnFiles, files_of
 from napari_diffseg.widgets.files.labels import labels_of_layer
 from napari_diffseg.widgets.scribbles.class_names import names_in
 from napari_diffseg.widgets.tasks.worker import LatestAnswer
+from napari_diffseg.widgets.ui import words
 from napari_diffseg.widgets.ui.notices import tell, to_clipboard
 
 if TYPE_CHECKING:
@@ -175,7 +176,7 @@ class RunAgain:
         if result is None or request is None:
             raise InputError(_EDITED)
         if result.references:
-            raise InputError(_ELSEWHERE)
+            raise InputError(words.of_frames(_ELSEWHERE, request.source.is_movie))
         files = {title: self._file(layer, title, key) for title, key in self._keys(layer).items()}
         objects, notes = self._objects, []
         missing = [repr(path.name) for path in files.values() if not path.is_absolute()]

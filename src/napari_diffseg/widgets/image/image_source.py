@@ -110,6 +110,12 @@ class ImageSource:
         """How many there are; 1 for a single one."""
         return math.prod(self.canvas.shape[axis] for axis in self.stack)
 
+    @property
+    def is_movie(self) -> bool:
+        """Whether further ones follow in time alone: frames, not planes."""
+        shape = self.canvas.shape
+        return {self.letters[axis] for axis in self.stack if shape[axis] > 1} == {"T"}
+
     def at(self, position: tuple[int, ...]) -> ImageSource:
         """Return another frame to read; what else is told stays that of this one."""
         where = dict(zip(self.stack, position, strict=True))

@@ -17,6 +17,7 @@ from qtpy.QtWidgets import QAbstractItemView, QTableView
 from napari_diffseg.instances.table import in_words
 
 _HEIGHT = 220
+_BESIDE = 14  # pixels beside the longest word of a name
 
 _LOOKED_AT = 50
 """Rows that tell how wide the columns are."""
@@ -59,10 +60,13 @@ class TableModel(QAbstractTableModel):
     def headerData(
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
     ) -> Any:
-        """Return the name of a column."""
-        if role != Qt.ItemDataRole.DisplayRole or orientation != Qt.Orientation.Horizontal:
+        """Return the name of a column, its words below each other: the dock is narrow."""
+        if orientation != Qt.Orientation.Horizontal:
             return None
-        return list(self.table)[section]
+        name = list(self.table)[section]
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return name
+        return name.replace("_", "\n") if role == Qt.ItemDataRole.DisplayRole else None
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
         """Sort the rows by a column."""
@@ -122,9 +126,11 @@ class MeasureTable(QTableView):
         """Show other measurements."""
         is_new = list(table) != list(self.table)
         self._model.show(table)
-        if is_new:
-            self.resizeColumnsToContents()
+        width = self.horizontalHeader().fontMetrics().horizontalAdvance
         for column, name in enumerate(table):
+            if is_new:  # Qt would leave room for an arrow as high as all the words of the name
+                longest = max(map(width, name.split("_"))) + _BESIDE
+                self.setColumnWidth(column, max(self.sizeHintForColumn(column), longest))
             self.setColumnHidden(column, name in _said_elsewhere(table))
 
     def mark(self, entry: int) -> None:

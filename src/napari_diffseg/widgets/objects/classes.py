@@ -43,7 +43,7 @@ _COUNTING = "being looked for in all frames …"
 class ClassesOfLayer:
     """The chosen layer of classes; it lists those of all frames, and hears them change.
 
-    All frames are counted, in a thread where they are large; then the one in view, if it changes.
+    All frames are counted, of large stacks in a thread, and then the one in view if it changes.
     """
 
     changed = Signal()
@@ -163,7 +163,8 @@ class ClassesOfLayer:
             return
         in_view = source.frame_at(layer, self._viewer.dims)
         frames: Sequence[int] = [] if in_view is None else [in_view]
-        if self._is_old and source.fits:
+        # What is small is counted anew: a script, or undo, changes frames that nobody looks at.
+        if (self._is_old or source.n_pixels <= AT_ONCE) and source.fits:
             frames = range(source.n_frames)
         self._is_old = not layer.editable
         if len(frames) * source.n_pixels > AT_ONCE * source.n_frames:

@@ -82,12 +82,17 @@ class LearnFromChooser(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.combo = Chooser(_LEARN_FROM)
-        self.setToolTip(_ABOUT_LEARNING)
+        self.combo = Chooser()
+        self.show_stack(is_movie=False)
         titled_row("Learn from", self.combo, owner=self)
         self.combo.changed.connect(self.changed.emit)
         self.choose = self.combo.choose
         self.setVisible(False)
+
+    def show_stack(self, *, is_movie: bool) -> None:
+        """Speak of the frames of a movie, or of the planes of another stack."""
+        self.combo.offer([(words.of_frames(title, is_movie), one) for title, one in _LEARN_FROM])
+        self.setToolTip(words.of_frames(_ABOUT_LEARNING, is_movie))
 
     def chosen(self) -> LearnFrom:
         """Return which planes count."""

@@ -154,12 +154,13 @@ class Choice:
         if source.is_volume:
             return (words.ONLY_THIS_VOLUME, *flat)
         if self._state.learn_from is LearnFrom.HERE:
-            return (words.ONLY_HERE, *flat)
+            return (words.of_frames(words.ONLY_HERE, source.is_movie), *flat)
         planes, here = self._planes.planes, strokes.position
         is_painted = planes is not None and here in planes
         n_elsewhere = None if planes is None else len(planes) - is_painted
         most = most_others(source)
-        return (words.planes_in_words(n_elsewhere, most, is_painted=is_painted), *flat)
+        said = words.planes_in_words(n_elsewhere, most, is_painted=is_painted)
+        return (words.of_frames(said, source.is_movie), *flat)
 
     # --- pieces of the above ------------------------------------------------------------
 

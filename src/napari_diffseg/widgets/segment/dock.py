@@ -104,7 +104,9 @@ class SegmentDock(QWidget):
         self.choice = Choice(viewer, self.state, results, self.section.planes)
         ask = partial(self.choice.request, follows=True)
         once = self.refreshing.once
-        self._follower = StrokeFollower(self.state, self.section, self.runs, ask, once)
+        self._follower = StrokeFollower(
+            self.state, self.section, self.runs, ask, once, lambda: self.press.is_waiting
+        )
         self._doubts = UncertaintyView(viewer, results, scribbles, self.runs, turn)
         shelf = ModelShelf() if left is None else left.shelf
         self.modelling = ModelSection(self.model_form, results, scribbles, shelf)

@@ -26,7 +26,8 @@ class StrokeFollower:
     """Looks at the strokes when they change, and has a run started where they ask for one.
 
     `ask` returns what a run would be told; it raises a `DiffSegError` where there can be none.
-    Within `once` the dock is brought up to date only at the end.
+    Within `once` the dock is brought up to date only at the end. A press that `is_waiting` takes in
+    the strokes when it begins.
     """
 
     def __init__(
@@ -36,9 +37,10 @@ class StrokeFollower:
         runs: Runs,
         ask: Callable[[], RunRequest],
         once: Callable[[], AbstractContextManager[None]],
+        is_waiting: Callable[[], bool],
     ) -> None:
         self._state, self._section, self._runs, self._ask = state, section, runs, ask
-        self._once = once
+        self._once, self._is_waiting = once, is_waiting
         section.painted.connect(self._on_painted)
         runs.ended.connect(self._on_ended)
         state.events.is_live.connect(self._on_live)
@@ -69,7 +71,7 @@ class StrokeFollower:
         self._section.planes.look(request.strokes)
         request = request.with_strokes()
         self._section.note_classes(request.classes)
-        if is_live:
+        if is_live and not self._is_waiting():
             self._answer(request)
 
     def _answer(self, request: RunRequest) -> None:
@@ -89,7 +91,8 @@ class StrokeFollower:
             if base is not None and runs.session.is_busy:
                 runs.cancel()  # a correction under way follows strokes that are gone
                 runs.loop.forget(request)
-            runs.say(words.UNPAINTED_HERE if request.context.elsewhere else words.UNPAINTED)
+            here = words.of_frames(words.UNPAINTED_HERE, request.source.is_movie)
+            runs.say(here if request.context.elsewhere else words.UNPAINTED)
         elif answer is Answer.LATER:
             runs.say(words.LATER)
         elif answer is not Answer.NOTHING:

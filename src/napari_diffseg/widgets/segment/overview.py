@@ -68,6 +68,7 @@ class Overview:
         dock.fill.show_found(None if source is None else dock.results.result_of(source))
         is_stack = source is not None and source.n_frames > 1 and not source.is_volume
         dock.learn_from.setVisible(is_stack)
+        dock.learn_from.show_stack(is_movie=source is not None and source.is_movie)
         self._show_memory(source)
         if source is not None:
             return self._show_strokes(source)
@@ -102,6 +103,7 @@ class Overview:
             n_channels=len(source.channels or ()),
             is_held=source.is_in_memory,
             around=source.region.box if isinstance(source.region, BoxRegion) else None,
+            device=dock.knobs.kind_of_device(),
         )
         ways_out = remedies(
             has_levels=dock.level.has_coarser(),

@@ -244,6 +244,13 @@ class KnobsView(QWidget):
         """Return the options as they stand here."""
         return {**self.options_form.values(), "device": self.device.currentData()}
 
+    def kind_of_device(self) -> str:
+        """Return what a run would compute on, such as ``"cuda"``, as far as that is known."""
+        chosen: str = self.device.currentData()
+        if chosen == "auto":
+            chosen = next((name for name in _devices() if name not in ("auto", "cpu")), "cpu")
+        return chosen.partition(":")[0]
+
     def problem(self) -> str:
         """Return what is wrong with one of the fields, or an empty text."""
         problems = {**self.params_form.problems(), **self.options_form.problems()}

@@ -88,6 +88,11 @@ def count_in_words(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def of_frames(said: str, is_movie: bool) -> str:
+    """Return what is said of planes as it is said of the frames of a movie."""
+    return said.replace("plane", "frame") if is_movie else said
+
+
 def planes_in_words(n_elsewhere: int | None, most: int, *, is_painted: bool) -> str:
     """Return which strokes of a stack count, and where."""
     if n_elsewhere is None:
