@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from napari_diffseg import segment
+from napari_diffseg.core.device import own_settings
 from napari_diffseg.core.segmentation import segment_steps
 from napari_diffseg.params import PRESETS, RunOptions
 
@@ -118,3 +119,15 @@ sys.exit(not np.array_equal(found.get(timeout=100), usual))
 def test_a_process_that_was_forked_after_a_run_can_do_one() -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "2"}
     subprocess.run([sys.executable, "-W", "ignore", "-c", FORKED], env=environment, check=True)
+
+
+def test_runs_beside_each_other_leave_the_size_of_floats_as_it_was():
+    """One begins while another is at work, and ends after it."""
+    with float64():
+        first, second = own_settings(), own_settings()
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert torch.get_default_dtype() == torch.float32, "the second is still at work"
+        second.__exit__(None, None, None)
+        assert torch.get_default_dtype() == torch.float64

@@ -152,6 +152,34 @@ def each_of(work: Callable[[Given], Found], given: Sequence[Given], n_threads: i
     return [one for one in found if one is not None]
 
 
+@dataclass(eq=False, slots=True)
+class _DefaultDtype:
+    """The one setting that torch has for all threads: the last of those at work puts it back."""
+
+    lock: Lock = field(default_factory=Lock)
+    holders: int = 0
+    usual: torch.dtype = torch.float32
+
+    @contextmanager
+    def float32(self) -> Iterator[None]:
+        """Have floats of the usual size until all are done."""
+        with self.lock:
+            if self.holders == 0:
+                self.usual = torch.get_default_dtype()
+            self.holders += 1
+            torch.set_default_dtype(torch.float32)
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.holders -= 1
+                if self.holders == 0 and self.usual != torch.float32:
+                    torch.set_default_dtype(self.usual)
+
+
+_dtype = _DefaultDtype()
+
+
 @contextmanager
 def own_settings() -> Iterator[None]:
     """Compute as if nobody had set anything for all of torch and NumPy; then put it back.
@@ -169,9 +197,7 @@ def own_settings() -> Iterator[None]:
         for kind in ("cpu", "cuda"):
             if torch.is_autocast_enabled(kind):
                 stack.enter_context(torch.autocast(kind, enabled=False))
-        if (dtype := torch.get_default_dtype()) != torch.float32:
-            stack.callback(torch.set_default_dtype, dtype)
-            torch.set_default_dtype(torch.float32)
+        stack.enter_context(_dtype.float32())
         yield
 
 
