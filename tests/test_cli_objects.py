@@ -2,6 +2,11 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
+import signal
+import subprocess
+import sys
+import time
 import tracemalloc
 
 import numpy as np
@@ -291,6 +296,52 @@ def test_export_leaves_the_same_background_out_as_objects(tmp_path, background):
     (path,) = folder.glob("*objects*.ome.tif")
     found = np.asarray(read_image(path).pixels)
     np.testing.assert_array_equal(found, objects(blocks(background)))
+
+
+_DEAF = """
+import hashlib, signal, sys
+from napari_diffseg import cli
+from napari_diffseg.batch import objects
+
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+def deaf(*args, **kwargs):
+    print("begun", flush=True)
+    hashlib.pbkdf2_hmac("sha256", b"a", b"b", 2**31 - 1)  # as NumPy: Python hears nothing meanwhile
+
+objects.objects_of_frames = deaf if sys.argv[1] != "measure" else objects.objects_of_frames
+objects.measure_frame = deaf
+sys.exit(cli.main())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no signal to send")
+@pytest.mark.parametrize("command", ["objects", "measure", "export"])
+def test_ctrl_c_ends_a_command_in_the_midst_of_a_computation(tmp_path, stack_file, command):
+    out = tmp_path / "out"
+    out.mkdir()
+    name = {"objects": "o.ome.zarr", "measure": "t.csv", "export": "e"}[command]
+    program = subprocess.Popen(
+        [sys.executable, "-c", _DEAF, command, str(stack_file), "-o", str(out / name)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    try:
+        assert program.stdout.readline() == b"begun\n"
+        begun = time.monotonic()
+        program.send_signal(signal.SIGINT)
+        _, printed = program.communicate(timeout=60)
+        # Less than a second on a machine with nothing else to do; the computation takes an hour.
+        assert time.monotonic() - begun < 20
+    finally:
+        program.kill()
+    assert program.returncode == 130
+    assert printed.decode().endswith("napari-diffseg: cancelled.\n")
+    whole = ["labels labels.ome.tif", "labels mask 1.ome.tif", "labels mask 2.ome.tif"]
+    left = sorted(path.name for path in out.rglob("*") if path != out / "e")
+    assert left == (whole if command == "export" else [])
 
 
 def test_the_files_of_an_export_begin_with_the_name_of_the_image(tmp_path):

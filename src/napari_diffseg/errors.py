@@ -35,6 +35,10 @@ class DiffSegError(Exception):
         self.remedies = remedies
 
 
+class Cancelled(Exception):  # noqa: N818  it is no error
+    """Nobody waits any more for what is under way; told to nobody."""
+
+
 class InputError(DiffSegError):
     """An image, its axes, or a file is not what was expected."""
 

@@ -17,6 +17,9 @@ from filelock import FileLock
 
 from napari_diffseg.errors import OutputError, Remedy
 
+_under_way: dict[str, Path] = {}
+"""Places that this program is about to write to, by the tokens of the names beside them."""
+
 ZARR_FILES = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
 """Files at the top of a zarr group or array; .zattrs stands with one of the others."""
 
@@ -147,11 +150,26 @@ def sweep_beside(path: Path) -> None:
         lock = FileLock(found, timeout=0)
         # What is held is left alone, and all of it where the disk knows no locks.
         with suppress(OSError, NotImplementedError), lock:
-            _settle_old(path, token)
-            # Of a store, a part of a part may be left too.
-            for part in path.parent.glob(f".*{escape(path.name)}.{token}.part*"):
-                remove_tree(part)
-            remove_tree(found)
+            _sweep(path, token)
+
+
+def forsake() -> None:
+    """Remove what this program is about to write, for it ends before that is whole."""
+    for token, path in list(_under_way.items()):
+        with suppress(OSError):
+            _sweep(path, token)
+
+
+def _sweep(path: Path, token: str) -> None:
+    """Remove what is beside a place by this token."""
+    _settle_old(path, token)
+    # Of a store, a part of a part may be left too.
+    parts = f".*{escape(path.name)}.{token}.part*"
+    for part in path.parent.glob(parts):
+        remove_tree(part)
+    # By its lock the next run finds what cannot be removed, or is being written.
+    if not any(path.parent.glob(parts)):
+        remove_tree(_beside(path, token, "lock"))
 
 
 @contextmanager
@@ -162,9 +180,11 @@ def _claimed(path: Path) -> Iterator[str]:
     # Where nothing can be made, what is written next says so.
     with suppress(OSError, NotImplementedError):
         lock.acquire()
+    _under_way[token] = path
     try:
         yield token
     finally:
+        del _under_way[token]
         lock.release()
         remove_tree(Path(lock.lock_file))
 

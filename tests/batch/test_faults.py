@@ -108,7 +108,7 @@ def command(model_file: Path, inputs: Path, output: Path, *more: str) -> list[st
 
 
 def wait_until(condition: Callable[[], bool], program: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not condition() and program.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.001)
@@ -331,6 +331,35 @@ def test_a_run_is_closed_on_a_cluster_and_finished_on_threads(
     steps.close()
     apply(model, movie, output, resume=True)
     assert contents(output) == undisturbed["out.ome.tif"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no signal to send")
+def test_ctrl_c_ends_a_run_on_a_cluster_whose_workers_let_it_go(
+    cluster: Any, model_file: Path, movie: Path, tmp_path: Path, undisturbed: Contents
+) -> None:
+    output = tmp_path / "out.ome.zarr"
+    program = subprocess.Popen(
+        command(model_file, movie, output, "--scheduler", cluster.scheduler_address),
+        env=ENVIRONMENT,
+        stderr=subprocess.PIPE,
+    )
+    wait_until(lambda: n_done(tmp_path) >= 1, program)
+    begun = time.monotonic()
+    program.send_signal(signal.SIGINT)
+    _, printed = program.communicate(timeout=60)
+    assert time.monotonic() - begun < 5
+    words = "stopped; the frames that are done are kept: run again with --resume."
+    assert (program.returncode, printed.decode()) == (130, f"napari-diffseg: {words}\n")
+    # What nobody waits for any more is not begun, and the cluster is free for others.
+    while cluster.scheduler.tasks:
+        assert time.monotonic() - begun < 20
+        time.sleep(0.05)
+    assert not output.exists()
+    apply_again = command(model_file, movie, output, "--resume")
+    assert subprocess.run(apply_again, env=ENVIRONMENT).returncode == 0
+    assert contents(output) == undisturbed["out.ome.zarr"]
+    assert leftovers(tmp_path) == []
 
 
 def test_a_worker_that_sees_other_files_is_one_sentence(

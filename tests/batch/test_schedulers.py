@@ -21,6 +21,13 @@ def square(number: int, stopped: Callable[[], bool] | None = None) -> int:
     return number**2
 
 
+def linger(number: int, stopped: Callable[[], bool] = lambda: False) -> int:
+    for _ in range(40):
+        if not stopped():
+            time.sleep(0.01)
+    return number
+
+
 def who(number: int) -> tuple[int, int]:
     time.sleep(0.01)
     return number, os.getpid()
@@ -128,6 +135,21 @@ def test_closing_ends_the_threads_and_tells_what_is_under_way() -> None:
     results.close()
     assert active_count() == before
     assert 1 <= len(left) <= 2
+
+
+@pytest.mark.parametrize("scheduler", ["threads", "cluster"])
+def test_while_nothing_ends_there_are_pulses_at_which_a_run_can_be_closed(
+    scheduler: str, address: str
+) -> None:
+    place = address if scheduler == "cluster" else scheduler
+    results = run_units(range(100), linger, place, 2, pulse=0.05)
+    begun = time.monotonic()
+    assert next(results) is None
+    results.close()
+    assert time.monotonic() - begun < 1
+    found = list(run_units(range(3), linger, place, 2, pulse=0.05))
+    assert None in found
+    assert sorted(one for one in found if one is not None) == [0, 1, 2]
 
 
 def test_a_cluster_is_there_after_the_run_was_closed(address: str) -> None:

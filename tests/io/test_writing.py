@@ -427,3 +427,23 @@ def test_a_stack_that_fails_leaves_everything_as_it_was(
         assert str(caught.value) == f"{path} cannot be written: the disk is full; free some space."
     assert path.read_bytes() == b"precious"
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("name", ["labels.ome.tif", "labels.ome.zarr"])
+def test_a_program_that_ends_before_all_is_written_leaves_what_was_there(
+    tmp_path: Path, name: str
+) -> None:
+    place = tmp_path / name
+    write_labels(place, LABELS)
+    written = files.placed_whole if name.endswith("zarr") else files.written_whole
+
+    def end() -> None:
+        with written(place, force=True):
+            assert len(list(tmp_path.iterdir())) > 1
+            files.forsake()
+            assert list(tmp_path.iterdir()) == [place]
+
+    with pytest.raises(OutputError):
+        end()
+    assert list(tmp_path.iterdir()) == [place]
+    np.testing.assert_array_equal(read_image(place).pixels, LABELS)

@@ -261,6 +261,33 @@ def test_stop_keeps_the_frames_that_are_done_and_resume_goes_on(
     assert form.apply_button.text() == "Apply"
 
 
+def test_a_run_that_does_not_hear_stop_is_given_up_and_writes_nothing_any_more(
+    stopped, viewer, stack, model, wait_for
+):
+    """Not before the window ends that is computed would it hear: the dock is idle long before."""
+    (layer,) = labels_in(viewer)
+    form = stopped.apply_form
+    half = layer.data[4].copy()
+    assert half.any()
+    form.stop_button.click()
+    begun = time.monotonic()
+    wait_for(lambda: is_at_rest(stopped))
+    assert time.monotonic() - begun < 5
+    assert not model.go_on.is_set(), "its thread still computes"
+    assert "2 of 5 frames done" in form.status.text()
+    assert layer.editable
+    assert not layer.data[[0, 1, 4]].any(), "the frame under way is wiped out at once"
+    layer.data_setitem((np.array([4]), np.array([5]), np.array([7])), 3)
+    form.apply_button.click()
+    assert not is_at_rest(stopped)
+    n_applied = len(model.applied)
+    model.go_on.set()
+    wait_for(lambda: is_at_rest(stopped))
+    assert len(model.applied) == n_applied + 2, "begun when the one before had ended"
+    assert np.count_nonzero(layer.data[4]) == 1, "what was painted meanwhile stays"
+    np.testing.assert_array_equal(layer.data[:4], wanted(stack.data[:4]))
+
+
 def test_what_a_person_painted_in_between_stays(stopped, viewer, stack, model, wait_for):
     (layer,) = labels_in(viewer)
     stopped.apply_form.stop_button.click()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import threading
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from skimage.draw import disk
 
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.io.frames import open_frames
+from napari_diffseg.io.label_files import frames
 from napari_diffseg.io.label_files.described import known_labels
 from napari_diffseg.io.reading import read_image
 from napari_diffseg.widgets.export.form import ExportForm
@@ -142,6 +144,38 @@ def test_a_result_is_exported_with_all_that_is_known(tmp_path, viewer, made, wai
     with (folder / "kinds objects.csv").open(encoding="utf-8") as file:
         areas = [float(row["area_um2"]) for row in csv.DictReader(file)]
     assert areas == pytest.approx(made.measuring.table["area_um2"].tolist())
+
+
+def test_a_stopped_export_keeps_whole_files_and_the_dock_is_idle_at_once(
+    tmp_path, viewer, made, wait_for, monkeypatch
+):
+    form, folder, real = made.export_form, tmp_path / "out", frames._fitting
+    stands, go_on, n_planes = threading.Event(), threading.Event(), []
+
+    def fitting(plane, kind):
+        n_planes.append(1)
+        if len(n_planes) == 5:  # the second frame of the second file
+            stands.set()
+            go_on.wait(60)
+        return real(plane, kind)
+
+    monkeypatch.setattr(frames, "_fitting", fitting)
+    for box in form.boxes.values():
+        box.setChecked(True)
+    made.exporting.export(folder)
+    wait_for(stands.is_set)
+    wait_for(lambda: form.wait.isVisibleTo(form))
+    assert form.status.text() == "Writing …"
+    wait_for(lambda: form.wait.bar.value() > 0)
+    form.wait.stop_button.click()
+    assert not form.wait.is_busy
+    assert not form.wait.isVisibleTo(form)
+    assert "Stopped" in form.status.text()
+    go_on.set()
+    wait_for(lambda: made.exporting._writes._run is None)
+    assert [path.name for path in folder.iterdir()] == ["kinds labels.ome.tif"]
+    assert read_image(folder / "kinds labels.ome.tif").pixels.shape == classes().shape
+    assert "Stopped" in form.status.text()
 
 
 def test_before_files_are_replaced_a_person_is_asked(tmp_path, opened, wait_for, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import threading
 
 import numpy as np
 import pytest
@@ -14,11 +15,13 @@ from skimage.draw import disk
 
 import napari_diffseg
 from napari_diffseg import cli
+from napari_diffseg.instances import finding
 from napari_diffseg.instances.measuring import unique_names
 from napari_diffseg.instances.table import summary
 from napari_diffseg.io.label_files.writing import write_labels
 from napari_diffseg.io.reading import read_image
-from napari_diffseg.widgets.objects.label_source import LabelSource
+from napari_diffseg.widgets.objects import classes as classes_room
+from napari_diffseg.widgets.objects import label_source
 from napari_diffseg.widgets.objects.section import EDITED, NO_CLASS
 from napari_diffseg.widgets.region.placement import camera_of
 from napari_diffseg.widgets.scribbles.class_names import features_for
@@ -267,13 +270,14 @@ def test_the_layer_tells_what_was_measured(viewer, made):
     assert list(layer.features["class_name"]) == ["round", "round", "lone"]
 
 
-def test_tables_are_saved(made, tmp_path, monkeypatch):
+def test_tables_are_saved(made, tmp_path, monkeypatch, wait_for):
     def save(button, path):
         monkeypatch.setattr(
             "napari_diffseg.widgets.ui.preferences.QFileDialog.getSaveFileName",
             lambda *_: (str(path), ""),
         )
         button.click()
+        wait_for(path.with_suffix(".csv").exists)
         with path.with_suffix(".csv").open(encoding="utf-8") as file:
             return list(csv.DictReader(file))
 
@@ -395,6 +399,7 @@ def test_the_table_of_a_movie_is_the_same_file_at_every_door(
     make(dock, wait_for)
     wait_for(lambda: bool(dock.measuring.table))
     dock.measuring.save(tmp_path / "window.csv")
+    wait_for((tmp_path / "window.csv").exists)
     in_window = (tmp_path / "window.csv").read_text("utf-8")
     assert ",4," in in_window.splitlines()[-1]
 
@@ -471,18 +476,74 @@ def test_a_volume_is_measured_as_one(viewer, dock, wait_for):
     assert viewer.dims.current_step[0] == round(table["centroid_z_um"][0] / 2)
 
 
+@pytest.mark.parametrize("what", ["objects", "measure"])
+def test_what_takes_long_shows_progress_and_stops_at_once(
+    viewer, opened, wait_for, monkeypatch, what
+):
+    module, name, form = {
+        "objects": (finding, "add_depths", opened.objects_form),
+        "measure": (label_source, "measure_frame", opened.measure_form),
+    }[what]
+    stands, go_on, real = threading.Event(), threading.Event(), getattr(module, name)
+
+    def slow(*args, **kwargs):
+        stands.set()
+        go_on.wait(60)
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(module, name, slow)
+    opened.objects_form.make_button.click()
+    wait_for(stands.is_set)
+    wait_for(lambda: form.wait.isVisibleTo(form))
+    assert "…" in form.wait.text.text() + form.status.text()
+    form.wait.stop_button.click()
+    assert not form.wait.is_busy
+    assert not form.wait.isVisibleTo(form)
+    assert "Stopped" in form.status.text()
+    go_on.set()
+    answers = opened.objects._answers, opened.measuring._answers
+    wait_for(lambda: not any(one._run for one in answers))
+    assert not opened.measuring.table
+    assert opened.objects.layer.data.any() == (what == "measure")
+    assert "Stopped" in form.status.text()
+    # And again.
+    opened.objects_form.make_button.click()
+    wait_for(lambda: bool(opened.measuring.table))
+    np.testing.assert_array_equal(
+        opened.objects.layer.data, napari_diffseg.objects(classes(), (2, 3))
+    )
+
+
+def test_counting_that_is_stopped_lists_what_was_found(viewer, dock, wait_for, monkeypatch):
+    monkeypatch.setattr(classes_room, "AT_ONCE", 0)
+    movie, real, stands = np.stack([classes()] * 3), classes_room._count, threading.Event()
+    movie[0][movie[0] == 3] = 1
+    go_on = threading.Event()
+
+    def slow(source, frame):
+        if frame == 1:
+            stands.set()
+            go_on.wait(60)
+        return real(source, frame)
+
+    monkeypatch.setattr(classes_room, "_count", slow)
+    form = dock.objects_form
+    dock.objects_fold.expand()
+    place = {"axis_labels": ("t", "y", "x")}
+    viewer.add_image(movie * 10, name="movie", **place)
+    viewer.add_labels(movie, name="kinds", **place)
+    wait_for(stands.is_set)
+    assert not form.make_button.isEnabled()
+    form.wait.stop()
+    assert form.make_button.isEnabled()
+    assert list(form.classes.boxes) == [1, 2]
+    go_on.set()
+
+
 def test_too_many_pixels_are_refused_in_a_sentence(opened, monkeypatch):
     monkeypatch.setattr("napari_diffseg.widgets.objects.label_source.MOST_PIXELS", 10)
     opened.objects_form.make_button.click()
     assert "too many for the window" in opened.objects_form.status.text()
-
-
-def test_stale_questions_are_given_up(dock, labels):
-    source = dock.objects.classes.describe()
-    assert isinstance(source, LabelSource)
-    params = dock.objects_form.params()
-    assert list(source.follow(params, lambda: True)) == []
-    assert source.measure(source.array, None, (), {}, lambda: True) is None
 
 
 @pytest.mark.parametrize(
@@ -542,11 +603,12 @@ def test_the_controls_of_other_classes_leave_the_objects_alone(viewer, made, lab
     others = viewer.add_labels(classes(shift=3), name="others", **PLACE)
     form.combo.choose(others)
     layer.visible, labels.visible, params = False, True, made.objects.params
-    n_asked, pause = made.objects._n_asked, made.objects._ask_soon._timer
+    asked, pause = [], made.objects._ask_soon._timer
+    made.objects._answers.changed.connect(asked.append)
     form.split.box.setValue(9)
     form.classes.boxes[3].setChecked(False)
     wait_for(lambda: not pause.isActive())
-    assert made.objects._n_asked == n_asked
+    assert asked == []
     assert (layer.visible, labels.visible) == (False, True)
     form.combo.choose(labels)
     assert form.classes.ticked() == (3,)

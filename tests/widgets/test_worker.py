@@ -17,7 +17,13 @@ from napari.layers import Image
 from napari.qt.threading import WorkerBase, create_worker
 
 from napari_diffseg.core.published.training import Command, Iteration
-from napari_diffseg.errors import DiffSegError, InputError, OutOfMemoryError, TrainingError
+from napari_diffseg.errors import (
+    Cancelled,
+    DiffSegError,
+    InputError,
+    OutOfMemoryError,
+    TrainingError,
+)
 from napari_diffseg.params import RunOptions, SegmentationParams
 from napari_diffseg.widgets.image.axes_reading import read_axes
 from napari_diffseg.widgets.image.first_look import FirstLook
@@ -162,6 +168,72 @@ def test_a_question_that_is_answered_keeps_nothing_alive(qtbot, monkeypatch):
     del answers, large
     qtbot.waitUntil(lambda: gc.collect() >= 0 and gone() is None)
     assert len(kept) == 1
+
+
+def stepping(log, pace=0.002):
+    """Return work that yields how far it is, for long, and takes down when it is closed."""
+
+    def work(subject, question):
+        try:
+            for n in range(1, 1000):
+                time.sleep(pace)
+                yield n / 1000
+        finally:
+            log.append(("closed", question))
+        return question
+
+    return work
+
+
+def test_a_question_says_how_far_it_is_and_can_be_stopped(qtbot):
+    log, shown, said = [], [], []
+    answers = worker.LatestAnswer(stepping(log), shown.append, shown.append)
+    answers.changed.connect(said.append)
+    answers.hold("subject")
+    answers.ask(1)
+    qtbot.waitUntil(lambda: len(said) > 2, timeout=120_000)
+    assert said == sorted(said)
+    assert answers.is_busy
+    answers.stop()
+    assert not answers.is_busy, "at once, whatever its thread is at"
+    assert said[-1] is None
+    qtbot.waitUntil(lambda: log == [("closed", 1)], timeout=120_000)
+    assert shown == []
+
+
+def test_after_a_stop_the_next_question_waits_for_the_thread_and_is_answered(qtbot):
+    go_on, shown, began = threading.Event(), [], []
+
+    def work(subject, question):
+        began.append(question)
+        # Numbers that are crunched for a while do not hear of a stop.
+        go_on.wait(60)
+        return question
+
+    answers = worker.LatestAnswer(work, shown.append, shown.append)
+    answers.hold("subject")
+    answers.ask(1)
+    qtbot.waitUntil(lambda: began == [1], timeout=120_000)
+    answers.stop()
+    answers.ask(2)
+    answers.ask(3)
+    assert answers.is_busy
+    assert began == [1]
+    go_on.set()
+    qtbot.waitUntil(lambda: shown == [3], timeout=120_000)
+    assert began == [1, 3]
+    assert not answers.is_busy
+
+
+def test_what_was_cancelled_by_itself_is_no_error(qtbot, told):
+    def steps():
+        yield facts(1)
+        raise Cancelled
+
+    run = ThreadedRun(steps, told.listener)
+    qtbot.waitUntil(lambda: told.is_over, timeout=120_000)
+    assert told.errors == []
+    del run
 
 
 def drained(relay):

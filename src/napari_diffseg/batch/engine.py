@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from napari_diffseg.batch.facts import FrameFacts, Progress, Record
 from napari_diffseg.batch.sinks import ArraySink
-from napari_diffseg.errors import InputError
+from napari_diffseg.errors import Cancelled, InputError
 from napari_diffseg.params import ApplyParams, RunOptions
 
 if TYPE_CHECKING:
@@ -127,6 +127,9 @@ class Agenda:
         self._job, self.follows = job, follows
         self._left = np.full(len(job.record.done), numbers is None)
         self._left[list(numbers or ())] = True
+        self._writing, self._is_given_up = Lock(), False
+        # The frame under way, and how often it had been written to before.
+        self._begun: tuple[int, int] | None = None
 
     @property
     def n_wanted(self) -> int:
@@ -144,6 +147,32 @@ class Agenda:
         number = int(numbers[np.searchsorted(numbers, view or 0) % len(numbers)])
         self._left[number] = False
         return number
+
+    # --- the frame under way, which is written to by way of this ----------------------
+
+    def begin(self, number: int) -> None:
+        """Have a frame written from now on."""
+        self._begun = number, int(self._job.sink.n_writes[number])
+
+    def write(self, i: int, window: Window, labels: NDArray[Any]) -> None:
+        """Write the labels of a window of it; raises `Cancelled` once the run was given up."""
+        with self._writing:
+            if self._is_given_up:
+                raise Cancelled
+            self._job.sink.write(i, window, labels)
+
+    def end(self, *, is_whole: bool, is_given_up: bool = False) -> None:
+        """Keep the frame under way, or wipe it out if it is not whole.
+
+        By a run that is given up, and may go on for a while, nothing is written any more.
+        """
+        with self._writing:
+            begun, self._begun = self._begun, None
+            self._is_given_up |= is_given_up
+            if begun is not None and not is_whole:
+                number, n_before = begun
+                if self._job.sink.n_writes[number] > n_before:
+                    self._job.sink.clear(number)
 
 
 def waits_for(turn: Lock) -> Iterator[None]:
@@ -174,7 +203,7 @@ def apply_frames(job: Application, agenda: Agenda, turn: Lock | None = None) -> 
             record.keep(number)
             continue
         try:
-            facts = yield from _whole_frame(job, number, turn or Lock(), progress)
+            facts = yield from _whole_frame(job, agenda, number, turn or Lock(), progress)
         except InputError as error:
             facts = FrameFacts.of_error(error)
             n_failed += 1
@@ -192,7 +221,7 @@ def apply_frames(job: Application, agenda: Agenda, turn: Lock | None = None) -> 
 
 
 def _whole_frame(
-    job: Application, number: int, turn: Lock, progress: Callable[[], Progress]
+    job: Application, agenda: Agenda, number: int, turn: Lock, progress: Callable[[], Progress]
 ) -> Generator[Progress, object, FrameFacts | None]:
     """Label one frame, or leave it as it was; None where something is sent."""
     pixels = job.frames.read(number)
@@ -200,11 +229,11 @@ def _whole_frame(
         if (yield progress()) is not None:
             return None
     facts: FrameFacts | None = None
-    n_before = job.sink.n_writes[number]
+    agenda.begin(number)
     parts = label_frame(
         job.fitted or job.model,
         pixels,
-        job.sink,
+        agenda,
         number,
         axes=job.frames.frame_axes,
         rgb=job.frames.rgb,
@@ -222,6 +251,5 @@ def _whole_frame(
         facts = end.value
         return facts
     finally:
+        agenda.end(is_whole=facts is not None)
         turn.release()
-        if facts is None and job.sink.n_writes[number] > n_before:
-            job.sink.clear(number)

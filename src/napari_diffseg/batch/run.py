@@ -74,6 +74,7 @@ def apply_stack(
     level: int = 0,
     series: int = 0,
     table: str | PathLike[str] | None = None,
+    pulse: float | None = None,
 ) -> Generator[Progress, None, StackReport]:
     """Apply a model to many frames; the output is whole at the end, or not there.
 
@@ -89,6 +90,7 @@ def apply_stack(
     files under the same names; `workers` of 0 takes one for each processor, or one for a GPU, each
     of as many threads as `options` say, or one. `force` begins anew, and replaces what is there.
     `table` is a CSV file for the areas of each frame, which may also be replaced with `resume`.
+    Where nothing was done for `pulse` seconds, what there is to be said is yielded again.
 
     A frame that cannot be read has labels of 0 (in a folder of single images: no file), and is
     named in the report. Raises a `DiffSegError` where there is nothing to segment, no frame could
@@ -110,8 +112,7 @@ def apply_stack(
         # Not what a machine happens to have: sums over other threads may round otherwise.
         options = replace(options, threads=options.threads or 1)
         job = Job(journal, model.checksum, params, options, axes, level, series)
-        notes = yield from _do_units(ledger, job, scheduler, n_workers)
-        report = _report(ledger, notes)
+        report = _report(ledger, (yield from _do_units(ledger, job, scheduler, n_workers, pulse)))
         if table is not None:
             write_table(Path(table), report.frames, model)
         outputs.finish_plates(plan)
@@ -120,7 +121,7 @@ def apply_stack(
 
 
 def _do_units(
-    ledger: Ledger, job: Job, scheduler: str, n_workers: int
+    ledger: Ledger, job: Job, scheduler: str, n_workers: int, pulse: float | None
 ) -> Generator[Progress, None, tuple[str, ...]]:
     """Have all units of work done that are not done yet; return what is to be said of it."""
     began = time.monotonic()
@@ -128,11 +129,16 @@ def _do_units(
     n_workers = max(1, min(n_workers, ledger.plan.n_units - len(ledger.done)))
     n_workers, notes = _as_many_as_fit(ledger.plan, ledger.model, n_workers, scheduler)
     keep_model(ledger.model)
-    results = run_units(ledger.to_do(), partial(apply_unit, job), scheduler, n_workers)
+    work = partial(apply_unit, job)
+    results = run_units(ledger.to_do(), work, scheduler, n_workers, pulse)
     with closing(results):
         for outcome in results:
-            facts = ledger.enter(outcome.unit, outcome.facts)
-            yield ledger.progress(time.monotonic() - began, outcome.unit, facts)
+            seconds = time.monotonic() - began
+            if outcome is None:
+                yield ledger.progress(seconds)
+            else:
+                facts = ledger.enter(outcome.unit, outcome.facts)
+                yield ledger.progress(seconds, outcome.unit, facts)
     return notes
 
 

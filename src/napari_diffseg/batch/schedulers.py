@@ -36,6 +36,9 @@ _TURN = 0.0002  # seconds
 _OFTEN = 1.0
 """Seconds between two questions for the workers there are: the answer grows with their number."""
 
+_LOOK = 0.02
+"""Seconds between two looks whether a unit elsewhere is done."""
+
 _IN_WORKER = f"""
 import signal, sys
 signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -94,21 +97,23 @@ def run_units(
     work: Callable[..., Result],
     scheduler: str = THREADS,
     n_workers: int = 1,
-) -> Generator[Result, None, None]:
+    pulse: float | None = None,
+) -> Generator[Result | None, None, None]:
     """Do units of work, asked for no sooner than they can be handed out; yield results as they end.
 
-    On threads `work` is also called with ``stopped=``: whether the run was closed. Elsewhere units
+    Where none has ended for `pulse` seconds, None is yielded, so that the run can be closed. On
+    threads `work` is also called with ``stopped=``: whether the run was closed. Elsewhere units
     are pickled, and `work` may get one twice where a worker was lost; dask ignores `n_workers`.
     """
     check_scheduler(scheduler)
     if scheduler == THREADS:
-        yield from _on_threads(units, work, n_workers)
+        yield from _on_threads(units, work, n_workers, pulse)
     elif scheduler == PROCESSES:
         with _local_client(n_workers) as client:
-            yield from _on_client(units, work, client, scheduler)
+            yield from _on_client(units, work, client, scheduler, pulse)
     else:
         with _client_of(scheduler) as client:
-            yield from _on_client(units, work, client, scheduler)
+            yield from _on_client(units, work, client, scheduler, pulse)
 
 
 @contextmanager
@@ -128,8 +133,8 @@ def _quick_turns(n_workers: int) -> Iterator[None]:
 
 
 def _on_threads(
-    units: Iterable[Unit], work: Callable[..., Result], n_workers: int
-) -> Iterator[Result]:
+    units: Iterable[Unit], work: Callable[..., Result], n_workers: int, pulse: float | None
+) -> Iterator[Result | None]:
     closed, units = Event(), iter(units)
     waiting: set[Future[Result]] = set()
     with _quick_turns(n_workers), ThreadPoolExecutor(n_workers, "napari-diffseg") as pool:
@@ -140,7 +145,9 @@ def _on_threads(
                 if not waiting:
                     return
                 # Not for ever: on some systems Ctrl-C is not heard while a thread waits.
-                done, waiting = wait(waiting, timeout=1, return_when=FIRST_COMPLETED)
+                done, waiting = wait(waiting, pulse or 1, FIRST_COMPLETED)
+                if pulse and not done:
+                    yield None
                 for future in done:
                     yield future.result()
         finally:
@@ -212,12 +219,16 @@ def _client_of(address: str) -> Iterator[Any]:
 
 
 def _on_client(
-    units: Iterable[Unit], work: Callable[..., Result], client: Any, scheduler: str
-) -> Iterator[Result]:
+    units: Iterable[Unit],
+    work: Callable[..., Result],
+    client: Any,
+    scheduler: str,
+    pulse: float | None,
+) -> Iterator[Result | None]:
     from distributed import as_completed
 
     units, waiting, finished = iter(units), set[Any](), as_completed()
-    n_threads, asked = 0, -_OFTEN
+    n_threads, asked, heard = 0, -_OFTEN, time.monotonic()
     try:
         while True:
             if time.monotonic() > asked + _OFTEN:
@@ -229,7 +240,12 @@ def _on_client(
                 finished.add(future)
             if not waiting:
                 return
-            future = next(finished)
+            while pulse and not finished.has_ready():
+                time.sleep(_LOOK)
+                if time.monotonic() > heard + pulse:
+                    heard = time.monotonic()
+                    yield None
+            future, heard = next(finished), time.monotonic()
             result = _result_of(future, scheduler)
             waiting.discard(future)
             future.release()

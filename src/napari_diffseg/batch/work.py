@@ -20,7 +20,7 @@ from napari_diffseg.batch.facts import FrameFacts
 from napari_diffseg.batch.fitting import fit_to
 from napari_diffseg.batch.journal import Journal, write_done
 from napari_diffseg.batch.plan import Unit
-from napari_diffseg.errors import ClusterError, InputError
+from napari_diffseg.errors import Cancelled, ClusterError, InputError
 from napari_diffseg.image.windows import Window
 from napari_diffseg.io.frames import FrameStack, open_frames
 from napari_diffseg.io.label_files.label_store import LabelStore
@@ -30,10 +30,6 @@ if TYPE_CHECKING:
     from napari_diffseg.core.model.model import Model
 _model_lock = Lock()
 _models: dict[str, Model] = {}
-
-
-class Cancelled(Exception):  # noqa: N818  it is no error
-    """The run was closed while a frame was under way; the thread that raised it is not asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +125,7 @@ def _apply_frame(
                 facts: FrameFacts = end.value
                 return facts
             if stopped():
-                raise Cancelled
+                raise Cancelled  # whose thread is not asked any more
 
 
 def _windows(unit: Unit, stack: FrameStack) -> list[Window] | None:

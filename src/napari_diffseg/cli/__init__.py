@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from napari_diffseg._version import __version__
 from napari_diffseg.cli import apply, card, machine, objects, segment, train
-from napari_diffseg.cli.terminal import exit_code, in_shell, listen_to_signals, say
+from napari_diffseg.cli.terminal import cancelled, in_shell, listen_to_signals, say
 from napari_diffseg.errors import DiffSegError
 
 
@@ -48,8 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(f"error: {in_shell(error)}")
         return 1
     except KeyboardInterrupt as stop:
-        say("cancelled.")
-        return exit_code(stop)
+        return cancelled(stop)
     return code
 
 

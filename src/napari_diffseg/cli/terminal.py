@@ -7,16 +7,23 @@ import os
 import re
 import signal
 import sys
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from socket import socket, socketpair
+from threading import Thread
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from napari_diffseg.errors import DiffSegError, Remedy
+from napari_diffseg.files import forsake
 
 if TYPE_CHECKING:
     from napari_diffseg.core.published.training import Command, Iteration
+
+_PATIENCE = 0.3
+"""Seconds after which Ctrl-C ends the program, whatever that is at."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -76,10 +83,24 @@ class Interrupt:
     met: bool = False
 
 
+@dataclass
+class _Presses:
+    """How often Ctrl-C was pressed, at which time that ends the program, and what is said then."""
+
+    n_heard: int = 0
+    last: int = 1
+    words: Callable[[], str] = lambda: "cancelled."
+    is_told: bool = False
+
+
+_presses = _Presses()
+
+
 @contextmanager
 def first_interrupt_finishes() -> Iterator[Interrupt]:
     """Note the first Ctrl-C, and raise KeyboardInterrupt only at the second."""
     interrupt = Interrupt()
+    _presses.n_heard, _presses.last = 0, 2
 
     def note(number: int, frame: FrameType | None) -> None:
         if interrupt.met:
@@ -87,8 +108,11 @@ def first_interrupt_finishes() -> Iterator[Interrupt]:
         interrupt.met = True
         _say_at_once("keeping what there is; press Ctrl-C again to cancel.")
 
-    with _heard_by(note):
-        yield interrupt
+    try:
+        with _heard_by(note):
+            yield interrupt
+    finally:
+        _presses.n_heard, _presses.last = 0, 1
 
 
 @contextmanager
@@ -101,8 +125,13 @@ def interrupt_leaves(words: str, is_time: Callable[[], bool]) -> Iterator[None]:
         _say_at_once(words)
         os._exit(_STOPPED_BY + number)
 
-    with _heard_by(leave):
-        yield
+    before = _presses.words
+    _presses.words = lambda: words if is_time() else before()
+    try:
+        with _heard_by(leave):
+            yield
+    finally:
+        _presses.words = before
 
 
 def listen_to_signals() -> None:
@@ -116,6 +145,36 @@ def listen_to_signals() -> None:
 
     for number in _SIGNALS:
         signal.signal(number, stop)
+    ear, mouth = socketpair()
+    mouth.setblocking(False)
+    signal.set_wakeup_fd(mouth.detach())
+    Thread(target=_leave_late, args=(ear,), daemon=True).start()
+
+
+def _leave_late(ear: socket) -> None:
+    """End the program where its main thread has not done so, a moment after Ctrl-C.
+
+    That hears nothing while it is in a computation of NumPy or SciPy, which may take seconds.
+    """
+    while number := ear.recv(1):
+        if number[0] not in _SIGNALS:
+            continue
+        _presses.n_heard += 1
+        if _presses.n_heard < _presses.last:
+            continue
+        time.sleep(_PATIENCE)
+        if _presses.n_heard >= _presses.last:
+            forsake()
+            if not _presses.is_told:
+                _say_at_once(_presses.words())
+            os._exit(_STOPPED_BY + number[0])
+
+
+def cancelled(stop: KeyboardInterrupt) -> int:
+    """Say that Ctrl-C has ended a command; returns its exit code."""
+    _presses.is_told = True
+    say(_presses.words())
+    return exit_code(stop)
 
 
 def exit_code(stop: KeyboardInterrupt) -> int:

@@ -16,7 +16,7 @@ from skimage.measure import label as connected_pieces
 from napari_diffseg.errors import InputError
 from napari_diffseg.image.space import Space, space_of
 from napari_diffseg.instances.params import ObjectParams
-from napari_diffseg.instances.splitting import Basins, cut, depths, uncut
+from napari_diffseg.instances.splitting import Basins, add_depths, cut, uncut
 
 Numbers = NDArray[np.int32]
 Labels = NDArray[Any]
@@ -27,6 +27,9 @@ _OF_RADIUS, _OF_SIZE = 0.5, 0.05
 
 BACKGROUND = "background"
 """No objects are made of a class that is called so, and it is seen through in the window."""
+
+_CLEANED, _DEEP = 0.15, 0.5
+"""Shares of the time after which the classes are cleaned, and the depths of all are known."""
 
 _PART = 1 << 22
 """Pixels that are counted at a time."""
@@ -62,16 +65,34 @@ class ObjectFinder:
         self._classes: Labels = self._labels
         self._basins: Basins | None = None
 
-    def find(self, params: ObjectParams) -> Numbers:
-        """Make objects, as `find_objects` does."""
+    def prepare(self, params: ObjectParams) -> Iterator[float]:
+        """Do what takes long and is kept; yields how much of it is done, from 0 to 1."""
         key = params.class_numbers, params.fill_holes, params.smooth
         if key != self._key:
-            self._key, self._basins = key, None
+            self._key = self._basins = None
             self._classes = clean_classes(self._labels, params, self._space)
+            self._key = key
+            yield _CLEANED
         is_cut = params.split != 0 or params.min_size < 0
         if self._basins is None or (is_cut and not self._basins.is_cut):
-            self._basins = self._cut() if is_cut else uncut(self._pieces())
-        basins, parts = self._basins, self._basins.homes
+            depth = None
+            if is_cut:
+                depth = np.zeros(self._labels.shape, np.float32)
+                found = [number for number in count_labels(self._classes) if number > 0]
+                for n_done, number in enumerate(found, start=1):
+                    add_depths(depth, self._classes == number, self._space.steps)
+                    yield _CLEANED + (_DEEP - _CLEANED) * n_done / len(found)
+            pieces = self._pieces()
+            self._basins = uncut(pieces) if depth is None else cut(pieces, depth, self._space.steps)
+            yield 1.0
+
+    def find(self, params: ObjectParams) -> Numbers:
+        """Make objects, as `find_objects` does."""
+        for _ in self.prepare(params):
+            pass
+        basins = self._basins
+        assert basins is not None
+        parts = basins.homes
         apart, min_sizes = self._sizes(params, basins)
         if params.split:
             parts = basins.joined(apart, params.neck / 100, min_sizes)
@@ -109,12 +130,6 @@ class ObjectFinder:
         own[0] = False
         return pieces if own[1:].all() else np.where(own[pieces], pieces, 0).astype(np.int32)
 
-    def _cut(self) -> Basins:
-        found = [number for number in count_labels(self._classes) if number > 0]
-        steps = self._space.steps
-        depth = depths([self._classes == number for number in found], self._classes.shape, steps)
-        return cut(self._pieces(), depth, steps)
-
 
 def checked_labels(labels: ArrayLike) -> Labels:
     """Return labels of a plane or a volume as whole numbers; raises `InputError` of others."""
@@ -140,6 +155,15 @@ def count_labels(labels: Labels) -> dict[int, int]:
             found, counts = np.unique(part, return_counts=True)
         counted.update(dict(zip(found.tolist(), counts.tolist(), strict=True)))
     return {number: counted[number] for number in sorted(counted)}
+
+
+def count_objects(numbers: Numbers) -> int:
+    """Return how many objects there are in a plane, a volume or frames of either."""
+    is_there = np.zeros(int(numbers.max(initial=0)) + 1, np.bool_)
+    # By parts, for what is looked up by becomes 64 bits wide.
+    for part in np.array_split(numbers.reshape(-1), numbers.size // _PART + 1):
+        is_there[part] = True
+    return int(np.count_nonzero(is_there[1:]))
 
 
 def count_in_all(frames: Iterable[Labels]) -> dict[int, int]:

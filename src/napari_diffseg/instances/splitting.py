@@ -17,19 +17,13 @@ Numbers = NDArray[np.int32]
 Mask = NDArray[np.bool_]
 
 
-def depths(
-    masks: list[Mask], shape: tuple[int, ...], steps: tuple[float, ...]
-) -> NDArray[np.float32]:
-    """Return how far each pixel is from the outline of its class, in pixels.
+def add_depths(depth: NDArray[np.float32], mask: Mask, steps: tuple[float, ...]) -> None:
+    """Add how far each pixel of a class is from its outline, in pixels; elsewhere nothing.
 
-    The masks of the classes do not overlap, and the edge of the image is no outline; `steps` are
-    the distances of neighbours along each axis.
+    The edge of the image is no outline; `steps` are the distances of neighbours along each axis.
     """
-    found = np.zeros(shape, np.float32)
-    for mask in masks:
-        if not mask.all():
-            np.add(found, ndimage.distance_transform_edt(mask, sampling=steps), out=found)
-    return found
+    if not mask.all():
+        np.add(depth, ndimage.distance_transform_edt(mask, sampling=steps), out=depth)
 
 
 @dataclass(frozen=True, eq=False, slots=True)

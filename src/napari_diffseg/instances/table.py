@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,14 @@ def write_csv(path: Path, table: Mapping[str, NDArray[Any]], *, force: bool = Fa
     Numbers have up to ten digits; what is not known (NaN) is left empty. Raises `OutputError` where
     it cannot be written.
     """
+    for _ in csv_steps(path, table, force=force):
+        pass
+
+
+def csv_steps(
+    path: Path, table: Mapping[str, NDArray[Any]], *, force: bool = False
+) -> Iterator[float]:
+    """Write a table as `write_csv` does; yields the share that is done. Closed, it leaves none."""
     columns = list(table.values())
     n_rows = columns[0].size if columns else 0
     with written_whole(path, force=force) as file:
@@ -85,6 +93,7 @@ def write_csv(path: Path, table: Mapping[str, NDArray[Any]], *, force: bool = Fa
         for start in range(0, n_rows, _AT_ONCE):
             part = [column[start : start + _AT_ONCE].tolist() for column in columns]
             rows.writerows(map(in_words, row) for row in zip(*part, strict=True))
+            yield start / n_rows
         text.detach()
 
 

@@ -30,8 +30,8 @@ from napari_diffseg.instances.stacks import (
     measure,
     objects,
 )
-from napari_diffseg.instances.table import summary, write_csv
-from napari_diffseg.io.label_files.frames import LabelFrames, check_frames
+from napari_diffseg.instances.table import csv_steps, summary
+from napari_diffseg.io.label_files.frames import LabelFrames, Stopped, check_frames, never, until
 from napari_diffseg.io.label_files.label_store import Described
 
 PARTS = ("labels", "masks", "objects", "table")
@@ -66,10 +66,15 @@ class Export:
     classes: Sequence[int] = ()
     # Further images of whole numbers, such as strokes, each under its title.
     more: Mapping[str, LabelFrames] = field(default_factory=dict)
+    stopped: Stopped = never  # once it is so, `write` raises `Cancelled`
 
     def standing(self) -> list[Path]:
         """Return the files that would be replaced; goes through the labels for their masks."""
-        return [path for path in self._jobs if path.exists()]
+        return [path for path in self.places() if path.exists()]
+
+    def places(self) -> list[Path]:
+        """Return the files that are written; goes through the labels for their masks."""
+        return [*self._images, *self._tables]
 
     def place(self, title: str, ending: str = "") -> Path:
         """Return the file for a part."""
@@ -80,7 +85,7 @@ class Export:
 
         Raises DiffSegError where one is there already (then none is written), or cannot be written.
         """
-        if not self._jobs:
+        if not self.places():
             raise InputError("Nothing is chosen to be exported; choose labels, masks or objects.")
         standing = [path.name for path in self.standing()]
         if standing and not self.force:
@@ -90,44 +95,45 @@ class Export:
                 Remedy.OVERWRITE,
             )
         self._make_folder()
-        for path in self._jobs:
-            if path.suffix == ".csv":
-                check_place(path, force=self.force)
-            else:
-                check_frames(path, self.labels.shape, force=self.force)
-        for path, job in self._jobs.items():
-            job(path, force=self.force)
+        for path in self._tables:
+            check_place(path, force=self.force)
+        for path in self._images:
+            check_frames(path, self.labels.shape, force=self.force)
+        for path, frames in self._images.items():
+            frames.write(path, force=self.force, stopped=self.stopped)
+            yield path
+        for path, table in self._tables.items():
+            for _ in until(self.stopped, csv_steps(path, table(), force=self.force)):
+                pass
             yield path
 
     @cached_property
-    def _jobs(self) -> dict[Path, Callable[..., None]]:
-        """What writes each of the files."""
-        jobs: dict[Path, Callable[..., None]] = {}
+    def _images(self) -> dict[Path, LabelFrames]:
+        found: dict[Path, LabelFrames] = {}
         if "labels" in self.parts:
-            jobs[self.place("labels")] = self.labels.write
+            found[self.place("labels")] = self.labels
         if "masks" in self.parts:
             names = self.labels.said.get("names") or {}
             for label in self.classes or self.labels.classes():
                 title = f"mask {label} {names.get(label, '')}".strip()
-                jobs[self.place(title)] = self.labels.mask(label).write
+                found[self.place(title)] = self.labels.mask(label)
         if "objects" in self.parts and self.objects is not None:
-            jobs[self.place("objects")] = self.objects.write
-        if "table" in self.parts and self.table is not None:
-            jobs[self.place("objects", ".csv")] = self._write_table
-            jobs[self.place("summary", ".csv")] = self._write_summary
-        jobs |= {self.place(title): frames.write for title, frames in self.more.items()}
-        return jobs
+            found[self.place("objects")] = self.objects
+        return found | {self.place(title): frames for title, frames in self.more.items()}
+
+    @property
+    def _tables(self) -> dict[Path, Callable[[], Columns]]:
+        if "table" not in self.parts or self.table is None:
+            return {}
+        n_frames = prod(self.labels.shape[: -3 if self.is_volume else -2])
+        return {
+            self.place("objects", ".csv"): lambda: self._measured,
+            self.place("summary", ".csv"): lambda: summary(self._measured, n_frames),
+        }
 
     @cached_property
     def _measured(self) -> Columns:
         return {} if self.table is None else self.table()
-
-    def _write_table(self, path: Path, *, force: bool) -> None:
-        write_csv(path, self._measured, force=force)
-
-    def _write_summary(self, path: Path, *, force: bool) -> None:
-        n_frames = prod(self.labels.shape[: -3 if self.is_volume else -2])
-        write_csv(path, summary(self._measured, n_frames), force=force)
 
     def _make_folder(self) -> None:
         try:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_diffseg.errors import InputError, OutputError
+from napari_diffseg.errors import Cancelled, InputError, OutputError
 from napari_diffseg.io.label_files.label_store import Described
 from napari_diffseg.io.label_files.provenance import COLORS, NAMES, with_classes
 from napari_diffseg.io.label_files.writing import check_output, write_label_frames
@@ -45,6 +45,25 @@ def check_frames(path: Path, shape: Sequence[int], *, force: bool) -> None:
         )
 
 
+Stopped = Callable[[], bool]
+"""Whether nobody waits any more for what is written; asked often."""
+
+Item = TypeVar("Item")
+
+
+def never() -> bool:
+    """Return False: what is written is waited for."""
+    return False
+
+
+def until(stopped: Stopped, items: Iterable[Item]) -> Iterator[Item]:
+    """Pass items on; raise `Cancelled` once it is so."""
+    for item in items:
+        if stopped():
+            raise Cancelled
+        yield item
+
+
 @dataclass(frozen=True, eq=False)
 class LabelFrames:
     """Labels of any number of planes, wherever they are, with all that is said of them."""
@@ -56,10 +75,11 @@ class LabelFrames:
     planes: Callable[[], Iterator[NDArray[Any]]]
     said: Described
 
-    def write(self, path: Path, *, force: bool = False) -> None:
+    def write(self, path: Path, *, force: bool = False, stopped: Stopped = never) -> None:
         """Write them plane by plane, whole or not at all; names and colours in the provenance too.
 
-        Raises as `check_frames`, where the disk is full, and of labels negative or too large.
+        Raises `Cancelled` once it is stopped; as `check_frames`, where the disk is full, and of
+        labels negative or too large.
         """
         kind = label_dtype(self.dtype)
         check_frames(path, self.shape, force=force)
@@ -69,7 +89,7 @@ class LabelFrames:
         said: Described = {**self.said, "provenance": provenance}
         write_label_frames(
             path,
-            (_fitting(plane, kind) for plane in self.planes()),
+            (_fitting(plane, kind) for plane in until(stopped, self.planes())),
             axes=self.axes,
             shape=self.shape,
             dtype=kind,

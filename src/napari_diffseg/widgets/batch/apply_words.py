@@ -62,6 +62,8 @@ def applied_in_words(job: LayerJob, progress: Progress) -> str:
 
 def folder_in_words(job: FolderJob, progress: Progress) -> str:
     """Return what a run over a folder came to, and which files failed."""
+    if job.report is None and job.record is None:
+        return "Stopped before the first frame. Apply to the same two folders to go on."
     if job.report is None:
         n_done = f"{progress.done} of {count_in_words(progress.total, 'frame')}"
         return f"Stopped: {n_done} done. Apply to the same two folders to go on."

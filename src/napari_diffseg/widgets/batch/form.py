@@ -19,6 +19,7 @@ from napari_diffseg.widgets.ui.controls import (
     beside,
     form_rows,
     guard_wheel,
+    show_progress,
     stack,
     thin_bar,
 )
@@ -112,8 +113,7 @@ class ApplyForm(QWidget):
 
     def show_progress(self, done: int, total: int | None) -> None:
         """Show how much is done; None hides the bar."""
-        self.progress_bar.setRange(0, max(total or 0, 1))
-        self.progress_bar.setValue(done)
+        show_progress(self.progress_bar, done, total or 0)
         self.progress_bar.setVisible(total is not None)
 
     # --- making things --------------------------------------------------------------

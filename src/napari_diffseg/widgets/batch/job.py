@@ -18,7 +18,7 @@ from napari_diffseg.batch.facts import Progress, Record
 from napari_diffseg.batch.sinks import ArraySink, make_labels
 from napari_diffseg.params import ApplyParams, RunOptions
 from napari_diffseg.widgets.batch.frames import FrameSet
-from napari_diffseg.widgets.tasks.worker import spare_one_core
+from napari_diffseg.widgets.tasks.worker import STATUS_INTERVAL, spare_one_core
 
 if TYPE_CHECKING:
     from napari_diffseg.batch.run import StackReport
@@ -119,6 +119,7 @@ def folder_steps(job: FolderJob) -> Steps:
         options=replace(job.options, threads=0),
         workers=spare_one_core() if is_cpu else 0,
         resume=True,
+        pulse=STATUS_INTERVAL,
     )
     progress = Progress(0, 0, 0, 0)
     with closing(run):

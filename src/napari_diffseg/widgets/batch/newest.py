@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from napari_diffseg.errors import InputError
+from napari_diffseg.errors import DiffSegError, InputError
 from napari_diffseg.widgets.batch.fit import Fit, extent_of, find_fit
 from napari_diffseg.widgets.batch.form import ask_for_folders
 from napari_diffseg.widgets.batch.job import FolderJob, LayerJob
@@ -70,6 +70,14 @@ class NewestJob:
         known = self._models.shelf.chosen
         return Fit() if known is None else find_fit(known.model, frames)
 
+    def outlook(self) -> tuple[FrameSet | None, Fit]:
+        """Return the chosen frames, if any, and how they go with the model, or why nothing can."""
+        try:
+            frames = self.chosen_frames()
+        except DiffSegError as error:
+            return None, Fit(reason=str(error))
+        return frames, self.fit(frames)
+
     def is_chosen(self, frames: FrameSet | None) -> bool:
         """Whether what is chosen now, with these frames, is what the job was told."""
         job, known = self.on_layers, self._models.shelf.chosen
@@ -118,6 +126,13 @@ class NewestJob:
         job, layer = self.on_layers, self.layer
         if job is not None and layer is not None and layer.is_there:
             layer.unlock(job.provenance())
+
+    def discard_if_empty(self) -> None:
+        """Take the layer out of the viewer, where no frame got its labels."""
+        job, layer = self.on_layers, self.layer
+        if job is not None and layer is not None and not job.record.done.any():
+            self.forget()
+            layer.discard()
 
     def forget(self) -> None:
         """Let go of the job; its layer stays as it is, if it is there."""

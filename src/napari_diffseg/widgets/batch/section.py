@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QTimer
 
 from napari_diffseg.batch.engine import Agenda, apply_frames
+from napari_diffseg.batch.facts import Progress
 from napari_diffseg.errors import DiffSegError
 from napari_diffseg.widgets.batch import apply_words
-from napari_diffseg.widgets.batch.fit import Fit
 from napari_diffseg.widgets.batch.form import Scope
 from napari_diffseg.widgets.batch.job import FolderJob, LayerJob, folder_steps
 from napari_diffseg.widgets.batch.newest import NewestJob
@@ -25,7 +25,6 @@ from napari_diffseg.widgets.ui.notices import notify_of
 if TYPE_CHECKING:
     import napari
 
-    from napari_diffseg.batch.facts import Progress
     from napari_diffseg.params import RunOptions
     from napari_diffseg.widgets.batch.form import ApplyForm
     from napari_diffseg.widgets.batch.frames import FrameSet
@@ -33,6 +32,10 @@ if TYPE_CHECKING:
     from napari_diffseg.widgets.image.axes_reading import Extent
     from napari_diffseg.widgets.models.section import ModelSection
     from napari_diffseg.widgets.segment.results import Results
+
+_PATIENCE = 500
+"""A run that was stopped is over after so many milliseconds, whatever it is at: the window that is
+being computed takes seconds on a slow machine, and goes on unheard."""
 
 _STANDS_STILL = 150
 """A slider that has not moved for so many milliseconds has stopped."""
@@ -56,13 +59,12 @@ class ApplySection:
     ) -> None:
         self._viewer, self._form, self._models, self._turn = viewer, form, models, turn
         self.newest = NewestJob(viewer, form, models, results, frames, options)
-        self.session = SegmentationSession(ThreadedRun)
+        # One that was given up has to end before the next begins.
+        self.session = SegmentationSession(partial(ThreadedRun, turn=Lock()))
         self._agenda: Agenda | None = None
-        self._stopped_because = ""
-        self._still = QTimer()
-        self._still.setSingleShot(True)
-        self._still.setInterval(_STANDS_STILL)
-        self._still.timeout.connect(self._look)
+        self._stopped_because, self._is_open = "", True
+        self._still = _timer(_STANDS_STILL, self._look)
+        self._late = _timer(_PATIENCE, self._give_up)
         self.session.state_changed.connect(self._on_state)
         self.session.stepped.connect(self._on_step)
         self.session.succeeded.connect(self._on_success)
@@ -75,7 +77,6 @@ class ApplySection:
         form.lazy_box.toggled.connect(self._on_lazy)
         form.plot.clicked.connect(self.newest.go_to)
         viewer.dims.events.connect(self._on_view)
-        self._is_open = True
 
     @property
     def layer(self) -> AppliedLayer | None:
@@ -98,6 +99,7 @@ class ApplySection:
             if scope is Scope.FOLDER:
                 folder = self.newest.take_folder()
                 if folder is not None:
+                    self._agenda = None
                     self.session.start(partial(folder_steps, folder))
                 return
             job = self.newest.take()
@@ -125,7 +127,7 @@ class ApplySection:
         if self.layer is not None and self.layer.is_layer(layer):
             was_busy = self.session.is_busy
             self.newest.forget()
-            self.session.cancel()
+            self._cancel()
             self._form.say(apply_words.LAYER_GONE if was_busy else "")
         elif job is not None and layer in job.stack.layers:
             if self.session.is_busy:
@@ -136,15 +138,10 @@ class ApplySection:
         """Say what can be done now, and why nothing can."""
         form, shelf, newest = self._form, self._models.shelf, self.newest
         form.offer_models(shelf.titles, shelf.key)
-        frames, fit = None, Fit()
-        try:
-            frames = newest.chosen_frames()
-        except DiffSegError as error:
-            reason = str(error)
-        else:
+        frames, fit = newest.outlook()
+        if frames is not None:
             form.offer_frames(frames.n_frames, are_volumes=frames.shown.is_volume)
-            fit = newest.fit(frames)
-            reason = fit.reason
+        reason = fit.reason
         scope = form.chosen_scope()
         is_folder = scope is Scope.FOLDER
         if shelf.chosen is None:
@@ -173,8 +170,9 @@ class ApplySection:
         # At the end of the program Qt may have taken the timer away already.
         with suppress(RuntimeError):
             self._still.stop()
+            self._late.stop()
         if session.is_busy:
-            session.cancel()
+            self._cancel()
             self.newest.end()
 
     def _start(self, job: LayerJob, agenda: Agenda) -> None:
@@ -185,13 +183,24 @@ class ApplySection:
         self.layer.lock()
         self.session.start(partial(apply_frames, job, agenda, self._turn))
 
+    def _give_up(self) -> None:
+        """Have a run that was stopped end now: all that it has done is there."""
+        if self.session.state is SessionState.FINISHING:
+            record = None if self.newest.job is None else self.newest.job.record
+            n = (0, 0) if record is None else (record.n_done, len(record.done))
+            self._on_success(Progress(*n, *n, n[0]))
+            self._cancel()
+
+    def _cancel(self) -> None:
+        if self._agenda is not None:
+            self._agenda.end(is_whole=False, is_given_up=True)
+        self.session.cancel()
+
     # --- looking ------------------------------------------------------------------------
 
     def _is_looking(self) -> bool:
         """Whether the run under way does only what is looked at."""
-        if self.newest.on_layers is None or self._agenda is None:
-            return False
-        return self.session.is_busy and self._agenda.follows
+        return self._agenda is not None and self.session.is_busy and self._agenda.follows
 
     def _on_lazy(self, is_lazy: bool) -> None:
         if not is_lazy:
@@ -211,9 +220,8 @@ class ApplySection:
     def _look(self) -> None:
         """Compute the frame in view, where frames are computed when they are looked at."""
         job = self.newest.on_layers
-        if self.session.is_busy or not self._form.lazy_box.isChecked():
-            return
-        if job is None or job.in_view is None:
+        is_free = not self.session.is_busy and self._form.lazy_box.isChecked()
+        if not is_free or job is None or job.in_view is None:
             return
         # One that failed would fail again, and again.
         if not job.record.done[job.in_view] and job.in_view not in job.record.failed:
@@ -242,6 +250,7 @@ class ApplySection:
             form.show_progress(0, None)
         elif state is SessionState.FINISHING:
             form.say(apply_words.STOPPING)
+            self._late.start()
         elif not is_looking:
             form.say(apply_words.STARTING)
             form.show_progress(0, 0)
@@ -257,9 +266,7 @@ class ApplySection:
         self.newest.show_plot()
         form.plot.draw_news()
         if self.session.state is SessionState.RUNNING and not self._is_looking():
-            n_wanted = progress.total
-            if self.newest.on_layers is not None and self._agenda is not None:
-                n_wanted = self._agenda.n_wanted
+            n_wanted = progress.total if self._agenda is None else self._agenda.n_wanted
             form.say(apply_words.progress_in_words(progress, n_wanted))
             form.show_progress(progress.done, progress.total)
 
@@ -270,20 +277,25 @@ class ApplySection:
         if isinstance(job, FolderJob):
             self._form.say(apply_words.folder_in_words(job, progress))
         elif job is not None:
-            said = [apply_words.applied_in_words(job, progress), self._stopped_because]
-            if self.session.state is SessionState.FINISHING and not self._stopped_because:
-                said.append(apply_words.GO_ON)
+            is_stopped = self.session.state is SessionState.FINISHING
+            why = self._stopped_because or (apply_words.GO_ON if is_stopped else "")
+            said = [apply_words.applied_in_words(job, progress), why]
             if self._form.lazy_box.isChecked() and not job.is_complete:
                 said.append(apply_words.LOOKING)
             self._form.say(" ".join(filter(None, said)))
 
     def _on_failure(self, error: Exception) -> None:
         self._form.lazy_box.setChecked(False)
-        job, layer = self.newest.on_layers, self.layer
-        if job is not None and layer is not None and not job.record.done.any():
-            self.newest.forget()
-            layer.discard()
+        self.newest.discard_if_empty()
         self.newest.end()
         self.refresh()
         self._form.say(words.error_in_words(error), wrong=True)
         notify_of(error)
+
+
+def _timer(pause: int, called: Callable[[], None]) -> QTimer:
+    timer = QTimer()
+    timer.setSingleShot(True)
+    timer.setInterval(pause)
+    timer.timeout.connect(called)
+    return timer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -81,6 +81,8 @@ class RunAgain:
         self._written: dict[str, tuple[Path, Any]] = {}
         self._texts = LatestAnswer(_ask, self._on_text, partial(tell, form.say))
         self._reports = LatestAnswer(_ask, self._on_report, partial(tell, form.say))
+        form.wait.follow(self._texts)
+        form.wait.follow(self._reports)
         self._texts.hold(self)
         self._reports.hold(self)
         form.python_button.clicked.connect(lambda: self.copy("Python"))
@@ -307,7 +309,7 @@ def _report(
     names: dict[int, str],
     notes: tuple[str, ...],
     python: Callable[[], str] | None,
-) -> Path:
+) -> Generator[float, None, Path]:
     """Write a report; without lines of Python where the run cannot be done again."""
     recipe = ""
     if python is not None:
@@ -315,10 +317,13 @@ def _report(
             recipe = python()
         except DiffSegError as error:
             notes = (*notes, str(error))
+    yield 0.2
+    pixels = channels_first(source.pixels(), source.image_axes)
+    yield 0.4
     write_report(
         path,
         result.labels,
-        channels_first(source.pixels(), source.image_axes),
+        pixels,
         title=", ".join(source.layer_names),
         provenance=result.provenance(),
         rgb=source.rgb,

@@ -13,6 +13,7 @@ from napari_diffseg.widgets.ui.controls import (
     titled_row,
 )
 from napari_diffseg.widgets.ui.preferences import ask_for_file, ask_to_replace, start_in
+from napari_diffseg.widgets.ui.wait_row import WaitRow
 
 _ABOUT = {
     "labels": ("Labels", "One image, with the number of its class in each pixel."),
@@ -59,12 +60,13 @@ class ExportForm(QWidget):
         )
         self.status = Status()
         self.say = self.status.answer
+        self.wait = WaitRow("Stop now; what is written already stays.")
         rows = titled_row("From", self.layers), *self.boxes.values(), self.told_box
         copies = beside(self.python_button, self.shell_button)
         stack(
             self,
             *(*rows, titled_row("Format", self.format), self.button),
-            *(copies, self.report_button, self.status),
+            *(copies, self.report_button, self.wait, self.status),
             edge=4,
         )
 

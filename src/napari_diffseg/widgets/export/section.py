@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_diffseg.errors import DiffSegError
+from napari_diffseg.instances.table import join
 from napari_diffseg.io.label_files.export import Export
+from napari_diffseg.io.label_files.frames import until
 from napari_diffseg.widgets.export.again import as_exported, name_of
 from napari_diffseg.widgets.scribbles.class_names import names_in
 from napari_diffseg.widgets.tasks.worker import LatestAnswer
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
 _WRITING = "Writing …"
 _LOOKING = "Looking at the labels …"
+_STOPPED = "Stopped; files that are written stay, the one under way was not kept."
 _NOTHING = "no labels yet"
 
 
@@ -39,6 +43,10 @@ class ExportSection:
         self._followed: Labels | None = None
         self._looks = LatestAnswer(_look, self._on_looked, self._on_failure)
         self._writes = LatestAnswer(_write, self._on_written, self._on_failure)
+        self._wanted: set[object] = set()  # stands for the jobs that nobody has stopped
+        form.wait.follow(self._looks)
+        form.wait.follow(self._writes)
+        form.wait.stopped.connect(self._on_stopped)
         self._looks.hold(self)
         self._writes.hold(self)
         form.layers.changed.connect(self.refresh)
@@ -88,6 +96,8 @@ class ExportSection:
 
     def close(self) -> None:
         """Hear of nothing any more."""
+        self._form.wait.release()
+        self._wanted.clear()
         self._looks.hold(None)
         self._writes.hold(None)
 
@@ -100,6 +110,8 @@ class ExportSection:
 
     def _job(self, layer: Labels, folder: Path) -> Export:
         objects, made = self._objects, self._made_of(layer)
+        wanted = object()
+        self._wanted.add(wanted)
         job = Export(
             folder,
             name_of(layer),
@@ -107,6 +119,7 @@ class ExportSection:
             self._form.parts(),
             ending=self._form.format.chosen(),
             more=self._again.frames(layer) if self._form.is_told() else {},
+            stopped=lambda: wanted not in self._wanted,
         )
         source, params = objects.source, objects.params
         if made is None or source is None or params is None:
@@ -118,7 +131,7 @@ class ExportSection:
 
         def measure() -> Columns:
             classes = params.class_numbers
-            return source.measure(numbers, size, classes, names, lambda: False) or {}
+            return join(until(job.stopped, source.measure(numbers, size, classes, names)))
 
         return replace(
             job,
@@ -140,6 +153,10 @@ class ExportSection:
         self._again.on_written(job)
         self._form.say(f"{words.count_in_words(n_files, 'file')} written to {folder}")
 
+    def _on_stopped(self) -> None:
+        self._wanted.clear()
+        self._form.say(_STOPPED)
+
     def _on_failure(self, error: Exception) -> None:
         self._form.say(words.error_in_words(error), wrong=True)
         notify_of(error)
@@ -150,5 +167,8 @@ def _look(section: ExportSection, job: Export) -> tuple[Export, list[str]]:
     return job, [path.name for path in job.standing()]
 
 
-def _write(section: ExportSection, job: Export) -> tuple[Export, int]:
-    return job, len(list(job.write()))
+def _write(section: ExportSection, job: Export) -> Generator[float, None, tuple[Export, int]]:
+    n_files = len(job.places())
+    for n_written, _ in enumerate(job.write(), start=1):
+        yield n_written / n_files
+    return job, n_files

@@ -8,6 +8,7 @@ from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.widgets.measure.plot import ObjectPlot
 from napari_diffseg.widgets.measure.table import MeasureTable
 from napari_diffseg.widgets.ui.controls import AMBER, MUTED, Sentence, Status, beside, stack
+from napari_diffseg.widgets.ui.wait_row import WaitRow
 
 _ABOUT = {
     "table": "One row for each object: click it to go there; click an object to find its row.",
@@ -32,10 +33,11 @@ class MeasureForm(QWidget):
         self.summary_button = QPushButton("Save summary …")
         self.about, self.status = Sentence(), Status()
         self.say, self.answer = self.status.tell, self.status.answer
+        self.wait = WaitRow("Stop now; the table stays as it is, and no file is written.")
         for widget, about in _ABOUT.items():
             getattr(self, widget).setToolTip(about)
         buttons = beside(self.save_button, self.summary_button)
-        rows = self.about, self.table, self.plot, buttons, self.status
+        rows = self.about, self.table, self.plot, buttons, self.wait, self.status
         stack(self, *rows, spacing=6, edge=4)
         self.allow_saving(False)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_diffseg.errors import DiffSegError
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.instances.measuring import Columns
 from napari_diffseg.instances.scale import scale_of
-from napari_diffseg.instances.table import summary, write_csv
+from napari_diffseg.instances.table import csv_steps, join, summary
 from napari_diffseg.widgets.objects.label_source import LabelSource
 from napari_diffseg.widgets.scribbles.class_names import names_in
 from napari_diffseg.widgets.tasks.worker import LatestAnswer
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
 _FILES = "Tables (*.csv)"
 _NOTHING = "Make objects first; they are listed here."
+_STOPPED = "Stopped; what is listed is as it was. Close and open Measure to measure anew."
 _LOOKING_MODES = ("pan_zoom", "pick", "transform")
 
 
@@ -42,7 +42,6 @@ class _Question:
     size: PixelSize | None
     classes: tuple[int, ...]
     class_names: dict[int, str]
-    is_stale: Callable[[], bool]
 
 
 class MeasureSection:
@@ -58,8 +57,12 @@ class MeasureSection:
         self._viewer, self._form, self._objects, self._is_open = viewer, form, objects, is_open
         self._measured_in: PixelSize | None = None
         self._asked_in: PixelSize | None = None
-        self._n_asked = 0
         self._answers = LatestAnswer(_measure, self._on_measured, partial(tell, form.say))
+        self._writes = LatestAnswer(_write, self._on_written, partial(tell, form.answer))
+        self._writes.hold(self)
+        form.wait.follow(self._answers)
+        form.wait.follow(self._writes)
+        form.wait.stopped.connect(lambda: form.say(_STOPPED))
         objects.found.connect(self.look)
         form.plot.clicked.connect(self.go_to_frame)
         form.table.picked.connect(self.go_to)
@@ -79,7 +82,6 @@ class MeasureSection:
     def look(self) -> None:
         """Measure the objects that there are now, if the section is open."""
         objects, form = self._objects, self._form
-        self._n_asked += 1
         source, layer, params = objects.source, objects.layer, objects.params
         if source is None or layer is None or params is None:
             self._answers.hold(None)
@@ -94,18 +96,10 @@ class MeasureSection:
         if not self._is_open():
             return
         self._asked_in = size
-        number = self._n_asked
         self._answers.hold(source)
         form.say("Measuring …")
-        self._answers.ask(
-            _Question(
-                layer.data,
-                size,
-                params.class_numbers,
-                names_in(layer.classes.features),
-                lambda: number != self._n_asked,
-            )
-        )
+        names = names_in(layer.classes.features)
+        self._answers.ask(_Question(layer.data, size, params.class_numbers, names))
 
     def refresh(self) -> None:
         """Measure again where the pixels are known to be of another size now."""
@@ -132,17 +126,19 @@ class MeasureSection:
 
     def save(self, path: Path) -> None:
         """Write the table; a file that is there is replaced."""
-        self._write(path, self.table)
+        self._write(path, lambda table: table)
 
     def save_summary(self, path: Path) -> None:
         """Write count and areas of each class and frame; a file that is there is replaced."""
         source = self._objects.source
-        self._write(path, summary(self.table, None if source is None else source.n_frames))
+        n_frames = None if source is None else source.n_frames
+        self._write(path, lambda table: summary(table, n_frames))
 
     def close(self) -> None:
         """Hear of nothing any more."""
+        self._form.wait.release()
         self._answers.hold(None)
-        self._n_asked += 1
+        self._writes.hold(None)
         if self._on_click in self._viewer.mouse_drag_callbacks:
             self._viewer.mouse_drag_callbacks.remove(self._on_click)
             self._viewer.dims.events.current_step.disconnect(self._on_view)
@@ -158,10 +154,10 @@ class MeasureSection:
         steps = scale_of(len(letters), size).steps
         return [float(table[n][entry]) / step for n, step in zip(named, steps, strict=True)]
 
-    def _on_measured(self, answer: tuple[Columns | None, PixelSize | None]) -> None:
+    def _on_measured(self, answer: tuple[Columns, PixelSize | None]) -> None:
         table, size = answer
         layer = self._objects.layer
-        if table is None or layer is None or not layer.is_there:
+        if layer is None or not layer.is_there:
             return
         self._measured_in = size
         self._form.table.show_table(table)
@@ -223,21 +219,28 @@ class MeasureSection:
         if path:
             save(Path(path))
 
-    def _write(self, path: Path, table: Columns) -> None:
-        try:
-            write_csv(path, table, force=True)
-        except DiffSegError as error:
-            tell(self._form.answer, error)
-            return
+    def _write(self, path: Path, what: Callable[[Columns], Columns]) -> None:
+        self._form.answer("Writing …")
+        self._writes.ask((path, self.table, what))
+
+    def _on_written(self, path: Path) -> None:
         self._form.answer(f"Saved: {path}")
 
 
-def _measure(source: LabelSource, question: _Question) -> tuple[Columns | None, PixelSize | None]:
-    measured = source.measure(
-        question.numbers,
-        question.size,
-        question.classes,
-        question.class_names,
-        question.is_stale,
-    )
-    return measured, question.size
+def _measure(
+    source: LabelSource, question: _Question
+) -> Generator[float, None, tuple[Columns, PixelSize | None]]:
+    numbers, size = question.numbers, question.size
+    tables = []
+    for table in source.measure(numbers, size, question.classes, question.class_names):
+        tables.append(table)
+        yield len(tables) / source.n_frames
+    return join(tables), size
+
+
+def _write(
+    section: MeasureSection, question: tuple[Path, Columns, Callable[[Columns], Columns]]
+) -> Generator[float, None, Path]:
+    path, table, what = question
+    yield from csv_steps(path, what(table), force=True)
+    return path

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 AT_ONCE = 1 << 22
 """So many pixels are counted in next to no time."""
 
+# Of a frame a checksum, and the pixels of each class.
+_Counted = tuple[int, dict[int, int]]
+
 _COUNTING = "being looked for in all frames …"
 
 
@@ -58,10 +61,10 @@ class ClassesOfLayer:
         self._viewer, self._form, self._results = viewer, form, results
         self._frames, self._scribbles, self._sizes = frames, scribbles, sizes
         self.layer: Labels | None = None
-        # Of each frame a checksum, and the pixels of each class.
-        self._known: dict[int, tuple[int, dict[int, int]]] = {}
-        self._is_old = self._is_counting = False
-        self._counts = LatestAnswer(_count, self._on_counted, self._on_failure)
+        self._known: dict[int, _Counted] = {}
+        self._found: dict[int, _Counted] = {}
+        self._is_old = self._is_counting = self._was_painted = False
+        self.counts = LatestAnswer(_count_all, self._on_counted, self._on_failure)
         self._watch = StrokeWatch(self.look, dressed=self._list)
         form.layer_chosen.connect(self._on_chosen)
         self._on_chosen()
@@ -130,19 +133,21 @@ class ClassesOfLayer:
         """Notice classes that are others now; those of a run under way are not yet any."""
         if self.layer is not None and not self.layer.editable:
             self._is_old = True
-        elif not self._is_counting:
+        elif self._is_counting:
+            self._was_painted = True
+        else:
             self._look()
 
     def close(self) -> None:
         """Hear of nothing any more."""
         self._watch.watch(None)
-        self._counts.hold(None)
+        self.counts.hold(None)
         self.changed.disconnect()
 
     def _on_chosen(self) -> None:
         self.layer = self._form.chosen()
         self._watch.watch(self.layer)
-        self._counts.hold(None)
+        self.counts.hold(None)
         self._known, self._is_old, self._is_counting = {}, True, False
         self._look()
         self._list(keep=False)
@@ -162,28 +167,34 @@ class ClassesOfLayer:
         if (self._is_old or source.n_pixels <= AT_ONCE) and source.fits:
             frames = range(source.n_frames)
         self._is_old = not layer.editable
-        if len(frames) > 1 and source.n_pixels > AT_ONCE:
-            self._is_counting = True
-            self._counts.hold(source)
-            self._counts.ask(frames)
+        if len(frames) * source.n_pixels > AT_ONCE * source.n_frames:
+            self._is_counting, self._was_painted, self._found = True, False, {}
+            self.counts.hold(source)
+            self.counts.ask((frames, self._found))
         else:
-            self._take(self._known | _count(source, frames))
+            self._take({frame: _count(source, frame) for frame in frames})
 
-    def _on_counted(self, found: dict[int, tuple[int, dict[int, int]]]) -> None:
+    def _on_counted(self, found: dict[int, _Counted]) -> None:
         self._is_counting = False
         self._take(found)
-        self.look()  # painted on while they were counted
+        if self._was_painted:  # while they were counted
+            self.look()
+
+    def keep_found(self) -> None:
+        """List the classes of the frames that were counted before a person stopped it."""
+        if self._is_counting:
+            self._on_counted(dict(self._found))
 
     def _on_failure(self, error: Exception) -> None:
         self._is_counting = False
         tell(self._form.say, error)
 
-    def _take(self, known: dict[int, tuple[int, dict[int, int]]]) -> None:
-        before, self._known = self._known, known
-        if known != before:
+    def _take(self, found: dict[int, _Counted]) -> None:
+        before, self._known = self._known, self._known | found
+        if self._known != before:
             self._list()
-        if known != before and before:
-            self.changed.emit()
+            if before:
+                self.changed.emit()
 
     def _list(self, *, keep: bool = True) -> None:
         layer, form = self.layer, self._form
@@ -199,10 +210,16 @@ class ClassesOfLayer:
         form.classes.show_classes(class_facts(areas, colors, names), keep=keep)
 
 
-def _count(source: LabelSource, frames: Iterable[int]) -> dict[int, tuple[int, dict[int, int]]]:
-    """Return of each of these frames a checksum, and how many pixels each class has."""
-    found = {}
+def _count_all(
+    source: LabelSource, question: tuple[Sequence[int], dict[int, _Counted]]
+) -> Generator[float, None, dict[int, _Counted]]:
+    frames, found = question
     for frame in frames:
-        labels = source.read(frame)
-        found[frame] = checksum(labels), count_labels(labels)
+        found[frame] = _count(source, frame)
+        yield len(found) / len(frames)
     return found
+
+
+def _count(source: LabelSource, frame: int) -> _Counted:
+    labels = source.read(frame)
+    return checksum(labels), count_labels(labels)

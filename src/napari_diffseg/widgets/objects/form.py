@@ -32,6 +32,7 @@ from napari_diffseg.widgets.ui.controls import (
     swatch,
     titled_row,
 )
+from napari_diffseg.widgets.ui.wait_row import WaitRow
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -84,13 +85,14 @@ class ObjectsForm(QWidget):
         self.count.setStyleSheet("font-weight: bold;")
         self.status = Status()
         self.say = self.status.tell
+        self.wait = WaitRow("Stop now; what is shown stays as it is.")
         named = ((n, getattr(self, n)) for n in ("split", "neck", "min_size", "smooth"))
         titled = ((_SPECS[name].title, control) for name, control in named)
         rows = form_rows(("Classes", self.classes), *titled)
         ticks = self.fill_holes, self.clear_border
         foot = beside(self.make_button, self.count, widest=1)
         head = titled_row("From", self.combo)
-        stack(self, head, rows, *ticks, foot, self.status, spacing=6, edge=4)
+        stack(self, head, rows, *ticks, foot, self.wait, self.status, spacing=6, edge=4)
         self.combo.changed.connect(self.layer_chosen.emit)
         for box in ticks:
             box.toggled.connect(lambda _: self.changed.emit())

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
-from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -18,15 +17,11 @@ from napari_diffseg.instances.finding import ObjectFinder
 from napari_diffseg.instances.measuring import Columns, measure_frame
 from napari_diffseg.instances.params import ObjectParams
 from napari_diffseg.instances.stacks import objects_of_frames
-from napari_diffseg.instances.table import join
 from napari_diffseg.widgets.batch.frames import FrameSet
 from napari_diffseg.widgets.image.image_source import ImageSource
 
 MOST_PIXELS = 1 << 29
 """Objects in the window are kept in memory; there are no more pixels than this (2 GB)."""
-
-Stale = Callable[[], bool]
-"""Whether nobody waits for the answer any more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,17 +117,21 @@ class LabelSource:
                 "for the window; save them, and use the command 'napari-diffseg objects'."
             )
 
-    def find(self, i: int, params: ObjectParams) -> NDArray[np.int32]:
-        """Find the objects of one frame, which is read once, however often this is asked."""
+    def find(self, i: int, params: ObjectParams) -> Generator[float, None, NDArray[np.int32]]:
+        """Find the objects of one frame, which is read once, however often this is asked.
+
+        Yields how much is done, from 0 to 1.
+        """
         if i not in self._finders:
             self._finders.clear()
             self._finders[i] = ObjectFinder(self.read(i), self.shown.spacing)
+        yield from self._finders[i].prepare(params)
         return self._finders[i].find(params)
 
-    def follow(self, params: ObjectParams, is_stale: Stale) -> Iterator[NDArray[np.int32]]:
-        """Find the objects of all frames, followed from one to the next, until it is stale."""
-        every = takewhile(lambda _: not is_stale(), range(self.n_frames))
-        frames, n_each = (self.read(i) for i in every), self.lengths[-1] if self.lengths else 0
+    def follow(self, params: ObjectParams) -> Iterator[NDArray[np.int32]]:
+        """Find the objects of all frames, followed from one to the next."""
+        frames = (self.read(i) for i in range(self.n_frames))
+        n_each = self.lengths[-1] if self.lengths else 0
         return objects_of_frames(frames, params, self.shown.spacing, n_each)
 
     def measure(
@@ -141,23 +140,16 @@ class LabelSource:
         size: PixelSize | None,
         classes: tuple[int, ...],
         class_names: dict[int, str],
-        is_stale: Stale,
-    ) -> Columns | None:
-        """Measure the objects of all frames; None once it is stale."""
-        tables = []
+    ) -> Iterator[Columns]:
+        """Measure the objects frame after frame."""
         for i in range(self.n_frames):
-            if is_stale():
-                return None
-            tables.append(
-                measure_frame(
-                    self.read(i, numbers),
-                    self.channels(i),
-                    frame=i,
-                    pixel_size=size,
-                    channel_names=self.names(),
-                    labels=self.read(i),
-                    classes=classes,
-                    class_names=class_names,
-                )
+            yield measure_frame(
+                self.read(i, numbers),
+                self.channels(i),
+                frame=i,
+                pixel_size=size,
+                channel_names=self.names(),
+                labels=self.read(i),
+                classes=classes,
+                class_names=class_names,
             )
-        return join(tables)

@@ -32,6 +32,7 @@ class ObjectsLayer:
             np.zeros(classes.data.shape, np.int32),
             name=f"{name} objects",
             opacity=0.6,
+            visible=False,  # napari would map all its pixels to colours, again and again
             **{key: getattr(classes, key) for key in _TRANSFORM},
         )
         self._checksum = self._looked_at = checksum(self.layer.data)
@@ -72,9 +73,9 @@ class ObjectsLayer:
         """Whether a person has changed the objects since they were shown."""
         return self._checksum != checksum(self.layer.data)
 
-    def notice_edit(self) -> bool:
-        """Return whether the objects are others than when this was asked, or they were shown."""
-        before, self._looked_at = self._looked_at, checksum(self.layer.data)
+    def notice(self, sum_now: int) -> bool:
+        """Take the `checksum` of the objects; return whether they are others than the last time."""
+        before, self._looked_at = self._looked_at, sum_now
         return self._looked_at != before
 
     @property
@@ -93,17 +94,10 @@ class ObjectsLayer:
         """Whether these are the classes that it is made of."""
         return bool(self._classes == classes)
 
-    def show(self, numbers: NDArray[np.int32], metadata: Mapping[str, Any]) -> None:
-        """Show objects, of the shape of the layer."""
+    def show(self, numbers: NDArray[np.int32], sum_now: int) -> None:
+        """Show objects, of the shape of the layer, with this `checksum`."""
+        self._checksum = self._looked_at = sum_now
         self.layer.data = numbers
-        self.layer.metadata["napari_diffseg"] = dict(metadata)
-        self._checksum = self._looked_at = checksum(numbers)
-
-    def show_part(self, numbers: NDArray[np.int32], index: tuple[int | slice, ...]) -> None:
-        """Show the objects of one frame, in the order of the layer's axes."""
-        self.layer.data[index] = numbers
-        self.layer.refresh(extent=False)
-        self._checksum = self._looked_at = checksum(self.layer.data)
 
     def show_features(self, table: Mapping[str, NDArray[Any]]) -> None:
         """Let napari's status bar and its own table tell what was measured of each object."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +15,14 @@ from psygnal import Signal
 from superqt.utils import qdebounced
 
 from napari_diffseg.errors import DiffSegError
+from napari_diffseg.instances.finding import count_objects
 from napari_diffseg.instances.params import ObjectParams
 from napari_diffseg.widgets.objects.classes import ClassesOfLayer
 from napari_diffseg.widgets.objects.layer import ObjectsLayer
 from napari_diffseg.widgets.scribbles.watch import StrokeWatch
 from napari_diffseg.widgets.tasks.worker import LatestAnswer
 from napari_diffseg.widgets.ui import words
+from napari_diffseg.widgets.ui.layers import checksum
 from napari_diffseg.widgets.ui.notices import tell
 
 if TYPE_CHECKING:
@@ -42,13 +44,28 @@ EDITED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+_MAKING = "Making objects …"
+_STOPPED = "Stopped. Make objects makes those of what is chosen here."
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class _Question:
-    """What is asked: objects of one frame, or, where that is None, of all."""
+    """What is asked: objects of one frame, among those that are shown; or, where None, of all."""
 
     params: ObjectParams
-    number: int
     frame: int | None
+    shown: NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Found:
+    """Objects, of the shape of the layer; of those that were asked for their number."""
+
+    params: ObjectParams
+    numbers: NDArray[np.int32]
+    are_all: bool
+    checksum: int
+    n_objects: int
 
 
 class ObjectsSection:
@@ -72,8 +89,12 @@ class ObjectsSection:
         self.layer: ObjectsLayer | None = None
         self.source: LabelSource | None = None
         self.params: ObjectParams | None = None
-        self._n_asked = 0
-        self._answers = LatestAnswer(self._work, self._on_found, partial(tell, form.say))
+        fail = partial(tell, form.say)
+        self._answers = LatestAnswer(_find, self._on_found, fail)
+        self._looks = LatestAnswer(_look, self._on_looked, fail)
+        form.wait.follow(self._answers, _MAKING)
+        form.wait.follow(self.classes.counts)
+        form.wait.stopped.connect(self._on_stopped)
         self._edits = StrokeWatch(self._on_edited)
         self._ask_soon = qdebounced(lambda: self._ask(), timeout=_PAUSE)
         form.changed.connect(self._on_form)
@@ -144,14 +165,16 @@ class ObjectsSection:
         self._edits.watch(layer.layer)
         self._answers.hold(source)
         self.classes.offer(wanted=layer.classes)
+        self._looks.hold(layer)
         self._form.write(params)
-        self._count(layer.data)
+        self._show_count(count_objects(layer.data))
         self.found.emit()
 
     def close(self) -> None:
         """Hear of nothing any more."""
+        self._form.wait.release()
         self._answers.hold(None)
-        self._n_asked += 1
+        self._looks.hold(None)
         self.classes.close()
         self._edits.watch(None)
         self.found.disconnect()
@@ -164,7 +187,7 @@ class ObjectsSection:
     def _take_layer(self, layer: ObjectsLayer | None) -> None:
         self.layer, self.source, self.params = layer, None, None
         self._answers.hold(None)
-        self._n_asked += 1
+        self._looks.hold(layer)
         self._edits.watch(None if layer is None else layer.layer)
         if layer is not None:
             self._results.adopt(layer)
@@ -209,60 +232,69 @@ class ObjectsSection:
             self._form.say(NO_CLASS)
             return
         self._form.say("")
-        self._n_asked += 1
         frame = self.source.frame_at(self.layer.layer, self._viewer.dims)
-        self._answers.ask(_Question(self._form.params(), self._n_asked, frame))
+        # What was asked before is not waited for.
+        self._answers.stop()
+        self._answers.ask(_Question(self._form.params(), frame, self.layer.data))
 
-    def _work(
-        self, source: LabelSource, question: _Question
-    ) -> tuple[_Question, NDArray[np.int32] | None]:
-        if question.frame is not None:
-            return question, source.find(question.frame, question.params)
-        whole = np.zeros(source.array.shape, np.int32)
-        n_done = 0
-        for i, numbers in enumerate(
-            source.follow(question.params, lambda: question.number != self._n_asked)
-        ):
-            whole[source.index(i)] = source.shown.turned(numbers)
-            n_done = i + 1
-        return question, whole if n_done == source.n_frames else None
-
-    def _on_found(self, answer: tuple[_Question, NDArray[np.int32] | None]) -> None:
-        question, numbers = answer
+    def _on_found(self, found: _Found) -> None:
         layer, source = self.layer, self.source
-        if layer is None or source is None or numbers is None or not layer.is_there:
-            return
-        if question.number != self._n_asked:
+        if layer is None or source is None or not layer.is_there:
             return
         if layer.was_edited:
             self._form.say(EDITED)  # painted on while they were computed
             return
-        if question.frame is not None and source.n_frames > 1:
-            layer.show_part(source.shown.turned(numbers), source.index(question.frame))
-            self._count(numbers, source.n_frames)
-            self._answers.ask(replace(question, frame=None))
+        layer.show(found.numbers, found.checksum)
+        if not found.are_all:
+            self._show_count(found.n_objects, " in this frame …")
+            self._answers.ask(_Question(found.params, None, found.numbers))
             return
-        if source.n_frames == 1:
-            numbers = source.shown.turned(numbers).reshape(source.array.shape)
-        self.params = question.params
-        layer.show(numbers, self._provenance(source, question.params))
-        self._count(numbers)
+        self.params = found.params
+        layer.layer.metadata["napari_diffseg"] = self._provenance(source, found.params)
+        self._form.say("")
+        self._show_count(found.n_objects)
         self.found.emit()
+
+    def _on_stopped(self) -> None:
+        self.classes.keep_found()
+        if self.layer is not None:
+            self._form.say(_STOPPED)
 
     def _provenance(self, source: LabelSource, params: ObjectParams) -> dict[str, Any]:
         facts = {"objects": params.to_dict(), "image_layers": list(source.shown.layer_names)}
         return facts | ({"spacing": list(source.shown.spacing)} if source.shown.spacing else {})
 
-    def _count(self, numbers: NDArray[np.int32], n_frames: int = 1) -> None:
-        n = int(np.count_nonzero(np.bincount(numbers.ravel())[1:])) if numbers.size else 0
-        text = words.count_in_words(n, "object")
-        self._form.show_count(text if n_frames == 1 else f"{text} in this frame …")
+    def _show_count(self, n_objects: int, where: str = "") -> None:
+        self._form.show_count(words.count_in_words(n_objects, "object") + where)
 
     def _on_edited(self) -> None:
-        layer = self.layer
-        if layer is None or self.params is None or not layer.notice_edit():
+        if self.layer is not None and self.params is not None:
+            self._looks.ask(self.layer.data)
+
+    def _on_looked(self, answer: tuple[int, int]) -> None:
+        layer, (sum_now, n_objects) = self.layer, answer
+        if layer is None or self.params is None or not layer.notice(sum_now):
             return
-        self._count(layer.data)
+        self._show_count(n_objects)
         # Undone, they are followed again.
         self._form.say(EDITED if layer.was_edited else "")
         self.found.emit()
+
+
+def _find(source: LabelSource, question: _Question) -> Generator[float, None, _Found]:
+    """Find objects; those of one of several frames stand among what is shown of the others."""
+    params, frame = question.params, question.frame
+    are_all = frame is None or source.n_frames == 1
+    whole = np.zeros(source.array.shape, np.int32) if are_all else question.shown.copy()
+    if frame is None:
+        for i, numbers in enumerate(source.follow(params)):
+            whole[source.index(i)] = source.shown.turned(numbers)
+            yield (i + 1) / source.n_frames
+        return _Found(params, whole, True, checksum(whole), count_objects(whole))
+    numbers = yield from source.find(frame, params)
+    whole[source.index(frame)] = source.shown.turned(numbers)
+    return _Found(params, whole, are_all, checksum(whole), count_objects(numbers))
+
+
+def _look(layer: ObjectsLayer, numbers: NDArray[np.int32]) -> tuple[int, int]:
+    return checksum(numbers), count_objects(numbers)

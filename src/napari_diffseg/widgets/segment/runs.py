@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -48,9 +49,7 @@ class Runs:
         self._task, self._is_movie = Answer.SEGMENT, False
         self.loop = LiveLoop()
         self.is_starting = False
-        self.session = session = SegmentationSession(
-            lambda make_steps, listener: ThreadedRun(make_steps, listener, turn)
-        )
+        self.session = session = SegmentationSession(partial(ThreadedRun, turn=turn))
         session.state_changed.connect(self._on_state)
         session.stepped.connect(self._on_step)
         session.succeeded.connect(self._on_success)

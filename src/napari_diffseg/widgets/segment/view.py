@@ -32,6 +32,7 @@ from napari_diffseg.widgets.ui.controls import (
     folded,
     form_rows,
     narrow_combo,
+    show_progress,
     stack,
     thin_bar,
 )
@@ -199,13 +200,7 @@ class RunView(QWidget):
 
     def show_progress(self, done: int, total: int | None) -> None:
         """Show how much is done; None hides the bar."""
-        # No bar that runs to and fro while the total is unknown: each of its pictures has the
-        # whole window drawn anew, canvas included, which takes seconds where there is no GPU.
-        # Neither one that is painted at once, as Qt does it by itself, and the canvas with it.
-        self.progress_bar.setUpdatesEnabled(False)
-        self.progress_bar.setRange(0, max(total or 0, 1))
-        self.progress_bar.setValue(done)
-        self.progress_bar.setUpdatesEnabled(True)
+        show_progress(self.progress_bar, done, total or 0)
         # It keeps its place when it is hidden, so that nothing jumps.
         self.progress_bar.setVisible(total is not None)
 

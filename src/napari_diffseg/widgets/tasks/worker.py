@@ -14,16 +14,17 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from napari.qt.threading import create_worker
+from psygnal import Signal
 
 from napari_diffseg.batch.engine import waits_for
-from napari_diffseg.errors import OutOfMemoryError, TrainingError
+from napari_diffseg.errors import Cancelled, OutOfMemoryError, TrainingError
 from napari_diffseg.widgets.tasks.session import RunListener, StepsMaker
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def _thinned(
     last_sent = float("-inf")
     preview = None
     command: Command | None = None
-    with shielded_errors(), closing(make_steps()) as steps:
+    with suppress(Cancelled), shielded_errors(), closing(make_steps()) as steps:
         while not control.cancelled:
             try:
                 facts = steps.send(command)
@@ -139,10 +140,6 @@ def hear_alone(errored: Any, listener: Callable[[Exception], None]) -> None:
 
 def _relayed(relay: list[Generator[Any, Any, Any]]) -> Generator[Any, Any, Any]:
     return (yield from relay.pop())
-
-
-def _answered(task: list[Callable[[], Any]]) -> Any:
-    return task.pop()()
 
 
 def _cut_off(worker: Any) -> None:
@@ -210,12 +207,23 @@ class ThreadedRun:
             self._listener.aborted()
 
 
+def _answer_steps(
+    work: Callable[[Any, Any], Any], subject: Any, question: Any
+) -> Generator[float, None, Any]:
+    answer = work(subject, question)
+    return (yield from answer) if isinstance(answer, Generator) else answer
+
+
 class LatestAnswer:
     """Answers questions about one subject in a thread; of those that wait only the latest counts.
 
-    `work` is called with subject and question in the thread, while it holds the turn; `show`
-    with what it returned, or `fail` with its exception, in the thread of the window.
+    `work` is called with subject and question in the thread, while it holds the turn. What takes
+    long is a generator, which yields how much is done, 0 to 1, and ends there when it is stopped.
+    `show` is called with what it returned, or `fail` with its exception, in the window's thread.
     """
+
+    changed = Signal(object)
+    """Emitted with how much is done, 0 to 1; with None when nobody waits for an answer any more."""
 
     def __init__(
         self,
@@ -226,46 +234,58 @@ class LatestAnswer:
     ) -> None:
         self._work, self._show, self._fail, self._turn = work, show, fail, turn
         self._subject: Any = None
-        self._n_held = 0
         self._waiting: list[Any] = []
-        self._is_busy = False
+        # The newest run, also one that was stopped and is not over yet, whose answer none wants.
+        self._run: ThreadedRun | None = None
+        self._is_wanted = False
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether somebody waits for an answer."""
+        return self._is_wanted or bool(self._waiting)
 
     def hold(self, subject: Any) -> None:
         """Take another subject; None for none. Of the one before nothing more is heard."""
+        self.stop()
         self._subject = subject
-        self._n_held += 1
-        self._waiting.clear()
 
     def ask(self, question: Any) -> None:
         """Answer this question, soon; without a subject do nothing."""
         if self._subject is None:
             return
         self._waiting[:] = [question]
-        if not self._is_busy:
-            self._start()
+        self.changed.emit(0.0)
+        self._start()
+
+    def stop(self) -> None:
+        """Answer nothing that was asked; what is under way goes on to its next step, unheard."""
+        was_busy = self.is_busy
+        self._waiting.clear()
+        self._is_wanted = False
+        if self._run is not None:
+            self._run.cancel()
+        if was_busy:
+            self.changed.emit(None)
 
     def _start(self) -> None:
-        if not self._waiting:
+        if self._run is not None or not self._waiting:
             return
-        task = partial(self._answer, self._subject, self._waiting.pop())
-        number = self._n_held
-        self._is_busy = True
-        worker = create_worker(_answered, [task], _start_thread=False, _ignore_errors=True)
-        worker.returned.connect(lambda answer: self._say(number, self._show, answer))
-        hear_alone(worker.errored, lambda error: self._say(number, self._fail, error))
-        worker.finished.connect(lambda: self._on_finished(worker))
-        worker.start()
+        steps = partial(_answer_steps, self._work, self._subject, self._waiting.pop())
+        shown, failed = (partial(self._on_end, say) for say in (self._show, self._fail))
+        self._is_wanted = True
+        listener = RunListener(self._on_step, shown, failed, self._on_end)
+        self._run = ThreadedRun(steps, listener, self._turn)
 
-    def _answer(self, subject: Any, question: Any) -> Any:
-        with take_turn(self._turn), shielded_errors():
-            return self._work(subject, question)
+    def _on_step(self, share: Any) -> None:
+        if self._is_wanted:
+            self.changed.emit(share)
 
-    def _say(self, number: int, say: Callable[[Any], None], what: Any) -> None:
-        # A subject that has been replaced in the meantime has nothing to say any more.
-        if number == self._n_held:
-            say(what)
-
-    def _on_finished(self, worker: Any) -> None:
-        _cut_off(worker)
-        self._is_busy = False
-        self._start()
+    def _on_end(self, say: Callable[..., None] | None = None, *what: Any) -> None:
+        was_wanted, self._run, self._is_wanted = self._is_wanted, None, False
+        try:
+            if was_wanted and say is not None:
+                say(*what)
+        finally:
+            self._start()
+            if was_wanted and not self.is_busy:
+                self.changed.emit(None)

@@ -240,6 +240,19 @@ def thin_bar() -> QProgressBar:
     return bar
 
 
+def show_progress(bar: QProgressBar, done: int, total: int) -> None:
+    """Show how much is done; 0 of 0 where that is unknown.
+
+    No bar that runs to and fro then: each of its pictures has the whole window drawn anew, canvas
+    included, which takes seconds where there is no GPU. Neither one that is painted at once, as Qt
+    does it by itself, and the canvas with it.
+    """
+    bar.setUpdatesEnabled(False)
+    bar.setRange(0, max(total, 1))
+    bar.setValue(done)
+    bar.setUpdatesEnabled(True)
+
+
 # --- rows and columns -----------------------------------------------------------------------
 
 
