@@ -182,8 +182,8 @@ class _Image:
         shape = axes.spatial_shape
         region = region_with_strokes(reference.region, reference.scribbles, shape)
         # The network of the published design is trained on, and runs over, the whole.
-        is_part = region is not None and params.design != "published"
-        box = box_of(region) if is_part else None
+        is_all = params.design == "published"
+        box = None if region is None or is_all else box_of(region)
         around = whole(shape) if box is None else reading_window(box, shape, space)
         return cls(reference.image, axes, reference.scribbles, region, around)
 
