@@ -336,6 +336,20 @@ def test_the_channel_that_is_meant_can_be_named(
         assert words in error_line(capsys)
 
 
+def test_a_damaged_file_before_the_others_does_not_hide_their_channels(
+    model_file: Path, frames: np.ndarray, tmp_path: Path
+) -> None:
+    (folder := tmp_path / "images").mkdir()
+    (folder / "a.tif").write_bytes(b"no image")
+    said = {"axes": "CYX", "Channel": {"Name": ["DAPI", "GFP"]}}
+    pixels = np.stack([np.flip(frames[0]), frames[0]])
+    tifffile.imwrite(folder / "b.ome.tif", pixels, metadata=said, photometric="minisblack")
+    out = tmp_path / "labels"
+    assert run_command("apply", model_file, folder, "-o", out, "--channels", "GFP") == 3
+    wanted = Model.load(model_file).apply(frames[0], axes="YX")
+    np.testing.assert_array_equal(tifffile.imread(out / "b.ome.tif"), wanted)
+
+
 def test_some_frames_on_other_terms(
     model_file: Path, movie: Path, frames: np.ndarray, tmp_path: Path
 ) -> None:

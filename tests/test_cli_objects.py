@@ -371,6 +371,10 @@ def test_names_of_classes_that_never_come_are_said_and_not_written(tmp_path, cap
     write_labels(labels, blocks(0))
     run("export", labels, "-o", tmp_path / "out", "--labels", "--names", "2=cell,9=x")
     assert "there is no label 9 in the result (it has 0, 2, 3)" in capsys.readouterr().err
+    many = tmp_path / "many.ome.tif"
+    write_labels(many, np.arange(400, dtype=np.uint16).reshape(20, 20))
+    run("export", many, "-o", tmp_path / "out", "--labels", "--names", "999=x")
+    assert "(it has 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, …), so" in capsys.readouterr().err
     written = read_provenance(tmp_path / "out" / "labels labels.ome.tif")
     assert written["class_names"] == {"2": "cell"}
     run("objects", labels, "-o", found)

@@ -7,9 +7,20 @@ from dataclasses import replace
 import dask.array as da
 import numpy as np
 import pytest
+import torch
 
-from napari_diffseg import ApplyParams, InputError, Model, Reference, segment, segment_steps, train
+from napari_diffseg import (
+    ApplyParams,
+    InputError,
+    Model,
+    Reference,
+    SegmentationParams,
+    segment,
+    segment_steps,
+    train,
+)
 from napari_diffseg.core import blocks
+from napari_diffseg.core.training_images import ImageOptions, read_for_training
 from napari_diffseg.image import pieces
 
 SHAPE = (240, 260)
@@ -137,6 +148,36 @@ def test_the_decision_is_that_of_the_region_and_what_is_around_it(frame, scene, 
     assert whole.model.fill == part.model.fill == 0
     np.testing.assert_array_equal(whole.labels, part.labels)
     assert whole.notes == part.notes
+
+
+def read_in_region(image, design):
+    region = np.zeros(image.shape, bool)
+    region[-260:, -260:] = True
+    device, params = torch.device("cpu"), SegmentationParams(design=design)
+    return read_for_training([Reference(image, None, region)], ImageOptions(), params, device)
+
+
+def test_what_is_not_finite_far_from_the_region_changes_nothing():
+    """Running sums and convolutions would carry it into the region."""
+    image = np.random.default_rng(0).normal(0, 1, (1500, 1500)).astype(np.float32)
+    wanted = read_in_region(image, "pretrained")
+    image[5:20, 5:20], image[5:20, -200:] = np.nan, np.inf
+    for given in (image, da.from_array(image, chunks=512)):
+        found = read_in_region(given, "pretrained")
+        assert found.places == wanted.places
+        everywhere = (slice(None),) * 3
+        np.testing.assert_array_equal(
+            found.planes[0].pixels[everywhere], wanted.planes[0].pixels[everywhere]
+        )
+
+
+def test_the_published_design_sees_the_whole_image_in_memory_or_not():
+    image = np.random.default_rng(0).normal(0, 1, (1100, 1100)).astype(np.float32)
+    image[5:20, 5:20] = np.nan
+    lazy = da.from_array(image, chunks=512)
+    held, read = (read_in_region(one, "published").sample.inputs for one in (image, lazy))
+    assert held.isfinite().all()
+    assert held.equal(read)
 
 
 # --- models -------------------------------------------------------------------------

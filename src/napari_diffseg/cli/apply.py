@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Generator, Iterator
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,13 +31,14 @@ from napari_diffseg.cli.terminal import (
     say,
     tell,
 )
-from napari_diffseg.errors import InputError
+from napari_diffseg.errors import DiffSegError, InputError
 from napari_diffseg.params import ApplyParams
 
 if TYPE_CHECKING:
     from napari_diffseg.batch.facts import Progress
     from napari_diffseg.batch.run import StackReport
     from napari_diffseg.core.model.model import Model
+    from napari_diffseg.io.frames import FrameStack
 
 SOME_FAILED = 3
 """Exit code where the output is whole, but some frames could not be segmented."""
@@ -91,8 +92,9 @@ def _add_output(apply: argparse.ArgumentParser) -> None:
     add_reading(apply)
     add_channel_choice(
         apply,
-        "which channels of IN the model looks at, one for each that it knows: numbers from 1 on, "
-        "or names that the files have (default: those of the same name, else in the same place)",
+        "which channels of IN the model looks at, one for each that it knows: numbers from 1 on in "
+        "the first file, or names that the files have (default: those of the same name, else in "
+        "the same place)",
     )
     apply.add_argument(
         "--table",
@@ -156,13 +158,10 @@ def _apply(args: argparse.Namespace) -> int:
 
 
 def _looking_at(model: Model, args: argparse.Namespace) -> Model:
-    """Return the model that looks at other channels, as the first of the files has them."""
-    from napari_diffseg.batch.planning import sources_of
+    """Return the model that looks at other channels, as the first file has them."""
     from napari_diffseg.image.axes import resolve_axes
-    from napari_diffseg.io.frames import open_frames
 
-    file = sources_of(args.inputs)[0].file
-    stack = open_frames(file, args.axes, level=args.level, series=args.series)
+    stack = _first_stack(args)
     n_channels = resolve_axes(stack.frame_shape, stack.frame_axes, rgb=False).n_channels
     if model.facts.rgb or len(args.channels) != len(model.channels):
         wanted = "colours" if model.facts.rgb else f"{len(model.channels)} channel(s)"
@@ -176,6 +175,19 @@ def _looking_at(model: Model, args: argparse.Namespace) -> Model:
         for known, one in zip(model.channels, found, strict=True)
     )
     return replace(model, channels=channels, n_source_channels=n_channels)
+
+
+def _first_stack(args: argparse.Namespace) -> FrameStack:
+    """Return the frames of the first file that can be read; of those before it the run tells."""
+    from napari_diffseg.batch.planning import sources_of
+    from napari_diffseg.io.frames import open_frames
+
+    how = {"level": args.level, "series": args.series}
+    files = [source.file for source in sources_of(args.inputs)]
+    for file in files:
+        with suppress(DiffSegError):
+            return open_frames(file, args.axes, **how)
+    return open_frames(files[0], args.axes, **how)
 
 
 def _drain(

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 OPTIONS_SHOWN = ("device", "threads")
 """The fields of `RunOptions` that mean something without a window."""
 
+_MOST_TOLD = 12  # labels of a result
+
 Params = TypeVar("Params", bound=SelfDescribing)
 
 
@@ -201,10 +203,11 @@ def names_of(args: argparse.Namespace, labels: Iterable[int]) -> dict[int, str]:
     there = list(labels)
     missing = [label for label in names if label not in there]
     if missing:
+        has = ", ".join(map(str, there[:_MOST_TOLD])) + (", …" if len(there) > _MOST_TOLD else "")
         tell(
             args,
-            f"there is no label {' and no '.join(map(str, missing))} in the result (it has "
-            f"{', '.join(map(str, there))}), so its name is not written.",
+            f"there is no label {' and no '.join(map(str, missing))} in the result (it has {has}), "
+            "so its name is not written.",
         )
     return {label: name for label, name in names.items() if label in there}
 

@@ -114,7 +114,7 @@ def read_for_training(
     first = axes[0]
     space = space_of(first.spatial, how.spacing)
     channels = pick_channels(how.channels, first.n_channels, rgb=first.rgb)
-    images = [_Image.of(*both, space) for both in zip(references, axes, strict=True)]
+    images = [_Image.of(*both, space, params) for both in zip(references, axes, strict=True)]
     _check_memory(images[0], params, len(channels), device.type)
     images = [one.read([channel.index for channel in channels]) for one in images]
     fill = decided_fill(how.fill, [one.seen for one in images])
@@ -163,8 +163,8 @@ def _common_axes(references: Sequence[Reference], how: ImageOptions) -> list[Ima
 class _Image:
     """An image, and what is read of it: `around` its region, `raw` is ``c (z) y x``.
 
-    Beyond that what is not in memory is 0, and takes none until somebody looks at it, which nobody
-    does; nor do masks there.
+    Beyond that it is 0, in memory or not, so that both come to the same; this takes none until
+    somebody looks at it, which nobody does; nor do masks there.
     """
 
     given: ArrayLike
@@ -175,21 +175,27 @@ class _Image:
     raw: Raw = field(default_factory=lambda: np.zeros(0))
 
     @classmethod
-    def of(cls, reference: Reference, axes: ImageAxes, space: Space) -> Self:
+    def of(
+        cls, reference: Reference, axes: ImageAxes, space: Space, params: SegmentationParams
+    ) -> Self:
         """Find out what is to be read: the region, and all that its labels depend on."""
         shape = axes.spatial_shape
         region = region_with_strokes(reference.region, reference.scribbles, shape)
-        box = None if region is None else box_of(region)
+        # The network of the published design is trained on, and runs over, the whole.
+        is_all = params.design == "published"
+        box = None if region is None or is_all else box_of(region)
         around = whole(shape) if box is None else reading_window(box, shape, space)
         return cls(reference.image, axes, reference.scribbles, region, around)
 
     def read(self, channels: list[int]) -> Self:
         """Return the same with its pixels."""
-        shape, around = self.axes.spatial_shape, self.around
-        if is_in_memory(self.given) or around == whole(shape):
-            return replace(self, raw=channels_first(self.given, self.axes, channels=channels))
-        part = channels_first(self.given, self.axes, around, channels)
+        part = channels_first(self.given, self.axes, self.around, channels)
         return replace(self, raw=self._placed(part))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of it is read."""
+        return self.around == whole(self.axes.spatial_shape)
 
     @property
     def seen(self) -> Raw:
@@ -222,7 +228,7 @@ class _Image:
 
     def _placed(self, part: NDArray[Any]) -> NDArray[Any]:
         """Return what lies around the region as a part of the whole."""
-        if self.around == whole(self.axes.spatial_shape):
+        if self.is_whole:
             return part
         placed = np.zeros((*part.shape[: -len(self.around)], *self.axes.spatial_shape), part.dtype)
         where: Any = (..., *self.around)
@@ -238,7 +244,7 @@ def _check_memory(image: _Image, params: SegmentationParams, n_channels: int, de
         params,
         n_channels=n_channels,
         is_held=is_in_memory(image.given),
-        around=image.around,
+        around=None if image.is_whole else image.around,
         device=device,
     )
     needed -= PROGRAM  # which runs already

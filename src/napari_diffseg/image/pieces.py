@@ -79,21 +79,19 @@ def estimate_memory(
 ) -> int:
     """Estimate the most memory that a run takes beyond the image.
 
-    In bytes. All channels count where `n_channels` is 0; an image that is not held is read for the
-    run, all of it or what is around a region. What training holds on a CUDA device is not counted.
+    In bytes. All channels count where `n_channels` is 0; what is around a region is read for the
+    run, and all of an image that is not held. What training holds on a CUDA device is not counted.
     """
     space = Space(3) if axes.spatial == "ZYX" else PLANE
     n_colors = n_channels or axes.n_channels
     n_pixels = math.prod(axes.spatial_shape)
     label = np.min_scalar_type(params.n_clusters).itemsize
-    shape, n_seen = axes.spatial_shape, n_pixels
-    if around is not None and params.design != "published":
+    shape, n_seen, n_read = axes.spatial_shape, n_pixels, 0 if is_held else n_pixels
+    if around is not None and params.design != "published":  # which looks at the whole
         # Of the rest only the labels are made, but memory comes in pieces of whole rows.
-        n_seen = math.prod(size(around)[:-1]) * shape[-1]
+        n_seen, n_read = math.prod(size(around)[:-1]) * shape[-1], math.prod(size(around))
     grows = n_pixels * label + n_seen * _PER_PIXEL[params.design]
-    if not is_held:
-        n_read = n_pixels if around is None else math.prod(size(around))
-        grows += n_read * n_colors * np.dtype(dtype).itemsize
+    grows += n_read * n_colors * np.dtype(dtype).itemsize
     work = labelling_memory(shape, n_colors, params, space)
     if params.design == "published" and device != "cuda":
         work = max(work, _training(params, n_pixels, space))
