@@ -238,6 +238,23 @@ def test_the_window_is_never_blocked(ready, viewer, model, wait_for):
 # --- stop, resume, what a person has done ------------------------------------------------
 
 
+def test_stop_before_the_first_frame_is_done_leaves_no_layer(ready, viewer, model, wait_for):
+    model.stands_at = 0
+    form = ready.apply_form
+    form.apply_button.click()
+    wait_for(model.stands.is_set)
+    wait_for(lambda: "frames" in form.status.text())
+    form.stop_button.click()
+    model.go_on.set()
+    wait_for(lambda: is_at_rest(ready))
+    assert not labels_in(viewer)
+    assert form.status.text().endswith("0 of 5 frames done. Press Apply to begin again.")
+    form.apply_button.click()
+    wait_for(lambda: is_at_rest(ready) and bool(labels_in(viewer)))
+    (layer,) = labels_in(viewer)
+    assert layer.data.any()
+
+
 def test_stop_keeps_the_frames_that_are_done_and_resume_goes_on(
     stopped, viewer, stack, model, wait_for
 ):

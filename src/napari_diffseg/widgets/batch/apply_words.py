@@ -25,6 +25,7 @@ CHOSEN_ANEW = (
     "on a new layer."
 )
 GO_ON = "Press Resume to go on."
+BEGIN_AGAIN = "Press Apply to begin again."
 
 OWN = "choose Intensities: match each frame's own"
 

@@ -278,11 +278,14 @@ class ApplySection:
             self._form.say(apply_words.folder_in_words(job, progress))
         elif job is not None:
             is_stopped = self.session.state is SessionState.FINISHING
-            why = self._stopped_because or (apply_words.GO_ON if is_stopped else "")
+            go_on = apply_words.GO_ON if progress.done else apply_words.BEGIN_AGAIN
+            why = self._stopped_because or (go_on if is_stopped else "")
             said = [apply_words.applied_in_words(job, progress), why]
             if self._form.lazy_box.isChecked() and not job.is_complete:
                 said.append(apply_words.LOOKING)
             self._form.say(" ".join(filter(None, said)))
+            if is_stopped:
+                self.newest.discard_if_empty()
 
     def _on_failure(self, error: Exception) -> None:
         self._form.lazy_box.setChecked(False)

@@ -257,8 +257,13 @@ class ObjectsSection:
 
     def _on_stopped(self) -> None:
         self.classes.keep_found()
-        if self.layer is not None:
-            self._form.say(_STOPPED)
+        layer = self.layer
+        if layer is None:
+            return
+        if layer.is_there and not layer.data.any():
+            # Nothing to keep; with it the classes are seen again.
+            self._viewer.layers.remove(layer.layer)
+        self._form.say(_STOPPED)
 
     def _provenance(self, source: LabelSource, params: ObjectParams) -> dict[str, Any]:
         facts = {"objects": params.to_dict(), "image_layers": list(source.shown.layer_names)}
