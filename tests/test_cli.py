@@ -287,6 +287,9 @@ def test_bad_image_is_one_line(
         ["segment", "in.tif", "-o", "out.tif", "--preset", "best"],
         ["segment", "in.tif", "-o", "out.tif", "--mom", "0.5"],
         ["paint"],
+        ["card", "m.safetensors", "more"],
+        ["info", "--all"],
+        ["demo", "more"],
     ],
 )
 def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -295,7 +298,7 @@ def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -
     assert stop.value.code == 2
     said = capsys.readouterr().err
     assert said.startswith("napari-diffseg: error: ")
-    command = " segment" if arguments[:1] == ["segment"] else ""
+    command = f" {arguments[0]}" if arguments and arguments[0] != "paint" else ""
     assert said.endswith(f"; see `napari-diffseg{command} --help`.\n")
     assert said.count("\n") == 1
 

@@ -158,6 +158,12 @@ def test_a_table_is_written_whole_and_never_over_another(tmp_path, plane):
     assert len(path.read_text().splitlines()) == 9
 
 
+@pytest.mark.parametrize("dtype", [str, complex])
+def test_pixels_that_are_no_real_numbers_are_refused(plane, pixels, dtype):
+    with pytest.raises(InputError, match="must be real numbers"):
+        measure(plane, pixels.astype(dtype))
+
+
 def test_other_shapes_are_refused(plane, pixels):
     with pytest.raises(InputError, match="channel_axis"):
         measure(plane, pixels[:-1])

@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from napari_diffseg.cli.options import add_command
 from napari_diffseg.cli.terminal import Commands
 
 
 def add_to(commands: Commands) -> None:
     """Add the command to the parser."""
-    card = commands.add_parser("card", help="print what is known of a model, as Markdown")
+    card = add_command(commands, "card", _card, help="print what is known of a model, as Markdown")
     card.add_argument("model", type=Path, metavar="MODEL", help="file that 'train' has written")
-    card.set_defaults(command=_card)
 
 
 def _card(args: argparse.Namespace) -> int:

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from napari_diffseg._version import __version__
+from napari_diffseg.cli.options import add_command
 from napari_diffseg.cli.terminal import Commands
 from napari_diffseg.errors import DiffSegError
 
@@ -33,11 +34,9 @@ _PACKAGES = (
 
 def add_to(commands: Commands) -> None:
     """Add the commands to the parser."""
-    info = commands.add_parser("info", help="print versions, devices and threads")
-    info.set_defaults(command=_info)
-    demo = commands.add_parser(
-        "demo", help="run the widget in napari on a sample image and take a screenshot"
-    )
+    add_command(commands, "info", _info, help="print versions, devices and threads")
+    words = "run the widget in napari on a sample image and take a screenshot"
+    demo = add_command(commands, "demo", _demo, help=words)
     demo.add_argument(
         "-o",
         "--output",
@@ -46,7 +45,6 @@ def add_to(commands: Commands) -> None:
         metavar="DIR",
         help="folder for the labels and the screenshot (default: %(default)s)",
     )
-    demo.set_defaults(command=_demo)
 
 
 def _info(args: argparse.Namespace) -> int:

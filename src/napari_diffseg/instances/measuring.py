@@ -172,5 +172,10 @@ def _checked(array: ArrayLike, objects: NDArray[Any]) -> NDArray[Any]:
             f"The objects have the shape {objects.shape}, but the image, or its labels, "
             f"{image.shape}; give those of the same frame."
         )
+    if image.dtype.kind not in "buif":
+        raise InputError(
+            f"The pixels are of the type {image.dtype}, but must be real numbers; "
+            "convert the image to an integer or a floating-point type."
+        )
     # Booleans have no mean, and half floats no sum.
     return image.astype(np.float32) if image.dtype.kind == "b" or image.dtype == "f2" else image
