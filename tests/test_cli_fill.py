@@ -88,7 +88,7 @@ def test_bad_fill_is_one_line(
     last = capsys.readouterr().err.strip().splitlines()[-1]
     assert last.endswith(
         f"{said!r} is no fill; give the value of the pixels around the image, such as 0 or -9999, "
-        "or 'auto' or 'none'."
+        f"or 'auto' or 'none'; see `napari-diffseg {command} --help`."
     )
 
 

@@ -56,7 +56,7 @@ class _Parser(argparse.ArgumentParser):
     """Says in one sentence what is wrong, and where the rest stands."""
 
     def error(self, message: str) -> NoReturn:
-        say(f"error: {message}; see `{self.prog} --help`.")
+        say(f"error: {message.removesuffix('.')}; see `{self.prog} --help`.")
         self.exit(2)
 
 

@@ -24,8 +24,6 @@ CHOSEN_ANEW = (
     "Frames still get their labels as before; press Apply to use what is chosen now, "
     "on a new layer."
 )
-GO_ON = "Press Resume to go on."
-BEGIN_AGAIN = "Press Apply to begin again."
 
 OWN = "choose Intensities: match each frame's own"
 
@@ -49,8 +47,13 @@ def progress_in_words(progress: Progress, n_wanted: int) -> str:
     return " · ".join(parts)
 
 
-def applied_in_words(job: LayerJob, progress: Progress) -> str:
-    """Return what a run over frames came to, which frames failed, and which are unlike."""
+def way_on(progress: Progress) -> str:
+    """Return what to press after a run that was stopped."""
+    return "Press Resume to go on." if progress.done else "Press Apply to begin again."
+
+
+def applied_in_words(job: LayerJob, progress: Progress, why: str) -> str:
+    """Return what a run over frames came to, which failed, which are unlike, and why it ended."""
     done = f"{progress.done} of {count_in_words(progress.total, 'frame')} done"
     if progress.done == progress.total:
         done = f"Done: {count_in_words(progress.total, 'frame')}"
@@ -58,7 +61,8 @@ def applied_in_words(job: LayerJob, progress: Progress) -> str:
     time = f" (in {duration_in_words(progress.seconds)})" if is_long else ""
     failed = [(job.name(number), why) for number, why in sorted(job.record.failed.items())]
     unlike = [(job.name(number), kind) for number, kind in sorted(job.record.brightness.items())]
-    return " ".join([f"{done}{time}.", *_left_out(failed), *brightness_notes(unlike, OWN)])
+    notes = brightness_notes(unlike, OWN)
+    return " ".join([f"{done}{time}.", *_left_out(failed), *notes, *([why] if why else [])])
 
 
 def folder_in_words(job: FolderJob, progress: Progress) -> str:

@@ -141,13 +141,11 @@ class ApplySection:
         frames, fit = newest.outlook()
         if frames is not None:
             form.offer_frames(frames.n_frames, are_volumes=frames.shown.is_volume)
-        reason = fit.reason
         scope = form.chosen_scope()
         is_folder = scope is Scope.FOLDER
+        reason = "" if is_folder else fit.reason
         if shelf.chosen is None:
             reason = words.NO_MODEL
-        elif is_folder:
-            reason = ""
         can_start = not self.session.is_busy or self._is_looking()
         form.apply_button.setEnabled(can_start and not reason)
         job = newest.on_layers if newest.is_chosen(frames) else None
@@ -277,15 +275,13 @@ class ApplySection:
         if isinstance(job, FolderJob):
             self._form.say(apply_words.folder_in_words(job, progress))
         elif job is not None:
-            is_stopped = self.session.state is SessionState.FINISHING
-            go_on = apply_words.GO_ON if progress.done else apply_words.BEGIN_AGAIN
-            why = self._stopped_because or (go_on if is_stopped else "")
-            said = [apply_words.applied_in_words(job, progress), why]
-            if self._form.lazy_box.isChecked() and not job.is_complete:
-                said.append(apply_words.LOOKING)
-            self._form.say(" ".join(filter(None, said)))
-            if is_stopped:
+            why = self._stopped_because
+            if self.session.state is SessionState.FINISHING:
+                why = why or apply_words.way_on(progress)
                 self.newest.discard_if_empty()
+            elif self._form.lazy_box.isChecked() and not job.is_complete:
+                why = apply_words.LOOKING
+            self._form.say(apply_words.applied_in_words(job, progress, why))
 
     def _on_failure(self, error: Exception) -> None:
         self._form.lazy_box.setChecked(False)
