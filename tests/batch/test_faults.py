@@ -338,6 +338,8 @@ def test_a_run_is_closed_on_a_cluster_and_finished_on_threads(
 def test_ctrl_c_ends_a_run_on_a_cluster_whose_workers_let_it_go(
     cluster: Any, model_file: Path, movie: Path, tmp_path: Path, undisturbed: Contents
 ) -> None:
+    from distributed import Client
+
     output = tmp_path / "out.ome.zarr"
     program = subprocess.Popen(
         command(model_file, movie, output, "--scheduler", cluster.scheduler_address),
@@ -356,6 +358,11 @@ def test_ctrl_c_ends_a_run_on_a_cluster_whose_workers_let_it_go(
         assert time.monotonic() - begun < 20
         time.sleep(0.05)
     assert not output.exists()
+    # A worker ends the frame that it is at, and would write beside an output that is whole by then.
+    with Client(cluster.scheduler_address) as client:
+        while any(client.run(lambda dask_worker: dask_worker.state.executing_count).values()):
+            assert time.monotonic() - begun < 60
+            time.sleep(0.05)
     apply_again = command(model_file, movie, output, "--resume")
     assert subprocess.run(apply_again, env=ENVIRONMENT).returncode == 0
     assert contents(output) == undisturbed["out.ome.zarr"]
