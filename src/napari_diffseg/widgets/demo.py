@@ -22,6 +22,7 @@ from skimage.io import imsave
 from napari_diffseg.errors import DiffSegError, OutputError
 from napari_diffseg.io.label_files.writing import write_labels
 from napari_diffseg.widgets.tasks.session import SessionState
+from napari_diffseg.widgets.ui.timers import one_shot
 
 if TYPE_CHECKING:
     from napari_diffseg.widgets.segment.dock import SegmentDock
@@ -84,10 +85,8 @@ def run_demo(viewer: napari.Viewer, folder: Path) -> list[Path]:
 def _wait_for_end(dock: SegmentDock) -> None:
     """Let napari live until the session has ended."""
     loop = QEventLoop()
-    late = QTimer()
-    late.setSingleShot(True)
-    late.timeout.connect(loop.quit)
-    late.start(round(_LONGEST * 1000))
+    late = one_shot(loop.quit, round(_LONGEST * 1000))
+    late.start()
     dock.session.state_changed.connect(lambda _: None if dock.session.is_busy else loop.quit())
     if dock.session.is_busy:
         loop.exec()

@@ -8,8 +8,6 @@ from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QTimer
-
 from napari_diffseg.batch.engine import Agenda, apply_frames
 from napari_diffseg.batch.facts import Progress
 from napari_diffseg.errors import DiffSegError
@@ -21,6 +19,7 @@ from napari_diffseg.widgets.tasks.session import SegmentationSession, SessionSta
 from napari_diffseg.widgets.tasks.worker import ThreadedRun
 from napari_diffseg.widgets.ui import words
 from napari_diffseg.widgets.ui.notices import notify_of
+from napari_diffseg.widgets.ui.timers import one_shot
 
 if TYPE_CHECKING:
     import napari
@@ -63,8 +62,8 @@ class ApplySection:
         self.session = SegmentationSession(partial(ThreadedRun, turn=Lock()))
         self._agenda: Agenda | None = None
         self._stopped_because, self._is_open = "", True
-        self._still = _timer(_STANDS_STILL, self._look)
-        self._late = _timer(_PATIENCE, self._give_up)
+        self._still = one_shot(self._look, _STANDS_STILL)
+        self._late = one_shot(self._give_up, _PATIENCE)
         self.session.state_changed.connect(self._on_state)
         self.session.stepped.connect(self._on_step)
         self.session.succeeded.connect(self._on_success)
@@ -290,11 +289,3 @@ class ApplySection:
         self.refresh()
         self._form.say(words.error_in_words(error), wrong=True)
         notify_of(error)
-
-
-def _timer(pause: int, called: Callable[[], None]) -> QTimer:
-    timer = QTimer()
-    timer.setSingleShot(True)
-    timer.setInterval(pause)
-    timer.timeout.connect(called)
-    return timer

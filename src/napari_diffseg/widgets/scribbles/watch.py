@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QTimer
+from napari_diffseg.widgets.ui.timers import one_shot
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -41,9 +41,7 @@ class StrokeWatch:
         dressed: Callable[[], None] = _nothing,
     ) -> None:
         self._layer: Labels | None = None
-        self._soon = QTimer()
-        self._soon.setSingleShot(True)
-        self._soon.timeout.connect(lambda: painted())
+        self._soon = one_shot(lambda: painted())
         self._slots: list[tuple[tuple[str, ...], Callable[[Any], None]]] = [
             (_LIFTED, lambda event: self._soon.start(0)),
             (_CHANGED, lambda event: self.look()),

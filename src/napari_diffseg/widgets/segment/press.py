@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QTimer
-
 from napari_diffseg.errors import DiffSegError
 from napari_diffseg.widgets.tasks.early import is_loading
 from napari_diffseg.widgets.ui import words
+from napari_diffseg.widgets.ui.timers import one_shot
 
 if TYPE_CHECKING:
     from napari_diffseg.widgets.segment.dock import SegmentDock
@@ -22,10 +21,7 @@ class Press:
 
     def __init__(self, dock: SegmentDock) -> None:
         self._dock = dock
-        self._look = QTimer(dock)
-        self._look.setSingleShot(True)
-        self._look.setInterval(_LOOK)
-        self._look.timeout.connect(lambda: self._go_on())
+        self._look = one_shot(lambda: self._go_on(), _LOOK, dock)
 
     def close(self) -> None:
         """Begin nothing any more."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from qtpy.QtCore import QObject, QTimer
+from qtpy.QtCore import QObject
+
+from napari_diffseg.widgets.ui.timers import one_shot
 
 
 class Refreshing:
@@ -13,9 +15,7 @@ class Refreshing:
 
     def __init__(self, owner: QObject, refresh: Callable[[], None]) -> None:
         self._refresh, self._n_held = refresh, 0
-        self._timer = QTimer(owner)
-        self._timer.setSingleShot(True)
-        self._timer.timeout.connect(lambda: self())
+        self._timer = one_shot(lambda: self(), owner=owner)
         self.soon = lambda _event=None: self._timer.start()
 
     def __call__(self, _event: object = None) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QTimer, Signal
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QPushButton, QWidget
 
 from napari_diffseg.widgets.ui.controls import MUTED, beside, show_progress, thin_bar
+from napari_diffseg.widgets.ui.timers import one_shot
 
 if TYPE_CHECKING:
     from napari_diffseg.widgets.tasks.worker import LatestAnswer
@@ -30,10 +31,7 @@ class WaitRow(QWidget):
         self.setLayout(beside(self.text, self.bar, self.stop_button, widest=1))
         self.setVisible(False)
         self._texts: dict[LatestAnswer, str] = {}
-        self._late = QTimer(self)
-        self._late.setSingleShot(True)
-        self._late.setInterval(_SHORT)
-        self._late.timeout.connect(lambda: self._show())
+        self._late = one_shot(lambda: self._show(), _SHORT, self)
         self.stop_button.clicked.connect(lambda: self.stop())
 
     @property
