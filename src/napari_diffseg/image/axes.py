@@ -163,14 +163,19 @@ def channels_first(
     return ordered.astype(ordered.dtype.newbyteorder("="), copy=False)
 
 
+def check_real(dtype: np.dtype[Any]) -> None:
+    """Raise `InputError` where pixels of this type are no real numbers."""
+    if dtype.kind not in "buif":
+        raise InputError(
+            f"The pixels are of the type {dtype}, but must be real numbers; "
+            "convert the image to an integer or a floating-point type."
+        )
+
+
 def _numbers(source: Any) -> NDArray[Any]:
     """Read pixels; those that are masked are NaN."""
     pixels = np.asanyarray(source)
-    if pixels.dtype.kind not in "buif":
-        raise InputError(
-            f"The pixels are of the type {pixels.dtype}, but must be real numbers; "
-            "convert the image to an integer or a floating-point type."
-        )
+    check_real(pixels.dtype)
     if isinstance(pixels, np.ma.MaskedArray) and pixels.mask.any():
         wide = np.promote_types(pixels.dtype, np.float32)
         return np.ma.filled(pixels.astype(wide), np.nan)

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import coo_array
 
 from napari_diffseg.errors import InputError
+from napari_diffseg.image.axes import check_real
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.instances.hulls import hull_areas
 from napari_diffseg.instances.scale import Scale, scale_of
@@ -172,10 +173,6 @@ def _checked(array: ArrayLike, objects: NDArray[Any]) -> NDArray[Any]:
             f"The objects have the shape {objects.shape}, but the image, or its labels, "
             f"{image.shape}; give those of the same frame."
         )
-    if image.dtype.kind not in "buif":
-        raise InputError(
-            f"The pixels are of the type {image.dtype}, but must be real numbers; "
-            "convert the image to an integer or a floating-point type."
-        )
+    check_real(image.dtype)
     # Booleans have no mean, and half floats no sum.
     return image.astype(np.float32) if image.dtype.kind == "b" or image.dtype == "f2" else image
