@@ -270,10 +270,10 @@ def _areas(clusters: Clusters, n_clusters: int, valid: Mask | None) -> NDArray[n
 
 
 def _number(numbers: Labels, clusters: Clusters, valid: Mask | None) -> Labels:
+    if valid is None:
+        return look_up(numbers, clusters)
     labels: Labels = np.zeros(clusters.shape, numbers.dtype)
     for rows in _bands(clusters.shape):
-        if valid is None:
-            labels[rows] = numbers[clusters[rows]]
-        elif valid[rows].any():  # what nobody writes to takes no memory
+        if valid[rows].any():  # what nobody writes to takes no memory
             labels[rows] = np.where(valid[rows], numbers[clusters[rows]], 0)
     return labels

@@ -46,7 +46,7 @@ class Runs:
 
     def __init__(self, state: SegmentState, results: Results, turn: Lock) -> None:
         self._state, self.results = state, results
-        self._task, self._is_movie = Answer.SEGMENT, False
+        self._task = Answer.SEGMENT
         self.loop = LiveLoop()
         self.is_starting = False
         self.session = session = SegmentationSession(partial(ThreadedRun, turn=turn))
@@ -150,7 +150,6 @@ class Runs:
     def _run(self, request: RunRequest, task: Answer) -> None:
         results = self.results
         self._task, self.is_starting = task, True
-        self._is_movie = request.source.is_movie
         # What is merged from now on would be written over the previews.
         self._merger.hold(None)
         try:
@@ -202,7 +201,8 @@ class Runs:
         self.results.complete(segmentation)
         is_whole = self._task is Answer.SEGMENT
         said = (words.result_in_words if is_whole else words.followed_in_words)(segmentation)
-        self.say(words.of_frames(said, self._is_movie))
+        request = self.results.request
+        self.say(words.of_frames(said, request is not None and request.source.is_movie))
         self._follow_knob()
 
     def _on_failure(self, error: Exception) -> None:
