@@ -13,7 +13,7 @@ import tifffile
 from napari_diffseg.errors import InputError, Remedy
 from napari_diffseg.image.info import ImageInfo, Placed, placed_by
 from napari_diffseg.image.pixel_size import PixelSize
-from napari_diffseg.image.units import is_size, number, positive, seconds
+from napari_diffseg.image.units import is_size, number, parse_unit, seconds
 from napari_diffseg.io.facts import check_level, check_series, check_shape_of_level
 from napari_diffseg.io.kinds import DAMAGE
 from napari_diffseg.io.resolution import (
@@ -21,6 +21,7 @@ from napari_diffseg.io.resolution import (
     from_imagej,
     from_microscope,
     from_resolution,
+    imagej_spacing,
 )
 from napari_diffseg.io.tiff.colors import Colors, colors_of
 from napari_diffseg.io.tiff.ome_xml import OmeFacts, read_ome_xml
@@ -171,8 +172,8 @@ def _placement(tif: tifffile.TiffFile, present: Present, ome: OmeFacts) -> dict[
     """Return where the pixels lie; ImageJ's z also where it counts in pixels."""
     said, (known, step) = tif.imagej_metadata or {}, from_microscope(tif)
     size = _pixel_size(tif, present.series, ome, known)
-    placement, spacing = placed_by(size), positive(said.get("spacing"))
-    if size is None and spacing is not None:
+    placement, spacing = placed_by(size), imagej_spacing(said)
+    if size is None and spacing is not None and parse_unit(said.get("unit")) is None:
         per = _resolution(present.series)
         y, x = (1 / one if is_size(one) else 1.0 for one in per)
         placement = {"Z": Placed(spacing), "Y": Placed(y), "X": Placed(x)}
