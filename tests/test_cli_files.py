@@ -209,3 +209,17 @@ def test_a_report_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert run("segment", path, "-o", tmp_path / "p.tif", "--report", "no/x.html") == 1
     assert run(*told, "--planes", "--force") == 1
     assert "--planes makes many" in said(capsys)
+
+
+def test_train_and_apply_take_patterns_and_name_what_is_gone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for n in (1, 2, 10):
+        tifffile.imwrite(tmp_path / f"t{n}.tif", PLANES[n % 4])
+    model, labels = tmp_path / "m.safetensors", tmp_path / "labels"
+    assert run("train", tmp_path / "t*.tif", "-o", model) == 0
+    assert "from 3 images" in said(capsys)
+    (tmp_path / "t3.tif").symlink_to(tmp_path / "gone.tif")
+    assert run("apply", model, tmp_path, "-o", labels) == 3
+    assert "t3.tif was not segmented" in said(capsys)
+    assert sorted(one.name for one in labels.glob("*.tif")) == ["t1.tif", "t10.tif", "t2.tif"]

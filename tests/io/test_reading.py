@@ -297,6 +297,7 @@ def test_truncation_is_refused_though_pillow_was_told_to_accept_it(
         ("empty.tif", b"", "empty"),
         ("text.png", b"this is no picture at all\n", "no image of a known kind"),
         ("one.png", b"x", "no image of a known kind"),
+        ("RoiSet.zip", b"PK\3\4\x14", "ZIP archive; unpack it"),
         ("image.gif", b"GIF89a" + bytes(40), "no image of a known kind"),
         ("header.tif", b"II*\0\x08\0\0\0", "truncated or damaged"),
         ("header.png", b"\x89PNG\r\n\x1a\n", "truncated or damaged"),
