@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import html
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ import zarr
 
 from napari_diffseg import cli
 from napari_diffseg.io.frames import open_frames
+from napari_diffseg.io.label_files.provenance import read_provenance
 from napari_diffseg.io.reading import read_image
 
 SMALL = ["--n-clusters", "6", "--threads", "1"]
@@ -223,3 +227,66 @@ def test_train_and_apply_take_patterns_and_name_what_is_gone(
     assert run("apply", model, tmp_path, "-o", labels) == 3
     assert "t3.tif was not segmented" in said(capsys)
     assert sorted(one.name for one in labels.glob("*.tif")) == ["t1.tif", "t10.tif", "t2.tif"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are bytes on Linux")
+def test_names_of_files_in_another_encoding(tmp_path: Path) -> None:
+    name = os.fsdecode(b"zelle_\xfc.tif")  # Latin-1
+    model, table = tmp_path / "m.safetensors", tmp_path / "t.csv"
+    tifffile.imwrite(tmp_path / "a.tif", PLANES[0])
+    (tmp_path / "a.tif").rename(tmp_path / name)
+    for ending in ("ome.tif", "png", "ome.zarr"):
+        out = tmp_path / f"o.{ending}"
+        assert run("segment", tmp_path / name, "-o", out, "--report", tmp_path / "r.html") == 0
+        assert (read_provenance(out) or {})["image"].encode("utf-8", "replace")
+        (tmp_path / "r.html").unlink()
+    assert (read_provenance(tmp_path / "o.ome.tif") or {})["image"] == "zelle_\ufffd.tif"
+    assert run("train", tmp_path / name, "-o", model) == 0
+    assert run("apply", model, tmp_path / name, "-o", tmp_path / "o", "--table", table) == 0
+    assert (tmp_path / "o" / name).exists()
+    assert "zelle_\ufffd.tif" in table.read_text("utf-8")
+
+
+def test_without_stderr_all_is_done_in_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", PLANES[0])
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", None)
+        assert run("segment", tmp_path / "a.tif", "-o", tmp_path / "o.tif") == 0
+        assert run("segment", tmp_path / "no.tif", "-o", tmp_path / "o2.tif") == 1
+    assert (tmp_path / "o.tif").exists()
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full disk is needed")
+def test_an_answer_that_cannot_be_written_is_told() -> None:
+    program = [sys.executable, "-c", "from napari_diffseg.cli import main; exit(main(['info']))"]
+    with Path("/dev/full").open("w") as full:
+        told = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert told.returncode == 1
+    assert told.stderr.startswith("napari-diffseg: error: The answer cannot be written: No space")
+    assert len(told.stderr.splitlines()) == 1
+
+
+def test_a_folder_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", PLANES[0])
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert run("segment", tmp_path / "a.tif", "-o", tmp_path / "o.tif") == 1
+    assert "does not exist any more; change to another" in said(capsys)
+
+
+@pytest.mark.parametrize("length", [245, 300])
+def test_a_name_that_is_too_long(
+    tmp_path: Path, length: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", PLANES[0])
+    for ending in (".tif", ".ome.zarr"):
+        name = "n" * (length - len(ending)) + ending
+        assert run("segment", tmp_path / "a.tif", "-o", tmp_path / name) == 1
+        assert "is too long a name for a disk; choose a shorter one." in said(capsys)
+    assert [one.name for one in tmp_path.iterdir()] == ["a.tif"]

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import shlex
 import sys
 from collections.abc import Sequence
+from errno import ENAMETOOLONG
 from io import TextIOWrapper
 from typing import NoReturn
 
 from napari_diffseg._version import __version__
 from napari_diffseg.cli import apply, card, machine, objects, segment, train
 from napari_diffseg.cli.terminal import cancelled, in_shell, listen_to_signals, say
-from napari_diffseg.errors import DiffSegError
+from napari_diffseg.errors import DiffSegError, InputError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,13 +45,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     for reader in ("tifffile", "bioio"):
         logging.getLogger(reader).addHandler(logging.NullHandler())
     try:
+        _check_folder()
         code: int = args.command(args)
     except DiffSegError as error:
         say(f"error: {in_shell(error)}")
         return 1
+    except OSError as error:
+        if error.errno != ENAMETOOLONG:
+            raise
+        name = os.path.basename(str(error.filename))
+        say(f"error: {name[:30]}… is too long a name for a disk; choose a shorter one.")
+        return 1
     except KeyboardInterrupt as stop:
         return cancelled(stop)
     return code
+
+
+def _check_folder() -> None:
+    """Refuse to start where there is no folder any more: torch cannot, and ends without a word."""
+    try:
+        os.getcwd()
+    except FileNotFoundError as error:
+        raise InputError(
+            "The folder that the program was started in does not exist any more; change to another."
+        ) from error
 
 
 class _Parser(argparse.ArgumentParser):

@@ -16,7 +16,7 @@ from threading import Thread
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from napari_diffseg.errors import DiffSegError, Remedy
+from napari_diffseg.errors import DiffSegError, OutputError, Remedy
 from napari_diffseg.files import forsake
 
 if TYPE_CHECKING:
@@ -48,7 +48,18 @@ def say(text: str) -> None:
     with suppress(OSError):  # where the folder that this was started in is gone
         here = re.escape(os.path.join(os.getcwd(), ""))
         text = re.sub(rf"(?<![^\s'\"(]){here}", "", text)
-    print(f"napari-diffseg: {text}", file=sys.stderr)
+    if sys.stderr is not None:  # as where there is no terminal, and none is wanted
+        print(f"napari-diffseg: {text}", file=sys.stderr)
+
+
+def answer(text: str) -> None:
+    """Print what was asked for to stdout; whoever reads it may have enough of it, as `head` has."""
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is left of it
+        if not isinstance(error, BrokenPipeError):
+            raise OutputError(f"The answer cannot be written: {error.strerror}.") from error
 
 
 def _say_at_once(text: str) -> None:
@@ -67,7 +78,8 @@ def progress_bar(args: argparse.Namespace, **how: Any) -> Any:
     """Return a bar that is gone at the end; none without a terminal: it would fill a log file."""
     from tqdm import tqdm
 
-    return tqdm(disable=True if args.quiet else None, leave=False, **how)
+    is_quiet = args.quiet or sys.stderr is None
+    return tqdm(disable=True if is_quiet else None, leave=False, **how)
 
 
 def in_shell(error: DiffSegError) -> str:
