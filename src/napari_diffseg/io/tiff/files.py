@@ -56,11 +56,12 @@ def open_tiff(
     """Find an image in a TIFF file, after a look at whether it is whole."""
     if len(tif.pages) == 0:
         raise tifffile.TiffFileError("there is no image in it")
-    # Beside the image of an LSM file is a smaller picture of it.
+    # Beside the image of an LSM file is a smaller picture of it, which may stand first elsewhere.
     images = [one for one in tif.series if one.kind != "lsm" or not one.keyframe.is_reduced]
+    images.sort(key=lambda one: bool(one.keyframe.is_reduced))
     others = check_series(series, [_name(one) for one in images], str(path))
-    ome = _ome(tif, series)
-    present = present_planes(tif, tif.series[series], ome, path)
+    ome = _ome(tif, tif.series.index(images[series]))
+    present = present_planes(tif, images[series], ome, path)
     axes = _stored_axes(present.series)
     colors = colors_of(present.series.keyframe, "S" in axes, numbers=numbers)
     if present.series.kind == "lsm":  # of three channels it says that they are red, green and blue
