@@ -196,5 +196,6 @@ def test_dask_is_asked_for_only_where_it_is_used(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(schedulers, "find_spec", no_package)
     check_scheduler("threads")
+    check_scheduler("processes")
     with pytest.raises(ClusterError, match=r"pip install 'napari-diffseg\[cluster\]'"):
-        check_scheduler("processes")
+        check_scheduler("tcp://here:8786")
