@@ -73,14 +73,25 @@ def objects(
     ParameterError
         A parameter is out of its bounds.
     """
-    labels = _labels_of(result)
+    labels = labels_of(result)
     letters = frame_letters(labels.ndim, axes)
-    spacing = spacing or _spacing_of(result)
     values = (params or ObjectParams()).to_dict() | changes
     if classes is not None:
         chosen = [classes] if isinstance(classes, int | np.integer) else list(classes)
         values["classes"] = ",".join(str(int(one)) for one in chosen)
-    told = chosen_classes(result, letters, ObjectParams.from_dict(values))
+    facts = getattr(getattr(result, "model", None), "facts", None)
+    names = getattr(facts, "class_names", {})
+    told = with_classes(ObjectParams.from_dict(values), counts_of(labels, letters), names)
+    return objects_as(told, labels, letters, spacing or spacing_of(result))
+
+
+def objects_as(
+    told: ObjectParams,
+    labels: NDArray[Any],
+    letters: str,
+    spacing: Sequence[float] | None,
+) -> Numbers:
+    """Make objects of labels with these axes, of the classes that the parameters name."""
     if "T" not in letters:
         return find_objects(labels, told, spacing)
     found = np.zeros(labels.shape, np.int32)
@@ -89,17 +100,9 @@ def objects(
     return found
 
 
-def chosen_classes(
-    result: HasLabels | ArrayLike,
-    letters: str,
-    params: ObjectParams,
-    names: Mapping[int, str] | None = None,
-) -> ObjectParams:
-    """Return parameters that name the classes of a result with these axes, over all its frames."""
-    labels = _labels_of(result)
-    facts = getattr(getattr(result, "model", None), "facts", None)
-    known = getattr(facts, "class_names", {}) if names is None else names
-    return with_classes(params, count_in_all(labels if "T" in letters else [labels]), known)
+def counts_of(labels: NDArray[Any], letters: str) -> dict[int, int]:
+    """Return how many pixels each class has, in all frames of labels with these axes together."""
+    return count_in_all(labels if "T" in letters else [labels])
 
 
 def objects_of_frames(
@@ -172,9 +175,9 @@ def measure(
     InputError
         Shapes or axes do not fit.
     """
-    numbers = _labels_of(objects)
+    numbers = labels_of(objects)
     letters = frame_letters(numbers.ndim, axes)
-    kinds = None if labels is None else _labels_of(labels)
+    kinds = None if labels is None else labels_of(labels)
     images = _channels(image, channel_axis)
     size = as_pixel_size(pixel_size, unit, len(letters.replace("T", "")))
     chosen = () if classes is None else tuple(np.atleast_1d(np.asarray(classes)).tolist())
@@ -217,7 +220,8 @@ def frame_letters(n_axes: int, axes: str | None) -> str:
     return letters
 
 
-def _labels_of(result: HasLabels | ArrayLike) -> NDArray[Any]:
+def labels_of(result: HasLabels | ArrayLike) -> NDArray[Any]:
+    """Return the labels of a result, or those that are given; of other things `InputError`."""
     labels = np.asarray(getattr(result, "labels", result))
     if labels.dtype.kind not in "bui" or labels.size == 0:
         raise InputError(
@@ -227,7 +231,7 @@ def _labels_of(result: HasLabels | ArrayLike) -> NDArray[Any]:
     return labels.astype(np.uint8) if labels.dtype.kind == "b" else labels
 
 
-def _spacing_of(result: object) -> tuple[float, float, float] | None:
+def spacing_of(result: object) -> tuple[float, float, float] | None:
     """Return how far apart voxels are, as the model of a result knows it."""
     z_step = getattr(getattr(result, "model", None), "z_step", None)
     return None if z_step is None else (float(z_step), 1.0, 1.0)
