@@ -109,13 +109,19 @@ def _train(args: argparse.Namespace) -> int:
     found = read_references(args, scribbles)
     first, kind = found.first, found.kind
     sizes = _sizes(args, found)
+    channels = chosen_channels(args, kind.n_channels, first.channel_names, rgb=kind.rgb)
+    if kind.rgb and channels is not None:
+        raise InputError(
+            "Red, green and blue are one picture, of which a model for pictures takes all as they "
+            "are; leave away what is said of channels, or use 'segment', which takes some of them."
+        )
     steps = train_steps(
         found.images,
         scribbles=found.scribbles,
         axes=first.frame_axes,
         rgb=kind.rgb,
         spacing=sizes.spacing,
-        channels=chosen_channels(args, kind.n_channels, first.channel_names, rgb=kind.rgb),
+        channels=channels,
         fill=args.fill,
         params=params,
         options=options,
