@@ -32,6 +32,11 @@ class Press:
         """Whether a run was asked for that begins when all that it needs is loaded."""
         return bool(self._look.isActive())
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a run is under way, or waits until it can begin."""
+        return self._dock.session.is_busy or self.is_waiting
+
     def start(self) -> None:
         """Start a run on what is chosen now; where one is under way, only say so."""
         # However it ends: the buttons may still be those of a run that waits.
