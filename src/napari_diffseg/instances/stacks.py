@@ -73,25 +73,25 @@ def objects(
     ParameterError
         A parameter is out of its bounds.
     """
-    labels = labels_of(result)
-    letters = frame_letters(labels.ndim, axes)
+    letters = frame_letters(_labels_of(result).ndim, axes)
     values = (params or ObjectParams()).to_dict() | changes
     if classes is not None:
         chosen = [classes] if isinstance(classes, int | np.integer) else list(classes)
         values["classes"] = ",".join(str(int(one)) for one in chosen)
     facts = getattr(getattr(result, "model", None), "facts", None)
     names = getattr(facts, "class_names", {})
-    told = with_classes(ObjectParams.from_dict(values), counts_of(labels, letters), names)
-    return objects_as(told, labels, letters, spacing or spacing_of(result))
+    told = with_classes(ObjectParams.from_dict(values), counts_of(result, letters), names)
+    return objects_as(told, result, letters, spacing)
 
 
 def objects_as(
     told: ObjectParams,
-    labels: NDArray[Any],
+    result: HasLabels | ArrayLike,
     letters: str,
     spacing: Sequence[float] | None,
 ) -> Numbers:
-    """Make objects of labels with these axes, of the classes that the parameters name."""
+    """Make objects of a result with these axes, of the classes that the parameters name."""
+    labels, spacing = _labels_of(result), spacing or _spacing_of(result)
     if "T" not in letters:
         return find_objects(labels, told, spacing)
     found = np.zeros(labels.shape, np.int32)
@@ -100,8 +100,9 @@ def objects_as(
     return found
 
 
-def counts_of(labels: NDArray[Any], letters: str) -> dict[int, int]:
-    """Return how many pixels each class has, in all frames of labels with these axes together."""
+def counts_of(result: HasLabels | ArrayLike, letters: str) -> dict[int, int]:
+    """Return how many pixels each class has, in all frames of a result with these axes."""
+    labels = _labels_of(result)
     return count_in_all(labels if "T" in letters else [labels])
 
 
@@ -175,9 +176,9 @@ def measure(
     InputError
         Shapes or axes do not fit.
     """
-    numbers = labels_of(objects)
+    numbers = _labels_of(objects)
     letters = frame_letters(numbers.ndim, axes)
-    kinds = None if labels is None else labels_of(labels)
+    kinds = None if labels is None else _labels_of(labels)
     images = _channels(image, channel_axis)
     size = as_pixel_size(pixel_size, unit, len(letters.replace("T", "")))
     chosen = () if classes is None else tuple(np.atleast_1d(np.asarray(classes)).tolist())
@@ -220,8 +221,7 @@ def frame_letters(n_axes: int, axes: str | None) -> str:
     return letters
 
 
-def labels_of(result: HasLabels | ArrayLike) -> NDArray[Any]:
-    """Return the labels of a result, or those that are given; of other things `InputError`."""
+def _labels_of(result: HasLabels | ArrayLike) -> NDArray[Any]:
     labels = np.asarray(getattr(result, "labels", result))
     if labels.dtype.kind not in "bui" or labels.size == 0:
         raise InputError(
@@ -231,7 +231,7 @@ def labels_of(result: HasLabels | ArrayLike) -> NDArray[Any]:
     return labels.astype(np.uint8) if labels.dtype.kind == "b" else labels
 
 
-def spacing_of(result: object) -> tuple[float, float, float] | None:
+def _spacing_of(result: object) -> tuple[float, float, float] | None:
     """Return how far apart voxels are, as the model of a result knows it."""
     z_step = getattr(getattr(result, "model", None), "z_step", None)
     return None if z_step is None else (float(z_step), 1.0, 1.0)

@@ -28,10 +28,8 @@ from napari_diffseg.instances.stacks import (
     as_pixel_size,
     counts_of,
     frame_letters,
-    labels_of,
     measure,
     objects_as,
-    spacing_of,
 )
 from napari_diffseg.instances.table import csv_steps, summary
 from napari_diffseg.io.label_files.frames import LabelFrames, Stopped, check_frames, never, until
@@ -209,13 +207,11 @@ def export(
     """
     _check_parts(parts, ending)
     frames, size = _frames_of(result, axes, pixel_size, unit, class_names, class_colors)
-    told, found, table = params or ObjectParams(), None, None
-    counts: Mapping[int, int] = {}
+    job = Export(Path(folder), name, frames, parts, ending=ending, force=force)
     if {"objects", "table"} & set(parts):
-        labels, spacing = labels_of(result), None if size is None else size.spacing
-        counts = counts_of(labels, frames.axes)
-        told = with_classes(told, counts, frames.said.get("names"))
-        numbers = objects_as(told, labels, frames.axes, spacing or spacing_of(result))
+        counts = counts_of(result, frames.axes)
+        told = with_classes(params or ObjectParams(), counts, frames.said.get("names"))
+        numbers = objects_as(told, result, frames.axes, None if size is None else size.spacing)
         found = objects_from(frames, partial(_planes_of, numbers), told)
         table = partial(
             measure,
@@ -229,19 +225,8 @@ def export(
             classes=told.class_numbers or None,
             class_names=frames.said.get("names"),
         )
-    job = Export(
-        Path(folder),
-        name,
-        frames,
-        parts,
-        found,
-        table,
-        is_volume="Z" in frames.axes,
-        ending=ending,
-        force=force,
-        classes=[label for label in counts if label > 0],
-    )
-    return list(job.write())
+        job = replace(job, objects=found, table=table, classes=[one for one in counts if one > 0])
+    return list(replace(job, is_volume="Z" in frames.axes).write())
 
 
 def _frames_of(
