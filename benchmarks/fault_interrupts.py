@@ -77,12 +77,13 @@ def stop(words: Sequence[str], moment: float, number: signal.Signals) -> dict[st
     assert program.stderr is not None
     said = program.stderr.read().decode()
     lines = [line for line in said.splitlines() if line and "\r" not in line]
+    is_said = lines and lines[-1].startswith("napari-diffseg: ")
     return {
         "wall": wall,
         "processor": max(0.0, usage.ru_utime + usage.ru_stime - used),
         "as a shell expects": code in (128 + number, -number, 0),
         "kept": code == 0,
-        "no sentence": lines if "Traceback" in said or len(lines) > 2 else [],
+        "no sentence": [] if is_said and "Traceback" not in said else lines or ["nothing"],
         "moment": moment,
     }
 
