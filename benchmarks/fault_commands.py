@@ -26,6 +26,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,8 @@ def run_words(words: Sequence[str], log: Path) -> None:
     with log.open("w") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
+    # Which every worker process reads: the program's own is a line, and not this file.
+    sys.modules["__main__"] = ModuleType("__main__")
     sys.argv = ["napari-diffseg", *words]
     sys.exit(cli.main())
 
