@@ -359,10 +359,34 @@ def test_channels_that_are_not_there(
         assert not (tmp_path / output).exists()
 
 
-def test_colours_stay_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("told", "taken"),
+    [
+        (["--channels", "red,3"], {"rgb": False, "channels": [Channel(0), Channel(2)]}),
+        (["--channel-weight", "2=0.5"], {"rgb": False, "channels": [0, Channel(1, weight=0.5), 2]}),
+        (["--channels", "1,2,3"], {}),
+    ],
+)
+def test_a_picture_of_which_a_colour_is_left_out_is_taken_for_channels(
+    tmp_path: Path, told: list[str], taken: dict[str, Any]
+) -> None:
+    """As in the window."""
     picture = np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8)
     Image.fromarray(picture).save(tmp_path / "a.png")
-    assert run("segment", tmp_path / "a.png", "-o", tmp_path / "b.png", "--channels", "1") == 1
+    assert run("segment", tmp_path / "a.png", "-o", tmp_path / "b.tif", *told) == 0
+    channels = [Channel(one) if isinstance(one, int) else one for one in taken.get("channels", ())]
+    taken |= {"channels": channels} if channels else {}
+    wanted = segment(picture, params=PARAMS, options=ONE, **taken).labels
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "b.tif"), wanted)
+
+
+def test_a_model_takes_colours_as_they_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8)
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    model = tmp_path / "m.safetensors"
+    assert run("train", tmp_path / "a.png", "-o", model, "--channels", "1") == 1
     assert "Red, green and blue are one picture" in error_line(capsys)
 
 

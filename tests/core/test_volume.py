@@ -373,7 +373,11 @@ def test_outside_the_region_there_is_no_label(n_axes):
 
 @pytest.mark.parametrize(
     ("region", "words"),
-    [(np.zeros((48, 56), bool), "No pixel"), (np.ones((3, 3), bool), "region has the shape")],
+    [
+        (np.zeros((48, 56), bool), "No pixel"),
+        (np.ones((3, 3), bool), "region has the shape"),
+        ((slice(0, 9), slice(0, 9)), r"of ranges make one: mask = np.zeros\(\(48, 56\)\)"),
+    ],
 )
 def test_a_region_that_cannot_be_is_one_sentence(region, words):
     image, _ = balls()
