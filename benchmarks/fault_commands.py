@@ -26,6 +26,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -75,18 +76,17 @@ LOADED = (
     "napari_diffseg.core.model.application",
     "napari_diffseg.batch.objects",
     "napari_diffseg.io.label_files.export",
-    "distributed",
 )
 
 
 def run_words(words: Sequence[str], log: Path) -> None:
     """Run a command in this process, as the shell does; what it says goes to a file."""
     os.setsid()
-    # dask's workers, too, come from the process that has loaded all.
-    os.environ["DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD"] = "forkserver"
     with log.open("w") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
+    # Which every worker process reads: the program's own is a line, and not this file.
+    sys.modules["__main__"] = ModuleType("__main__")
     sys.argv = ["napari-diffseg", *words]
     sys.exit(cli.main())
 
@@ -155,11 +155,14 @@ class Command:
         ending = COMMANDS[self.name][-1].removeprefix("OUT")
         return (folder or self.folder / "out") / f"{word}{list(COMMANDS).index(self.name)}{ending}"
 
-    def start(self, output: Path, *more: str, source: Path | None = None) -> Run:
+    def words(self, output: Path, *more: str, source: Path | None = None) -> list[str]:
         inputs = {path.name: str(path) for path in self.folder.iterdir()}
         inputs[self.source.name] = str(source or self.source)
         words = [inputs.get(word, word) for word in COMMANDS[self.name][:-1]]
-        return Run([*words, str(output), *more], self.folder)
+        return [*words, str(output), *more]
+
+    def start(self, output: Path, *more: str, source: Path | None = None) -> Run:
+        return Run(self.words(output, *more, source=source), self.folder)
 
     def run(self, output: Path, *more: str) -> tuple[int, str]:
         """Return the exit code, and the last line that was said."""

@@ -718,3 +718,28 @@ def test_demo_without_napari(
     assert cli.main(["demo"]) == 1
     assert "pip install 'napari-diffseg[all]'" in error_line(capsys)
     assert called == []
+
+
+def test_ctrl_c_while_the_program_is_loaded_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "parser", interrupted)
+    assert cli.main(["segment"]) == 130
+    assert capsys.readouterr().err == "napari-diffseg: cancelled.\n"
+
+
+def test_a_program_that_was_stopped_does_not_wait_for_what_it_has_loaded() -> None:
+    lines = [
+        "import atexit, signal, sys, time",
+        "from napari_diffseg import cli",
+        "atexit.register(time.sleep, 60)",
+        "cli.parser = lambda: signal.raise_signal(signal.SIGTERM)",
+        "sys.exit(cli.main())",
+    ]
+    ended = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], capture_output=True, timeout=50, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (143, b"napari-diffseg: cancelled.\n")

@@ -18,7 +18,6 @@ from PIL import Image
 from napari_diffseg import Channel, Model, RunOptions, SegmentationParams, cli, segment, train
 from napari_diffseg.batch.recipe import Recipe
 from napari_diffseg.cli import channels, region, spacing
-from napari_diffseg.image import pieces
 from napari_diffseg.image.channels import CHANNEL_SPECS, ChannelSpec
 from napari_diffseg.io.label_files.writing import write_labels
 from napari_diffseg.io.reading import read_image
@@ -360,10 +359,34 @@ def test_channels_that_are_not_there(
         assert not (tmp_path / output).exists()
 
 
-def test_colours_stay_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("told", "taken"),
+    [
+        (["--channels", "red,3"], {"rgb": False, "channels": [Channel(0), Channel(2)]}),
+        (["--channel-weight", "2=0.5"], {"rgb": False, "channels": [0, Channel(1, weight=0.5), 2]}),
+        (["--channels", "1,2,3"], {}),
+    ],
+)
+def test_a_picture_of_which_a_colour_is_left_out_is_taken_for_channels(
+    tmp_path: Path, told: list[str], taken: dict[str, Any]
+) -> None:
+    """As in the window."""
     picture = np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8)
     Image.fromarray(picture).save(tmp_path / "a.png")
-    assert run("segment", tmp_path / "a.png", "-o", tmp_path / "b.png", "--channels", "1") == 1
+    assert run("segment", tmp_path / "a.png", "-o", tmp_path / "b.tif", *told) == 0
+    channels = [Channel(one) if isinstance(one, int) else one for one in taken.get("channels", ())]
+    taken |= {"channels": channels} if channels else {}
+    wanted = segment(picture, params=PARAMS, options=ONE, **taken).labels
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "b.tif"), wanted)
+
+
+def test_a_model_takes_colours_as_they_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8)
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    model = tmp_path / "m.safetensors"
+    assert run("train", tmp_path / "a.png", "-o", model, "--channels", "1") == 1
     assert "Red, green and blue are one picture" in error_line(capsys)
 
 
@@ -636,9 +659,8 @@ def test_a_second_frame_of_volumes(movie: Path, tmp_path: Path) -> None:
 
 
 def test_a_volume_is_labelled_window_by_window(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(pieces._AT_ONCE, 3, 0)
     path = tmp_path / "cells.zarr"
     volume = np.tile(VOLUME, (15, 1, 1))
     chunks = (8, *VOLUME.shape[1:])  # windows are units of their own where a file has parts

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Event, Thread, current_thread
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from napari_diffseg.batch import run, work
 from napari_diffseg.batch.plan import output_kind
 from napari_diffseg.batch.run import apply_stack
 from napari_diffseg.errors import OutputError
+from napari_diffseg.io.label_files.label_store import LabelStore
 from tests.batch.conftest import FORMATS, N_FRAMES, apply, contents, leftovers, result_of
 
 Contents = dict[str, dict[str, bytes | None]]
@@ -338,8 +340,6 @@ def test_a_run_is_closed_on_a_cluster_and_finished_on_threads(
 def test_ctrl_c_ends_a_run_on_a_cluster_whose_workers_let_it_go(
     cluster: Any, model_file: Path, movie: Path, tmp_path: Path, undisturbed: Contents
 ) -> None:
-    from distributed import Client
-
     output = tmp_path / "out.ome.zarr"
     program = subprocess.Popen(
         command(model_file, movie, output, "--scheduler", cluster.scheduler_address),
@@ -358,11 +358,6 @@ def test_ctrl_c_ends_a_run_on_a_cluster_whose_workers_let_it_go(
         assert time.monotonic() - begun < 20
         time.sleep(0.05)
     assert not output.exists()
-    # A worker ends the frame that it is at, and would write beside an output that is whole by then.
-    with Client(cluster.scheduler_address) as client:
-        while any(client.run(lambda dask_worker: dask_worker.state.executing_count).values()):
-            assert time.monotonic() - begun < 60
-            time.sleep(0.05)
     apply_again = command(model_file, movie, output, "--resume")
     assert subprocess.run(apply_again, env=ENVIRONMENT).returncode == 0
     assert contents(output) == undisturbed["out.ome.zarr"]
@@ -410,3 +405,51 @@ def test_what_a_straggler_writes_after_the_end_does_no_harm(
     result_of(again)
     assert contents(output) == undisturbed["out.ome.zarr"]
     assert output_kind(output) == "zarr"
+
+
+@pytest.mark.parametrize("how", ["resume", "force"])
+@pytest.mark.parametrize("inputs", FORMATS, indirect=True)
+def test_a_worker_at_its_frame_while_another_run_finishes_writes_nothing(
+    model: Model,
+    inputs: Path,
+    tmp_path: Path,
+    undisturbed: Contents,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+    how: str,
+) -> None:
+    name = request.node.callspec.params["inputs"]
+    jobs, asked, told = [], Event(), Event()
+    real, write = work.apply_unit, LabelStore.write
+
+    def noted(job: work.Job, unit: Any, **more: Any) -> Any:
+        jobs.append((job, unit))
+        return real(job, unit, **more)
+
+    def late_write(*args: Any) -> None:
+        if current_thread().name == "late":
+            asked.set()
+            told.wait()
+        write(*args)
+
+    monkeypatch.setattr(run, "apply_unit", noted)
+    monkeypatch.setattr(LabelStore, "write", late_write)
+    steps = apply_stack(model, inputs, tmp_path / name, workers=1)
+    next(steps), next(steps)
+    ends = []
+
+    def straggle() -> None:
+        with pytest.raises(OutputError, match="cannot be written: No such file"):
+            real(*jobs[0])
+        ends.append("refused")
+
+    straggler = Thread(target=straggle, name="late")
+    straggler.start()
+    asked.wait()
+    steps.close()
+    apply(model, inputs, tmp_path / name, **{how: True})
+    told.set()
+    straggler.join()
+    assert ends == ["refused"]
+    assert contents(tmp_path / name) == undisturbed[name]
+    assert leftovers(tmp_path) == []

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import tifffile
 import zarr
 from PIL import Image
 
-from napari_diffseg import ApplyParams, Model
+from napari_diffseg import ApplyParams, Channel, Model
 from napari_diffseg.batch.plan import Plan, differences
 from napari_diffseg.batch.planning import make_plan
 from napari_diffseg.errors import InputError, OutputError
@@ -221,6 +222,7 @@ def test_what_makes_another_plan_is_said(model: Model, movie: Path, tmp_path: Pa
         (planned(model, copy, params=ApplyParams(intensities="frame")), ["how the model is appl"]),
         (planned(model, copy, axes="TYX"), ["the axes"]),
         (planned(model.with_facts(class_names={1: "x"}), copy), ["the model"]),
+        (planned(replace(model, channels=(Channel(0, "GFP"),)), copy), ["the channels that it "]),
     ]:
         assert [word[:21] for word in differences(mine.facts, other.facts)] == [
             word[:21] for word in words

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -648,13 +649,16 @@ def test_what_is_known_of_a_frame_may_be_damaged_then_it_is_done_again(
     np.testing.assert_array_equal(*labels)
 
 
-@pytest.mark.parametrize("token", [None, 7, "../../elsewhere", "/tmp", "0123456", "012345678"])
+@pytest.mark.parametrize("names", [[], ["../../elsewhere"], ["0123456"], ["01234567", "89abcdef"]])
 def test_what_an_earlier_run_left_leads_nowhere_else(
-    model: Model, movie: Path, tmp_path: Path, token: object
+    model: Model, movie: Path, tmp_path: Path, names: list[str]
 ) -> None:
     output = tmp_path / "out.ome.tif"
-    plan = cut_short(model, movie, output) / "plan.json"
-    plan.write_text(json.dumps(json.loads(plan.read_text()) | {"token": token}))
+    left = cut_short(model, movie, output)
+    [work] = (path for path in left.iterdir() if path.is_dir())
+    for name in names:
+        shutil.copytree(work, left / name)
+    shutil.rmtree(work)
     with pytest.raises(OutputError, match="is damaged; choose another name"):
         apply(model, movie, output, resume=True)
     assert not output.exists()

@@ -3,8 +3,11 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from threading import Event, active_count
 from typing import Any
 
@@ -196,5 +199,23 @@ def test_dask_is_asked_for_only_where_it_is_used(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(schedulers, "find_spec", no_package)
     check_scheduler("threads")
+    check_scheduler("processes")
     with pytest.raises(ClusterError, match=r"pip install 'napari-diffseg\[cluster\]'"):
-        check_scheduler("processes")
+        check_scheduler("tcp://here:8786")
+
+
+def test_a_worker_listens_for_the_end_of_the_program_before_it_loads_much() -> None:
+    """What is being loaded when a program is killed would be loaded to its end first."""
+    loaded = "sorted({'numpy', 'torch', 'zarr', 'distributed'} & set(__import__('sys').modules))"
+    assert list(run_units([loaded], eval, "processes", 1)) == [[]]
+
+
+@pytest.mark.slow
+def test_a_script_that_workers_cannot_read_is_one_sentence(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from napari_diffseg.batch.schedulers import run_units\n"
+        "print(list(run_units(range(3), abs, 'processes', 1)))\n"
+    )
+    ended = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert "must do so below if __name__ == '__main__'" in ended.stderr.splitlines()[-1]

@@ -9,6 +9,7 @@ import pytest
 
 from napari_diffseg import InputError, ObjectParams, OutputError, cli, export, measure, summary
 from napari_diffseg.image.pixel_size import PixelSize
+from napari_diffseg.instances import stacks
 from napari_diffseg.io.label_files.described import known_labels
 from napari_diffseg.io.label_files.frames import LabelFrames
 from napari_diffseg.io.reading import read_image
@@ -132,6 +133,14 @@ def test_a_volume_is_measured_as_one(tmp_path):
     [row] = rows_of(tmp_path / "out" / "result objects.csv")
     assert float(row["volume_um3"]) == pytest.approx(50 * 0.5)
     assert rows_of(tmp_path / "out" / "result summary.csv")[0]["count"] == "1"
+
+
+def test_the_classes_are_counted_once(tmp_path, labels, monkeypatch):
+    counted, real = [], stacks.count_in_all
+    monkeypatch.setattr(stacks, "count_in_all", lambda all_: counted.append(0) or real(all_))
+    monkeypatch.setattr(LabelFrames, "classes", lambda self: pytest.fail("counted again"))
+    export(labels, tmp_path / "out", axes="TYX", params=ObjectParams(classes="2,3"))
+    assert len(counted) == 1
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from ome_zarr.io import parse_url
 from ome_zarr.reader import Label, Reader
 from ome_zarr_models.v05 import Image, ImageLabel
-from zarr.storage import _local
 
 from napari_diffseg.errors import InputError, OutputError
 from napari_diffseg.image.pixel_size import PixelSize
@@ -206,10 +205,14 @@ def test_a_killed_writer_leaves_whole_chunks_only(tmp_path: Path) -> None:
 
 @pytest.fixture
 def full_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    def refuse(*args: object, **kwargs: object) -> None:
-        raise OSError(ENOSPC, os.strerror(ENOSPC))
+    opened = Path.open
 
-    monkeypatch.setattr(_local, "_put", refuse)
+    def refuse(self: Path, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
+        if "w" in mode:
+            raise OSError(ENOSPC, os.strerror(ENOSPC))
+        return opened(self, mode, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", refuse)
     yield
     monkeypatch.undo()
 

@@ -13,8 +13,9 @@ the labels and whole or not at all. A run that is killed loses what it was at, a
             results/0       an output that is whole, but not at its place yet
             placing/0       says that it is about to be moved to its place
 
-The token is drawn anew when a plan is begun, so that a worker elsewhere that has not heard
-of the end of an earlier run cannot write into this one.
+The token is drawn anew by every run, also by one that finishes another, which gives the folder
+its name. A worker of a run that was stopped may be at its frame for a while yet, and not hear of
+the end: all that it writes goes to the folder of its own token, which it never makes.
 """
 
 from __future__ import annotations
@@ -90,9 +91,7 @@ class Journal:
     def discard(self, path: Path) -> None:
         """Delete a file or folder so that it never stands there in part."""
         if path.exists():
-            trash = self.work / f"trash-{secrets.token_hex(4)}"
-            path.replace(trash)
-            remove_tree(trash)
+            _throw_away(path, self.work)
 
     def remove(self) -> None:
         """Delete the journal; what was not moved to its place is lost."""
@@ -100,7 +99,14 @@ class Journal:
         (self.folder / _PLAN).unlink(missing_ok=True)
         for entry in self.folder.iterdir():
             if entry.name != _LOCK:
-                remove_tree(entry)
+                _throw_away(entry, self.folder)
+
+
+def _throw_away(path: Path, folder: Path) -> None:
+    """Delete a file or folder; under another name, so that nobody writes into it meanwhile."""
+    trash = folder / f"trash-{secrets.token_hex(4)}"
+    path.replace(trash)
+    remove_tree(trash)
 
 
 def write_done(work: Path, index: int, facts: FrameFacts) -> None:
@@ -211,15 +217,14 @@ def _make_folders(plan: Plan) -> bool:
 
 
 def _begun(plan: Plan, force: bool) -> Journal:
-    token = secrets.token_hex(4)
-    journal = Journal(plan.journal, plan.journal / token, force)
+    journal = Journal(plan.journal, plan.journal / secrets.token_hex(4), force)
     journal.remove()
     try:
         for name in ("done", "stores", "results", "placing"):
             (journal.work / name).mkdir(parents=True)
     except OSError as error:
         raise cannot_write(journal.work, error) from error
-    _write_json(plan.journal / _PLAN, {**plan.facts, "token": token, "force": force})
+    _write_json(plan.journal / _PLAN, {**plan.facts, "force": force})
     return journal
 
 
@@ -231,14 +236,18 @@ def _resumed(plan: Plan, stored: dict[str, Any]) -> Journal:
             "differ(s) from what it was begun with; give the same, or choose another name.",
             Remedy.OVERWRITE,
         )
-    token = stored.get("token")
-    # It becomes the name of a folder, which must not lie anywhere else.
-    if not isinstance(token, str) or not re.fullmatch("[0-9a-f]{8}", token):
+    found = [path for path in plan.journal.iterdir() if re.fullmatch("[0-9a-f]{8}", path.name)]
+    if len(found) != 1:
         raise OutputError(
             f"What an earlier run has left in {plan.journal} is damaged; choose another name.",
             Remedy.OVERWRITE,
         )
-    return Journal(plan.journal, plan.journal / token, stored.get("force") is True)
+    work = plan.journal / secrets.token_hex(4)
+    try:
+        found[0].rename(work)
+    except OSError as error:
+        raise cannot_write(work, error) from error
+    return Journal(plan.journal, work, stored.get("force") is True)
 
 
 # --- small files -------------------------------------------------------------------

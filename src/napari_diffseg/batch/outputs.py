@@ -55,10 +55,12 @@ def finish(target: Target, journal: Journal, model: Model, params: ApplyParams) 
     store = journal.store(target.number)
     if not result.exists():
         if target.kind == "zarr":
-            LabelStore.open(store).sweep()
             store.replace(result)
         else:
             _write_file(target, store, result, model, params)
+    if result.is_dir():
+        # Here, where no worker looks for it that has not heard that its frame was done by another.
+        LabelStore.open(result).sweep()
     # Once this note is there, whatever is in the output's place came from here.
     if not placing.exists():
         _check_place(target.output, force=journal.force)

@@ -158,6 +158,7 @@ def differences(mine: dict[str, Any], stored: dict[str, Any]) -> list[str]:
     words = {
         "version": "the version of napari-diffseg",
         "model": "the model",
+        "channels": "the channels that it looks at",
         "inputs": "the inputs",
         "frames": "the choice of frames",
         "axes": "the axes",

@@ -82,11 +82,16 @@ class _Asked:
 
     def facts(self, files: Sequence[Path], output: Path) -> dict[str, Any]:
         """Return all that makes the labels, in values that JSON can hold."""
-        frames = self.frames
+        frames, model = self.frames, self.model
+        seen = [[one.index, one.name] for one in model.channels]
+        # As it was before somebody said where its channels are.
+        alike = [replace(one, index=n, name="") for n, one in enumerate(model.channels)]
+        model = replace(model, channels=tuple(alike), n_source_channels=len(alike))
         facts: dict[str, Any] = {
             "version": __version__,
             # Not its checksum, for names and colours go into the output too.
-            "model": sha256(self.model.to_bytes()).hexdigest(),
+            "model": sha256(model.to_bytes()).hexdigest(),
+            "channels": [*seen, self.model.n_source_channels],
             "params": self.params.to_dict(),
             "frames": None if frames is None else [frames.start, frames.stop, frames.step],
             "axes": self.axes,

@@ -1,21 +1,34 @@
 """Where units of work are done: on threads, in processes of this machine, or on a cluster.
 
 Only so many units are handed out at a time that every worker has one at hand and one to
-come; memory therefore does not grow with their number. dask is loaded only where it is used.
+come; memory therefore does not grow with their number. A worker process loads this module first:
+it has to know soon whether the program that it works for is still there.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
-from itertools import islice
-from threading import Event
+from itertools import chain, islice
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from threading import Event, Thread
 from typing import Any, TypeVar
 
 from napari_diffseg.errors import ClusterError, ParameterError, Remedy
@@ -39,30 +52,8 @@ _OFTEN = 1.0
 _LOOK = 0.02
 """Seconds between two looks whether a unit elsewhere is done."""
 
-_IN_WORKER = f"""
-import signal, sys
-signal.signal(signal.SIGINT, signal.SIG_IGN)
-sys.setswitchinterval({_TURN})
-"""
-"""Ctrl-C in a terminal reaches every process; the one that hands out the units answers it.
-The thread in which a worker talks to the scheduler must not hold the other one up."""
-
-_ALLOCATION = {
-    f"distributed.nanny.pre-spawn-environ.{name}": value
-    for name, value in (("MALLOC_TRIM_THRESHOLD_", 2**30), ("MALLOC_MMAP_MAX_", 0))
-}
-"""For glibc: keep memory between frames. dask has its workers give back what they can, and to
-get it again costs as much as to label a frame."""
-
 _ENDED_AT_ONCE = "ignore::UserWarning:multiprocessing.resource_tracker"
 """Of a program that is stopped or killed its helper says what it cleans up: nobody need know."""
-
-_UNWATCHED = {
-    "distributed.worker.profile.enabled": False,
-    "distributed.admin.tick.interval": "1s",
-    "distributed.admin.system-monitor.interval": "5s",
-}
-"""What dask does a hundred times a second for its dashboard, which takes some percent of a core."""
 
 Unit = TypeVar("Unit")
 Result = TypeVar("Result")
@@ -70,9 +61,9 @@ Result = TypeVar("Result")
 
 def check_scheduler(scheduler: str) -> None:
     """Refuse, before a run, a scheduler that is none, or needs a dask that is not there."""
-    if scheduler == THREADS:
+    if scheduler in (THREADS, PROCESSES):
         return
-    if scheduler != PROCESSES and "://" not in scheduler:
+    if "://" not in scheduler:
         raise ParameterError(
             "scheduler",
             f"scheduler is {scheduler!r}, but must be '{THREADS}', '{PROCESSES}' or the address of "
@@ -109,8 +100,7 @@ def run_units(
     if scheduler == THREADS:
         yield from _on_threads(units, work, n_workers, pulse)
     elif scheduler == PROCESSES:
-        with _local_client(n_workers) as client:
-            yield from _on_client(units, work, client, scheduler, pulse)
+        yield from _in_processes(units, work, n_workers, pulse)
     else:
         with _client_of(scheduler) as client:
             yield from _on_client(units, work, client, scheduler, pulse)
@@ -135,54 +125,116 @@ def _quick_turns(n_workers: int) -> Iterator[None]:
 def _on_threads(
     units: Iterable[Unit], work: Callable[..., Result], n_workers: int, pulse: float | None
 ) -> Iterator[Result | None]:
-    closed, units = Event(), iter(units)
-    waiting: set[Future[Result]] = set()
+    closed = Event()
     with _quick_turns(n_workers), ThreadPoolExecutor(n_workers, "napari-diffseg") as pool:
+
+        def begin(unit: Unit) -> Future[Result]:
+            return pool.submit(work, unit, stopped=closed.is_set)
+
         try:
-            while True:
-                for unit in islice(units, _IN_HAND * n_workers - len(waiting)):
-                    waiting.add(pool.submit(work, unit, stopped=closed.is_set))
-                if not waiting:
-                    return
-                # Not for ever: on some systems Ctrl-C is not heard while a thread waits.
-                done, waiting = wait(waiting, pulse or 1, FIRST_COMPLETED)
-                if pulse and not done:
-                    yield None
-                for future in done:
-                    yield future.result()
+            yield from _results_of(iter(units), begin, n_workers, pulse, {})
         finally:
             closed.set()
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-# --- dask --------------------------------------------------------------------------
+def _results_of(
+    units: Iterator[Unit],
+    begin: Callable[[Unit], Future[Result]],
+    n_workers: int,
+    pulse: float | None,
+    in_hand: dict[Future[Result], Unit],
+) -> Iterator[Result | None]:
+    """Begin unit after unit, and yield what comes of them; `in_hand` are those under way."""
+    while True:
+        for unit in islice(units, _IN_HAND * n_workers - len(in_hand)):
+            in_hand[begin(unit)] = unit
+        if not in_hand:
+            return
+        # Not for ever: on some systems Ctrl-C is not heard while a thread waits.
+        done, _ = wait(in_hand, pulse or 1, FIRST_COMPLETED)
+        if pulse and not done:
+            yield None
+        for future in done:
+            result = future.result()
+            del in_hand[future]
+            yield result
+
+
+# --- processes of this machine -----------------------------------------------------
+
+
+def _in_processes(
+    units: Iterable[Unit], work: Callable[..., Result], n_workers: int, pulse: float | None
+) -> Iterator[Result | None]:
+    """Have units done by processes; where one of these is killed, by new ones all that was lost."""
+    units, lost, deaths = iter(units), list[Unit](), Counter[Unit]()
+    while True:
+        in_hand: dict[Future[Result], Unit] = {}
+        with _pool_of_processes(n_workers) as (pool, end):
+
+            def begin(unit: Unit, pool: Executor = pool) -> Future[Result]:
+                try:
+                    with _deaf_to_interrupts():
+                        return pool.submit(work, unit)
+                except BrokenProcessPool as error:
+                    future = Future[Result]()
+                    future.set_exception(error)
+                    return future
+
+            try:
+                yield from _results_of(chain(lost, units), begin, n_workers, pulse, in_hand)
+                return
+            except BrokenProcessPool as error:
+                lost = list(in_hand.values())
+                deaths.update(lost)
+                _check_deaths(deaths, any_began=end.poll(), error=error)
 
 
 @contextmanager
-def _local_client(n_workers: int) -> Iterator[Any]:
-    """Give a client of workers on this machine, which end with it."""
-    import dask
-    from distributed import Client, LocalCluster
+def _pool_of_processes(n_workers: int) -> Iterator[tuple[Executor, Connection]]:
+    """Give workers, and the end of a pipe to them: they end when it is closed, at once.
 
-    # How much memory a unit takes is known to be little; dask's own watch over it would
-    # only kill workers on a machine that is short of memory for other reasons.
-    with (
-        _helpers_told(_ENDED_AT_ONCE),
-        dask.config.set(
-            {"distributed.scheduler.allowed-failures": DEATHS, **_ALLOCATION, **_UNWATCHED}
-        ),
-        LocalCluster(
-            n_workers=n_workers,
-            threads_per_worker=1,
-            processes=True,
-            memory_limit=0,
-            dashboard_address=":0",
-            silence_logs=logging.CRITICAL,
-            preload=_IN_WORKER,
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        yield client
+    The system closes it where this program is killed.
+    """
+    context = get_context("spawn")
+    mine, theirs = context.Pipe()
+    with _helpers_told(_ENDED_AT_ONCE):
+        pool = ProcessPoolExecutor(n_workers, context, _begin_worker, (theirs,))
+    try:
+        yield pool, mine
+    finally:
+        mine.close()
+        pool.shutdown(cancel_futures=True)
+        theirs.close()
+
+
+def _begin_worker(program: Connection) -> None:
+    """Have this process end with the program that it works for, whatever it is at then."""
+    # A terminal sends Ctrl-C to every process; the one that hands out the units answers it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with suppress(OSError):
+        program.send_bytes(b"begun")
+    Thread(target=_end_with, args=(program,), daemon=True).start()
+
+
+def _end_with(program: Connection) -> None:
+    with suppress(EOFError, OSError):
+        program.recv_bytes()
+    os._exit(1)
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Have the processes that are begun meanwhile not hear Ctrl-C: this program alone answers."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
@@ -193,6 +245,28 @@ def _helpers_told(filter_: str) -> Iterator[None]:
         yield
     finally:
         sys.warnoptions.remove(filter_)
+
+
+def _check_deaths(deaths: Counter[Any], *, any_began: bool, error: Exception) -> None:
+    """Refuse to go on where workers do not even begin, or die again and again over a unit."""
+    if not any_began:
+        raise ClusterError(
+            "No worker process could be begun; a script that asks for them must do so below "
+            "if __name__ == '__main__': every worker reads it."
+        ) from error
+    if max(deaths.values()) > DEATHS:
+        raise _given_up() from error
+
+
+def _given_up() -> ClusterError:
+    return ClusterError(
+        "A frame was given up because every worker that had it died; give the workers more "
+        "memory, and run again.",
+        Remedy.RESUME,
+    )
+
+
+# --- dask --------------------------------------------------------------------------
 
 
 @contextmanager
@@ -272,11 +346,7 @@ def _result_of(future: Any, scheduler: str) -> Any:
     try:
         return future.result()
     except KilledWorker as error:
-        raise ClusterError(
-            "A frame was given up because every worker that had it died; give the workers more "
-            "memory, and run again.",
-            Remedy.RESUME,
-        ) from error
+        raise _given_up() from error
     except CancelledError as error:
         raise _lost(scheduler) from error
     except ImportError as error:

@@ -18,8 +18,7 @@ from io import TextIOWrapper
 from typing import NoReturn
 
 from napari_diffseg._version import __version__
-from napari_diffseg.cli import apply, card, machine, objects, segment, train
-from napari_diffseg.cli.terminal import cancelled, in_shell, listen_to_signals, say
+from napari_diffseg.cli.terminal import cancelled, in_shell, leave, listen_to_signals, say
 from napari_diffseg.errors import DiffSegError, InputError
 
 
@@ -28,6 +27,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Raises SystemExit after ``--help`` and ``--version`` (0), and for wrong usage (2).
     """
+    try:
+        return _run(argv)
+    except KeyboardInterrupt as stop:
+        code = cancelled(stop)
+        if argv is None:
+            leave(code)
+        return code
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    # First of all: the parser already loads much.
+    if argv is None:
+        listen_to_signals()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # A terminal that cannot show μ or × gets a question mark, not an error.
@@ -39,8 +51,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     # As it was typed, for the report of a run.
     args.line = shlex.join(["napari-diffseg", *words])
     args.is_program = argv is None
-    if args.is_program:
-        listen_to_signals()
     # They log what they dislike in a file; what matters of it comes as an error.
     for reader in ("tifffile", "bioio"):
         logging.getLogger(reader).addHandler(logging.NullHandler())
@@ -56,8 +66,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         name = os.path.basename(str(error.filename))
         say(f"error: {name[:30]}… is too long a name for a disk; choose a shorter one.")
         return 1
-    except KeyboardInterrupt as stop:
-        return cancelled(stop)
     return code
 
 
@@ -81,6 +89,8 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
+    from napari_diffseg.cli import apply, card, machine, objects, segment, train
+
     whole = _Parser(
         prog="napari-diffseg",
         description="Segment images without training data, by differentiable feature clustering.",

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.image.channels import CHANNEL_SPECS, Channel, ChannelSpec
+from napari_diffseg.image.channels import CHANNEL_SPECS, COLOURS, Channel, ChannelSpec
 
 
 def channel_list(text: str) -> list[str]:
@@ -68,10 +68,16 @@ def said_of_channel(spec: ChannelSpec, text: str) -> tuple[str, dict[str, float 
 def chosen_channels(
     args: argparse.Namespace, n_channels: int, names: Sequence[str], *, rgb: bool
 ) -> tuple[Channel, ...] | None:
-    """Return the channels that are meant; None where all are, and none has a name."""
-    names = names if len(names) == n_channels and not rgb else [""] * n_channels
+    """Return the channels that are meant; None where all are, and none has a name.
+
+    So it is of a picture in colours, unless one of these is left out or taken otherwise.
+    """
+    if rgb:
+        names, n_channels = COLOURS, len(COLOURS)  # alpha is no channel
+    elif len(names) != n_channels:
+        names = [""] * n_channels
     wanted = args.channels or [str(number + 1) for number in range(n_channels)]
-    if not (args.channels or args.said_of_channels or any(names)):
+    if not (args.channels or args.said_of_channels or (any(names) and not rgb)):
         return None
     channels = {one.index: one for one in channels_named(wanted, n_channels, names)}
     for name, said in args.said_of_channels:
@@ -83,7 +89,9 @@ def chosen_channels(
                 "leave these away."
             )
         channels[place] = replace(channels[place], **said)
-    return tuple(channels.values())
+    found = tuple(channels.values())
+    is_picture = rgb and found == channels_named(COLOURS, n_channels, names)
+    return None if is_picture else found
 
 
 def channels_named(

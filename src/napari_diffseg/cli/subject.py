@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -145,6 +145,11 @@ def read_subject(args: argparse.Namespace) -> Subject:
             "some of them with 'train', and label them all with 'apply'."
         )
     axes = resolve_axes(shape, file.axes, rgb=file.rgb)
+    channels = chosen_channels(args, axes.n_channels, file.channel_names, rgb=axes.rgb)
+    if axes.rgb and channels is not None:
+        # A picture of which a colour is left out, or taken otherwise, is one of channels.
+        file = replace(file, rgb=False)
+        axes = resolve_axes(shape, file.axes, rgb=False)
     shown = axes.describe()
     plane = "" if axes.spatial == "ZYX" else f"{file.path} is one plane ({shown})"
     return Subject(
@@ -153,6 +158,6 @@ def read_subject(args: argparse.Namespace) -> Subject:
         painted,
         axes,
         sizes_of(args, file, plane, f"{shown}: "),
-        chosen_channels(args, axes.n_channels, file.channel_names, rgb=axes.rgb),
+        channels,
         None if painted is None else turned(painted.pixels, axes.axes),
     )

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from socket import socket, socketpair
 from threading import Thread
 from types import FrameType
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeVar
 
 from napari_diffseg.errors import DiffSegError, OutputError, Remedy
-from napari_diffseg.files import forsake
 
 if TYPE_CHECKING:
     from napari_diffseg.core.published.training import Command, Iteration
@@ -176,6 +175,8 @@ def _leave_late(ear: socket) -> None:
             continue
         time.sleep(_PATIENCE)
         if _presses.n_heard >= _presses.last:
+            from napari_diffseg.files import forsake
+
             forsake()
             if not _presses.is_told:
                 _say_at_once(_presses.words())
@@ -187,6 +188,13 @@ def cancelled(stop: KeyboardInterrupt) -> int:
     _presses.is_told = True
     say(_presses.words())
     return exit_code(stop)
+
+
+def leave(code: int) -> NoReturn:
+    """End the program: what torch and others do at the end takes as long as they took to load."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def exit_code(stop: KeyboardInterrupt) -> int:

@@ -31,7 +31,7 @@ from napari_diffseg.cli.terminal import Commands, drain_training, first_interrup
 from napari_diffseg.errors import InputError
 
 if TYPE_CHECKING:
-    pass
+    from napari_diffseg.image.channels import Channel
 
 
 def add_to(commands: Commands) -> None:
@@ -115,7 +115,7 @@ def _train(args: argparse.Namespace) -> int:
         axes=first.frame_axes,
         rgb=kind.rgb,
         spacing=sizes.spacing,
-        channels=chosen_channels(args, kind.n_channels, first.channel_names, rgb=kind.rgb),
+        channels=_channels(args, found),
         fill=args.fill,
         params=params,
         options=options,
@@ -135,6 +135,17 @@ def _train(args: argparse.Namespace) -> int:
     learned = f"{len(model.labels)} labels, from {images}, {seconds:.1f} s"
     tell(args, f"{learned}: written to {args.output}")
     return 0
+
+
+def _channels(args: argparse.Namespace, found: References) -> tuple[Channel, ...] | None:
+    rgb = found.kind.rgb
+    channels = chosen_channels(args, found.kind.n_channels, found.first.channel_names, rgb=rgb)
+    if rgb and channels is not None:
+        raise InputError(
+            "Red, green and blue are one picture, of which a model takes all as they are; leave "
+            "away what is said of channels, or use 'segment', which can leave out colours."
+        )
+    return channels
 
 
 def _sizes(args: argparse.Namespace, found: References) -> Sizes:

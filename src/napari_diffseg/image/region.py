@@ -25,7 +25,8 @@ def region_with_strokes(
     mask = np.asarray(region)
     if mask.dtype.kind not in "buif":
         raise InputError(
-            f"The region holds {mask.dtype}, but numbers were expected: 0 outside, others inside."
+            f"The region is a {type(region).__name__} of {mask.dtype}, but a mask was expected, 0 "
+            f"outside; of ranges make one: mask = np.zeros({shape}), then mask[ranges] = 1."
         )
     inside: Mask = mask if mask.dtype.kind == "b" else mask != 0
     if inside.shape != shape:

@@ -74,14 +74,25 @@ def objects(
     ParameterError
         A parameter is out of its bounds.
     """
-    labels = labels_of(result)
-    letters = frame_letters(labels.ndim, axes)
-    spacing = spacing or _spacing_of(result)
+    letters = frame_letters(labels_of(result).ndim, axes)
     values = (params or ObjectParams()).to_dict() | changes
     if classes is not None:
         chosen = [classes] if isinstance(classes, int | np.integer) else list(classes)
         values["classes"] = ",".join(str(int(one)) for one in chosen)
-    told = chosen_classes(result, letters, ObjectParams.from_dict(values))
+    facts = getattr(getattr(result, "model", None), "facts", None)
+    names = getattr(facts, "class_names", {})
+    told = with_classes(ObjectParams.from_dict(values), counts_of(result, letters), names)
+    return objects_as(told, result, letters, spacing)
+
+
+def objects_as(
+    told: ObjectParams,
+    result: HasLabels | ArrayLike,
+    letters: str,
+    spacing: Sequence[float] | None,
+) -> Numbers:
+    """Make objects of a result with these axes, of the classes that the parameters name."""
+    labels, spacing = labels_of(result), spacing or _spacing_of(result)
     if "T" not in letters:
         return find_objects(labels, told, spacing)
     found = np.zeros(labels.shape, np.int32)
@@ -90,17 +101,10 @@ def objects(
     return found
 
 
-def chosen_classes(
-    result: HasLabels | ArrayLike,
-    letters: str,
-    params: ObjectParams,
-    names: Mapping[int, str] | None = None,
-) -> ObjectParams:
-    """Return parameters that name the classes of a result with these axes, over all its frames."""
+def counts_of(result: HasLabels | ArrayLike, letters: str) -> dict[int, int]:
+    """Return how many pixels each class has, in all frames of a result with these axes."""
     labels = labels_of(result)
-    facts = getattr(getattr(result, "model", None), "facts", None)
-    known = getattr(facts, "class_names", {}) if names is None else names
-    return with_classes(params, count_in_all(labels if "T" in letters else [labels]), known)
+    return count_in_all(labels if "T" in letters else [labels])
 
 
 def objects_of_frames(

@@ -19,17 +19,18 @@ from numpy.typing import ArrayLike, NDArray
 from napari_diffseg.errors import InputError, OutputError, Remedy
 from napari_diffseg.files import check_place
 from napari_diffseg.image.pixel_size import PixelSize
+from napari_diffseg.instances.finding import with_classes
 from napari_diffseg.instances.measuring import Columns
 from napari_diffseg.instances.params import ObjectParams
 from napari_diffseg.instances.stacks import (
     HasLabels,
     Size,
     as_pixel_size,
-    chosen_classes,
+    counts_of,
     frame_letters,
     labels_of,
     measure,
-    objects,
+    objects_as,
 )
 from napari_diffseg.instances.table import csv_steps, summary
 from napari_diffseg.io.label_files.frames import LabelFrames, Stopped, check_frames, never, until
@@ -207,11 +208,11 @@ def export(
     """
     _check_parts(parts, ending)
     frames, size = _frames_of(result, axes, pixel_size, unit, class_names, class_colors)
-    told, found, table = params or ObjectParams(), None, None
+    job = Export(Path(folder), name, frames, parts, ending=ending, force=force)
     if {"objects", "table"} & set(parts):
-        told = chosen_classes(result, frames.axes, told, frames.said.get("names"))
-        spacing = None if size is None else size.spacing
-        numbers = objects(result, axes=frames.axes, params=told, spacing=spacing)
+        counts = counts_of(result, frames.axes)
+        told = with_classes(params or ObjectParams(), counts, frames.said.get("names"))
+        numbers = objects_as(told, result, frames.axes, None if size is None else size.spacing)
         found = objects_from(frames, partial(_planes_of, numbers), told)
         table = partial(
             measure,
@@ -225,7 +226,7 @@ def export(
             classes=told.class_numbers or None,
             class_names=frames.said.get("names"),
         )
-    job = Export(Path(folder), name, frames, parts, found, table, ending=ending, force=force)
+        job = replace(job, objects=found, table=table, classes=[one for one in counts if one > 0])
     return list(replace(job, is_volume="Z" in frames.axes).write())
 
 

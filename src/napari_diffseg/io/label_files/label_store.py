@@ -24,6 +24,7 @@ from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.image.windows import Window, size, tiles, whole
 from napari_diffseg.io.facts import Index
 from napari_diffseg.io.kinds import DAMAGE, first_line
+from napari_diffseg.io.label_files.lasting_folder import lasting_folder
 from napari_diffseg.io.label_files.provenance import LABELS, NAME, PROVENANCE_KEY
 from napari_diffseg.io.ngff.labels import VERSION, image_label, multiscales
 from napari_diffseg.io.ngff.metadata import ome_attributes, read_datasets
@@ -109,7 +110,8 @@ class LabelStore:
         import zarr
 
         try:
-            group = zarr.open_group(self.path / LABELS, mode="r+", zarr_format=3)
+            folder = lasting_folder(self.path)
+            group = zarr.open_group(folder, path=LABELS, mode="r+", zarr_format=3)
             found = []
             for dataset in read_datasets(ome_attributes(group.attrs.asdict())):
                 array = group.get(dataset.path)
