@@ -461,6 +461,12 @@ def test_an_address_is_no_file(address: str) -> None:
         open_frames(address)
 
 
+@pytest.mark.parametrize("name", ["nowhere", "C:/nowhere.tif", "no/where.tif"])
+def test_a_file_that_is_not_there(name: str) -> None:
+    with pytest.raises(InputError, match=f"{name} does not exist; check the name"):
+        open_frames(name)
+
+
 def test_folders_without_images(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_bytes(b"")
     with pytest.raises(InputError, match="no image in the folder"):

@@ -95,8 +95,8 @@ def first_line(error: BaseException) -> str:
 
 def not_there(path: Path) -> InputError:
     """Say that there is no file or folder of a name."""
-    scheme, _, rest = path.as_posix().partition(":/")
-    if len(scheme) > 1 and scheme.isalnum():  # one letter is a drive
+    scheme, is_address, rest = path.as_posix().partition(":/")
+    if is_address and len(scheme) > 1 and scheme.isalnum():  # one letter is a drive
         return InputError(
             f"{scheme}://{rest.lstrip('/')} is an address, but a file of this machine was "
             "expected; download it first."
