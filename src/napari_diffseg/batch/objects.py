@@ -182,8 +182,9 @@ class MeasureJob:
                 continue
             if (stack.leading_shape, stack.spatial_shape) != own:
                 raise InputError(
-                    f"The objects {_frames_in_words(self.objects)}, but the {what} "
-                    f"{_frames_in_words(stack)}; give those of the same frames, or state the axes."
+                    f"The objects in {_frames_in_words(self.objects)}, and the {what} in "
+                    f"{_frames_in_words(stack)}, are not of the same frames; give those that are, "
+                    "or state the axes."
                 )
         n_channels = self._n_channels
         if self.channel_names and len(self.channel_names) != n_channels:
@@ -236,4 +237,4 @@ def _frames_in_words(stack: FrameStack) -> str:
     sides = " × ".join(map(str, stack.spatial_shape))
     noun = "frame" if stack.n_frames == 1 else "frames"
     along = f" along {stack.leading}" if stack.leading else ""
-    return f"in {stack.path.name} are {stack.n_frames} {noun}{along} of {sides} ({stack.spatial})"
+    return f"{stack.path.name} ({stack.n_frames} {noun}{along} of {sides}, {stack.spatial})"

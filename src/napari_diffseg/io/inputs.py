@@ -40,8 +40,8 @@ def list_inputs(path: str | PathLike[str]) -> list[Path]:
     ]
     if not images:
         raise InputError(
-            f"There is no image in the folder {path}; known are {', '.join(IMAGE_SUFFIXES)} and "
-            "zarr folders."
+            f"There is no image in the folder {path}, and folders in it are not looked into; known "
+            f"are {', '.join(IMAGE_SUFFIXES)} and zarr folders."
         )
     return sorted(images, key=_natural)
 
