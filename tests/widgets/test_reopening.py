@@ -53,6 +53,27 @@ def test_a_dock_that_is_closed_is_gone(viewer, image, wait_for):
     wait_for(lambda: gc.collect() >= 0 and gone() is None)
 
 
+def test_layers_that_are_removed_while_none_is_open_are_gone(viewer, image, run, wait_for):
+    dock = viewer.window.add_plugin_dock_widget("napari-diffseg", "Segment")[1]
+    dock.add_scribbles()
+    dock.live_box.setChecked(True)
+    dock.section.layer.paint((5, 5), 1)
+    wait_for(lambda: is_at_rest(dock))
+    dock.objects_form.make_button.click()
+    wait_for(lambda: dock.objects.params is not None)
+    viewer.window.remove_dock_widget(dock)
+    del dock
+    gone = [weakref.ref(layer) for layer in viewer.layers if layer != image]
+    pixels = weakref.ref(image.data)
+    assert len(gone) == 3
+    run.sources.clear()
+    run.followed.clear()
+    viewer.layers.clear()
+    viewer.add_image(np.zeros((24, 32)))
+    image.data = np.zeros((24, 32))
+    wait_for(lambda: gc.collect() >= 0 and not any(one() is not None for one in (*gone, pixels)))
+
+
 # --- opened again ---------------------------------------------------------------------------
 
 
