@@ -53,7 +53,7 @@ def test_a_dock_that_is_closed_is_gone(viewer, image, wait_for):
     wait_for(lambda: gc.collect() >= 0 and gone() is None)
 
 
-def test_layers_that_are_removed_while_none_is_open_are_gone(viewer, image, run, wait_for):
+def used_and_closed(viewer, wait_for):
     dock = viewer.window.add_plugin_dock_widget("napari-diffseg", "Segment")[1]
     dock.add_scribbles()
     dock.live_box.setChecked(True)
@@ -62,7 +62,10 @@ def test_layers_that_are_removed_while_none_is_open_are_gone(viewer, image, run,
     dock.objects_form.make_button.click()
     wait_for(lambda: dock.objects.params is not None)
     viewer.window.remove_dock_widget(dock)
-    del dock
+
+
+def test_layers_that_are_removed_while_none_is_open_are_gone(viewer, image, run, wait_for):
+    used_and_closed(viewer, wait_for)
     gone = [weakref.ref(layer) for layer in viewer.layers if layer != image]
     pixels = weakref.ref(image.data)
     assert len(gone) == 3

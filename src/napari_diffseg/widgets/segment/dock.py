@@ -80,11 +80,10 @@ class SegmentDock(QWidget):
         self._connect_state()
         self._connect_views()
         self._connect_viewer()
-        self._on_layers()
-        active = viewer.layers.selection.active
-        if active in image_layers(viewer):
-            self.images.choose(active)
-        take_up(self, left)
+        with self.refreshing.once():
+            self._on_layers()
+            self.images.choose(viewer.layers.selection.active)
+            take_up(self, left)
         self.state.events.image.connect(self._on_other_image)
         self._bind_keys()
         self.run_view.say(words.HINT if self.results.segmentation is None else words.GOES_ON)
@@ -250,14 +249,15 @@ class SegmentDock(QWidget):
 
     def _on_layer_inserted(self, event: Any) -> None:
         """Be about an image that is opened, unless there is work on another one."""
-        self._on_layers()
-        new, chosen = event.value, self.images.chosen()
-        if new not in self.images.items() or new == chosen or opened_together(new, chosen):
-            return
-        if self.results.is_empty and self.section.layer is None:
-            self.images.choose(new)
-        else:
-            self.run_view.say(words.stays_in_words(str(new.name), str(chosen.name)))
+        with self.refreshing.once():
+            self._on_layers()
+            new, chosen = event.value, self.images.chosen()
+            if new not in self.images.items() or new == chosen or opened_together(new, chosen):
+                return
+            if self.results.is_empty and self.section.layer is None:
+                self.images.choose(new)
+            else:
+                self.run_view.say(words.stays_in_words(str(new.name), str(chosen.name)))
 
     def _on_layer_removed(self, event: Any) -> None:
         layer = event.value

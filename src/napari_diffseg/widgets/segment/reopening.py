@@ -49,7 +49,7 @@ class Left:
         self.results.on_removed(layer)
         self.loop.keep_only(lambda request: self.results.is_open(request.source))
         self.said = [(one, said) for one, said in self.said if one != layer]
-        found, source, _ = self.objects
+        found = self.objects[0]
         if found is not None and (found.is_layer(layer) or found.is_on(layer)):
             self.objects = None, None, None
         applied = self.applied[1]

@@ -32,6 +32,7 @@ from napari_diffseg.widgets.ui.controls import (
     folded,
     form_rows,
     narrow_combo,
+    restyle,
     show_progress,
     stack,
     thin_bar,
@@ -186,9 +187,7 @@ class RunView(QWidget):
     def say(self, text: str, wrong: bool = False) -> None:
         """Write the status line."""
         self.status.setText(text)
-        style = RED if wrong else ""
-        if style != self.status.styleSheet():  # Qt would lay out everything anew
-            self.status.setStyleSheet(style)
+        restyle(self.status, RED if wrong else "")
         lines = self.status.fontMetrics().lineSpacing() * 2 + 6
         # A scroll area would cut off what is longer.
         self.status.setMinimumHeight(max(lines, self.status.heightForWidth(self.status.width())))
