@@ -49,8 +49,8 @@ class Overview:
         run.keep_button.setEnabled(shown is not None and not session.is_busy)
         run.uncertain_button.setEnabled(shown is not None)
         run.uncertainty_box.setEnabled(shown is not None or run.uncertainty_box.isChecked())
-        all_painted = shown is not None and shown.only_painted
-        self._dock.knobs.show_merging(words.ALL_PAINTED if all_painted else "")
+        painted = shown.n_labels if shown is not None and shown.only_painted else 0
+        self._dock.knobs.show_merging(painted)
 
     def _show_image(self) -> str:
         """Show what would be segmented; return why nothing can be, or an empty text."""

@@ -282,8 +282,11 @@ class KnobsView(QWidget):
             self.device.addItem(_gpu(name), name)
         self.device.setCurrentIndex(self.device.findData(name))
 
-    def show_merging(self, reason: str) -> None:
-        """Switch the slider off for a reason; on, where there is none."""
+    def show_merging(self, n_painted: int) -> None:
+        """Switch the slider off where all labels, so many, are of painted classes; else on."""
+        reason = words.ALL_PAINTED if n_painted else ""
+        if n_painted:
+            self.labels.show_value(n_painted, max(n_painted, self.labels.slider.maximum()))
         self.labels.setEnabled(not reason)
         self.labels.setToolTip(reason)
         self.labels.slider.setToolTip(reason or _ABOUT_LABELS)
