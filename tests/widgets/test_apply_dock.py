@@ -255,9 +255,7 @@ def test_stop_before_the_first_frame_is_done_leaves_no_layer(ready, viewer, mode
     assert layer.data.any()
 
 
-def test_older_labels_of_the_same_pixels_are_not_seen_through_the_new_ones(
-    ready, viewer, wait_for
-):
+def test_older_labels_of_the_same_pixels_are_not_seen_through_the_new_ones(ready, viewer, wait_for):
     ready.segment_button.click()
     wait_for(lambda: ready.results.finished is not None and not ready.session.is_busy)
     result = ready.results.finished.layer

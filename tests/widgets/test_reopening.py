@@ -323,7 +323,7 @@ def test_how_many_labels_there_are_is_a_matter_of_each_image(viewer, segmented, 
     wait_for(run.stands.is_set)
     segmented.runs.cancel()
     wait_for(lambda: not segmented.session.is_busy)
-    wait_for(lambda: not segmented.runs._merger.is_busy)
+    wait_for(lambda: not segmented.runs.merger.is_busy)
     assert segmented.results.segmentation.params.n_labels == 2
     segmented.images.choose(first)
     assert segmented.params().n_labels == 2

@@ -75,7 +75,7 @@ class SegmentDock(QWidget):
         self._make_controllers(turn, left)
         self._overview = Overview(self)
         self.press = Press(self)
-        self._parts += (self.press,)
+        self._parts = (self.press, *self._parts)
         self.start = self.press.start
         self._connect_state()
         self._connect_views()
@@ -106,7 +106,7 @@ class SegmentDock(QWidget):
         self._follower = StrokeFollower(
             self.state, self.section, self.runs, ask, once, lambda: self.press.is_waiting
         )
-        self._doubts = UncertaintyView(viewer, results, scribbles, self.runs, turn)
+        self.doubts = UncertaintyView(viewer, results, scribbles, self.runs, turn)
         shelf = ModelShelf() if left is None else left.shelf
         self.modelling = ModelSection(self.model_form, results, scribbles, shelf)
         frames, options, form = self.choice.frames, self.options, self.apply_form
@@ -118,7 +118,7 @@ class SegmentDock(QWidget):
         self.again = RunAgain(viewer, self.export_form, results, self.objects, self.applying, shelf)
         self.exporting = ExportSection(self.export_form, results, self.objects, self.again)
         self._parts: tuple[Any, ...] = (
-            *(self.runs, self.axes, self.rest, self.section, self._doubts, self.modelling),
+            *(self.runs, self.axes, self.rest, self.section, self.doubts, self.modelling),
             *(self.applying, self.measuring, self.exporting, self.again, self.objects),
         )
 
@@ -153,15 +153,15 @@ class SegmentDock(QWidget):
         runs.begun.connect(self._on_layers)
         runs.changed.connect(lambda: self.refreshing())
         runs.ended.connect(self.knobs.offer_devices)
-        for part in (self._doubts, self.modelling, self.objects):
+        for part in (self.doubts, self.modelling, self.objects):
             self.results.changed.connect(part.follow)
         self.results.changed.connect(self._show_found)
         run.segment_button.clicked.connect(lambda: self.start())
         run.stop_button.clicked.connect(lambda: self.press.stop())
         run.previous_button.clicked.connect(lambda: runs.step_back())
         run.keep_button.clicked.connect(lambda: runs.keep())
-        run.uncertainty_box.toggled.connect(self._doubts.show)
-        run.uncertain_button.clicked.connect(lambda: self._doubts.go())
+        run.uncertainty_box.toggled.connect(self.doubts.show)
+        run.uncertain_button.clicked.connect(lambda: self.doubts.go())
         self.scribbles.new_button.clicked.connect(lambda: self.add_scribbles())
         self.knobs.labels.moved.connect(self._on_labels)
         self.measure_fold.toggled.connect(lambda _: self.measuring.look())
@@ -241,7 +241,7 @@ class SegmentDock(QWidget):
     # --- what the viewer and the runs do --------------------------------------------
 
     def _on_layers(self, event: Any = None) -> None:
-        layers = [one for one in image_layers(self._viewer) if not self._doubts.is_layer(one)]
+        layers = [one for one in image_layers(self._viewer) if not self.doubts.is_layer(one)]
         with self.refreshing.once():
             self.images.offer([(str(one.name), one) for one in layers], "no image layer")
             self.section.offer()
@@ -263,8 +263,8 @@ class SegmentDock(QWidget):
         layer = event.value
         with self.refreshing.once():
             self.runs.on_layer_removed(layer)
-            if self._doubts.is_layer(layer):
-                self._doubts.on_removed()
+            if self.doubts.is_layer(layer):
+                self.doubts.on_removed()
                 self.run_view.uncertainty_box.setChecked(False)
             if self.section.layer is not None and self.section.layer == layer:
                 self.run_view.say(words.SCRIBBLES_GONE)

@@ -41,7 +41,8 @@ class Overview:
         """Switch on what makes sense with the result and the scribbles that there are."""
         run, results, session = self._dock.run_view, self._dock.results, self._dock.session
         shown = results.segmentation if results.finished is not None else None
-        run.stop_button.setEnabled(session.is_busy or self._dock.press.is_waiting)
+        press = self._dock.press
+        run.stop_button.setEnabled(session.is_busy or press.is_waiting or press.is_asked)
         run.live_box.setEnabled(self._dock.state.scribbles is not None)
         why_not = _why_no_previous(results, is_busy=session.is_busy)
         run.previous_button.setEnabled(not why_not)
