@@ -22,7 +22,7 @@ MOST = 1.5
 def seam_ratios(labels: NDArray[np.integer]) -> NDArray[np.float64]:
     """Return for each border of windows its label changes by the 95th percentile around."""
     ratios = []
-    for axis, step in enumerate(window_shape(labels.ndim)):
+    for axis, step in enumerate(window_shape(labels.shape)):
         lanes = np.moveaxis(labels, axis, 0)
         changes = np.array([np.count_nonzero(a != b) for a, b in pairwise(lanes)])
         for border in range(step, len(lanes), step):

@@ -65,7 +65,7 @@ class Window:
         """Wait until no run is under way, nor about to start."""
         self.wait(0.5)
         end = time.monotonic() + _LONGEST
-        while self.dock.session.is_busy or self.dock.press.is_waiting:
+        while self.dock.press.is_busy:
             self.wait(0.05)
             if time.monotonic() > end:
                 raise TimeoutError(self.dock.status.text())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,22 @@ import tifffile
 from napari_diffseg import Model, RunOptions, SegmentationParams, train
 from napari_diffseg.batch.facts import Progress
 from napari_diffseg.batch.run import StackReport, apply_stack
+from napari_diffseg.image import pieces
 from napari_diffseg.image.pixel_size import PixelSize
 
 N_FRAMES, SIDE = 6, 64
 ONE_THREAD = RunOptions(threads=1, device="cpu")
 FORMATS = ("out.ome.zarr", "out.ome.tif", "out")
 """One of each kind of output."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def several_windows() -> Iterator[None]:
+    """Images as small as these would be labelled at once."""
+    with pytest.MonkeyPatch.context() as patch:
+        for n_axes in pieces.WINDOW:
+            patch.setitem(pieces._AT_ONCE, n_axes, 0)
+        yield
 
 
 def make_movie(n: int = N_FRAMES, side: int = SIDE) -> np.ndarray:

@@ -12,11 +12,11 @@ import zarr
 from napari_diffseg import ApplyParams, Model
 from napari_diffseg.batch.planning import make_plan
 from napari_diffseg.batch.run import apply_stack
-from napari_diffseg.image.pieces import window_shape
+from napari_diffseg.image import pieces
 from napari_diffseg.io.label_files.label_store import LabelStore
 from tests.batch.conftest import ONE_THREAD, SIDE, apply, contents, leftovers, make_movie
 
-WIDTH = window_shape(2)[1] + 100
+WIDTH = pieces.WINDOW[2][1] + 100
 
 
 @pytest.fixture(scope="module")

@@ -53,7 +53,8 @@ def make_scene(height: int = 96, width: int = 128) -> Scene:
 def small_windows():
     """Labels go through an image in smaller windows, so that small images have several."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(pieces._WINDOW, 2, (512, 512))
+        patch.setitem(pieces.WINDOW, 2, (512, 512))
+        patch.setitem(pieces._AT_ONCE, 2, 0)
         yield
 
 

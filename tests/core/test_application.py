@@ -11,9 +11,10 @@ from scipy.ndimage import gaussian_filter
 from napari_diffseg import ApplyParams, InputError, SegmentationParams, segment
 from napari_diffseg.core.features.pyramid import GRID, HALO
 from napari_diffseg.core.model.adaptation import adapted
-from napari_diffseg.core.model.application import reading_window
+from napari_diffseg.core.model.application import reading_window, windows_of
 from napari_diffseg.image import pieces
 from napari_diffseg.image.space import PLANE
+from napari_diffseg.image.windows import whole
 
 MARGIN = HALO + GRID + pieces.spread_margin(2)[0]
 
@@ -46,7 +47,7 @@ def test_the_windows_are_the_image_and_read_no_more_than_their_surroundings(
     model, large_scene, options, monkeypatch
 ):
     whole = model.apply(large_scene.image, axes="YX", options=options)
-    monkeypatch.setitem(pieces._WINDOW, 2, (256, 256))
+    monkeypatch.setitem(pieces.WINDOW, 2, (256, 256))
     lazy = Watched(large_scene.image)
     labels = np.zeros(lazy.shape, model.label_dtype)
     times = np.zeros(lazy.shape, int)
@@ -80,7 +81,7 @@ def test_the_labels_do_not_depend_on_how_the_image_is_stored(model, scene, optio
 
 
 def test_surroundings_beyond_the_margin_change_no_label(model, large_scene, options, monkeypatch):
-    monkeypatch.setitem(pieces._WINDOW, 2, (256, 256))
+    monkeypatch.setitem(pieces.WINDOW, 2, (256, 256))
     image = large_scene.image[:, 300:500].copy()
     before = model.apply(image, axes="YX", options=options)
     image[256 + MARGIN :] = 7.0
@@ -178,9 +179,28 @@ def test_a_frame_that_is_constant_is_labelled_all_the_same(model, scene, options
     assert labels.min() > 0
 
 
+@pytest.mark.parametrize(
+    ("shape", "n_windows"),
+    [
+        ((1200, 1300), 1),
+        ((1300, 1300), 4),
+        ((90, 18_000), 1),
+        ((51, 120, 122), 1),
+        ((51, 400, 400), 8),
+    ],
+)
+def test_an_image_as_large_as_a_window_with_its_margin_is_one_window(monkeypatch, shape, n_windows):
+    monkeypatch.setitem(pieces.WINDOW, 2, (1024, 1024))
+    monkeypatch.setitem(pieces._AT_ONCE, 2, 1280**2)
+    windows = list(windows_of(shape))
+    assert len(windows) == n_windows
+    if n_windows == 1:
+        assert windows == [whole(shape)]
+
+
 def test_where_no_pixel_is_finite_there_is_no_label(model, scene, options, monkeypatch):
     """In stitched images whole windows can be empty."""
-    monkeypatch.setitem(pieces._WINDOW, 2, (40, 40))
+    monkeypatch.setitem(pieces.WINDOW, 2, (40, 40))
     wide = np.full((96, 128 + MARGIN + 80), np.nan, np.float32)
     wide[:, :128] = scene.image
     found = model.apply_frame(wide, axes="YX", options=options)

@@ -196,7 +196,7 @@ def test_a_model_leaves_the_same_value_out_of_every_window(
     other = np.roll(frame, (-50, 40), axis=(0, 1))
     other[120, 140] = 0  # one pixel, within the picture
     whole = model.apply(other, axes="YX", options=options)
-    monkeypatch.setitem(pieces._WINDOW, 2, (64, 64))
+    monkeypatch.setitem(pieces.WINDOW, 2, (64, 64))
     parts = np.zeros_like(whole)
     for part in model.apply_windows(da.from_array(other, chunks=50), axes="YX", options=options):
         parts[part.window] = part.labels

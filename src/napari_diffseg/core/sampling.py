@@ -64,7 +64,7 @@ def sample_places(pixels: Pixels, valid: Mask | None, n_images: int = 1) -> list
     The whole image where it is one window to label. The more images, the fewer parts of each.
     """
     shape = pixels.shape[1:]
-    if all(map(operator.le, shape, window_shape(len(shape)))) and n_images <= _MOST_WHOLE:
+    if all(map(operator.le, shape, window_shape(shape))) and n_images <= _MOST_WHOLE:
         return [whole(shape)]
     size = tuple(map(min, shape, sample_shape(len(shape))))
     step = _step(shape)

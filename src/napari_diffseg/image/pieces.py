@@ -20,9 +20,14 @@ from napari_diffseg.image.windows import Shape, Window, size
 from napari_diffseg.params import SegmentationParams
 
 _BLOCK = {2: (512, 512), 3: (64, 128, 128)}
-_WINDOW = {2: (1024, 1024), 3: (32, 256, 256)}
+WINDOW = {2: (1024, 1024), 3: (32, 256, 256)}
+"""Sides of a window of a large image, in pixels, by its number of axes."""
 _SAMPLE = {2: (256, 256), 3: (16, 64, 64)}
 _SPREAD = {2: (128, 128), 3: (8, 32, 32)}
+_AT_ONCE = {
+    n: math.prod(side + 2 * more for side, more in zip(WINDOW[n], _SPREAD[n], strict=True))
+    for n in WINDOW
+}
 _LEAST_PLANES = 16  # of a block
 _PATCH_DEPTH = 0.125  # of a patch: training on more voxels costs much and adds little
 _LEAST_DEPTH = 3
@@ -46,9 +51,14 @@ def block_shape(space: Space) -> Shape:
     return (max(round(sides[0] / max(space.z_step, 1)), _LEAST_PLANES), *sides[1:])
 
 
-def window_shape(n_axes: int) -> Shape:
-    """Return the sides of a window, in pixels: so much is labelled at a time."""
-    return _WINDOW[n_axes]
+def window_shape(shape: Shape) -> Shape:
+    """Return the sides of a window, in pixels: so much of an image is labelled at a time.
+
+    All of one that has no more pixels than a window of a larger one with what is around it: this
+    costs as much, and nothing is looked at twice.
+    """
+    n = len(shape)
+    return shape if math.prod(shape) <= _AT_ONCE[n] else WINDOW[n]
 
 
 def sample_shape(n_axes: int) -> Shape:
@@ -119,7 +129,7 @@ def kept_memory(shape: Shape) -> int:
 def window_memory(shape: Shape, n_colors: int) -> int:
     """Return how many bytes it takes to label a window of an image of the default."""
     n = len(shape)
-    sides = zip(window_shape(n), spread_margin(n), shape, strict=True)
+    sides = zip(window_shape(shape), spread_margin(n), shape, strict=True)
     window = math.prod(min(side + 2 * more, length) for side, more, length in sides)
     return window * (_SEEN[n] + n_colors) * _FLOAT
 

@@ -22,7 +22,6 @@ from skimage.io import imsave
 from napari_diffseg.errors import DiffSegError, OutputError
 from napari_diffseg.io.label_files.writing import write_labels
 from napari_diffseg.widgets.tasks.session import SessionState
-from napari_diffseg.widgets.ui.timers import one_shot
 
 if TYPE_CHECKING:
     from napari_diffseg.widgets.segment.dock import SegmentDock
@@ -83,17 +82,20 @@ def run_demo(viewer: napari.Viewer, folder: Path) -> list[Path]:
 
 
 def _wait_for_end(dock: SegmentDock) -> None:
-    """Let napari live until the session has ended."""
-    loop = QEventLoop()
-    late = one_shot(loop.quit, round(_LONGEST * 1000))
-    late.start()
-    dock.session.state_changed.connect(lambda _: None if dock.session.is_busy else loop.quit())
-    if dock.session.is_busy:
-        loop.exec()
+    """Let napari live until the run has ended, which may wait until it can begin."""
+    end = time.monotonic() + _LONGEST
+    while dock.press.is_busy and time.monotonic() < end:
+        _live(20)
     if dock.session.state is not SessionState.DONE:
         raise DiffSegError(dock.view.run_view.status.text())
     # Let the window draw the result before it is photographed.
-    QTimer.singleShot(500, loop.quit)
+    _live(500)
+
+
+def _live(milliseconds: int) -> None:
+    """Let napari live for a while."""
+    loop = QEventLoop()
+    QTimer.singleShot(milliseconds, loop.quit)
     loop.exec()
 
 

@@ -55,7 +55,7 @@ class Groundwork:
     def windows(self) -> list[Window]:
         """The windows that the image is gone through in; those with nothing to label left out."""
         shape = self.plane.shape
-        every = tiles(whole(shape), window_shape(len(shape)))
+        every = tiles(whole(shape), window_shape(shape))
         return [window for window in every if not self.plane.is_blank(window)]
 
     def near(self, window: Window) -> Window:

@@ -26,7 +26,7 @@ from napari_diffseg.core.published.inference import find_clusters
 from napari_diffseg.image.arrays import Mask
 from napari_diffseg.image.pieces import spread_margin, window_shape
 from napari_diffseg.image.space import Space
-from napari_diffseg.image.windows import Window, grow, inside, tiles, whole
+from napari_diffseg.image.windows import Shape, Window, grow, inside, tiles, whole
 from napari_diffseg.numeric.hierarchy import ClusterHierarchy
 from napari_diffseg.numeric.labels import look_up, merge_small_regions
 from napari_diffseg.params import SegmentationParams
@@ -110,9 +110,9 @@ class Tally:
         return self._margin / max(self.n_labelled, 1)
 
 
-def windows_of(shape: Sequence[int]) -> Iterator[Window]:
+def windows_of(shape: Shape) -> Iterator[Window]:
     """Yield the windows of an image with these spatial axes, row by row."""
-    return tiles(whole(shape), window_shape(len(shape)))
+    return tiles(whole(shape), window_shape(shape))
 
 
 def reading_window(window: Window, shape: Sequence[int], space: Space) -> Window:

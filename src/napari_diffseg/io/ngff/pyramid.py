@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from napari_diffseg.image.pieces import window_shape
+from napari_diffseg.image.pieces import WINDOW
 
 _CHUNK_PLANES = 16  # fewer than in a window, for viewers show one at a time
 
-CHUNKS = {"YX": window_shape(2), "ZYX": (_CHUNK_PLANES, *window_shape(3)[1:])}
+CHUNKS = {"YX": WINDOW[2], "ZYX": (_CHUNK_PLANES, *WINDOW[3][1:])}
 """Sides of a chunk of planes and of volumes; windows begin at multiples of these."""
 
 # Pixels are left out until no spatial axis is longer than this.

@@ -28,7 +28,7 @@ class Overview:
     def show(self) -> None:
         """Read the axes out, mark what is wrong, and say why Segment is off."""
         dock = self._dock
-        busy = dock.session.is_busy or dock.press.is_waiting
+        busy = dock.press.is_busy
         knobs, run = dock.knobs, dock.run_view
         reason = self._show_image() or knobs.problem()
         knobs.show_parameters(dock.state.typed_params)
@@ -41,8 +41,7 @@ class Overview:
         """Switch on what makes sense with the result and the scribbles that there are."""
         run, results, session = self._dock.run_view, self._dock.results, self._dock.session
         shown = results.segmentation if results.finished is not None else None
-        press = self._dock.press
-        run.stop_button.setEnabled(session.is_busy or press.is_waiting or press.is_asked)
+        run.stop_button.setEnabled(self._dock.press.is_busy or self._dock.press.is_asked)
         run.live_box.setEnabled(self._dock.state.scribbles is not None)
         why_not = _why_no_previous(results, is_busy=session.is_busy)
         run.previous_button.setEnabled(not why_not)

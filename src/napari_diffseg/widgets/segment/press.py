@@ -44,6 +44,11 @@ class Press:
         """Whether a run was asked for that begins when all that it needs is loaded."""
         return bool(self._look.isActive())
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a run is under way, or waits until it can begin."""
+        return self._dock.session.is_busy or self.is_waiting
+
     def start(self) -> None:
         """Start a run on what is chosen now; where one is under way, only say so."""
         # However it ends: the buttons may still be those of a run that waits.
@@ -94,11 +99,12 @@ class Press:
     def _stop_asking(self) -> None:
         """Leave the result as it is shown, and the controls with it."""
         dock, result = self._dock, self._dock.results.segmentation
+        was_merging = dock.runs.merger.is_busy
         for one in self._answers:
             one.stop()
         if not dock.doubts.give_up():
             dock.view.run_view.uncertainty_box.setChecked(False)
-        if result is not None:
+        if result is not None and was_merging:
             dock.state.typed_params = dock.view.knobs.take_n_labels(result.params)
         dock.view.run_view.say(words.STAYS)
         dock.refreshing()
@@ -107,21 +113,21 @@ class Press:
 
     def _on_wait(self, _share: float | None = None) -> None:
         """Let what takes long be seen, when it does; what is over, no more."""
-        if not self._is_busy():
+        if not self._is_awaited():
             self._late.stop()
             self._show_wait()
         elif not self._late.isActive():
             self._late.start()
 
-    def _is_busy(self) -> bool:
+    def _is_awaited(self) -> bool:
         return self._dock.session.is_busy or any(one.is_busy for one in self._answers)
 
     def _show_wait(self) -> None:
         was_asked, view = self.is_asked, self._dock.view.run_view
         self.is_asked = any(one.is_busy for one in self._answers)
-        if self._is_busy() and view.progress_bar.isHidden():
+        if self._is_awaited() and view.progress_bar.isHidden():
             view.show_progress(0, 0)
-        elif was_asked and not self._is_busy():
+        elif was_asked and not self._is_awaited():
             view.show_progress(0, None)
         if was_asked is not self.is_asked:
             self._dock.refreshing()
