@@ -126,9 +126,10 @@ $(PEERS)/.complete: pyproject.toml constraints.txt
 bench-peers: $(PEERS)/.complete ## against napari-convpaint, forests, superpixels: DATA=DIR
 	$(PEERS)/bin/python -m benchmarks.peers --data '$(DATA)' $(ARGS)
 
-bench-faults: $(STAMP) ## killed runs, killed workers, full disks (as root, Linux)
+bench-faults: $(STAMP) ## killed and stopped runs, killed workers, full disks (as root, Linux)
 	$(BIN)/python -m benchmarks.faults $(ARGS)
 	$(BIN)/python -m benchmarks.fault_commands
+	$(BIN)/python -m benchmarks.fault_interrupts
 
 fuzz: $(STAMP) ## inputs that make no sense, through every door: ARGS='--inputs 100000'
 	$(BIN)/python -m benchmarks.fuzz $(ARGS)

@@ -45,7 +45,7 @@ SMALL = (
     "export, TIFF",
 )
 LARGE = "segment, a large image"
-LARGE_SIDE = 3000
+LARGE_SIDE = 1600
 TICKS = os.sysconf("SC_CLK_TCK")
 
 

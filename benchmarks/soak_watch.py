@@ -32,6 +32,8 @@ OURS, ASKED, OTHERS = "the dock's", "napari's, asked by the dock", "others'"
 the dock has napari do, such as a new layer; all the rest, Qt's painting of the dock included."""
 _PACKAGES = "napari_diffseg", "napari"
 
+_LAYERS = "layers"
+
 _NO_SWITCH = 10.0
 """Seconds for which no other thread gets its turn."""
 
@@ -175,24 +177,51 @@ def _called(frames: list[FrameType], package: str) -> tuple[str, int]:
 
 
 def alive(viewer: napari.Viewer) -> dict[str, Any]:
-    """Return memory, threads and how many objects there are of what could be kept by mistake."""
-    gc.collect()
-    kinds: Counter[str] = Counter()
-    n_layers = 0
-    for one in gc.get_objects():
-        kinds[type(one).__name__] += 1
-        n_layers += issubclass(type(one), Layer)
+    """Return memory, threads and how many objects there are of what could be kept by mistake.
+
+    Errors that were raised, of whomever, are kept with the frames they went through, and all that
+    stood in these: by napari in the list of what it has told, by Python as the last one. They are
+    let go first, and what was alive by them alone is told apart.
+    """
+    before, _ = _counted()
+    _forget_frames()
+    kinds, others = _counted()
     return {
         "memory MB": round(resident_memory_mb()),
         "of it in use MB": _in_use_mb(),
         "threads": threading.active_count(),
         "threads of the system": len(list(Path("/proc/self/task").iterdir())),
         "widgets": len(QApplication.allWidgets()),
-        "objects of Python": sum(kinds.values()),
-        "layers alive, in the list": f"{n_layers}, {len(viewer.layers)}",
+        "objects of Python": others,
+        "layers alive, in the list": f"{kinds[_LAYERS]}, {len(viewer.layers)}",
         "docks alive": kinds["SegmentDock"],
         "results alive": kinds["Segmentation"],
+        "layers, docks by kept errors alone": ", ".join(
+            str(before[kind] - kinds[kind]) for kind in (_LAYERS, "SegmentDock")
+        ),
     }
+
+
+def _counted() -> tuple[Counter[str], int]:
+    """Return how many objects of each kind there are, layers of all kinds together, and of any."""
+    gc.collect()
+    kinds: Counter[str] = Counter()
+    for one in gc.get_objects():
+        kinds[type(one).__name__] += 1
+    n_objects = sum(kinds.values())
+    kinds[_LAYERS] = sum(issubclass(type(one), Layer) for one in gc.get_objects())
+    return kinds, n_objects
+
+
+def _forget_frames() -> None:
+    """Let go of the frames of every error that is kept."""
+    for name in ("last_type", "last_value", "last_traceback"):
+        vars(sys).pop(name, None)
+    for told in notification_manager.records:
+        error = getattr(told, "exception", None)
+        while error is not None:
+            error.__traceback__ = None
+            error = error.__cause__ or error.__context__
 
 
 def _in_use_mb() -> int:

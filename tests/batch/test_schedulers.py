@@ -140,7 +140,7 @@ def test_closing_ends_the_threads_and_tells_what_is_under_way() -> None:
     assert 1 <= len(left) <= 2
 
 
-@pytest.mark.parametrize("scheduler", ["threads", "cluster"])
+@pytest.mark.parametrize("scheduler", ["threads", "processes", "cluster"])
 def test_while_nothing_ends_there_are_pulses_at_which_a_run_can_be_closed(
     scheduler: str, address: str
 ) -> None:

@@ -255,6 +255,19 @@ def test_stop_before_the_first_frame_is_done_leaves_no_layer(ready, viewer, mode
     assert layer.data.any()
 
 
+def test_older_labels_of_the_same_pixels_are_not_seen_through_the_new_ones(ready, viewer, wait_for):
+    ready.segment_button.click()
+    wait_for(lambda: ready.results.finished is not None and not ready.session.is_busy)
+    result = ready.results.finished.layer
+    ready.apply_form.apply_button.click()
+    wait_for(lambda: is_at_rest(ready) and ready.applying.layer is not None)
+    applied = ready.applying.layer
+    assert applied.layer.visible
+    assert not result.visible
+    applied.discard()
+    assert result.visible
+
+
 def test_stop_keeps_the_frames_that_are_done_and_resume_goes_on(
     stopped, viewer, stack, model, wait_for
 ):

@@ -159,7 +159,7 @@ def test_what_a_level_is_called(level, spatial, title):
 def test_a_pixel_of_a_level_lies_in_the_middle_of_its_block(factor):
     layer = Image(np.zeros((24, 36)), scale=(0.5, 0.2), translate=(7, -3), rotate=20)
     (level,) = [Level(1, (24 // factor, 36 // factor), (factor, factor))]
-    placement = place(layer, level.shape, np.array(level.factors, float), -1, {})
+    _, placement = place(layer, level.shape, np.array(level.factors, float), -1, {})
     for row, column in [(0, 0), (3, 5)]:
         block = np.mgrid[
             row * factor : (row + 1) * factor, column * factor : (column + 1) * factor

@@ -44,7 +44,7 @@ def image(*shape, **options):
 def grid_of(layer, spatial=(0, 1), position=None, factors=None):
     factors = np.ones(layer.ndim) if factors is None else np.asarray(factors, float)
     shape = tuple(int(n // f) for n, f in zip(layer.data.shape, factors, strict=True))
-    placement = place(layer, shape, factors, -1, {})
+    _, placement = place(layer, shape, factors, -1, {})
     return Grid(placement, spatial, position or (0,) * layer.ndim)
 
 

@@ -53,6 +53,30 @@ def test_a_dock_that_is_closed_is_gone(viewer, image, wait_for):
     wait_for(lambda: gc.collect() >= 0 and gone() is None)
 
 
+def used_and_closed(viewer, wait_for):
+    dock = viewer.window.add_plugin_dock_widget("napari-diffseg", "Segment")[1]
+    dock.add_scribbles()
+    dock.live_box.setChecked(True)
+    dock.section.layer.paint((5, 5), 1)
+    wait_for(lambda: is_at_rest(dock))
+    dock.objects_form.make_button.click()
+    wait_for(lambda: dock.objects.params is not None)
+    viewer.window.remove_dock_widget(dock)
+
+
+def test_layers_that_are_removed_while_none_is_open_are_gone(viewer, image, run, wait_for):
+    used_and_closed(viewer, wait_for)
+    gone = [weakref.ref(layer) for layer in viewer.layers if layer != image]
+    pixels = weakref.ref(image.data)
+    assert len(gone) == 3
+    run.sources.clear()
+    run.followed.clear()
+    viewer.layers.clear()
+    viewer.add_image(np.zeros((24, 32)))
+    image.data = np.zeros((24, 32))
+    wait_for(lambda: gc.collect() >= 0 and not any(one() is not None for one in (*gone, pixels)))
+
+
 # --- opened again ---------------------------------------------------------------------------
 
 
@@ -299,7 +323,7 @@ def test_how_many_labels_there_are_is_a_matter_of_each_image(viewer, segmented, 
     wait_for(run.stands.is_set)
     segmented.runs.cancel()
     wait_for(lambda: not segmented.session.is_busy)
-    wait_for(lambda: not segmented.runs._merger.is_busy)
+    wait_for(lambda: not segmented.runs.merger.is_busy)
     assert segmented.results.segmentation.params.n_labels == 2
     segmented.images.choose(first)
     assert segmented.params().n_labels == 2

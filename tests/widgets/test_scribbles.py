@@ -107,7 +107,7 @@ def test_the_strokes_are_a_copy():
     ],
 )
 def test_another_shape_is_one_sentence(image, strokes):
-    with pytest.raises(InputError, match="but the image 'i' is .*; choose others, or press New"):
+    with pytest.raises(InputError, match="but the image 'i' is .*; choose others, or none"):
         describe_strokes(Labels(strokes, name="s"), source_of(Image(image, name="i")))
 
 

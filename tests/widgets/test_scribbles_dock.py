@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Event
+
 import dask.array as da
 import numpy as np
 import pytest
@@ -463,6 +465,7 @@ def test_the_slider_is_off_where_every_pixel_has_a_painted_class(live, scribbles
     stroke(scribbles, 2, (15, 5), (15, 12))
     wait_for(lambda: not live.labels.isEnabled())
     assert live.labels.slider.toolTip() == words.ALL_PAINTED
+    assert live.labels.number.text() == str(live.results.segmentation.n_labels)
     live.previous_button.click()
     assert live.labels.isEnabled()
 
@@ -516,6 +519,36 @@ def test_uncertainty_is_shown_follows_and_is_taken_away(viewer, live, scribbles,
     wait_for(lambda: len(viewer.layers) == 4)
     viewer.layers.remove("cells uncertainty")
     assert not live.uncertainty_box.isChecked()
+
+
+def test_a_long_look_for_doubts_has_a_bar_and_can_be_stopped(viewer, live, monkeypatch, wait_for):
+    goes_on, work = Event(), live.doubts.answers._work
+
+    def slow(*what):
+        goes_on.wait(20)
+        return work(*what)
+
+    monkeypatch.setattr(live.doubts.answers, "_work", slow)
+    before = list(viewer.layers)
+    live.uncertainty_box.setChecked(True)
+    wait_for(lambda: not live.progress_bar.isHidden() and live.stop_button.isEnabled())
+    live.stop_button.click()
+    assert live.status.text() == words.STAYS
+    assert live.progress_bar.isHidden()
+    assert not live.stop_button.isEnabled()
+    assert not live.uncertainty_box.isChecked()
+    goes_on.set()
+    wait_for(lambda: live.doubts.answers._run is None)
+    assert list(viewer.layers) == before
+
+
+def test_strokes_that_take_long_to_follow_have_a_bar(live, scribbles, run, wait_for):
+    run.follow_stands = True
+    stroke(scribbles, 2, (15, 5), (15, 12))
+    wait_for(lambda: not live.progress_bar.isHidden())
+    run.follow_go_on.set()
+    wait_for(lambda: is_at_rest(live))
+    assert live.progress_bar.isHidden()
 
 
 def test_go_to_most_uncertain_moves_the_camera_and_hardly_zooms(viewer, live, wait_for):

@@ -199,6 +199,8 @@ def _pool_of_processes(n_workers: int) -> Iterator[tuple[Executor, Connection]]:
     """
     context = get_context("spawn")
     mine, theirs = context.Pipe()
+    if sys.platform == "win32":
+        n_workers = min(n_workers, 61)  # it can wait for no more at a time
     with _helpers_told(_ENDED_AT_ONCE):
         pool = ProcessPoolExecutor(n_workers, context, _begin_worker, (theirs,))
     try:

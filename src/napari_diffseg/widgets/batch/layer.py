@@ -49,6 +49,7 @@ class AppliedLayer:
         features = features_for(self.layer.features, names, last)
         if features is not None:
             self.layer.features = features
+        self._hidden: list[Labels] = []
         self._n_shown = -1
         self._due = 0.0
 
@@ -62,11 +63,15 @@ class AppliedLayer:
         """Whether the layer is in the viewer."""
         return self.layer in self._viewer.layers
 
-    def add(self, below: Labels | None) -> None:
+    def add(self, below: Labels | None, older: Sequence[Labels] = ()) -> None:
         """Add the layer, below the one that is painted on, which stays selected if it was.
 
-        Not where that lies below the image, which would hide the labels.
+        Not where that lies below the image, which would hide the labels. Older labels of the same
+        pixels, which would be seen through it, are hidden.
         """
+        self._hidden = [one for one in older if one.visible]
+        for one in self._hidden:
+            one.visible = False
         selection = self._viewer.layers.selection
         was_active = below is not None and selection.active == below
         self._viewer.add_layer(self.layer)
@@ -117,9 +122,11 @@ class AppliedLayer:
         self._n_shown = -1
 
     def discard(self) -> None:
-        """Take the layer out of the viewer again."""
+        """Take the layer out of the viewer again, and show what it has hidden."""
         if self.is_there:
             self._viewer.layers.remove(self.layer)
+        for one in self._hidden:
+            one.visible = True
 
     def _n_written(self, number: int | None) -> int:
         writes = self._job.sink.n_writes

@@ -103,8 +103,10 @@ class NewestJob:
         job = LayerJob(known.model, frames, self._form.params(), options, fit.model)
         layer = AppliedLayer(self._viewer, job, known.colors, known.names)
         self.job, self.layer = job, layer
+        arrays = frames.shown.arrays
+        older = [old for old, shown, *_ in self._results.labelled() if shown.arrays[0] is arrays[0]]
         self._results.adopt(layer)
-        layer.add(self._models.scribbles())
+        layer.add(self._models.scribbles(), older)
         self.show_plot()
         return job
 

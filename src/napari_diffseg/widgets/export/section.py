@@ -61,7 +61,7 @@ class ExportSection:
         if objects.layer is not None and objects.source is not None:
             sizes.note(objects.layer.layer, objects.source.shown)
         form, classes = self._form, objects.classes.layer
-        form.layers.offer([(str(one.name), one) for one in objects.classes.candidates()], _NOTHING)
+        form.layers.offer([(str(one.name), one) for one in objects.classes.offered], _NOTHING)
         if classes is not None and (self._followed is None or self._followed != classes):
             # The newest result, or what a person makes objects of.
             self._followed = classes

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from napari_diffseg.errors import InputError
 from napari_diffseg.widgets.files.labels import LAYER, NOTED, size_as_metadata
 from napari_diffseg.widgets.image.axes_reading import AxesReading
-from napari_diffseg.widgets.image.layer_facts import image_layers, read_layer
+from napari_diffseg.widgets.image.layer_facts import arrays_of, image_layers, read_layer
 from napari_diffseg.widgets.image.level import Level, array_of, find_levels
 from napari_diffseg.widgets.image.sources import sizes_at
 
@@ -55,6 +55,8 @@ class KnownSizes:
 
     def _found(self, shown: ImageSource) -> tuple[Image, AxesReading, Level] | None:
         for layer in image_layers(self.viewer):
+            if not any(array is shown.arrays[0] for array in arrays_of(layer)):
+                continue
             try:
                 reading = read_layer(layer, self.axes.said_of(layer))
             except InputError:

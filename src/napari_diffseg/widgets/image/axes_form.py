@@ -18,6 +18,7 @@ from napari_diffseg.widgets.ui.controls import (
     Chooser,
     Sentence,
     beside,
+    restyle,
     stack,
     titled_row,
 )
@@ -105,7 +106,7 @@ class AxesForm(QWidget):
 
     def _write(self, letters: str, said: AxesSaid, style: str) -> None:
         """Write into the field, unless a person is typing there what means the same."""
-        self.letters.setStyleSheet(style)
+        restyle(self.letters, style)
         if self.letters.text() != letters:
             with QSignalBlocker(self.letters):
                 self.letters.setText(letters)

@@ -28,6 +28,7 @@ from napari_diffseg.widgets.ui.controls import (
     Sentence,
     beside,
     guard_wheel,
+    restyle,
     stack,
 )
 
@@ -127,7 +128,7 @@ class ChannelRow(QWidget):
         self._displayed = entry.displayed
         self.name.setReadOnly(not entry.can_be_named)
         self.name.setFrame(entry.can_be_named)
-        self.name.setStyleSheet("" if entry.can_be_named else "background: transparent;")
+        restyle(self.name, "" if entry.can_be_named else "background: transparent;")
         self.name.setPlaceholderText(entry.title)
         self.name.setToolTip(entry.name or "Type a name, by which a model knows the channel again.")
         if entry.name and self.name.text() != entry.name:
@@ -168,7 +169,7 @@ class ChannelRow(QWidget):
             field.setEnabled(is_on)
         self._ends.setVisible(is_on and self.rule.chosen() is IntensityRule.TYPED)
         for end in (self.low, self.high):
-            end.setStyleSheet("" if _is_number(end.text()) else WRONG)
+            restyle(end, "" if _is_number(end.text()) else WRONG)
 
     def _number(self, end: QLineEdit) -> float | None:
         text = end.text().strip()

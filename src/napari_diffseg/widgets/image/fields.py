@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QLineEdit, QWidget
 from napari_diffseg.errors import InputError
 from napari_diffseg.image.fill import AUTO, NONE, fill_in_words, read_fill
 from napari_diffseg.widgets.image.level import Level, choose_level, level_title
-from napari_diffseg.widgets.ui.controls import MUTED, WRONG, Chooser, Sentence, titled_row
+from napari_diffseg.widgets.ui.controls import MUTED, WRONG, Chooser, Sentence, restyle, titled_row
 
 if TYPE_CHECKING:
     from napari_diffseg.core.result import Segmentation
@@ -76,7 +76,7 @@ class FillField(QWidget):
             read_fill(self.typed())
         except InputError:
             style = WRONG
-        self.line.setStyleSheet(style)
+        restyle(self.line, style)
         self.changed.emit()
 
 

@@ -15,6 +15,7 @@ from napari_diffseg.widgets.ui.controls import (
     WRONG,
     Sentence,
     beside,
+    restyle,
     stack,
 )
 
@@ -65,7 +66,7 @@ class SizeField(QWidget):
     def show_wrong(self, reason: str) -> None:
         """Say what is wrong with what is typed; nothing, where that is an empty text."""
         for line in (self.side, self.distance):
-            line.setStyleSheet(WRONG if reason else "")
+            restyle(line, WRONG if reason else "")
         if reason:
             self.about.say(reason, RED)
 

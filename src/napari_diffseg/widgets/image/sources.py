@@ -55,6 +55,7 @@ def describe_source(
     whole = sorted(seen.keys() - {-1})
     at = [int(place // factor) for place, factor in zip(point, level.factors, strict=True)]
     factors, depth = np.asarray(level.factors, dtype=np.float64), spatial[0]
+    placement, canvas = place(layer, level.shape, factors, channel, position)
     return ImageSource(
         layer_names=tuple(str(one.name) for one in layers),
         arrays=tuple(array_of(one, level) for one in layers),
@@ -63,8 +64,8 @@ def describe_source(
         axes=_with_channels("".join(seen[axis] for axis in whole), layers),
         rgb=bool(reading.info.rgb),
         channel=channel,
-        placement=place(layer, level.shape, factors, channel, position),
-        canvas=place(layer, level.shape, factors, channel, {}),
+        placement=placement,
+        canvas=canvas,
         look_at=min(max(at[depth], 0), level.shape[depth] - 1) if is_volume else None,
         notes=(*notes, *_data_type_notes(layers)),
         **sizes_at(reading, level, is_volume=is_volume),

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _FILES = "Tables (*.csv)"
 _NOTHING = "Make objects first; they are listed here."
-_STOPPED = "Stopped; what is listed is as it was. Close and open Measure to measure anew."
+_STOPPED = "Stopped{}. Close and open Measure to measure anew."
 _LOOKING_MODES = ("pan_zoom", "pick", "transform")
 
 
@@ -62,7 +62,7 @@ class MeasureSection:
         self._writes.hold(self)
         form.wait.follow(self._answers)
         form.wait.follow(self._writes)
-        form.wait.stopped.connect(lambda: form.say(_STOPPED))
+        form.wait.stopped.connect(self._on_stopped)
         objects.found.connect(self.look)
         form.plot.clicked.connect(self.go_to_frame)
         form.table.picked.connect(self.go_to)
@@ -153,6 +153,9 @@ class MeasureSection:
         size = self._measured_in if named[0].endswith("_um") else None
         steps = scale_of(len(letters), size).steps
         return [float(table[n][entry]) / step for n, step in zip(named, steps, strict=True)]
+
+    def _on_stopped(self) -> None:
+        self._form.say(_STOPPED.format("; what is listed is as it was" if self.table else ""))
 
     def _on_measured(self, answer: tuple[Columns, PixelSize | None]) -> None:
         table, size = answer

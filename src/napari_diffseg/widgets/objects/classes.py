@@ -61,6 +61,7 @@ class ClassesOfLayer:
         self._viewer, self._form, self._results = viewer, form, results
         self._frames, self._scribbles, self._sizes = frames, scribbles, sizes
         self.layer: Labels | None = None
+        self.offered: list[Labels] = []
         self._known: dict[int, _Counted] = {}
         self._found: dict[int, _Counted] = {}
         self._is_old = self._is_counting = self._was_painted = False
@@ -71,11 +72,12 @@ class ClassesOfLayer:
 
     def offer(self, wanted: Labels | None = None) -> None:
         """Offer the layers that there are."""
-        self._form.offer(self.candidates(), wanted=wanted)
+        self.offered = self._candidates()
+        self._form.offer(self.offered, wanted=wanted)
         if self._is_old:
             self.look()
 
-    def candidates(self) -> list[Labels]:
+    def _candidates(self) -> list[Labels]:
         """Return the layers of results, and others that lie on the whole image."""
         own = [layer for layer, *_ in self._results.labelled() if layer in self._viewer.layers]
         try:

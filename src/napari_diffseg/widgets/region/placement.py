@@ -44,36 +44,35 @@ def place(
     factors: NDArray[np.float64],
     channel: int,
     position: Mapping[int, int],
-) -> Placement:
-    """Put data made from a layer where that layer's pixels are.
+) -> tuple[Placement, Placement]:
+    """Put data made from a layer where that layer's pixels are: at a position, and everywhere.
 
     `shape` is that of the array that was read, in which each axis of the layer is shrunk by
-    `factors`; one voxel spans the axis `channel` (-1 for none); axes in `position` have length 1
-    and stand at that pixel of the layer.
+    `factors`; one voxel spans the axis `channel` (-1 for none); at the position the axes in it have
+    length 1 and stand at that pixel of the layer.
     """
-    factors, offset = factors.copy(), np.zeros(layer.ndim)
-    if channel >= 0:
-        factors[channel] = shape[channel]
-    for axis in range(layer.ndim):
-        if axis in position:
-            factors[axis], offset[axis] = 1, position[axis]
-        else:
-            # The middle of the first of the larger voxels.
-            offset[axis] = (factors[axis] - 1) / 2
+    # What napari makes of these takes a while, and this is asked at every turn.
     scale, rotate, shear = (np.asarray(a) for a in (layer.scale, layer.rotate, layer.shear))
     to_world = Affine(
         scale=scale, translate=np.asarray(layer.translate), rotate=rotate, shear=shear
     )
-    short = {*position, channel}
-    return Placement(
-        tuple(1 if a in short else int(shape[a]) for a in range(layer.ndim)),
-        {
-            "scale": scale * factors,
-            "translate": np.asarray(to_world(offset)),
-            "rotate": rotate,
-            "shear": shear,
-            "affine": np.asarray(layer.affine.affine_matrix),
-            "units": tuple(layer.units),
-            "axis_labels": tuple(layer.axis_labels),
-        },
-    )
+    common = {
+        "rotate": rotate,
+        "shear": shear,
+        "affine": np.asarray(layer.affine.affine_matrix),
+        "units": tuple(layer.units),
+        "axis_labels": tuple(layer.axis_labels),
+    }
+    factors = factors.copy()
+    if channel >= 0:
+        factors[channel] = shape[channel]
+
+    def placed(at: Mapping[int, int]) -> Placement:
+        axes, short = range(layer.ndim), {*at, channel}
+        steps = np.array([1 if axis in at else factors[axis] for axis in axes])
+        # Else the middle of the first of the larger voxels.
+        first = np.array([at.get(axis, (factors[axis] - 1) / 2) for axis in axes], np.float64)
+        moved = {"scale": scale * steps, "translate": np.asarray(to_world(first))}
+        return Placement(tuple(1 if a in short else int(shape[a]) for a in axes), moved | common)
+
+    return placed(position), placed({})

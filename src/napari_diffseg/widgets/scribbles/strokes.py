@@ -109,12 +109,14 @@ def describe_strokes(layer: Labels, source: ImageSource) -> StrokeSource:
         wanted = " × ".join(str(n) for n in source.canvas.shape if n > 1)
         raise InputError(
             f"The scribbles {layer.name!r} are {' × '.join(map(str, shape))}, but the image "
-            f"{source.layer_names[0]!r} is {wanted}; choose others, or press New."
+            f"{source.layer_names[0]!r} is {wanted}; choose others, "
+            "or none to segment without, or press New."
         )
     if not _lie_on_plane(layer, index, missing, source):
         raise InputError(
             f"The scribbles {layer.name!r} do not lie on {source.layer_names[0]!r}: their scale "
-            "or position is another; give them that of the image, or press New."
+            "or position is another; give them that of the image, choose none to segment without, "
+            "or press New."
         )
     channel = source.channel - missing
     stack = tuple(

@@ -75,16 +75,15 @@ class SegmentDock(QWidget):
         self._make_controllers(turn, left)
         self._overview = Overview(self)
         self.press = Press(self)
-        self._parts += (self.press,)
+        self._parts = (self.press, *self._parts)
         self.start = self.press.start
         self._connect_state()
         self._connect_views()
         self._connect_viewer()
-        self._on_layers()
-        active = viewer.layers.selection.active
-        if active in image_layers(viewer):
-            self.images.choose(active)
-        take_up(self, left)
+        with self.refreshing.once():
+            self._on_layers()
+            self.images.choose(viewer.layers.selection.active)
+            take_up(self, left)
         self.state.events.image.connect(self._on_other_image)
         self._bind_keys()
         self.run_view.say(words.HINT if self.results.segmentation is None else words.GOES_ON)
@@ -107,7 +106,7 @@ class SegmentDock(QWidget):
         self._follower = StrokeFollower(
             self.state, self.section, self.runs, ask, once, lambda: self.press.is_waiting
         )
-        self._doubts = UncertaintyView(viewer, results, scribbles, self.runs, turn)
+        self.doubts = UncertaintyView(viewer, results, scribbles, self.runs, turn)
         shelf = ModelShelf() if left is None else left.shelf
         self.modelling = ModelSection(self.model_form, results, scribbles, shelf)
         frames, options, form = self.choice.frames, self.options, self.apply_form
@@ -119,7 +118,7 @@ class SegmentDock(QWidget):
         self.again = RunAgain(viewer, self.export_form, results, self.objects, self.applying, shelf)
         self.exporting = ExportSection(self.export_form, results, self.objects, self.again)
         self._parts: tuple[Any, ...] = (
-            *(self.runs, self.axes, self.rest, self.section, self._doubts, self.modelling),
+            *(self.runs, self.axes, self.rest, self.section, self.doubts, self.modelling),
             *(self.applying, self.measuring, self.exporting, self.again, self.objects),
         )
 
@@ -154,15 +153,15 @@ class SegmentDock(QWidget):
         runs.begun.connect(self._on_layers)
         runs.changed.connect(lambda: self.refreshing())
         runs.ended.connect(self.knobs.offer_devices)
-        for part in (self._doubts, self.modelling, self.objects):
+        for part in (self.doubts, self.modelling, self.objects):
             self.results.changed.connect(part.follow)
         self.results.changed.connect(self._show_found)
         run.segment_button.clicked.connect(lambda: self.start())
         run.stop_button.clicked.connect(lambda: self.press.stop())
         run.previous_button.clicked.connect(lambda: runs.step_back())
         run.keep_button.clicked.connect(lambda: runs.keep())
-        run.uncertainty_box.toggled.connect(self._doubts.show)
-        run.uncertain_button.clicked.connect(lambda: self._doubts.go())
+        run.uncertainty_box.toggled.connect(self.doubts.show)
+        run.uncertain_button.clicked.connect(lambda: self.doubts.go())
         self.scribbles.new_button.clicked.connect(lambda: self.add_scribbles())
         self.knobs.labels.moved.connect(self._on_labels)
         self.measure_fold.toggled.connect(lambda _: self.measuring.look())
@@ -242,7 +241,7 @@ class SegmentDock(QWidget):
     # --- what the viewer and the runs do --------------------------------------------
 
     def _on_layers(self, event: Any = None) -> None:
-        layers = [one for one in image_layers(self._viewer) if not self._doubts.is_layer(one)]
+        layers = [one for one in image_layers(self._viewer) if not self.doubts.is_layer(one)]
         with self.refreshing.once():
             self.images.offer([(str(one.name), one) for one in layers], "no image layer")
             self.section.offer()
@@ -250,21 +249,22 @@ class SegmentDock(QWidget):
 
     def _on_layer_inserted(self, event: Any) -> None:
         """Be about an image that is opened, unless there is work on another one."""
-        self._on_layers()
-        new, chosen = event.value, self.images.chosen()
-        if new not in self.images.items() or new == chosen or opened_together(new, chosen):
-            return
-        if self.results.is_empty and self.section.layer is None:
-            self.images.choose(new)
-        else:
-            self.run_view.say(words.stays_in_words(str(new.name), str(chosen.name)))
+        with self.refreshing.once():
+            self._on_layers()
+            new, chosen = event.value, self.images.chosen()
+            if new not in self.images.items() or new == chosen or opened_together(new, chosen):
+                return
+            if self.results.is_empty and self.section.layer is None:
+                self.images.choose(new)
+            else:
+                self.run_view.say(words.stays_in_words(str(new.name), str(chosen.name)))
 
     def _on_layer_removed(self, event: Any) -> None:
         layer = event.value
         with self.refreshing.once():
             self.runs.on_layer_removed(layer)
-            if self._doubts.is_layer(layer):
-                self._doubts.on_removed()
+            if self.doubts.is_layer(layer):
+                self.doubts.on_removed()
                 self.run_view.uncertainty_box.setChecked(False)
             if self.section.layer is not None and self.section.layer == layer:
                 self.run_view.say(words.SCRIBBLES_GONE)

@@ -41,7 +41,7 @@ class Overview:
         """Switch on what makes sense with the result and the scribbles that there are."""
         run, results, session = self._dock.run_view, self._dock.results, self._dock.session
         shown = results.segmentation if results.finished is not None else None
-        run.stop_button.setEnabled(self._dock.press.is_busy)
+        run.stop_button.setEnabled(self._dock.press.is_busy or self._dock.press.is_asked)
         run.live_box.setEnabled(self._dock.state.scribbles is not None)
         why_not = _why_no_previous(results, is_busy=session.is_busy)
         run.previous_button.setEnabled(not why_not)
@@ -49,8 +49,8 @@ class Overview:
         run.keep_button.setEnabled(shown is not None and not session.is_busy)
         run.uncertain_button.setEnabled(shown is not None)
         run.uncertainty_box.setEnabled(shown is not None or run.uncertainty_box.isChecked())
-        all_painted = shown is not None and shown.only_painted
-        self._dock.knobs.show_merging(words.ALL_PAINTED if all_painted else "")
+        painted = shown.n_labels if shown is not None and shown.only_painted else 0
+        self._dock.knobs.show_merging(painted)
 
     def _show_image(self) -> str:
         """Show what would be segmented; return why nothing can be, or an empty text."""

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 _LOOK = 50
 """So many milliseconds apart it is asked whether what a run needs is loaded."""
 
+_SHORT = 400
+"""What takes no more milliseconds is waited for without a bar."""
+
 
 class Press:
     """Starts and stops the runs of a dock."""
@@ -22,10 +25,19 @@ class Press:
     def __init__(self, dock: SegmentDock) -> None:
         self._dock = dock
         self._look = one_shot(lambda: self._go_on(), _LOOK, dock)
+        self._late = one_shot(lambda: self._show_wait(), _SHORT, dock)
+        # What is asked of the result on show: it has the bar and Stop of a run.
+        self._answers = dock.runs.merger, dock.doubts.answers
+        self.is_asked = False
+        for one in (dock.runs, *self._answers):
+            one.changed.connect(self._on_wait)
 
     def close(self) -> None:
-        """Begin nothing any more."""
+        """Begin nothing any more, and hear of nothing."""
         self._look.stop()
+        self._late.stop()
+        for one in (self._dock.runs, *self._answers):
+            one.changed.disconnect(self._on_wait)
 
     @property
     def is_waiting(self) -> bool:
@@ -81,3 +93,41 @@ class Press:
             session.finish()
         elif session.is_busy:
             dock.runs.give_up()
+        elif self.is_asked:
+            self._stop_asking()
+
+    def _stop_asking(self) -> None:
+        """Leave the result as it is shown, and the controls with it."""
+        dock, result = self._dock, self._dock.results.segmentation
+        was_merging = dock.runs.merger.is_busy
+        for one in self._answers:
+            one.stop()
+        if not dock.doubts.give_up():
+            dock.view.run_view.uncertainty_box.setChecked(False)
+        if result is not None and was_merging:
+            dock.state.typed_params = dock.view.knobs.take_n_labels(result.params)
+        dock.view.run_view.say(words.STAYS)
+        dock.refreshing()
+
+    # --- what is waited for ---------------------------------------------------------------
+
+    def _on_wait(self, _share: float | None = None) -> None:
+        """Let what takes long be seen, when it does; what is over, no more."""
+        if not self._is_awaited():
+            self._late.stop()
+            self._show_wait()
+        elif not self._late.isActive():
+            self._late.start()
+
+    def _is_awaited(self) -> bool:
+        return self._dock.session.is_busy or any(one.is_busy for one in self._answers)
+
+    def _show_wait(self) -> None:
+        was_asked, view = self.is_asked, self._dock.view.run_view
+        self.is_asked = any(one.is_busy for one in self._answers)
+        if self._is_awaited() and view.progress_bar.isHidden():
+            view.show_progress(0, 0)
+        elif was_asked and not self._is_awaited():
+            view.show_progress(0, None)
+        if was_asked is not self.is_asked:
+            self._dock.refreshing()

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari_diffseg.params import RunOptions, SegmentationParams
+from napari_diffseg.widgets.image.channel_sources import ChannelWish
+from napari_diffseg.widgets.region.region import RegionWish
 from napari_diffseg.widgets.ui.preferences import Preferences, read_preferences
 from napari_diffseg.widgets.ui.remembered import remember
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 _LEFT = "_napari_diffseg_dock"
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(eq=False)
 class Left:
     """What a dock that is closed leaves to the next one of the same window."""
 
@@ -41,6 +43,25 @@ class Left:
     applied: tuple[LayerJob | None, AppliedLayer | None]
     preferences: Preferences
 
+    def let_go(self, event: Any) -> None:
+        """Keep nothing of a layer that is removed while no dock is open; its pixels would stay."""
+        layer, state = event.value, self.state
+        self.results.on_removed(layer)
+        self.loop.keep_only(lambda request: self.results.is_open(request.source))
+        self.said = [(one, said) for one, said in self.said if one != layer]
+        found = self.objects[0]
+        if found is not None and (found.is_layer(layer) or found.is_on(layer)):
+            self.objects = None, None, None
+        applied = self.applied[1]
+        if applied is not None and applied.is_layer(layer):
+            self.applied = None, None
+        state.image = None if state.image == layer else state.image
+        state.scribbles = None if state.scribbles == layer else state.scribbles
+        if layer in state.channels.layers:
+            state.channels = ChannelWish()
+        if state.region.layer == layer:
+            state.region = RegionWish()
+
 
 def keep(state: SegmentState) -> None:
     """Keep the parameters for the next session."""
@@ -50,7 +71,7 @@ def keep(state: SegmentState) -> None:
 def leave(viewer: napari.viewer.Viewer, dock: SegmentDock) -> None:
     """Leave what there is with the layers of the viewer, with which it goes."""
     objects, newest = dock.objects, dock.applying.newest
-    _layers_of(viewer)[_LEFT] = Left(
+    left = _layers_of(viewer)[_LEFT] = Left(
         dock.state,
         dock.results,
         dock.runs.loop,
@@ -60,13 +81,14 @@ def leave(viewer: napari.viewer.Viewer, dock: SegmentDock) -> None:
         (newest.on_layers, newest.layer),
         dock.preferences,
     )
+    viewer.layers.events.removed.connect(left.let_go)
 
 
 def take_left(viewer: napari.viewer.Viewer) -> Left | None:
     """Take what the last dock has left."""
     left: Left | None = _layers_of(viewer).pop(_LEFT, None)
     if left is not None:
-        left.results.come_back()
+        viewer.layers.events.removed.disconnect(left.let_go)
     return left
 
 

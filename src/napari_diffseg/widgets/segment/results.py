@@ -184,12 +184,6 @@ class Results:
             return True
         return False
 
-    def come_back(self) -> None:
-        """Let go of the layers that were removed while no dock was open."""
-        for one in list(self._layers):
-            if one.layer not in self._viewer.layers:
-                self.on_removed(one.layer)
-
     def forget(self) -> None:
         """Let go of the finished result; its layer stays as it is."""
         if self.segmentation is None:

@@ -54,8 +54,8 @@ class Runs:
         session.stepped.connect(self._on_step)
         session.succeeded.connect(self._on_success)
         session.failed.connect(self._on_failure)
-        self._merger = LatestAnswer(merge_labels, self._on_merged, self.fail, turn)
-        self._merger.hold(results.segmentation)
+        self.merger = LatestAnswer(merge_labels, self._on_merged, self.fail, turn)
+        self.merger.hold(results.segmentation)
 
     def say(self, sentence: str) -> None:
         """Say something that is as it should be."""
@@ -96,7 +96,7 @@ class Runs:
         if self.session.is_busy or not self.may_change_result():
             return
         if self.results.step_back():
-            self._merger.hold(self.results.segmentation)
+            self.merger.hold(self.results.segmentation)
             self.changed.emit()
             self.say(words.BACK)
 
@@ -109,7 +109,7 @@ class Runs:
     def merge(self, n_labels: int) -> None:
         """Merge the labels of the result on show to so many."""
         if self.may_change_result():
-            self._merger.ask(n_labels)
+            self.merger.ask(n_labels)
 
     def base_for(self, request: RunRequest) -> Segmentation | None:
         """Return the result which a request would correct; None where there is none."""
@@ -121,7 +121,7 @@ class Runs:
     def may_change_result(self) -> bool:
         """Whether a finished result is as it came; one that a person edited is let go."""
         if self.results.let_go_of_edited():
-            self._merger.hold(None)
+            self.merger.hold(None)
             self.say(words.EDITED)
         return self.results.finished is not None
 
@@ -143,7 +143,7 @@ class Runs:
         session.cancel()
         for signal in (self.said, self.progressed, self.begun, self.changed, self.ended):
             signal.disconnect()
-        self._merger.hold(None)
+        self.merger.hold(None)
 
     # --- a run ----------------------------------------------------------------------
 
@@ -151,7 +151,7 @@ class Runs:
         results = self.results
         self._task, self.is_starting = task, True
         # What is merged from now on would be written over the previews.
-        self._merger.hold(None)
+        self.merger.hold(None)
         try:
             results.begin(request, corrects=task is Answer.FOLLOW)
             layer = results.running
@@ -217,7 +217,7 @@ class Runs:
     def _follow_knob(self) -> None:
         """Merge the labels on show as the knob says, which may have been moved in a run."""
         result = None if self.results.finished is None else self.results.segmentation
-        self._merger.hold(result)
+        self.merger.hold(result)
         try:
             wanted = self._state.params().n_labels
         except DiffSegError:
@@ -225,7 +225,7 @@ class Runs:
         if self.results.params_of(self._state.image) is None:
             return  # the knob is about another image now
         if result is not None and wanted != result.params.n_labels and not result.only_painted:
-            self._merger.ask(wanted)
+            self.merger.ask(wanted)
 
     def _on_merged(self, segmentation: Segmentation) -> None:
         # Asked again: a person may have painted while the labels were merged.

@@ -50,7 +50,7 @@ class UncertaintyView:
         self._viewer, self._results, self._scribbles = viewer, results, scribbles
         self._say, self._is_awaited = runs.say, False
         self._layer = UncertaintyLayer(viewer)
-        self._answers = LatestAnswer(_measure, self._on_measured, runs.fail, turn)
+        self.answers = LatestAnswer(_measure, self._on_measured, runs.fail, turn)
         self._subject: Segmentation | None = None
         self._seen: list[Region] = []
         self._is_shown = False
@@ -65,7 +65,7 @@ class UncertaintyView:
         self._subject = segmentation
         self._is_going = False
         self._seen.clear()
-        self._answers.hold(segmentation)
+        self.answers.hold(segmentation)
         if self._is_shown:
             self._ask()
 
@@ -85,13 +85,18 @@ class UncertaintyView:
         self._is_going = True
         self._ask_aloud()
 
+    def give_up(self) -> bool:
+        """Look no more, for a person; return whether the layer, if it is to be seen, is there."""
+        self._is_awaited = self._is_going = False
+        return not self._is_shown or self._layer.is_there
+
     def on_removed(self) -> None:
         """Let go of the layer, which a person has removed."""
         self.show(False)
 
     def close(self) -> None:
         """Hear of nothing any more, and leave no layer that nobody would take away."""
-        self._answers.hold(None)
+        self.answers.hold(None)
         self._layer.forget()
 
     def _ask_aloud(self) -> None:
@@ -102,7 +107,7 @@ class UncertaintyView:
         self._ask()
 
     def _ask(self) -> None:
-        self._answers.ask(tuple(self._seen) if self._is_going else None)
+        self.answers.ask(tuple(self._seen) if self._is_going else None)
 
     def _on_measured(self, answer: tuple[NDArray[np.float32], Region | None]) -> None:
         uncertainty, region = answer
@@ -156,6 +161,11 @@ class UncertaintyLayer:
         self._viewer = viewer
         self._layer: Image | None = None
         self._source: ImageSource | None = None
+
+    @property
+    def is_there(self) -> bool:
+        """Whether there is one."""
+        return self._layer is not None
 
     def is_layer(self, layer: object) -> bool:
         """Whether this is the layer."""

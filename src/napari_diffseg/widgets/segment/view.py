@@ -32,6 +32,7 @@ from napari_diffseg.widgets.ui.controls import (
     folded,
     form_rows,
     narrow_combo,
+    restyle,
     show_progress,
     stack,
     thin_bar,
@@ -186,9 +187,7 @@ class RunView(QWidget):
     def say(self, text: str, wrong: bool = False) -> None:
         """Write the status line."""
         self.status.setText(text)
-        style = RED if wrong else ""
-        if style != self.status.styleSheet():  # Qt would lay out everything anew
-            self.status.setStyleSheet(style)
+        restyle(self.status, RED if wrong else "")
         lines = self.status.fontMetrics().lineSpacing() * 2 + 6
         # A scroll area would cut off what is longer.
         self.status.setMinimumHeight(max(lines, self.status.heightForWidth(self.status.width())))
@@ -283,8 +282,11 @@ class KnobsView(QWidget):
             self.device.addItem(_gpu(name), name)
         self.device.setCurrentIndex(self.device.findData(name))
 
-    def show_merging(self, reason: str) -> None:
-        """Switch the slider off for a reason; on, where there is none."""
+    def show_merging(self, n_painted: int) -> None:
+        """Switch the slider off where all labels, so many, are of painted classes; else on."""
+        reason = words.ALL_PAINTED if n_painted else ""
+        if n_painted:
+            self.labels.show_value(n_painted, max(n_painted, self.labels.slider.maximum()))
         self.labels.setEnabled(not reason)
         self.labels.setToolTip(reason)
         self.labels.slider.setToolTip(reason or _ABOUT_LABELS)

@@ -54,6 +54,12 @@ _TALLEST = (1 << 24) - 1
 """The height that Qt gives to widgets that may have any."""
 
 
+def restyle(widget: QWidget, style: str) -> None:
+    """Give a control a style sheet, where it has another: Qt lays out all below it anew."""
+    if widget.styleSheet() != style:
+        widget.setStyleSheet(style)
+
+
 class Sentence(QLabel):
     """A text that can be copied and takes as many lines as it needs; an empty one takes no room.
 
@@ -69,8 +75,7 @@ class Sentence(QLabel):
 
     def say(self, text: str, style: str = "") -> None:
         """Show a text in a style."""
-        if style != self.styleSheet():  # Qt would lay out everything below it anew
-            self.setStyleSheet(style)
+        restyle(self, style)
         self.setText(text)
 
     def setText(self, text: str | None) -> None:

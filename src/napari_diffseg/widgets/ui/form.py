@@ -19,7 +19,7 @@ from qtpy.QtWidgets import QAbstractSpinBox, QLabel, QSizePolicy, QWidget
 
 from napari_diffseg.errors import ParameterError
 from napari_diffseg.parameters import ParameterSpec, Scalar, SelfDescribing
-from napari_diffseg.widgets.ui.controls import WheelGuard, form_rows
+from napari_diffseg.widgets.ui.controls import WheelGuard, form_rows, restyle
 
 _WRONG = "background-color: #7a2e2e; color: white; border: 1px solid #e5534b;"
 # Wide enough to type a number that is out of any bounds.
@@ -93,9 +93,7 @@ class ParameterForm:
     def _on_change(self) -> None:
         wrong = self.problems()
         for name, field in self.fields.items():
-            style = _WRONG if name in wrong else ""
-            if field.native.styleSheet() != style:
-                field.native.setStyleSheet(style)
+            restyle(field.native, _WRONG if name in wrong else "")
             field.tooltip = wrong.get(name) or _tooltip(self._specs[name])
         self._show_what_counts()
         self.changed.emit()

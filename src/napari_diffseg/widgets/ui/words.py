@@ -48,6 +48,7 @@ GOES_ON = "The result is as you left it; strokes and numbers of labels act on it
 STARTING = "Starting … the first run takes a few seconds longer."
 BUSY = "A segmentation is already running; stop it, then start again."
 FINISHING = "Stopping … the labels found so far are kept. Stop again to keep nothing of this run."
+STAYS = "Stopped; the result stays as it is."
 GIVEN_UP = "Stopped; everything is as it was before."
 EDITED = "You have edited the result, so it is left as it is; the number counts for the next run."
 NO_MODEL = "There is no model yet: press Segment, or load one under Model."
