@@ -18,7 +18,6 @@ from PIL import Image
 from napari_diffseg import Channel, Model, RunOptions, SegmentationParams, cli, segment, train
 from napari_diffseg.batch.recipe import Recipe
 from napari_diffseg.cli import channels, region, spacing
-from napari_diffseg.image import pieces
 from napari_diffseg.image.channels import CHANNEL_SPECS, ChannelSpec
 from napari_diffseg.io.label_files.writing import write_labels
 from napari_diffseg.io.reading import read_image
@@ -660,9 +659,8 @@ def test_a_second_frame_of_volumes(movie: Path, tmp_path: Path) -> None:
 
 
 def test_a_volume_is_labelled_window_by_window(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(pieces._AT_ONCE, 3, 0)
     path = tmp_path / "cells.zarr"
     volume = np.tile(VOLUME, (15, 1, 1))
     chunks = (8, *VOLUME.shape[1:])  # windows are units of their own where a file has parts

@@ -26,8 +26,7 @@ FORMATS = ("out.ome.zarr", "out.ome.tif", "out")
 def several_windows() -> Iterator[None]:
     """Images as small as these would be labelled at once."""
     with pytest.MonkeyPatch.context() as patch:
-        for n_axes in pieces.WINDOW:
-            patch.setitem(pieces._AT_ONCE, n_axes, 0)
+        patch.setattr(pieces, "_AT_ONCE", 0)
         yield
 
 

@@ -54,7 +54,7 @@ def small_windows():
     """Labels go through an image in smaller windows, so that small images have several."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(pieces.WINDOW, 2, (512, 512))
-        patch.setitem(pieces._AT_ONCE, 2, 0)
+        patch.setattr(pieces, "_AT_ONCE", 0)
         yield
 
 

@@ -185,13 +185,13 @@ def test_a_frame_that_is_constant_is_labelled_all_the_same(model, scene, options
         ((1200, 1300), 1),
         ((1300, 1300), 4),
         ((90, 18_000), 1),
-        ((51, 120, 122), 1),
+        ((51, 120, 122), 2),
         ((51, 400, 400), 8),
     ],
 )
-def test_an_image_as_large_as_a_window_with_its_margin_is_one_window(monkeypatch, shape, n_windows):
+def test_a_plane_as_large_as_a_window_with_its_margin_is_one_window(monkeypatch, shape, n_windows):
     monkeypatch.setitem(pieces.WINDOW, 2, (1024, 1024))
-    monkeypatch.setitem(pieces._AT_ONCE, 2, 1280**2)
+    monkeypatch.setattr(pieces, "_AT_ONCE", 1280**2)
     windows = list(windows_of(shape))
     assert len(windows) == n_windows
     if n_windows == 1:

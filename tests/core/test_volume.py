@@ -108,7 +108,6 @@ def test_strokes_on_two_planes_label_the_volume():
 
 def test_what_is_in_view_is_labelled_first(found, monkeypatch):
     monkeypatch.setitem(pieces.WINDOW, 3, (16, 24, 24))
-    monkeypatch.setitem(pieces._AT_ONCE, 3, 0)
     image, _ = balls()
     result = segment(image, axes="ZYX", spacing=CUBES, params=QUICK, options=ONE_THREAD)
     painted = np.zeros(SHAPE, np.uint8)
@@ -165,7 +164,6 @@ def test_a_model_of_planes_refuses_a_volume():
 
 def test_the_windows_of_a_volume_are_those_of_any_storage(monkeypatch):
     monkeypatch.setitem(pieces.WINDOW, 3, (8, 32, 32))
-    monkeypatch.setitem(pieces._AT_ONCE, 3, 0)
     image, _ = balls()
     painted = np.zeros(SHAPE, np.uint8)
     painted[6, 10:18, 16] = 1
@@ -185,7 +183,6 @@ def test_the_windows_of_a_volume_are_those_of_any_storage(monkeypatch):
 def test_the_model_of_a_run_gives_the_labels_of_the_run(monkeypatch, z_step, threads):
     """Whatever the windows: small pieces where they meet join others in the same way."""
     monkeypatch.setitem(pieces.WINDOW, 3, (8, 32, 32))
-    monkeypatch.setitem(pieces._AT_ONCE, 3, 0)
     monkeypatch.setitem(pieces._SPREAD, 3, (2, 8, 8))
     image, _ = balls((20, 70, 60))
     image += np.random.default_rng(1).normal(0, 0.25, image.shape).astype(np.float32)
@@ -202,7 +199,6 @@ def test_the_model_of_a_run_gives_the_labels_of_the_run(monkeypatch, z_step, thr
 
 def test_a_run_on_threads_is_stopped_between_windows(monkeypatch):
     monkeypatch.setitem(pieces.WINDOW, 3, (8, 32, 32))
-    monkeypatch.setitem(pieces._AT_ONCE, 3, 0)
     image, _ = balls((20, 70, 60))
     steps = segment_steps(image, axes="ZYX", spacing=CUBES, options=RunOptions(threads=2))
     for facts in steps:
@@ -217,7 +213,6 @@ def test_an_error_on_a_thread_is_that_of_the_run(monkeypatch):
         raise RuntimeError("can't allocate memory: 1 byte")
 
     monkeypatch.setitem(pieces.WINDOW, 3, (8, 32, 32))
-    monkeypatch.setitem(pieces._AT_ONCE, 3, 0)
     monkeypatch.setattr(Plane, "regions", fail)
     image, _ = balls()
     with pytest.raises(OutOfMemoryError, match="not enough memory on the machine"):

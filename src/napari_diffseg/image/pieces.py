@@ -24,10 +24,7 @@ WINDOW = {2: (1024, 1024), 3: (32, 256, 256)}
 """Sides of a window of a large image, in pixels, by its number of axes."""
 _SAMPLE = {2: (256, 256), 3: (16, 64, 64)}
 _SPREAD = {2: (128, 128), 3: (8, 32, 32)}
-_AT_ONCE = {
-    n: math.prod(side + 2 * more for side, more in zip(WINDOW[n], _SPREAD[n], strict=True))
-    for n in WINDOW
-}
+_AT_ONCE = math.prod(side + 2 * more for side, more in zip(WINDOW[2], _SPREAD[2], strict=True))
 _LEAST_PLANES = 16  # of a block
 _PATCH_DEPTH = 0.125  # of a patch: training on more voxels costs much and adds little
 _LEAST_DEPTH = 3
@@ -54,11 +51,10 @@ def block_shape(space: Space) -> Shape:
 def window_shape(shape: Shape) -> Shape:
     """Return the sides of a window, in pixels: so much of an image is labelled at a time.
 
-    All of one that has no more pixels than a window of a larger one with what is around it: this
-    costs as much, and nothing is looked at twice.
+    All of a plane that has no more pixels than a window of a larger one with what is around it:
+    this costs as much, and nothing is looked at twice. Windows of volumes go to several threads.
     """
-    n = len(shape)
-    return shape if math.prod(shape) <= _AT_ONCE[n] else WINDOW[n]
+    return shape if len(shape) == 2 and math.prod(shape) <= _AT_ONCE else WINDOW[len(shape)]
 
 
 def sample_shape(n_axes: int) -> Shape:
