@@ -1,7 +1,7 @@
 """How soon a command of the shell ends at Ctrl-C or SIGTERM, and what it leaves.
 
 Each is started as a person does, loads what it needs, and is sent one of the two at a random moment
-between its start and its end: while Python or torch is loaded, a large image is read, a frame is
+between its start and its end: while Python or torch is loaded, an image is read, a frame is
 labelled, a file is written. What matters are the seconds until the process is gone (of the wall,
 and of the processor meanwhile), that it says one sentence, and that nothing half written stands
 under the name of the result. Training that has begun is ended by the first of them, and what it has
@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tifffile
 
 from benchmarks.fault_commands import Command, contents, hidden, prepare, remove
 from benchmarks.machine import merge_results
@@ -35,7 +34,7 @@ PROGRAM = (
     "-c",
     "import sys; from napari_diffseg.cli import main; sys.exit(main())",
 )
-SMALL = (
+COMMANDS = (
     "segment, TIFF",
     "train",
     "apply, zarr, threads",
@@ -44,8 +43,6 @@ SMALL = (
     "measure",
     "export, TIFF",
 )
-LARGE = "segment, a large image"
-LARGE_SIDE = 1600
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -129,26 +126,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and write ``results/fault_interrupts.md`` and ``.json``."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--each", type=int, default=8, help="of each command")
-    parser.add_argument("--commands", nargs="+", default=[*SMALL, LARGE])
+    parser.add_argument("--commands", nargs="+", default=COMMANDS)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     tables: dict[str, list[dict[str, Any]]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         prepare(folder)
-        large = folder / "large.tif"
-        tile = tifffile.imread(folder / "image.tif")
-        repeats = -(-LARGE_SIDE // tile.shape[0])
-        tifffile.imwrite(large, np.tile(tile, (repeats, repeats)), compression="zlib")
         for one in options.commands:
-            command = Command("segment, TIFF" if one == LARGE else one, folder)
+            command = Command(one, folder)
             output = command.output("stopped")
-            words = command.words(output, source=large if one == LARGE else None)
+            words = command.words(output)
             rows, row = stopped(command, words, output, options.each, options.seed)
             for late in rows:
                 if late["wall"] > 1 or late["no sentence"]:
                     print(one, late, file=sys.stderr, flush=True)
-            tables.setdefault("Stopped", []).append(row | {"command": one})
+            tables.setdefault("Stopped", []).append(row)
             print(*tables["Stopped"][-1].values(), file=sys.stderr, flush=True)
             merge_results("fault_interrupts", tables, ["command"])
 
