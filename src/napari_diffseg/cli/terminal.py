@@ -16,7 +16,7 @@ from threading import Thread
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeVar
 
-from napari_diffseg.errors import DiffSegError, Remedy
+from napari_diffseg.errors import DiffSegError, OutputError, Remedy
 
 if TYPE_CHECKING:
     from napari_diffseg.core.published.training import Command, Iteration
@@ -40,6 +40,32 @@ _STOPPED_BY = 128
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 Result = TypeVar("Result")
+
+
+NOT_READ = 141
+"""The exit code of a program whose output nobody reads any more, as if by SIGPIPE."""
+
+
+def open_closed_streams() -> None:
+    """Have what is printed go nowhere where a shell has closed the place for it (``2>&-``)."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  (for the whole program)
+            setattr(sys, name, nowhere)
+
+
+def show(text: str) -> None:
+    """Print what was asked for to stdout."""
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        # What is still to be printed Python would try again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise OutputError(
+            f"What was asked for cannot be printed ({error.strerror}); print it to another place."
+        ) from error
 
 
 def say(text: str) -> None:
