@@ -636,6 +636,43 @@ def test_info(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
     assert shown["threads"]
 
 
+PROGRAM = [
+    sys.executable,
+    "-c",
+    "import sys; from napari_diffseg.cli import main; sys.exit(main())",
+]
+
+
+def test_what_nobody_reads_any_more_is_no_error() -> None:
+    run = subprocess.Popen([*PROGRAM, "info"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert run.stdout is not None
+    run.stdout.close()
+    _, said = run.communicate()
+    assert (run.returncode, said) == (141, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="needs a device that is full")
+@pytest.mark.parametrize("options", [[], ["-u"]])
+def test_what_cannot_be_printed_is_one_sentence(options: list[str]) -> None:
+    command = [PROGRAM[0], *options, *PROGRAM[1:], "info"]
+    with open("/dev/full", "w") as full:
+        run = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert run.returncode == 1
+    assert run.stderr == (
+        "napari-diffseg: error: What was asked for cannot be printed (No space left on device); "
+        "print it to another place.\n"
+    )
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell that closes streams")
+def test_a_program_without_a_place_for_its_words_does_its_work(tmp_path: Path) -> None:
+    Image.fromarray(np.tile(np.uint8([20, 200]), (40, 20))).save(tmp_path / "image.png")
+    command = [*PROGRAM, "segment", "image.png", "-o", "labels.tif", "--threads", "1"]
+    closed = ["bash", "-c", 'exec "$@" >&- 2>&-', "bash", *command]
+    assert subprocess.run(closed, cwd=tmp_path, check=False).returncode == 0
+    assert tifffile.imread(tmp_path / "labels.tif").shape == (40, 40)
+
+
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         cli.main(["--version"])

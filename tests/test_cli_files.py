@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -245,28 +244,6 @@ def test_names_of_files_in_another_encoding(tmp_path: Path) -> None:
     assert run("apply", model, tmp_path / name, "-o", tmp_path / "o", "--table", table) == 0
     assert (tmp_path / "o" / name).exists()
     assert "zelle_\ufffd.tif" in table.read_text("utf-8")
-
-
-def test_without_stderr_all_is_done_in_silence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    tifffile.imwrite(tmp_path / "a.tif", PLANES[0])
-    with monkeypatch.context() as patch:
-        patch.setattr(sys, "stderr", None)
-        assert run("segment", tmp_path / "a.tif", "-o", tmp_path / "o.tif") == 0
-        assert run("segment", tmp_path / "no.tif", "-o", tmp_path / "o2.tif") == 1
-    assert (tmp_path / "o.tif").exists()
-    assert capsys.readouterr() == ("", "")
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full disk is needed")
-def test_an_answer_that_cannot_be_written_is_told() -> None:
-    program = [sys.executable, "-c", "from napari_diffseg.cli import main; exit(main(['info']))"]
-    with Path("/dev/full").open("w") as full:
-        told = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-    assert told.returncode == 1
-    assert told.stderr.startswith("napari-diffseg: error: The answer cannot be written: No space")
-    assert len(told.stderr.splitlines()) == 1
 
 
 def test_a_folder_that_is_gone(

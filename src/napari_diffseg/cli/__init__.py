@@ -1,7 +1,8 @@
 """The command line: ``napari-diffseg segment``, ``train``, ``apply``, ``objects`` and the others.
 
 Exit codes: 0 done; 1 an error, told in one line; 2 wrong usage; 3 done but for some frames,
-which are named; 130 stopped by Ctrl-C, 143 by SIGTERM. Neither torch nor napari is loaded before a
+which are named; 130 stopped by Ctrl-C, 143 by SIGTERM, 141 where nobody reads any more what is
+printed. Neither torch nor napari is loaded before a
 command needs it, and napari never: the demonstration runs in a process of its own.
 """
 
@@ -18,7 +19,15 @@ from io import TextIOWrapper
 from typing import NoReturn
 
 from napari_diffseg._version import __version__
-from napari_diffseg.cli.terminal import cancelled, in_shell, leave, listen_to_signals, say
+from napari_diffseg.cli.terminal import (
+    NOT_READ,
+    cancelled,
+    in_shell,
+    leave,
+    listen_to_signals,
+    open_closed_streams,
+    say,
+)
 from napari_diffseg.errors import DiffSegError, InputError
 
 
@@ -27,8 +36,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Raises SystemExit after ``--help`` and ``--version`` (0), and for wrong usage (2).
     """
+    open_closed_streams()
     try:
         return _run(argv)
+    except BrokenPipeError:  # as with `| head`: who reads has seen enough
+        return NOT_READ
     except KeyboardInterrupt as stop:
         code = cancelled(stop)
         if argv is None:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from napari_diffseg.cli.options import add_command
-from napari_diffseg.cli.terminal import Commands, answer
+from napari_diffseg.cli.terminal import Commands, show
 
 
 def add_to(commands: Commands) -> None:
@@ -18,5 +18,5 @@ def add_to(commands: Commands) -> None:
 def _card(args: argparse.Namespace) -> int:
     from napari_diffseg.core.model.model import Model
 
-    answer(Model.load(args.model).card().removesuffix("\n"))
+    show(Model.load(args.model).card().removesuffix("\n"))
     return 0

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from napari_diffseg._version import __version__
 from napari_diffseg.cli.options import add_command
-from napari_diffseg.cli.terminal import Commands, answer
+from napari_diffseg.cli.terminal import Commands, show
 from napari_diffseg.errors import DiffSegError
 
 _PACKAGES = (
@@ -61,7 +61,7 @@ def _info(args: argparse.Namespace) -> int:
         "threads": f"{torch.get_num_threads()} of {os.cpu_count()} processors",
     }
     width = max(map(len, facts))
-    answer("\n".join(f"{name:<{width}}  {fact}" for name, fact in facts.items()))
+    show("\n".join(f"{name:<{width}}  {fact}" for name, fact in facts.items()))
     return 0
 
 

@@ -42,23 +42,38 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 Result = TypeVar("Result")
 
 
+NOT_READ = 141
+"""The exit code of a program whose output nobody reads any more, as if by SIGPIPE."""
+
+
+def open_closed_streams() -> None:
+    """Have what is printed go nowhere where a shell has closed the place for it (``2>&-``)."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  (for the whole program)
+            setattr(sys, name, nowhere)
+
+
+def show(text: str) -> None:
+    """Print what was asked for to stdout."""
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        # What is still to be printed Python would try again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise OutputError(
+            f"What was asked for cannot be printed ({error.strerror}); print it to another place."
+        ) from error
+
+
 def say(text: str) -> None:
     """Print a line to stderr, with the program's name, and paths as seen from here."""
     with suppress(OSError):  # where the folder that this was started in is gone
         here = re.escape(os.path.join(os.getcwd(), ""))
         text = re.sub(rf"(?<![^\s'\"(]){here}", "", text)
-    if sys.stderr is not None:  # as where there is no terminal, and none is wanted
-        print(f"napari-diffseg: {text}", file=sys.stderr)
-
-
-def answer(text: str) -> None:
-    """Print what was asked for to stdout; whoever reads it may have enough of it, as `head` has."""
-    try:
-        print(text, flush=True)
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is left of it
-        if not isinstance(error, BrokenPipeError):
-            raise OutputError(f"The answer cannot be written: {error.strerror}.") from error
+    print(f"napari-diffseg: {text}", file=sys.stderr)
 
 
 def _say_at_once(text: str) -> None:
@@ -77,8 +92,7 @@ def progress_bar(args: argparse.Namespace, **how: Any) -> Any:
     """Return a bar that is gone at the end; none without a terminal: it would fill a log file."""
     from tqdm import tqdm
 
-    is_quiet = args.quiet or sys.stderr is None
-    return tqdm(disable=True if is_quiet else None, leave=False, **how)
+    return tqdm(disable=True if args.quiet else None, leave=False, **how)
 
 
 def in_shell(error: DiffSegError) -> str:
