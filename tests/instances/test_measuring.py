@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from skimage.draw import ellipse
 from skimage.measure import regionprops
 
-from napari_diffseg import InputError, OutputError, measure
+from napari_diffseg import InputError, OutputError, measure, objects
 from napari_diffseg.instances.hulls import hull_areas
 from napari_diffseg.instances.table import join, summary, write_csv
 
@@ -162,6 +162,23 @@ def test_a_table_is_written_whole_and_never_over_another(tmp_path, plane):
 def test_pixels_that_are_no_real_numbers_are_refused(plane, pixels, dtype):
     with pytest.raises(InputError, match="must be real numbers"):
         measure(plane, pixels.astype(dtype))
+
+
+@pytest.mark.parametrize("first", [2**53 + 1, 2**63])
+def test_numbers_of_64_bits_are_kept(first):
+    numbers = np.array([[first, first], [first + 2, first]], np.uint64)
+    assert measure(numbers)["object"].tolist() == [first, first + 2]
+    numbers[0, 0] = 0
+    assert measure(numbers)["object"].tolist() == [first, first + 2]
+
+
+def test_a_picture_in_colours_is_no_volume_of_labels(plane):
+    colours = np.stack([plane] * 3, -1)
+    for make in (measure, objects):
+        with pytest.raises(InputError, match="as a picture in colours has"):
+            make(colours)
+    assert set(measure(colours, axes="ZYX")["object"]) == {3, 7, 9, 12}
+    assert len(measure(np.ones((4, 3, 3), int))["object"]) == 1
 
 
 def test_other_shapes_are_refused(plane, pixels):

@@ -461,6 +461,11 @@ def test_an_address_is_no_file(address: str) -> None:
         open_frames(address)
 
 
+def test_the_address_of_a_file_is_told_its_name(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"give its name without 'file:', as {tmp_path}/a.tif"):
+        open_frames((tmp_path / "a.tif").as_uri())
+
+
 @pytest.mark.parametrize("name", ["nowhere", "C:/nowhere.tif", "no/where.tif"])
 def test_a_file_that_is_not_there(name: str) -> None:
     with pytest.raises(InputError, match=f"{name} does not exist; check the name"):

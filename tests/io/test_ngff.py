@@ -284,6 +284,58 @@ def test_scale_and_translation_of_both_levels_are_joined() -> None:
     assert found.placement == {"Y": (-1, 201, None), "X": (4, 400, None)}
 
 
+@pytest.mark.parametrize(
+    ("steps", "placed"),
+    [
+        ([{"type": "scale", "scale": [2, 2]}, {"type": "scale", "scale": [0.25, 0.5]}], (0.5, 0)),
+        ([{"type": "translation", "translation": [8, 8]}, *scaled([0.5, 1])], (0.5, 4)),
+        ([{"type": "sequence", "transformations": scaled([0.5, 1], [4, 0])}], (0.5, 4)),
+        ([{"type": "identity"}, *scaled([0.5, 1])], (0.5, 0)),
+        ([*scaled([0.5, 1]), {"type": "affine", "affine": [[0, 1, 0], [1, 0, 0]]}], None),
+        ([{"type": "scale", "path": "scales"}], None),
+    ],
+)
+def test_transformations_count_in_their_order(
+    steps: list[Any], placed: tuple[float, float] | None
+) -> None:
+    image = {"axes": SPACE, "datasets": [{"path": "0", "coordinateTransformations": steps}]}
+    found = read_multiscale({"multiscales": [image]}, "a.zarr").placement.get("Y")
+    assert (found and found[:2]) == placed
+
+
+def test_the_largest_level_is_level_0_whatever_the_order() -> None:
+    datasets = [
+        {"path": path, "coordinateTransformations": scaled([step, step])}
+        for path, step in (("small", 4), ("middle", 2), ("large", 1))
+    ]
+    image = {"axes": SPACE, "datasets": datasets}
+    levels = [read_multiscale({"multiscales": [image]}, "a.zarr", level) for level in range(3)]
+    assert [one.array for one in levels] == ["large", "middle", "small"]
+    assert [one.placement["X"].step for one in levels] == [1, 2, 4]
+
+
+def test_axes_of_the_coordinate_system_of_the_pixels() -> None:
+    other = {"name": "stage", "axes": [axis("x", "space"), axis("y", "space")]}
+    own = {"name": "pixels", "axes": [axis("z", "space"), axis("c", "channel"), *SPACE]}
+    steps = [{"type": "scale", "scale": [4, 1, 2, 3], "input": "0", "output": "pixels"}]
+    image = {
+        "coordinateSystems": [other, own],
+        "datasets": [{"path": "0", "coordinateTransformations": steps}],
+        "coordinateTransformations": [{"type": "scale", "scale": [9, 9, 9, 9], "output": "stage"}],
+    }
+    found = read_multiscale({"multiscales": [image]}, "a.zarr")
+    assert (found.axes, found.placement["Z"].step, found.placement["X"].step) == ("ZCYX", 4, 3)
+    image["coordinateSystems"] = []
+    assert read_multiscale({"multiscales": [image]}, "a.zarr").problem is not None
+
+
+def test_a_plain_array_that_names_its_axes_in_words(tmp_path: Path) -> None:
+    zarr.create_array(
+        tmp_path / "a.zarr", data=PIXELS[0], dimension_names=["time", "y", "x"], chunks=(1, 16, 16)
+    )
+    assert read_image(tmp_path / "a.zarr").axes == "TYX"
+
+
 def test_labels_lie_where_the_image_lies(tmp_path: Path) -> None:
     axes = [one | {"unit": "micrometer"} for one in SPACE]
     path = write_one(tmp_path / "a.zarr", PIXELS[0, 0], axes, scaled([-0.5, 0.25], [100, 200]))

@@ -170,24 +170,89 @@ def test_dropped_alpha_of_a_gray_png_is_said(tmp_path: Path) -> None:
     assert read_image(tmp_path / "image.png").notes == ("The alpha channel was dropped.",)
 
 
-def test_colours_of_16_bits_are_read_with_8_and_said(tmp_path: Path) -> None:
+def write_png(path: Path, samples: NDArray[Any], bits: int, kind: int) -> None:
+    """Write a PNG of samples that pillow does not write; `kind`: 0 gray, 2 RGB, 4 with alpha."""
+
     def chunk(name: bytes, data: bytes) -> bytes:
         return (
             struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
         )
 
-    rows = b"".join(b"\0" + row.tobytes() for row in (RGB.astype(np.uint16) * 256).astype(">u2"))
-    header = struct.pack(">IIBBBBB", 24, 32, 16, 2, 0, 0, 0)
-    path = tmp_path / "deep.png"
+    height, width = samples.shape[:2]
+    if bits == 16:
+        packed = samples.astype(">u2")
+    else:
+        each = (samples[..., None] >> np.arange(bits)[::-1]) & 1
+        packed = np.packbits(each.reshape(height, -1), axis=1)
+    rows = b"".join(b"\0" + row.tobytes() for row in packed)
+    header = struct.pack(">IIBBBBB", width, height, bits, kind, 0, 0, 0)
     path.write_bytes(
         b"\x89PNG\r\n\x1a\n"
         + chunk(b"IHDR", header)
         + chunk(b"IDAT", zlib.compress(rows))
         + chunk(b"IEND", b"")
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "n", "shape"), [(2, 3, (32, 24, 3)), (6, 4, (32, 24, 3)), (4, 2, (32, 24))]
+)
+def test_samples_of_16_bits_are_read_whole(
+    tmp_path: Path, kind: int, n: int, shape: tuple[int, ...]
+) -> None:
+    samples = np.arange(32 * 24 * n).reshape(32, 24, n) * 13 + 7
+    write_png(tmp_path / "deep.png", samples, 16, kind)
+    image = read_image(tmp_path / "deep.png")
+    assert (image.pixels.shape, image.pixels.dtype) == (shape, image.dtype) == (shape, np.uint16)
+    np.testing.assert_array_equal(image.pixels, samples[..., 0 if n == 2 else slice(3)])
+    assert image.notes == (() if n == 3 else ("The alpha channel was dropped.",))
+    whole = (tmp_path / "deep.png").read_bytes()
+    (tmp_path / "deep.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match="truncated or damaged"):
+        np.asarray(read_image(tmp_path / "deep.png").pixels)
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_class_numbers_of_few_bits_are_those_in_the_file(tmp_path: Path, bits: int) -> None:
+    numbers = np.arange(32 * 24).reshape(32, 24) % 2**bits
+    write_png(tmp_path / "labels.png", numbers, bits, 0)
+    np.testing.assert_array_equal(read_class_numbers(tmp_path / "labels.png").pixels, numbers)
+    assert read_image(tmp_path / "labels.png").pixels.max() == 255
+
+
+@pytest.mark.parametrize("ending", ["tif", "png", "jpg"])
+def test_an_image_that_asks_to_be_turned_says_so(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"image.{ending}"
+    if ending == "tif":
+        tifffile.imwrite(path, GRAY, extratags=[(274, "H", 1, 6, True)])
+    else:
+        exif = Image.Exif()
+        exif[274] = 6
+        Image.fromarray(GRAY).save(path, exif=exif)
     image = read_image(path)
-    np.testing.assert_array_equal(image.pixels, RGB)
-    assert "16 bits" in image.notes[0]
+    assert image.shape == GRAY.shape
+    assert "turned or mirrored (orientation 6)" in image.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("line", "values", "dtype"),
+    [
+        pytest.param("cf=0\nc0=-32768\nc1=1\n", [-32768, 0, 32767], "int16", id="sign"),
+        pytest.param("cf=0\nc0=5\nc1=0.5\n", [5, 16389, 32772.5], "float32", id="line"),
+        pytest.param("cf=0\nc0=0\nc1=1\n", [0, 32768, 65535], "uint16", id="none"),
+        pytest.param("cf=4\nc0=1\nc1=2\nc2=3\n", [0, 32768, 65535], "uint16", id="no line"),
+    ],
+)
+def test_values_are_those_that_imagej_shows(
+    tmp_path: Path, line: str, values: list[float], dtype: str
+) -> None:
+    stored = np.tile(np.array([0, 32768, 65535], np.uint16), (4, 1))
+    said = f"ImageJ=1.54f\n{line}vunit=a\n"
+    tifffile.imwrite(tmp_path / "a.tif", stored, description=said, metadata=None)
+    image = read_image(tmp_path / "a.tif")
+    assert image.pixels.dtype == image.dtype == dtype
+    np.testing.assert_allclose(image.pixels, np.tile(values, (4, 1)))
+    assert bool(image.notes) == ("cf=4" in line)
 
 
 def test_jpeg_is_known_by_its_bytes(tmp_path: Path) -> None:

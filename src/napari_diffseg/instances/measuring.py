@@ -67,7 +67,7 @@ def _packed(
         return objects, np.arange(largest + 1)
     numbers, packed = np.unique(np.maximum(objects, 0), return_inverse=True)
     if numbers[0] > 0:
-        return packed.reshape(objects.shape) + 1, np.concatenate([[0], numbers])
+        return packed.reshape(objects.shape) + 1, np.insert(numbers, 0, 0)
     return packed.reshape(objects.shape), numbers
 
 

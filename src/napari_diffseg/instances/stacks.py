@@ -74,7 +74,7 @@ def objects(
     ParameterError
         A parameter is out of its bounds.
     """
-    letters = frame_letters(labels_of(result).ndim, axes)
+    letters = _letters_of(labels_of(result), axes)
     values = (params or ObjectParams()).to_dict() | changes
     if classes is not None:
         chosen = [classes] if isinstance(classes, int | np.integer) else list(classes)
@@ -178,7 +178,7 @@ def measure(
         Shapes or axes do not fit.
     """
     numbers = labels_of(objects)
-    letters = frame_letters(numbers.ndim, axes)
+    letters = _letters_of(numbers, axes)
     kinds = None if labels is None else labels_of(labels)
     images = _channels(image, channel_axis)
     size = as_pixel_size(pixel_size, unit, len(letters.replace("T", "")))
@@ -220,6 +220,17 @@ def frame_letters(n_axes: int, axes: str | None) -> str:
             "TYX or TZYX; state their axes."
         )
     return letters
+
+
+def _letters_of(labels: NDArray[Any], axes: str | None) -> str:
+    """Return the axes of labels, which must be stated of what looks like a picture in colours."""
+    *others, last = labels.shape
+    if axes is None and len(others) == 2 and last in (3, 4) and min(others) > 4:
+        raise InputError(
+            f"The labels have the shape {labels.shape}, as a picture in colours has; give one "
+            "whole number for each pixel, or state the axes, such as ZYX."
+        )
+    return frame_letters(labels.ndim, axes)
 
 
 def labels_of(result: HasLabels | ArrayLike) -> NDArray[np.integer[Any]]:

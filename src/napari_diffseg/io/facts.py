@@ -14,6 +14,16 @@ ALPHA_DROPPED = "The alpha channel was dropped."
 _MOST_LISTED = 12
 
 
+def orientation_notes(orientation: object) -> tuple[str, ...]:
+    """Say that programs for photos show an image turned, by its tag (1: as it is stored)."""
+    if orientation not in range(2, 9):
+        return ()
+    return (
+        f"The file asks to be shown turned or mirrored (orientation {orientation}); it was read as "
+        "its pixels are stored.",
+    )
+
+
 def check_series(series: int, found: Sequence[str], name: str) -> tuple[str, ...]:
     """Refuse an image that a file does not have; return what is to be said of the others."""
     listed = ", ".join(f"{n}: {one}" for n, one in enumerate(found[:_MOST_LISTED]))

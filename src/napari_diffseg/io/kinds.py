@@ -96,6 +96,10 @@ def first_line(error: BaseException) -> str:
 def not_there(path: Path) -> InputError:
     """Say that there is no file or folder of a name."""
     scheme, is_address, rest = path.as_posix().partition(":/")
+    if is_address and scheme == "file":
+        return InputError(
+            f"{path} is the address of a file; give its name without 'file:', as {Path('/', rest)}."
+        )
     if is_address and len(scheme) > 1 and scheme.isalnum():  # one letter is a drive
         return InputError(
             f"{scheme}://{rest.lstrip('/')} is an address, but a file of this machine was "

@@ -11,14 +11,26 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image
 from PIL import ImageFile as PillowFile
 
 from napari_diffseg.errors import InputError
 from napari_diffseg.image.info import ImageInfo, placed_by
-from napari_diffseg.io.facts import ALPHA_DROPPED, Index, check_level, check_series
+from napari_diffseg.io.facts import (
+    ALPHA_DROPPED,
+    Index,
+    check_level,
+    check_series,
+    orientation_notes,
+)
 from napari_diffseg.io.kinds import DAMAGE, check_fits, damaged
 from napari_diffseg.io.resolution import from_resolution
+
+_DEEP = ("RGB;16B", "RGBA;16B", "LA;16B")
+"""What pillow calls pixels of several samples of 16 bits."""
+
+_BRIGHTENED = {"L;2": 85, "L;4": 17}
+"""What pillow calls gray of 2 and 4 bits → by how much it multiplies it."""
 
 # The switches of pillow and of warnings hold for all threads.
 _ONE_AT_A_TIME = Lock()
@@ -37,8 +49,12 @@ class PictureSource:
             pixel = Image.new(image.mode, (1, 1))
             pixel.info = dict(image.info)
             sample = np.array(_plain(pixel, numbers))
+            # Known only before the pixels are loaded: how they lie in the file.
+            self._stored = str(next((tile[-1] for tile in getattr(image, "tile", ())), ""))
+            if self._is_deep:
+                sample = np.zeros((1, 1, *((3,) if "RGB" in self._stored else ())), np.uint16)
             shape = (image.height, image.width, *sample.shape[2:])
-            self.facts = _facts(image, shape, sample.dtype, _notes(image))
+            self.facts = _facts(image, shape, sample.dtype, _notes(image, self._stored))
         check_series(series, [" × ".join(map(str, shape))], str(path))
 
     def reads_whole(self, spatial: tuple[int, ...]) -> bool:
@@ -53,9 +69,26 @@ class PictureSource:
         """Read the picture: gray, RGB or RGBA, ``y x`` or ``y x c``."""
         check_fits(self._path, self.facts.shape, self.facts.dtype)
         with _opened(self._path, self._kind) as image:
-            image.load()
+            image.load()  # whatever reads the pixels: it is here that damage is found
+            if self._is_deep:
+                return _deep(self._path, self.facts.shape)
             pixels = np.array(_plain(image, self._numbers))
+        if self._numbers and self._stored in _BRIGHTENED:
+            pixels //= _BRIGHTENED[self._stored]
         return pixels.astype(self.facts.dtype, copy=False)
+
+    @property
+    def _is_deep(self) -> bool:
+        """Whether pixels have several samples of 16 bits, of which pillow keeps 8."""
+        return self._stored in _DEEP
+
+
+def _deep(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint16]:
+    """Read gray or colours of 16 bits without their alpha."""
+    from imagecodecs import png_decode
+
+    pixels: NDArray[np.uint16] = png_decode(path.read_bytes())
+    return pixels[..., 0] if len(shape) == 2 else pixels[..., :3]
 
 
 @contextmanager
@@ -106,14 +139,11 @@ def _facts(
     return ImageInfo("YXC" if rgb else "YX", shape, native, rgb, placed_by(size), notes=notes)
 
 
-def _notes(image: Image.Image) -> tuple[str, ...]:
+def _notes(image: Image.Image, stored: str) -> tuple[str, ...]:
     notes = []
-    if image.mode == "LA":
+    if image.mode == "LA" or stored in ("LA;16B", "RGBA;16B"):
         notes.append(ALPHA_DROPPED)
-    # Known only before the pixels are loaded: how they lie in the file.
-    deep = any("16B" in str(tile[-1]) for tile in getattr(image, "tile", ()))
-    if deep and image.mode in ("RGB", "RGBA"):
-        notes.append("Colours of 16 bits were read with 8 bits; a TIFF file keeps them whole.")
+    notes += orientation_notes(image.getexif().get(ExifTags.Base.Orientation))
     n_frames = getattr(image, "n_frames", 1)
     if n_frames > 1:
         notes.append(f"The file holds {n_frames} frames; the first one was read.")

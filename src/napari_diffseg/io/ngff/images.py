@@ -19,7 +19,7 @@ from napari_diffseg.image.lazy import LazyArray, Where
 from napari_diffseg.io.chunks import read_part
 from napari_diffseg.io.facts import Index, check_level, check_series, check_shape_of_level
 from napari_diffseg.io.kinds import DAMAGE, damaged
-from napari_diffseg.io.ngff.metadata import images_of, ome_attributes, read_multiscale
+from napari_diffseg.io.ngff.metadata import AXIS_WORDS, images_of, ome_attributes, read_multiscale
 from napari_diffseg.io.ngff.plates import what_is_in
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ def _plain_facts(array: zarr.Array[Any], path: Path) -> ImageInfo:
         names = array.attrs.asdict().get("_ARRAY_DIMENSIONS")  # as xarray writes them
     axes = None
     if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
-        letters = "".join(name.upper() for name in names)
+        letters = "".join(AXIS_WORDS.get(name.lower(), name.upper()) for name in names)
         known = set(letters) <= set("TCZYX") and len(set(letters)) == len(letters) == array.ndim
         axes = letters if known and {"Y", "X"} <= set(letters) else None
     return ImageInfo(axes, array.shape, _dtype(array, path), None)

@@ -1,4 +1,4 @@
-"""The metadata of OME-Zarr (NGFF, versions 0.1 to 0.5), read as plain values.
+"""The metadata of OME-Zarr (NGFF, versions 0.1 to 0.6), read as plain values.
 
 Axes are known by their type; their names tell
 only where there is none.
@@ -7,15 +7,15 @@ only where there is none.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import isfinite
-from typing import Any, NamedTuple
+from math import isfinite, prod
+from typing import Any, NamedTuple, TypeGuard
 
 from napari_diffseg.errors import InputError, Remedy
 from napari_diffseg.image.info import Placed
 from napari_diffseg.io.facts import check_level
 from napari_diffseg.io.tiff.ome_xml import known_names
 
-_WORDS = {"time": "T", "t": "T", "channel": "C", "c": "C", "z": "Z", "y": "Y", "x": "X"}
+AXIS_WORDS = {"time": "T", "t": "T", "channel": "C", "c": "C", "z": "Z", "y": "Y", "x": "X"}
 """Type or name of an axis → letter."""
 
 
@@ -61,12 +61,12 @@ def read_multiscale(
     """
     image = images_of(attributes, name)[series]
     datasets = image.get("datasets")
-    found = datasets if _is_list(datasets) and datasets else [None]
+    found: list[Any] = list(datasets) if _is_list(datasets) and datasets else [None]
     check_level(level, len(found), name)
-    dataset = found[level]
-    if not isinstance(dataset, Mapping) or not isinstance(dataset.get("path"), str):
+    if not all(isinstance(one, Mapping) and isinstance(one.get("path"), str) for one in found):
         raise _nonsense(name, "'datasets' does not say where the pixels are")
-    letters, units, problem = _read_axes(image.get("axes"))
+    dataset = _largest_first(found)[level]
+    letters, units, problem = _read_axes(_listed_axes(image))
     if axes is not None:
         letters, problem = axes.strip().upper(), ""
         units = units if len(units) == len(letters) else [None] * len(letters)
@@ -108,7 +108,7 @@ def read_datasets(attributes: Mapping[str, Any]) -> list[Dataset]:
     ]
 
 
-def _is_list(value: object) -> bool:
+def _is_list(value: object) -> TypeGuard[Sequence[Any]]:
     return isinstance(value, Sequence) and not isinstance(value, str)
 
 
@@ -118,6 +118,36 @@ def _nonsense(name: str, what: str) -> InputError:
         "where the axes are wrong, state them.",
         Remedy.STATE_AXES,
     )
+
+
+def _largest_first(datasets: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Return the levels in the order that NGFF wants, for which some writers have another.
+
+    That is told by their scales; without those they stay as they are.
+    """
+    try:
+        placed = [_placed(one, {}, None, "") for one in datasets]
+    except InputError:  # said of the level that is read
+        return datasets
+    if None in placed:
+        return datasets
+    sizes = [prod(abs(step) for step, _ in one or ()) for one in placed]
+    return [datasets[place] for place in sorted(range(len(sizes)), key=sizes.__getitem__)]
+
+
+def _listed_axes(image: Mapping[str, Any]) -> object:
+    """Return the axes of the pixels; later than 0.5 their coordinate system has them."""
+    systems = image.get("coordinateSystems")
+    if "axes" in image or not _is_list(systems):
+        return image.get("axes")
+    axes = {one.get("name"): one.get("axes", ()) for one in systems if isinstance(one, Mapping)}
+    outputs = [
+        one.get("output")
+        for dataset in image["datasets"]
+        for one in dataset.get("coordinateTransformations", ())
+    ]
+    own = [one.get("name") if isinstance(one, Mapping) else one for one in outputs]
+    return next((axes[name] for name in (*own, *axes) if name in axes), ())
 
 
 def _read_axes(axes: object) -> tuple[str, list[object], str]:
@@ -134,7 +164,7 @@ def _read_axes(axes: object) -> tuple[str, list[object], str]:
     if not set(names) <= set("ZYX"):
         # Spatial axes of other names are in the order z, y, x.
         names = list("ZYX"[-len(spaces) :]) if 2 <= len(spaces) <= 3 else names
-    letters = [_WORDS.get(word, "") for word in words]
+    letters = [AXIS_WORDS.get(word, "") for word in words]
     for place, name in zip(spaces, names, strict=True):
         letters[place] = name if name in "ZYX" else ""
     for place, letter in enumerate(letters):
@@ -158,40 +188,54 @@ def _word(kind: object, name: object) -> str:
 def _placed(
     dataset: Mapping[str, Any], image: Mapping[str, Any], n_axes: int | None, name: str
 ) -> list[tuple[float, float]] | None:
-    """Return step and start along each axis, of a dataset and then of all of them."""
-    found = [_read_transformations(part, n_axes, name) for part in (dataset, image)]
-    known = [numbers for part in found for numbers in part if numbers is not None]
-    if not known or len({len(numbers) for numbers in known}) > 1:
-        return None
-    ones, zeros = [1.0] * len(known[0]), [0.0] * len(known[0])
-    (own, at), (all_, offset) = ((scale or ones, start or zeros) for scale, start in found)
-    return [
-        (first * then, shift * then + more)
-        for first, shift, then, more in zip(own, at, all_, offset, strict=True)
-    ]
+    """Return step and start along each axis, of a dataset and then of all of them.
 
-
-def _read_transformations(
-    part: Mapping[str, Any], n_axes: int | None, name: str
-) -> tuple[list[float] | None, list[float] | None]:
-    """Return scale and translation; None for what is not there."""
-    transformations = part.get("coordinateTransformations", [])
-    if not _is_list(transformations):
-        raise _nonsense(name, "'coordinateTransformations' is no list")
-    if not all(isinstance(one, Mapping) for one in transformations):
-        raise _nonsense(name, "'coordinateTransformations' lists something else")
-    found: dict[str, list[float]] = {}
-    for one in transformations:
+    None where they are not said, or by more than scales and translations, or in another file.
+    """
+    # Where there are coordinate systems, those of the image lead on from the pixels' to others.
+    parts = (dataset,) if "coordinateSystems" in image else (dataset, image)
+    placed: list[tuple[float, float]] | None = None
+    for one in (one for part in parts for one in _transformations(part, name)):
         kind = one.get("type")
-        if kind not in ("scale", "translation") or kind not in one or kind in found:
+        if kind == "identity":
             continue
-        numbers = [_number(value) for value in one[kind]] if _is_list(one[kind]) else []
-        known = [number for number in numbers if number is not None]
-        fits = len(known) == len(numbers) == (len(known) if n_axes is None else n_axes)
-        if not fits or (kind == "scale" and 0 in known):
-            raise _nonsense(name, f"the {kind} {one[kind]!r} is not one number for each axis")
-        found[kind] = known
-    return found.get("scale"), found.get("translation")
+        if kind not in ("scale", "translation") or kind not in one:
+            return None
+        numbers = _numbers(one[kind], n_axes, f"the {kind} {one[kind]!r}", name)
+        if kind == "scale" and 0 in numbers:
+            raise _nonsense(name, f"the scale {numbers!r} is not one number for each axis")
+        placed = placed or [(1.0, 0.0)] * len(numbers)
+        if len(placed) != len(numbers):
+            return None
+        placed = [
+            (step * by, start * by) if kind == "scale" else (step, start + by)
+            for (step, start), by in zip(placed, numbers, strict=True)
+        ]
+    return placed
+
+
+def _transformations(part: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """Return the transformations of a dataset or an image in their order, sequences taken apart."""
+    listed = part.get("coordinateTransformations", [])
+    if not _is_list(listed):
+        raise _nonsense(name, "'coordinateTransformations' is no list")
+    if not all(isinstance(one, Mapping) for one in listed):
+        raise _nonsense(name, "'coordinateTransformations' lists something else")
+    found: list[Mapping[str, Any]] = []
+    for one in listed:
+        inner = one.get("transformations") if one.get("type") == "sequence" else None
+        known = [of for of in inner if isinstance(of, Mapping)] if _is_list(inner) else []
+        found += known or [one]
+    return found
+
+
+def _numbers(values: object, n_axes: int | None, what: str, name: str) -> list[float]:
+    """Return one number for each axis."""
+    numbers = [_number(value) for value in values] if _is_list(values) else []
+    known = [number for number in numbers if number is not None]
+    if not len(known) == len(numbers) == (len(known) if n_axes is None else n_axes):
+        raise _nonsense(name, f"{what} is not one number for each axis")
+    return known
 
 
 def _number(value: object) -> float | None:

@@ -6,7 +6,7 @@ brought to these is read as it is stored, and that is said.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+from napari_diffseg.image.units import number
 from napari_diffseg.io.facts import ALPHA_DROPPED
 
 Convert = Callable[[NDArray[Any]], NDArray[Any]]
@@ -86,6 +87,37 @@ def _replaced(
 def _said(stored: Colors, note: str) -> Colors:
     told = " ".join(filter(None, (stored.note, note)))
     return _replaced(stored, stored.convert, stored.n_samples, note=told)
+
+
+def calibrated(said: Mapping[str, Any], stored: Colors) -> Colors:
+    """Bring gray to the values that ImageJ shows of it, if a straight line leads there.
+
+    Its images of 16 bits with a sign are stored 32768 higher.
+    """
+    if "cf" not in said or stored.n_samples is not None or stored.convert is not None:
+        return stored
+    line = [number(said.get(f"c{power}")) for power in range(3)]
+    start, slope = line[0], line[1]
+    if said["cf"] != 0 or start is None or slope is None or line[2] is not None:
+        return _said(
+            stored,
+            "ImageJ shows other values of this file, by a calibration that is no straight line; "
+            "the numbers were read as they are stored.",
+        )
+    if (start, slope) == (0, 1):
+        return stored
+    if slope == 1 and start == -(2**15) and stored.dtype == np.uint16:
+        return replace(stored, convert=_signed, dtype=np.dtype(np.int16))
+    line_of = partial(_on_line, start=start, slope=slope)
+    return replace(stored, convert=line_of, dtype=np.dtype(np.float32))
+
+
+def _signed(pixels: NDArray[Any]) -> NDArray[np.int16]:
+    return (pixels.astype(np.int32) - 2**15).astype(np.int16)
+
+
+def _on_line(pixels: NDArray[Any], start: float, slope: float) -> NDArray[np.float32]:
+    return (start + slope * pixels.astype(np.float64)).astype(np.float32)
 
 
 def _gray(page: tifffile.TiffPage, stored: Colors) -> Colors:

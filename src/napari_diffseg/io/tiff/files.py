@@ -14,7 +14,12 @@ from napari_diffseg.errors import InputError, Remedy
 from napari_diffseg.image.info import ImageInfo, Placed, placed_by
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.image.units import is_size, number, parse_unit, seconds
-from napari_diffseg.io.facts import check_level, check_series, check_shape_of_level
+from napari_diffseg.io.facts import (
+    check_level,
+    check_series,
+    check_shape_of_level,
+    orientation_notes,
+)
 from napari_diffseg.io.kinds import DAMAGE
 from napari_diffseg.io.resolution import (
     from_aperio,
@@ -23,7 +28,7 @@ from napari_diffseg.io.resolution import (
     from_resolution,
     imagej_spacing,
 )
-from napari_diffseg.io.tiff.colors import Colors, colors_of
+from napari_diffseg.io.tiff.colors import Colors, calibrated, colors_of
 from napari_diffseg.io.tiff.ome_xml import OmeFacts, read_ome_xml
 from napari_diffseg.io.tiff.planes import Present, present_planes
 
@@ -64,10 +69,14 @@ def open_tiff(
     present = present_planes(tif, images[series], ome, path)
     axes = _stored_axes(present.series)
     colors = colors_of(present.series.keyframe, "S" in axes, numbers=numbers)
+    if not numbers and not tif.ome_metadata:
+        colors = calibrated(tif.imagej_metadata or {}, colors)
     if present.series.kind == "lsm":  # of three channels it says that they are red, green and blue
         colors = replace(colors, rgb=False, note="")
     facts = _facts(tif, present, axes, colors, ome, path)
-    notes = (*others, *_set_of(ome, path), *present.notes, *([colors.note] if colors.note else ()))
+    turned = present.series.keyframe.tags.valueof("Orientation")
+    notes = (*others, *_set_of(ome, path), *present.notes, *filter(None, [colors.note]))
+    notes += orientation_notes(turned)
     facts = replace(facts, notes=notes)
     if level == 0:
         return TiffImage(present.series, axes, colors, facts)
