@@ -126,6 +126,49 @@ def test_sizes_in_pixels_are_said_to_be(tmp_path, movie, capsys):
     assert "area_px" in table_of(table)[0]
 
 
+def test_volumes_whose_planes_are_nobody_knows_how_far_apart(tmp_path, movie, capsys):
+    path, table = tmp_path / "labels.ome.tif", tmp_path / "table.csv"
+    sizes = {"PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}
+    tifffile.imwrite(path, movie, metadata={"axes": "ZYX", **sizes})
+    run("measure", path, "-o", table, "--pixel-size", "0.5,0.5um")
+    assert "sizes are in voxels" in capsys.readouterr().err
+    assert float(table_of(table)[1]["volume_vx"]) == (movie == 2).sum()
+    run("measure", path, "-o", table, "--pixel-size", "2,0.5,0.5um", "--force")
+    assert "sizes" not in capsys.readouterr().err
+    assert float(table_of(table)[1]["volume_um3"]) == (movie == 2).sum() / 2
+
+
+@pytest.mark.parametrize("name", ["indexed.png", "indexed.tif"])
+def test_labels_in_a_palette_are_its_numbers(tmp_path, movie, name):
+    path, table, numbered = tmp_path / name, tmp_path / "table.csv", tmp_path / "objects.tif"
+    colours = np.random.default_rng(0).integers(0, 256, (256, 3), dtype=np.uint8)
+    if name.endswith("png"):
+        shown = Image.fromarray(movie[0])
+        shown.putpalette(colours.ravel().tolist())
+        shown.save(path)
+    else:
+        colormap = colours.T.astype(np.uint16) * 257
+        tifffile.imwrite(path, movie[0], photometric="palette", colormap=colormap)
+    run("measure", path, "-o", table)
+    assert [row["object"] for row in table_of(table)] == ["1", "2"]
+    assert float(table_of(table)[1]["area_px"]) == (movie[0] == 2).sum()
+    run("objects", path, "-o", numbered, "--classes", 2)
+    assert np.array_equal(tifffile.imread(numbered) > 0, movie[0] == 2)
+
+
+@pytest.mark.parametrize(
+    ("ending", "n_channels", "said"),
+    [("png", 3, "is a picture in colours"), ("jpg", 1, "keeps numbers only roughly")],
+)
+def test_pictures_are_no_labels(tmp_path, movie, capsys, ending, n_channels, said):
+    path, table = tmp_path / f"labels.{ending}", tmp_path / "table.csv"
+    pixels = movie[0] if n_channels == 1 else np.stack([movie[0]] * n_channels, -1)
+    Image.fromarray(pixels).save(path)
+    run("measure", path, "-o", table, code=1)
+    assert said in capsys.readouterr().err
+    assert not table.exists()
+
+
 def test_a_volume_is_one_thing_and_its_planes_are_many(tmp_path, movie, capsys):
     labels, out = tmp_path / "labels.ome.tif", tmp_path / "objects.ome.tif"
     size = PixelSize(0.3, 0.3, "µm", z=1.2)

@@ -40,15 +40,20 @@ def open_label_frames(
     does not name its axes has theirs.
     """
     if axes is None and like is not None:
-        facts = open_source(path).facts
+        facts = open_source(path, numbers=True).facts
         axes = like.axes if facts.axes is None and facts.shape == like.shape else None
-    stack = open_frames(path, axes, 1, volumes=not planes)
+    stack = open_frames(path, axes, 1, volumes=not planes, numbers=True)
     if "C" in stack.frame_axes or stack.dtype.kind not in "buif":
         raise _no_labels(stack)
     return stack
 
 
 def _no_labels(stack: FrameStack) -> InputError:
+    if stack.rgb:
+        return InputError(
+            f"{stack.path} is a picture in colours, but labels are one whole number for each "
+            "pixel; save the numbers as a grayscale or indexed PNG or TIFF."
+        )
     return InputError(
         f"{stack.path} has the axes {stack.axes} and the type {stack.dtype}, but labels are one "
         "whole number for each pixel; give a file that 'segment', 'apply' or 'objects' wrote, "

@@ -184,6 +184,14 @@ def _with_classes(
     return told
 
 
+_WITHOUT_UNIT = {
+    "area_px": "sizes are in pixels, for that of a pixel is not known; state it (--pixel-size).",
+    "volume_vx": "sizes are in voxels, for that of a pixel or the distance of planes is not known; "
+    "state them (--pixel-size Z,Y,X).",
+}
+"""Column of a table without a unit of length → what to do about it."""
+
+
 def _measure(args: argparse.Namespace) -> int:
     from napari_diffseg.instances.table import join, summary, write_csv
 
@@ -201,10 +209,7 @@ def _measure(args: argparse.Namespace) -> int:
         rows = summary(table, job.objects.n_frames)
         write_csv(args.summary, rows, force=args.force)
     tell(args, *job.objects.notes, *(job.image.notes if job.image else ()), *_hint(args.objects))
-    if "um" not in next(name for name in table if name.startswith(("area", "volume"))):
-        tell(
-            args, "sizes are in pixels, for that of a pixel is not known; state it (--pixel-size)."
-        )
+    tell(args, *(said for column, said in _WITHOUT_UNIT.items() if column in table))
     n_rows = table["object"].size
     tell(args, f"{n_rows} row{'' if n_rows == 1 else 's'}: written to {args.output}")
     return 0

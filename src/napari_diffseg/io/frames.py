@@ -46,6 +46,7 @@ class FrameStack(ImageInfo):
     volumes: bool = False
     level: int = 0
     series: int = 0
+    numbers: bool = False
 
     @property
     def path(self) -> Path:
@@ -152,7 +153,7 @@ class FrameStack(ImageInfo):
             raise self._damaged(i, error) from error
 
     def _source(self, path: Path) -> Source:
-        source = open_source(path, self.level, self.series, self.file_axes)
+        source = open_source(path, self.level, self.series, self.file_axes, numbers=self.numbers)
         facts = source.facts
         if (facts.shape, facts.dtype) != (self.file_shape, self.dtype):
             raise _other_shape(path, facts, self.file_shape, self.dtype)
@@ -183,14 +184,16 @@ def open_frames(
     volumes: bool = False,
     level: int = 0,
     series: int = 0,
+    numbers: bool = False,
 ) -> FrameStack:
     """Open an image of any number of frames; its pixels are not read.
 
     Axes that neither a person nor the file says are guessed: `n_channels` decides between channels
-    and frames (T), and Z never is. `volumes`: the entries of Z are one frame together.
+    and frames (T), and Z never is. `volumes`: the entries of Z are one frame together; `numbers`
+    as for `new_source`.
     """
     path = Path(path)
-    facts = open_source(path, level, series, axes).facts
+    facts = open_source(path, level, series, axes, numbers=numbers).facts
     letters, notes = frame_axes(path, facts, axes, n_channels)
     known = facts.along(letters)
     return FrameStack(
@@ -202,6 +205,7 @@ def open_frames(
         volumes=volumes,
         level=level,
         series=series,
+        numbers=numbers,
     )
 
 

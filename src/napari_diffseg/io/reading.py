@@ -16,10 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.files import is_zarr
 from napari_diffseg.image.info import ImageInfo
 from napari_diffseg.image.lazy import LazyArray, Where, as_region
-from napari_diffseg.io.kinds import DAMAGE, SMALL, check_fits, damaged, kind_of, too_large
+from napari_diffseg.io.kinds import DAMAGE, SMALL, check_fits, damaged, too_large
 from napari_diffseg.io.sources import Source, new_source
 
 __all__ = ["ImageFile", "read_class_numbers", "read_image"]
@@ -75,11 +74,6 @@ def read_class_numbers(path: str | PathLike[str]) -> ImageFile:
     Of a picture with a palette the numbers, not the colours that they are shown in.
     """
     path = Path(path)
-    if not is_zarr(path) and kind_of(path) == "JPEG":
-        raise InputError(
-            f"{path} is a JPEG file, which keeps numbers only roughly; save the class numbers as "
-            "PNG or TIFF."
-        )
     file = _read(path, numbers=True)
     if file.rgb:
         raise InputError(

@@ -33,8 +33,15 @@ class Source(Protocol):
         """Return all pixels, of which those of large images are read as they are wanted."""
 
 
-def open_source(path: Path, level: int = 0, series: int = 0, axes: str | None = None) -> Source:
-    """Open a file, or return it if this process has it open already."""
+def open_source(
+    path: Path,
+    level: int = 0,
+    series: int = 0,
+    axes: str | None = None,
+    *,
+    numbers: bool = False,
+) -> Source:
+    """Open a file as `new_source` does, or return it if this process has it open already."""
     # Of a folder, the files at its top tell whether it was written anew.
     told_by = [path, *(path / name for name in ZARR_FILES)] if path.is_dir() else [path]
     try:
@@ -45,7 +52,9 @@ def open_source(path: Path, level: int = 0, series: int = 0, axes: str | None = 
         raise not_there(path)
     # A file written anew is opened anew; an open file is not shared with a forked process.
     stamp = tuple((stat.st_mtime_ns, stat.st_size) for stat in stats)
-    return _kept_open(path, level, series, axes if path.is_dir() else None, stamp, getpid())
+    return _kept_open(
+        path, level, series, axes if path.is_dir() else None, numbers, stamp, getpid()
+    )
 
 
 @lru_cache(maxsize=_OPEN_FILES)
@@ -54,10 +63,11 @@ def _kept_open(
     level: int,
     series: int,
     axes: str | None,
+    numbers: bool,
     stamp: tuple[tuple[int, int], ...],
     process: int,
 ) -> Source:
-    return new_source(path, level, series, axes)
+    return new_source(path, level, series, axes, numbers=numbers)
 
 
 def new_source(
@@ -97,6 +107,11 @@ def _opened(path: Path, level: int, series: int, axes: str | None, *, numbers: b
         from napari_diffseg.io.vendor_images import VendorSource
 
         return VendorSource(path, kind, level, series)
+    if numbers and kind == "JPEG":
+        raise InputError(
+            f"{path} is a JPEG file, which keeps numbers only roughly; save the class numbers as "
+            "PNG or TIFF."
+        )
     from napari_diffseg.io.pictures import PictureSource
 
     return PictureSource(path, kind, level, series, numbers=numbers)
