@@ -664,13 +664,26 @@ def test_what_cannot_be_printed_is_one_sentence(options: list[str]) -> None:
     )
 
 
-@pytest.mark.skipif(os.name == "nt", reason="a shell that closes streams")
-def test_a_program_without_a_place_for_its_words_does_its_work(tmp_path: Path) -> None:
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="needs a device that is full")
+@pytest.mark.parametrize("places", [">&- 2>&-", "2>/dev/full"])
+def test_a_program_without_a_place_for_its_words_does_its_work(tmp_path: Path, places: str) -> None:
     Image.fromarray(np.tile(np.uint8([20, 200]), (40, 20))).save(tmp_path / "image.png")
     command = [*PROGRAM, "segment", "image.png", "-o", "labels.tif", "--threads", "1"]
-    closed = ["bash", "-c", 'exec "$@" >&- 2>&-', "bash", *command]
+    closed = ["bash", "-c", f'exec "$@" {places}', "bash", *command]
     assert subprocess.run(closed, cwd=tmp_path, check=False).returncode == 0
     assert tifffile.imread(tmp_path / "labels.tif").shape == (40, 40)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell that closes streams")
+def test_no_file_takes_the_place_of_a_stream_that_is_closed(tmp_path: Path) -> None:
+    script = (
+        "from napari_diffseg.cli.terminal import open_closed_streams as o; o(); "
+        "f = open('file', 'w'); f.write(str(f.fileno()))"
+    )
+    closed = 'exec "$@" <&- >&- 2>&-'
+    command = ["bash", "-c", closed, "bash", sys.executable, "-c", script]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    assert int((tmp_path / "file").read_text()) > 2
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -81,3 +81,7 @@ class ParameterError(DiffSegError):
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
         self.field = field
+
+    def __reduce__(self) -> tuple[type[ParameterError], tuple[str, str]]:
+        # From another process, where an error that cannot be made anew is taken for a death.
+        return type(self), (self.field, str(self))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import itertools
 import os
 import signal
 import socket
@@ -16,8 +18,6 @@ import pytest
 from napari_diffseg.batch import schedulers
 from napari_diffseg.batch.schedulers import check_scheduler, run_units
 from napari_diffseg.errors import ClusterError, InputError, ParameterError
-
-distributed = pytest.importorskip("distributed")
 
 
 def square(number: int, stopped: Callable[[], bool] | None = None) -> int:
@@ -54,6 +54,7 @@ def needs_more(number: int) -> int:
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """A cluster of two workers that is there already."""
+    distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0", protocol="tcp"
     ) as cluster:
@@ -94,6 +95,50 @@ def test_a_unit_that_kills_every_worker_is_given_up(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(schedulers, "DEATHS", 0)
     with pytest.raises(ClusterError, match="every worker that had it died"):
         list(run_units(range(1), die, "processes", 1))
+
+
+class Ends:
+    """Kills whoever reads it: a worker dies of it before it says that it has begun."""
+
+    def __reduce__(self) -> Any:
+        return os._exit, (1,)
+
+
+def test_workers_that_die_as_they_begin_are_no_fault_of_a_script_once_others_began(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(schedulers, "DEATHS", 1)
+    begin, n_pools = schedulers._begin_worker, itertools.count()
+    pool_of = schedulers.ProcessPoolExecutor
+
+    def pool(n: int, context: Any, _: Any, told: tuple[Any, ...]) -> Any:
+        return pool_of(n, context, begin, told if next(n_pools) == 0 else (*told, Ends()))
+
+    monkeypatch.setattr(schedulers, "ProcessPoolExecutor", pool)
+    with pytest.raises(ClusterError, match="every worker that had it died"):
+        list(run_units(range(1), die, "processes", 1))
+    assert next(n_pools) == 2
+
+
+def test_a_system_that_gives_no_more_processes_is_told_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse_it(*_: Any) -> None:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("multiprocessing.util.spawnv_passfds", refuse_it)
+    with pytest.raises(ClusterError, match=r"begun \(Resource temporarily .* or threads\.$"):
+        list(run_units(range(3), abs, "processes", 2))
+
+
+def refuse_a_parameter(number: int) -> int:
+    raise ParameterError("n_labels", "n_labels is too many.")
+
+
+def test_an_error_comes_whole_from_a_process() -> None:
+    with pytest.raises(ParameterError, match="too many") as raised:
+        list(run_units(range(2), refuse_a_parameter, "processes", 1))
+    assert raised.value.field == "n_labels"
 
 
 @pytest.mark.parametrize("scheduler", ["threads", "cluster"])
@@ -163,6 +208,7 @@ def test_a_cluster_is_there_after_the_run_was_closed(address: str) -> None:
 
 
 def test_a_scheduler_that_does_not_answer_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("distributed")
     monkeypatch.setattr(schedulers, "PATIENCE", 1)
     with socket.socket() as silent:  # bound, but nobody listens
         silent.bind(("127.0.0.1", 0))
@@ -172,6 +218,7 @@ def test_a_scheduler_that_does_not_answer_is_one_sentence(monkeypatch: pytest.Mo
 
 
 def test_a_scheduler_that_is_lost_is_one_sentence() -> None:
+    distributed = pytest.importorskip("distributed")
     cluster = distributed.LocalCluster(
         n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0", protocol="tcp"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import time
@@ -266,6 +267,19 @@ def test_older_labels_of_the_same_pixels_are_not_seen_through_the_new_ones(ready
     assert not result.visible
     applied.discard()
     assert result.visible
+
+
+def test_older_labels_that_are_removed_are_let_go(ready, viewer, wait_for):
+    ready.segment_button.click()
+    wait_for(lambda: ready.results.finished is not None and not ready.session.is_busy)
+    older = ready.results.finished.layer
+    ready.apply_form.apply_button.click()
+    wait_for(lambda: is_at_rest(ready) and ready.applying.layer is not None)
+    hidden = ready.applying.layer._hidden
+    assert list(hidden) == [older]
+    viewer.layers.remove(older)
+    del older
+    wait_for(lambda: gc.collect() >= 0 and not hidden)
 
 
 def test_stop_keeps_the_frames_that_are_done_and_resume_goes_on(

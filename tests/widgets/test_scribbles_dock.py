@@ -542,6 +542,23 @@ def test_a_long_look_for_doubts_has_a_bar_and_can_be_stopped(viewer, live, monke
     assert list(viewer.layers) == before
 
 
+def test_a_look_for_doubts_that_are_not_to_be_seen_any_more_has_no_bar(live, monkeypatch, wait_for):
+    goes_on, work = Event(), live.doubts.answers._work
+
+    def slow(*what):
+        goes_on.wait(20)
+        return work(*what)
+
+    monkeypatch.setattr(live.doubts.answers, "_work", slow)
+    live.uncertainty_box.setChecked(True)
+    wait_for(lambda: live.stop_button.isEnabled())
+    live.uncertainty_box.setChecked(False)
+    assert live.progress_bar.isHidden()
+    assert not live.stop_button.isEnabled()
+    goes_on.set()
+    wait_for(lambda: live.doubts.answers._run is None)
+
+
 def test_strokes_that_take_long_to_follow_have_a_bar(live, scribbles, run, wait_for):
     run.follow_stands = True
     stroke(scribbles, 2, (15, 5), (15, 12))

@@ -98,8 +98,12 @@ class Journal:
         # The plan first: without it what a kill leaves over is known to be worth nothing.
         (self.folder / _PLAN).unlink(missing_ok=True)
         for entry in self.folder.iterdir():
-            if entry.name != _LOCK:
+            if entry.name == _LOCK:
+                continue
+            try:
                 _throw_away(entry, self.folder)
+            except OSError:  # Windows renames no folder in which a file is open
+                remove_tree(entry)
 
 
 def _throw_away(path: Path, folder: Path) -> None:

@@ -168,14 +168,14 @@ def _in_processes(
     units: Iterable[Unit], work: Callable[..., Result], n_workers: int, pulse: float | None
 ) -> Iterator[Result | None]:
     """Have units done by processes; where one of these is killed, by new ones all that was lost."""
-    units, lost, deaths = iter(units), list[Unit](), Counter[Unit]()
+    units, lost, deaths, any_began = iter(units), list[Unit](), Counter[Unit](), False
     while True:
         in_hand: dict[Future[Result], Unit] = {}
         with _pool_of_processes(n_workers) as (pool, end):
 
             def begin(unit: Unit, pool: Executor = pool) -> Future[Result]:
                 try:
-                    with _deaf_to_interrupts():
+                    with _deaf_to_interrupts(), _told_if_refused():
                         return pool.submit(work, unit)
                 except BrokenProcessPool as error:
                     future = Future[Result]()
@@ -188,7 +188,8 @@ def _in_processes(
             except BrokenProcessPool as error:
                 lost = list(in_hand.values())
                 deaths.update(lost)
-                _check_deaths(deaths, any_began=end.poll(), error=error)
+                any_began = any_began or end.poll()
+                _check_deaths(deaths, any_began=any_began, error=error)
 
 
 @contextmanager
@@ -198,10 +199,10 @@ def _pool_of_processes(n_workers: int) -> Iterator[tuple[Executor, Connection]]:
     The system closes it where this program is killed.
     """
     context = get_context("spawn")
-    mine, theirs = context.Pipe()
     if sys.platform == "win32":
         n_workers = min(n_workers, 61)  # it can wait for no more at a time
-    with _helpers_told(_ENDED_AT_ONCE):
+    with _helpers_told(_ENDED_AT_ONCE), _told_if_refused():
+        mine, theirs = context.Pipe()
         pool = ProcessPoolExecutor(n_workers, context, _begin_worker, (theirs,))
     try:
         yield pool, mine
@@ -247,6 +248,19 @@ def _helpers_told(filter_: str) -> Iterator[None]:
         yield
     finally:
         sys.warnoptions.remove(filter_)
+
+
+@contextmanager
+def _told_if_refused() -> Iterator[None]:
+    """Say in one sentence that the system gives no more processes, or what these need."""
+    try:
+        yield
+    except OSError as error:
+        raise ClusterError(
+            f"No more worker processes can be begun ({error.strerror or error}); take fewer "
+            "workers, or threads.",
+            Remedy.RESUME,
+        ) from error
 
 
 def _check_deaths(deaths: Counter[Any], *, any_began: bool, error: Exception) -> None:

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_diffseg.io.ngff.pyramid import CHUNKS
+
 if TYPE_CHECKING:
     from napari_diffseg.image.windows import Window
 
 MOST_IN_MEMORY = 1 << 30
 """Labels that take more bytes than this are kept in a temporary folder."""
-
-_CHUNKS = {2: (1024, 1024), 3: (16, 256, 256)}
-"""Sides of a chunk on disk: those of the windows of planes that a model labels, or smaller."""
 
 
 def make_labels(shape: tuple[int, ...], spatial: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
@@ -31,7 +30,7 @@ def make_labels(shape: tuple[int, ...], spatial: tuple[int, ...], dtype: np.dtyp
         return np.zeros(shape, dtype)
     import zarr
 
-    sides = dict(zip(spatial, _CHUNKS[len(spatial)], strict=True))
+    sides = dict(zip(spatial, CHUNKS["ZYX"[-len(spatial) :]], strict=True))
     chunks = tuple(min(n, sides.get(axis, 1)) for axis, n in enumerate(shape))
     folder = tempfile.mkdtemp(prefix="napari-diffseg-")
     array = zarr.create_array(store=folder, shape=shape, dtype=dtype, chunks=chunks, fill_value=0)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from socket import socket, socketpair
 from threading import Thread
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO, TypeAlias, TypeVar
 
 from napari_diffseg.errors import DiffSegError, OutputError, Remedy
 
@@ -48,21 +48,20 @@ NOT_READ = 141
 
 def open_closed_streams() -> None:
     """Have what is printed go nowhere where a shell has closed the place for it (``2>&-``)."""
-    for name in ("stdout", "stderr"):
+    # In this order, and stdin too: else a file that is written may come to be number 2.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  (for the whole program)
+            nowhere = open(os.devnull, mode, encoding="utf-8")  # noqa: SIM115  (for the whole program)
             setattr(sys, name, nowhere)
 
 
 def show(text: str) -> None:
     """Print what was asked for to stdout."""
     try:
-        print(text, flush=True)
+        _print(text, sys.stdout)
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        # What is still to be printed Python would try again at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(error, BrokenPipeError):
-            raise
         raise OutputError(
             f"What was asked for cannot be printed ({error.strerror}); print it to another place."
         ) from error
@@ -73,7 +72,21 @@ def say(text: str) -> None:
     with suppress(OSError):  # where the folder that this was started in is gone
         here = re.escape(os.path.join(os.getcwd(), ""))
         text = re.sub(rf"(?<![^\s'\"(]){here}", "", text)
-    print(f"napari-diffseg: {text}", file=sys.stderr)
+    try:
+        _print(f"napari-diffseg: {text}", sys.stderr)
+    except BrokenPipeError:
+        raise
+    except OSError:  # a log on a full disk, say: what a command does is worth more than its words
+        return
+
+
+def _print(text: str, stream: TextIO) -> None:
+    try:
+        print(text, file=stream, flush=True)
+    except OSError:
+        # What is still to be printed Python would try again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        raise
 
 
 def _say_at_once(text: str) -> None:
@@ -200,7 +213,8 @@ def _leave_late(ear: socket) -> None:
 def cancelled(stop: KeyboardInterrupt) -> int:
     """Say that Ctrl-C has ended a command; returns its exit code."""
     _presses.is_told = True
-    say(_presses.words())
+    with suppress(BrokenPipeError):  # Ctrl-C ends also who reads: `2>&1 | tee log`
+        say(_presses.words())
     return exit_code(stop)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import numpy as np
 from napari.layers import Labels
@@ -49,7 +50,7 @@ class AppliedLayer:
         features = features_for(self.layer.features, names, last)
         if features is not None:
             self.layer.features = features
-        self._hidden: list[Labels] = []
+        self._hidden = WeakSet[Labels]()  # one that is removed is let go, with its pixels
         self._n_shown = -1
         self._due = 0.0
 
@@ -69,7 +70,7 @@ class AppliedLayer:
         Not where that lies below the image, which would hide the labels. Older labels of the same
         pixels, which would be seen through it, are hidden.
         """
-        self._hidden = [one for one in older if one.visible]
+        self._hidden.update(one for one in older if one.visible)
         for one in self._hidden:
             one.visible = False
         selection = self._viewer.layers.selection

@@ -75,9 +75,11 @@ class UncertaintyView:
         if is_shown:
             self._ask_aloud()
         else:
-            if self._is_awaited:
-                self._is_awaited = False
-                self._say("")
+            if not self._is_going:  # then nobody waits for it any more
+                self.answers.stop()
+                if self._is_awaited:
+                    self._is_awaited = False
+                    self._say("")
             self._layer.forget()
 
     def go(self) -> None:
