@@ -184,6 +184,15 @@ def test_what_a_plate_and_a_well_are_is_said_with_a_field_that_is_there(
         open_frames(tmp_path / "nothing.zarr")
 
 
+def test_fields_that_a_well_lists_and_lacks_are_named(
+    model: Model, plate: Path, tmp_path: Path
+) -> None:
+    assert apply(model, plate, tmp_path / "whole.ome.zarr").notes == ()
+    shutil.rmtree(plate / "A" / "1" / "0")
+    (note,) = apply(model, plate, tmp_path / "rest.ome.zarr").notes
+    assert "the 2 that are there; not in it: A/1/0." in note
+
+
 def test_a_plate_that_goes_away_in_mid_run_is_finished_when_it_is_back(
     model: Model, plate: Path, tmp_path: Path
 ) -> None:

@@ -18,12 +18,31 @@ if TYPE_CHECKING:
     import zarr
 
 
+_MOST_NAMED = 5
+
+
 @dataclass(frozen=True, slots=True)
 class Plate:
-    """A plate, and where each of its fields that are there lies, such as ``"A/1/0"``, by well."""
+    """A plate, and where each of its fields that are there lies, such as ``"A/1/0"``, by well.
+
+    `missing`: the fields that its wells list, and that are not there. Of a well that is not there
+    nothing may have been taken.
+    """
 
     path: Path
     fields: tuple[str, ...]
+    missing: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of what is missing."""
+        if not self.missing:
+            return ()
+        more = ", …" if len(self.missing) > _MOST_NAMED else ""
+        return (
+            f"{self.path.name} lists more fields than the {len(self.fields)} that are there; not "
+            f"in it: {', '.join(self.missing[:_MOST_NAMED])}{more}.",
+        )
 
 
 def find_plate(path: Path) -> Plate | None:
@@ -37,10 +56,12 @@ def find_plate(path: Path) -> Plate | None:
         return None
     if not isinstance(plate, Mapping):
         return None
-    wells, fields = _paths(plate.get("wells")), list[str]()
+    wells, fields, missing = _paths(plate.get("wells")), list[str](), list[str]()
     for well in wells:
         try:
-            fields += [f"{well}/{field}" for field in _fields(path / well)]
+            listed = [f"{well}/{field}" for field in _listed(path / well)]
+            fields += [field for field in listed if is_zarr(path / field)]
+            missing += [field for field in listed if not is_zarr(path / field)]
         except InputError:
             fields.append(well)
     if not fields:
@@ -48,7 +69,7 @@ def find_plate(path: Path) -> Plate | None:
             f"{path} is a plate of {len(wells)} wells, but of none of them is an image there; copy "
             "it again, or name an image."
         )
-    return Plate(path, tuple(fields))
+    return Plate(path, tuple(fields), tuple(missing))
 
 
 def what_is_in(path: Path, group: zarr.Group) -> str:
@@ -97,9 +118,13 @@ def write_plate(source: Path, output: Path, fields: Iterable[str]) -> None:
 
 def _fields(well: Path) -> Sequence[str]:
     """Return the images of a well that are there."""
+    return [name for name in _listed(well) if is_zarr(well / name)]
+
+
+def _listed(well: Path) -> Sequence[str]:
+    """Return the images of a well."""
     said = _attributes(well).get("well") if is_zarr(well) else None
-    names = _paths(said.get("images")) if isinstance(said, Mapping) else []
-    return [name for name in names if is_zarr(well / name)]
+    return _paths(said.get("images")) if isinstance(said, Mapping) else []
 
 
 def _paths(listed: object) -> list[str]:
