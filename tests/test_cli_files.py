@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import html
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import zarr
 
 from napari_diffseg import cli
 from napari_diffseg.io.frames import open_frames
+from napari_diffseg.io.label_files.provenance import read_provenance
 from napari_diffseg.io.reading import read_image
 
 SMALL = ["--n-clusters", "6", "--threads", "1"]
@@ -209,3 +212,58 @@ def test_a_report_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert run("segment", path, "-o", tmp_path / "p.tif", "--report", "no/x.html") == 1
     assert run(*told, "--planes", "--force") == 1
     assert "--planes makes many" in said(capsys)
+
+
+def test_train_and_apply_take_patterns_and_name_what_is_gone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for n in (1, 2, 10):
+        tifffile.imwrite(tmp_path / f"t{n}.tif", PLANES[n % 4])
+    model, labels = tmp_path / "m.safetensors", tmp_path / "labels"
+    assert run("train", tmp_path / "t*.tif", "-o", model) == 0
+    assert "from 3 images" in said(capsys)
+    (tmp_path / "t3.tif").symlink_to(tmp_path / "gone.tif")
+    assert run("apply", model, tmp_path, "-o", labels) == 3
+    assert "t3.tif was not segmented" in said(capsys)
+    assert sorted(one.name for one in labels.glob("*.tif")) == ["t1.tif", "t10.tif", "t2.tif"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are bytes on Linux")
+def test_names_of_files_in_another_encoding(tmp_path: Path) -> None:
+    name = os.fsdecode(b"zelle_\xfc.tif")  # Latin-1
+    model, table = tmp_path / "m.safetensors", tmp_path / "t.csv"
+    tifffile.imwrite(tmp_path / "a.tif", PLANES[0])
+    (tmp_path / "a.tif").rename(tmp_path / name)
+    for ending in ("ome.tif", "png", "ome.zarr"):
+        out = tmp_path / f"o.{ending}"
+        assert run("segment", tmp_path / name, "-o", out, "--report", tmp_path / "r.html") == 0
+        assert (read_provenance(out) or {})["image"].encode("utf-8", "replace")
+        (tmp_path / "r.html").unlink()
+    assert (read_provenance(tmp_path / "o.ome.tif") or {})["image"] == "zelle_\ufffd.tif"
+    assert run("train", tmp_path / name, "-o", model) == 0
+    assert run("apply", model, tmp_path / name, "-o", tmp_path / "o", "--table", table) == 0
+    assert (tmp_path / "o" / name).exists()
+    assert "zelle_\ufffd.tif" in table.read_text("utf-8")
+
+
+def test_a_folder_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", PLANES[0])
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert run("segment", tmp_path / "a.tif", "-o", tmp_path / "o.tif") == 1
+    assert "does not exist any more; change to another" in said(capsys)
+
+
+@pytest.mark.parametrize("length", [245, 300])
+def test_a_name_that_is_too_long(
+    tmp_path: Path, length: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", PLANES[0])
+    for ending in (".tif", ".ome.zarr"):
+        name = "n" * (length - len(ending)) + ending
+        assert run("segment", tmp_path / "a.tif", "-o", tmp_path / name) == 1
+        assert "is too long a name for a disk; choose a shorter one." in said(capsys)
+    assert [one.name for one in tmp_path.iterdir()] == ["a.tif"]

@@ -383,3 +383,23 @@ def test_names_of_classes_that_never_come_are_said_and_not_written(tmp_path, cap
     assert "there is no label 9 in the result" in capsys.readouterr().err
     run(*told)
     assert "classes are known only of the labels (--labels)" in capsys.readouterr().err
+
+
+def test_labels_that_fiji_keeps_in_floats_are_labels(tmp_path, movie, capsys):
+    results = {}
+    for kind in ("u1", "f4"):
+        path, folder = tmp_path / f"{kind}.tif", tmp_path / kind
+        tifffile.imwrite(path, movie.astype(kind), imagej=True, metadata={"axes": "TYX"})
+        run("export", path, "-o", folder, "--name", "a", "--classes", "2")
+        run("measure", path, "-o", folder / "classes.csv")
+        results[kind] = {
+            one.name: tifffile.imread(one) if one.suffix == ".tif" else one.read_text()
+            for one in sorted(folder.iterdir())
+        }
+    for name, of_numbers in results["u1"].items():
+        assert np.array_equal(results["f4"][name], of_numbers), name
+    assert np.array_equal(objects(movie.astype("f4"), 2, axes="TYX"), objects(movie, 2, axes="TYX"))
+    tifffile.imwrite(tmp_path / "image.tif", movie[0] + np.float32(0.5))
+    run("measure", tmp_path / "image.tif", "-o", tmp_path / "no.csv", code=1)
+    assert "labels are one whole number for each pixel" in capsys.readouterr().err
+    assert not (tmp_path / "no.csv").exists()

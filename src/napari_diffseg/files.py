@@ -29,8 +29,19 @@ def is_zarr(path: Path) -> bool:
     return any((path / name).is_file() for name in ZARR_FILES)
 
 
+_LONGEST = 255 - len("..01234567.part")
+"""Bytes that the name of a file can have on most disks, less what is put around it meanwhile."""
+
+
+def check_name(path: Path) -> None:
+    """Refuse a name that is too long for a disk."""
+    if len(os.fsencode(path.name)) > _LONGEST:
+        raise OutputError(f"{path.name[:30]}… is too long a name for a disk; choose a shorter one.")
+
+
 def check_place(path: Path, *, force: bool = False) -> None:
     """Refuse a file that cannot be written; one that is there is replaced with `force` only."""
+    check_name(path)
     if path.is_dir():
         raise OutputError(f"{path} is a folder; name a file to write to.")
     if not path.parent.is_dir():
@@ -72,6 +83,11 @@ def stem_of(path: Path) -> str:
         if path.name.lower().endswith(ending):
             return path.name[: -len(ending)]
     return path.stem
+
+
+def as_unicode(text: str) -> str:
+    """Return a text with names of files in it so that it can be written: odd bytes become ``�``."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def followed(path: Path) -> Path:

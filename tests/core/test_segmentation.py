@@ -96,6 +96,8 @@ IMAGES = {
     "read-only": (READ_ONLY, None),
     "dask": (da.from_array(BYTES, chunks=13), None),
     "list": (BYTES.tolist(), None),
+    "torch": (torch.from_numpy(BYTES.copy()), None),
+    "matrix": (BYTES.view(np.matrix), None),
 }
 
 

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import re
 
+import dask
 import dask.array as da
 import numpy as np
 import pytest
+import torch
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.image.axes import ImageAxes, channels_first, resolve_axes
+from napari_diffseg.image.axes import ImageAxes, as_array, channels_first, resolve_axes
 
 GUESSES = [
     # shape, axes, rgb, n_channels
@@ -297,3 +299,23 @@ def test_axes_that_are_given_as_an_example_can_be_stated(shape):
 def test_more_axes_than_can_be_stated_call_for_a_frame():
     with pytest.raises(InputError, match="give one frame of it"):
         resolve_axes((5, 6, 7, 30, 40))
+
+
+@pytest.mark.parametrize("is_learned", [False, True])
+def test_a_tensor_of_torch_is_an_array(is_learned: bool) -> None:
+    pixels = np.arange(12, dtype=np.float32).reshape(3, 4)
+    array = as_array(torch.from_numpy(pixels).requires_grad_(is_learned))
+    assert array.dtype == np.float32
+    assert np.array_equal(channels_first(array, resolve_axes(array.shape)), pixels[None])
+
+
+def test_rows_of_different_lengths_are_no_image() -> None:
+    with pytest.raises(InputError, match="rows of different lengths"):
+        as_array([[1, 2], [3]])
+
+
+def test_a_lazy_array_that_gives_less_than_it_says() -> None:
+    plane = dask.delayed(np.zeros)((7, 6))
+    lazy = da.from_delayed(plane, shape=(8, 6), dtype=float)
+    with pytest.raises(InputError, match=r"its shape is \(8, 6\).* gives \(7, 6\)"):
+        channels_first(lazy, resolve_axes(lazy.shape))

@@ -205,7 +205,7 @@ def test_clean_up_invents_nothing(labels, smooth, **told):
 
 def test_what_is_no_label_image_is_refused():
     with pytest.raises(InputError, match="whole numbers"):
-        find_objects(np.zeros((4, 4)), PLAIN)
+        find_objects(np.full((4, 4), 0.5), PLAIN)
     with pytest.raises(InputError, match="plane or a volume"):
         find_objects(np.zeros((2, 2, 4, 4), int), PLAIN)
     with pytest.raises(ParameterError, match="numbers from 1 on"):

@@ -444,6 +444,29 @@ def test_images_of_a_folder_in_natural_order(tmp_path: Path) -> None:
         assert list_inputs(tmp_path / name) == [tmp_path / name]
 
 
+def test_patterns_that_a_shell_has_left(tmp_path: Path) -> None:
+    for name in ("t10.tif", "t2.tif", "a[1].tif", "t3.png"):
+        (tmp_path / name).write_bytes(b"")
+    assert [path.name for path in list_inputs(tmp_path / "t*.tif")] == ["t2.tif", "t10.tif"]
+    assert [path.name for path in list_inputs(tmp_path / "a[1].tif")] == ["a[1].tif"]
+    with pytest.raises(InputError, match=r"x\*\.tif does not exist"):
+        list_inputs(tmp_path / "x*.tif")
+
+
+@pytest.mark.parametrize("address", ["https://example.org/a.tif", "s3://bucket/a.zarr"])
+def test_an_address_is_no_file(address: str) -> None:
+    with pytest.raises(InputError, match=f"{address} is an address.*download it first"):
+        list_inputs(address)
+    with pytest.raises(InputError, match=f"{address} is an address.*download it first"):
+        open_frames(address)
+
+
+@pytest.mark.parametrize("name", ["nowhere", "C:/nowhere.tif", "no/where.tif"])
+def test_a_file_that_is_not_there(name: str) -> None:
+    with pytest.raises(InputError, match=f"{name} does not exist; check the name"):
+        open_frames(name)
+
+
 def test_folders_without_images(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_bytes(b"")
     with pytest.raises(InputError, match="no image in the folder"):

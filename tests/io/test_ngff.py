@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -54,6 +55,23 @@ def write(path: Path, version: str, image: Any) -> Path:
     group.create_array("full", data=PIXELS, chunks=(1, 1, 16, 12))
     group.create_array("half", data=PIXELS[..., ::2, ::2])
     return path
+
+
+@pytest.mark.parametrize(("named", "said"), [("/", None), ("/", "."), (".", "/")])
+def test_chunks_that_are_not_called_as_the_metadata_say(
+    tmp_path: Path, named: str, said: str | None
+) -> None:
+    path = tmp_path / "a.zarr"
+    group = zarr.create_group(path, zarr_format=2)
+    group.update_attributes({"multiscales": [IMAGE]})
+    how = {"name": "v2", "separator": named}
+    group.create_array("full", data=PIXELS, chunks=(1, 1, 8, 12), chunk_key_encoding=how)
+    about = path / "full" / ".zarray"
+    known = json.loads(about.read_text())
+    known.pop("dimension_separator", None)
+    about.write_text(json.dumps(known | ({"dimension_separator": said} if said else {})))
+    for opened in (path, path / "full"):
+        assert np.array_equal(np.asarray(read_image(opened, axes="TCYX").pixels), PIXELS)
 
 
 @pytest.mark.parametrize("version", ["0.4", "0.5"])

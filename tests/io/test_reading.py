@@ -116,6 +116,17 @@ def test_tiff_written_by_pillow_without_unit_has_no_pixel_size(tmp_path: Path) -
     assert read_image(tmp_path / "image.tif").pixel_size is None
 
 
+def test_a_small_picture_that_stands_first_is_not_the_image(tmp_path: Path) -> None:
+    path = tmp_path / "camera.tif"
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(GRAY[::4, ::4], subfiletype=1, metadata=None)
+        writer.write(GRAY, metadata=None)
+    assert np.array_equal(read_image(path).pixels, GRAY)
+    small = read_image(path, series=1)
+    assert np.array_equal(small.pixels, GRAY[::4, ::4])
+    assert "0: 32 × 24, 1: 8 × 6" in small.notes[0]
+
+
 def test_first_of_several_images_is_read_and_said(tmp_path: Path) -> None:
     path = tmp_path / "two.tif"
     with tifffile.TiffWriter(path) as writer:
@@ -297,6 +308,7 @@ def test_truncation_is_refused_though_pillow_was_told_to_accept_it(
         ("empty.tif", b"", "empty"),
         ("text.png", b"this is no picture at all\n", "no image of a known kind"),
         ("one.png", b"x", "no image of a known kind"),
+        ("RoiSet.zip", b"PK\3\4\x14", "ZIP archive; unpack it"),
         ("image.gif", b"GIF89a" + bytes(40), "no image of a known kind"),
         ("header.tif", b"II*\0\x08\0\0\0", "truncated or damaged"),
         ("header.png", b"\x89PNG\r\n\x1a\n", "truncated or damaged"),

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 
 from napari_diffseg.errors import InputError
 from napari_diffseg.image.pixel_size import PixelSize
@@ -31,7 +32,13 @@ from tests.io.vendor_files import write_lsm
         ("Å", "Å"),
         ("\u212b", "Å"),
         ("inch", "in"),
+        ("inches", "in"),
+        ("micrometers", "µm"),
+        ("Nanometers", "nm"),
+        ("angstroms", "Å"),
+        ("MM", "mm"),
         ("pixel", None),
+        ("pixels", None),
         ("", None),
         (None, None),
         (3, None),
@@ -105,6 +112,7 @@ def ome_xml(attributes: str) -> str:
             ome_xml('PhysicalSizeX="2" PhysicalSizeY="4000" PhysicalSizeYUnit="nm"'),
             PixelSize(4, 2, "µm"),
         ),
+        (ome_xml('PhysicalSizeX="0,25" PhysicalSizeY="0.5"'), PixelSize(0.5, 0.25, "µm")),
         (ome_xml('PhysicalSizeX="0.25"'), None),
         (ome_xml('PhysicalSizeX="0" PhysicalSizeY="0"'), None),
         (ome_xml('PhysicalSizeX="one" PhysicalSizeY="1"'), None),
@@ -123,6 +131,32 @@ def test_imagej() -> None:
     assert from_imagej({"unit": "pixel"}, 2, 4) is None
     assert from_imagej({}, 2, 4) is None
     assert from_imagej({"unit": "micron"}, 0, 4) is None
+    assert from_imagej({"unit": "inch"}, 1000, 1000) == PixelSize(0.001, 0.001, "in")
+
+
+@pytest.mark.parametrize(("unit", "per"), [("inch", 72), ("inches", 300), ("cm", 118.11)])
+def test_imagej_takes_resolutions_for_print_over_as_sizes(unit: str, per: float) -> None:
+    assert from_imagej({"unit": unit, "spacing": 1.5}, per, per) is None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"spacing": -1.5},  # from the top to the bottom
+        {"spacing": "1,5"},  # written where numbers have a comma
+        {"axes": "X,Y,Z", "scales": "0.5,0.5,1.5", "units": "um,um,um"},  # ImageJ2
+    ],
+)
+def test_how_far_planes_of_imagej_are_apart(said: dict[str, object]) -> None:
+    assert from_imagej({"unit": "um", **said}, 2, 2) == PixelSize(0.5, 0.5, "µm", 1.5)
+
+
+def test_planes_of_a_picture_for_print_have_no_distance(tmp_path: Path) -> None:
+    path = tmp_path / "scanned.tif"
+    metadata = {"axes": "ZYX", "unit": "inch", "spacing": 2.0}
+    pixels = np.zeros((3, 4, 5), np.uint8)
+    tifffile.imwrite(path, pixels, imagej=True, metadata=metadata, resolution=(300, 300))
+    assert read_image(path).placement == {}
 
 
 @pytest.mark.parametrize("n_channels", [3, 4])

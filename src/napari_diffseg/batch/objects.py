@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from napari_diffseg._version import __version__
 from napari_diffseg.errors import InputError, OutputError, Remedy
+from napari_diffseg.image.arrays import whole_numbers
 from napari_diffseg.image.channels import COLOURS
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.instances.measuring import Columns, measure_frame
@@ -42,14 +43,18 @@ def open_label_frames(
         facts = open_source(path).facts
         axes = like.axes if facts.axes is None and facts.shape == like.shape else None
     stack = open_frames(path, axes, 1, volumes=not planes)
-    if "C" in stack.frame_axes or stack.dtype.kind not in "bui":
-        raise InputError(
-            f"{path} has the axes {stack.axes} and the type {stack.dtype}, but labels are one "
-            "whole number for each pixel; give a file that 'segment', 'apply' or 'objects' wrote, "
-            "or state its axes.",
-            Remedy.STATE_AXES,
-        )
+    if "C" in stack.frame_axes or stack.dtype.kind not in "buif":
+        raise _no_labels(stack)
     return stack
+
+
+def _no_labels(stack: FrameStack) -> InputError:
+    return InputError(
+        f"{stack.path} has the axes {stack.axes} and the type {stack.dtype}, but labels are one "
+        "whole number for each pixel; give a file that 'segment', 'apply' or 'objects' wrote, "
+        "or state its axes.",
+        Remedy.STATE_AXES,
+    )
 
 
 def labels_in(
@@ -68,7 +73,8 @@ def labels_in(
         "provenance": provenance,
     }
     planes = partial(_planes_of, stack)
-    return LabelFrames(stack.labels_axes, stack.labels_shape, stack.dtype, planes, said)
+    dtype = np.dtype(np.int32) if stack.dtype.kind == "f" else stack.dtype
+    return LabelFrames(stack.labels_axes, stack.labels_shape, dtype, planes, said)
 
 
 def _planes_of(stack: FrameStack) -> Iterator[NDArray[Any]]:
@@ -78,9 +84,12 @@ def _planes_of(stack: FrameStack) -> Iterator[NDArray[Any]]:
 
 
 def read_planes(stack: FrameStack, i: int) -> NDArray[Any]:
-    """Read a frame without channels, in the order ``(y, x)`` or ``(z, y, x)``."""
+    """Read labels of a frame, in the order ``(y, x)`` or ``(z, y, x)``."""
     [labels] = read_channels(stack, i)
-    return labels
+    numbers = whole_numbers(labels)
+    if numbers is None:
+        raise _no_labels(stack)
+    return numbers
 
 
 def read_channels(stack: FrameStack, i: int) -> list[NDArray[Any]]:
@@ -173,8 +182,9 @@ class MeasureJob:
                 continue
             if (stack.leading_shape, stack.spatial_shape) != own:
                 raise InputError(
-                    f"The objects {_frames_in_words(self.objects)}, but the {what} "
-                    f"{_frames_in_words(stack)}; give those of the same frames, or state the axes."
+                    f"The objects in {_frames_in_words(self.objects)}, and the {what} in "
+                    f"{_frames_in_words(stack)}, are not of the same frames; give those that are, "
+                    "or state the axes."
                 )
         n_channels = self._n_channels
         if self.channel_names and len(self.channel_names) != n_channels:
@@ -227,4 +237,4 @@ def _frames_in_words(stack: FrameStack) -> str:
     sides = " × ".join(map(str, stack.spatial_shape))
     noun = "frame" if stack.n_frames == 1 else "frames"
     along = f" along {stack.leading}" if stack.leading else ""
-    return f"in {stack.path.name} are {stack.n_frames} {noun}{along} of {sides} ({stack.spatial})"
+    return f"{stack.path.name} ({stack.n_frames} {noun}{along} of {sides}, {stack.spatial})"

@@ -103,11 +103,10 @@ class _Asked:
 
 def _stamp(path: Path) -> list[str | int]:
     """Return what changes when a file is written anew; a folder only has its name."""
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
-    return [str(path)] if path.is_dir() else [str(path), status.st_size, status.st_mtime_ns]
+    with suppress(OSError):  # whoever opens it says what is wrong
+        if not path.is_dir():
+            return [str(path), path.stat().st_size, path.stat().st_mtime_ns]
+    return [str(path)]
 
 
 class _Source(NamedTuple):

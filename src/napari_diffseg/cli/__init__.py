@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import shlex
 import sys
 from collections.abc import Sequence
+from errno import ENAMETOOLONG
 from io import TextIOWrapper
 from typing import NoReturn
 
@@ -26,7 +28,7 @@ from napari_diffseg.cli.terminal import (
     open_closed_streams,
     say,
 )
-from napari_diffseg.errors import DiffSegError
+from napari_diffseg.errors import DiffSegError, InputError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,11 +67,28 @@ def _run(argv: Sequence[str] | None) -> int:
     for reader in ("tifffile", "bioio"):
         logging.getLogger(reader).addHandler(logging.NullHandler())
     try:
+        _check_folder()
         code: int = args.command(args)
     except DiffSegError as error:
         say(f"error: {in_shell(error)}")
         return 1
+    except OSError as error:
+        if error.errno != ENAMETOOLONG:
+            raise
+        name = os.path.basename(str(error.filename))
+        say(f"error: {name[:30]}… is too long a name for a disk; choose a shorter one.")
+        return 1
     return code
+
+
+def _check_folder() -> None:
+    """Refuse to start where there is no folder any more: torch cannot, and ends without a word."""
+    try:
+        os.getcwd()
+    except FileNotFoundError as error:
+        raise InputError(
+            "The folder that the program was started in does not exist any more; change to another."
+        ) from error
 
 
 class _Parser(argparse.ArgumentParser):

@@ -165,9 +165,13 @@ def _sizes(args: argparse.Namespace, found: References) -> Sizes:
 
 
 def _scribbles(args: argparse.Namespace) -> list[Path | None]:
-    """Return the file of scribbles of each reference."""
+    """Return the file of scribbles of each reference; patterns become the files that they name."""
+    from napari_diffseg.io.inputs import named_by
+
+    args.references = [one for path in args.references for one in named_by(path)]
     if args.scribbles is None:
         return [None] * len(args.references)
+    args.scribbles = [one for path in args.scribbles for one in named_by(path)]
     if len(args.scribbles) != len(args.references):
         raise InputError(
             f"There are {len(args.references)} references, but {len(args.scribbles)} files of "

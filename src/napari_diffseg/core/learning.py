@@ -13,7 +13,7 @@ from napari_diffseg.core.published.training import Command, Iteration
 from napari_diffseg.core.segmentation import run_steps
 from napari_diffseg.core.training_images import ImageOptions, Reference
 from napari_diffseg.errors import InputError
-from napari_diffseg.image.axes import resolve_axes, shape_of
+from napari_diffseg.image.axes import as_array, resolve_axes
 from napari_diffseg.image.channels import Channel
 from napari_diffseg.image.fill import AUTO, Fill
 from napari_diffseg.params import RunOptions, SegmentationParams
@@ -51,7 +51,7 @@ def train_steps(
         if region is not None or not is_read_in_blocks(image):
             references.append(Reference(image, strokes, region))
             continue
-        known = resolve_axes(shape_of(image), axes, rgb=rgb)
+        known = resolve_axes(as_array(image).shape, axes, rgb=rgb)
         blocks, fill = blocks_of(image, known, strokes, fill)
         references += blocks
         # A block has another shape, from which something else could be guessed.

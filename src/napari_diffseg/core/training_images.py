@@ -18,10 +18,10 @@ from napari_diffseg.errors import InputError
 from napari_diffseg.image.arrays import Mask
 from napari_diffseg.image.axes import (
     ImageAxes,
+    as_array,
     channels_first,
     is_in_memory,
     resolve_axes,
-    shape_of,
 )
 from napari_diffseg.image.channels import Channel, pick_channels
 from napari_diffseg.image.fill import AUTO, Fill, decided_fill, fill_mask, fill_notes
@@ -147,7 +147,7 @@ def read_for_training(
 
 
 def _common_axes(references: Sequence[Reference], how: ImageOptions) -> list[ImageAxes]:
-    axes = [resolve_axes(shape_of(one.image), how.axes, rgb=how.rgb) for one in references]
+    axes = [resolve_axes(as_array(one.image).shape, how.axes, rgb=how.rgb) for one in references]
     first = axes[0]
     for number, other in enumerate(axes[1:], start=2):
         mine = (other.n_channels, other.rgb, other.spatial)
@@ -240,7 +240,7 @@ def _check_memory(image: _Image, params: SegmentationParams, n_channels: int, de
     """Refuse an image that there is not enough memory for, before it is read."""
     needed = estimate_memory(
         image.axes,
-        np.dtype(getattr(image.given, "dtype", np.float64)),
+        np.dtype(getattr(as_array(image.given), "dtype", np.float64)),
         params,
         n_channels=n_channels,
         is_held=is_in_memory(image.given),

@@ -11,3 +11,18 @@ Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.integer[Any]]
 Labels = NDArray[np.unsignedinteger[Any]]
 Mask = NDArray[np.bool_]
+
+
+def whole_numbers(numbers: NDArray[Any]) -> Integers | None:
+    """Return whole numbers as such, also where a program such as Fiji keeps them in floats.
+
+    Truth values are 0 and 1. None where they are something else.
+    """
+    if numbers.dtype.kind in "ui":
+        return numbers
+    if numbers.dtype.kind == "b":
+        return numbers.astype(np.uint8)
+    if numbers.dtype.kind != "f" or not (np.abs(numbers) <= np.iinfo(np.int32).max).all():
+        return None
+    whole = numbers.astype(np.int32)
+    return whole if np.array_equal(whole, numbers) else None

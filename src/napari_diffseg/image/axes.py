@@ -85,15 +85,27 @@ class ImageAxes:
         return self.shape[self.axes.index(letter)]
 
 
-def shape_of(image: Any) -> tuple[int, ...]:
-    """Return the shape of what was given as an image; refuses the name of a file."""
+def as_array(image: Any) -> Any:
+    """Return what was given as an image as something that has a shape and numpy can read.
+
+    Of what is lazy nothing is read. Raises `InputError` for the name of a file, and for no image.
+    """
     if isinstance(image, str | bytes | PathLike):
         raise InputError(
             f"{str(image)!r} is the name of a file, but the pixels of an image were expected; read "
             "the file first, such as with skimage.io.imread or tifffile.imread, or use the command "
             "napari-diffseg."
         )
-    return tuple(np.shape(image))
+    if hasattr(image, "detach"):  # a tensor of torch, which may be on a GPU or learned
+        return np.asarray(image.detach().cpu())
+    if hasattr(image, "shape"):
+        return image
+    try:
+        return np.asarray(image)
+    except ValueError as error:
+        raise InputError(
+            "The image has rows of different lengths; give an array, whose rows are all alike."
+        ) from error
 
 
 def resolve_axes(
@@ -140,7 +152,7 @@ def channels_first(
     Of a lazy array only the window and the channels that are wanted are read. May be a view of
     `array`, so do not write to it.
     """
-    source = array if hasattr(array, "shape") else np.asarray(array)
+    source = as_array(array)
     if tuple(source.shape) != axes.shape:
         raise InputError(
             f"The image has the shape {tuple(source.shape)}, but its axes {axes.axes} were "
@@ -154,6 +166,7 @@ def channels_first(
     wanted["C"] = slice(min(picked), max(picked) + 1)
     index = tuple(wanted.get(letter, 0) for letter in axes.axes)
     pixels = _numbers(source[index])
+    _check_read(pixels.shape, axes.shape, index)
     left = [letter for letter in axes.axes if letter in "C" + spatial]
     if "C" not in left:
         pixels, left = pixels[np.newaxis], ["C", *left]
@@ -180,6 +193,22 @@ def _numbers(source: Any) -> NDArray[Any]:
         wide = np.promote_types(pixels.dtype, np.float32)
         return np.ma.filled(pixels.astype(wide), np.nan)
     return np.asarray(pixels)
+
+
+def _check_read(
+    found: tuple[int, ...], shape: tuple[int, ...], index: tuple[int | slice, ...]
+) -> None:
+    """Refuse a lazy array whose parts are not as large as it says."""
+    asked = tuple(
+        len(range(length)[one])
+        for length, one in zip(shape, index, strict=True)
+        if isinstance(one, slice)
+    )
+    if found != asked:
+        raise InputError(
+            f"The array says that its shape is {shape}, but where {asked} pixels were asked for it "
+            f"gives {found}; make it anew, with the shape that its chunks have."
+        )
 
 
 def _read_stated(shape: tuple[int, ...], axes: str, rgb: bool | None) -> ImageAxes:

@@ -27,7 +27,6 @@ _SPELLINGS = {
     "μm": "µm",  # the Greek letter; the key to the table above has the micro sign
     "\\u00b5m": "µm",  # ImageJ writes the escape itself, in six letters
     "micron": "µm",
-    "microns": "µm",
     "micrometer": "µm",
     "micrometre": "µm",
     "nanometer": "nm",
@@ -38,6 +37,7 @@ _SPELLINGS = {
     "picometer": "pm",
     "picometre": "pm",
     "inch": "in",
+    "inches": "in",
 }
 
 _SECONDS = {
@@ -52,6 +52,7 @@ _SECONDS = {
     "sec": 1.0,
     "millisecond": 1e-3,
     "ms": 1e-3,
+    "msec": 1e-3,
     "microsecond": 1e-6,
     "µs": 1e-6,
     "us": 1e-6,
@@ -65,7 +66,11 @@ def parse_unit(text: object) -> str | None:
     if not isinstance(text, str):
         return None
     word = text.strip().strip("\0")
-    return word if word in MICROMETRES else _SPELLINGS.get(word.lower())
+    if word in MICROMETRES:
+        return word
+    word = word.lower()
+    one = _SPELLINGS.get(word) or _SPELLINGS.get(word.removesuffix("s"))
+    return word if one is None and word in MICROMETRES else one
 
 
 def converted(length: float, unit: str, other: str) -> float:
@@ -76,7 +81,8 @@ def converted(length: float, unit: str, other: str) -> float:
 def seconds(value: object, unit: object) -> float | None:
     """Return a time in seconds; None where it is no positive number or has no known unit."""
     step = positive(value)
-    length = _SECONDS.get(unit.strip().lower()) if isinstance(unit, str) else None
+    word = unit.strip().lower() if isinstance(unit, str) else ""
+    length = _SECONDS.get(word) or _SECONDS.get(word.removesuffix("s"))
     return None if step is None or length is None else step * length
 
 
@@ -87,11 +93,14 @@ def positive(value: object) -> float | None:
 
 
 def number(value: object) -> float | None:
-    """Return a finite number, or the one that a text holds; None for everything else."""
+    """Return a finite number, or the one that a text holds; None for everything else.
+
+    Some programs write numbers as the country does in which they run: with a decimal comma.
+    """
     if not isinstance(value, int | float | str):
         return None
     try:
-        found = float(value)
+        found = float(value.replace(",", ".") if isinstance(value, str) else value)
     except ValueError:
         return None
     return found if math.isfinite(found) else None

@@ -14,6 +14,7 @@ from scipy import ndimage
 from skimage.measure import label as connected_pieces
 
 from napari_diffseg.errors import InputError
+from napari_diffseg.image.arrays import whole_numbers
 from napari_diffseg.image.space import Space, space_of
 from napari_diffseg.instances.params import ObjectParams
 from napari_diffseg.instances.splitting import Basins, add_depths, cut, uncut
@@ -134,12 +135,13 @@ class ObjectFinder:
 def checked_labels(labels: ArrayLike) -> Labels:
     """Return labels of a plane or a volume as whole numbers; raises `InputError` of others."""
     array = np.asarray(labels)
-    if array.ndim not in (2, 3) or array.size == 0 or array.dtype.kind not in "bui":
+    numbers = whole_numbers(array)
+    if array.ndim not in (2, 3) or array.size == 0 or numbers is None:
         raise InputError(
             f"The labels have the shape {array.shape} and the type {array.dtype}, but a plane or "
             "a volume of whole numbers was expected; give the labels of one frame."
         )
-    return array.astype(np.uint8) if array.dtype.kind == "b" else array
+    return numbers
 
 
 def count_labels(labels: Labels) -> dict[int, int]:

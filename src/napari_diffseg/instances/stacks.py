@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_diffseg.errors import InputError
+from napari_diffseg.image.arrays import whole_numbers
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.instances.finding import count_in_all, find_objects, with_classes
 from napari_diffseg.instances.following import Follower
@@ -73,7 +74,7 @@ def objects(
     ParameterError
         A parameter is out of its bounds.
     """
-    letters = frame_letters(_labels_of(result).ndim, axes)
+    letters = frame_letters(labels_of(result).ndim, axes)
     values = (params or ObjectParams()).to_dict() | changes
     if classes is not None:
         chosen = [classes] if isinstance(classes, int | np.integer) else list(classes)
@@ -91,7 +92,7 @@ def objects_as(
     spacing: Sequence[float] | None,
 ) -> Numbers:
     """Make objects of a result with these axes, of the classes that the parameters name."""
-    labels, spacing = _labels_of(result), spacing or _spacing_of(result)
+    labels, spacing = labels_of(result), spacing or _spacing_of(result)
     if "T" not in letters:
         return find_objects(labels, told, spacing)
     found = np.zeros(labels.shape, np.int32)
@@ -102,7 +103,7 @@ def objects_as(
 
 def counts_of(result: HasLabels | ArrayLike, letters: str) -> dict[int, int]:
     """Return how many pixels each class has, in all frames of a result with these axes."""
-    labels = _labels_of(result)
+    labels = labels_of(result)
     return count_in_all(labels if "T" in letters else [labels])
 
 
@@ -176,9 +177,9 @@ def measure(
     InputError
         Shapes or axes do not fit.
     """
-    numbers = _labels_of(objects)
+    numbers = labels_of(objects)
     letters = frame_letters(numbers.ndim, axes)
-    kinds = None if labels is None else _labels_of(labels)
+    kinds = None if labels is None else labels_of(labels)
     images = _channels(image, channel_axis)
     size = as_pixel_size(pixel_size, unit, len(letters.replace("T", "")))
     chosen = () if classes is None else tuple(np.atleast_1d(np.asarray(classes)).tolist())
@@ -221,14 +222,16 @@ def frame_letters(n_axes: int, axes: str | None) -> str:
     return letters
 
 
-def _labels_of(result: HasLabels | ArrayLike) -> NDArray[Any]:
+def labels_of(result: HasLabels | ArrayLike) -> NDArray[np.integer[Any]]:
+    """Return the labels of a result, or labels, as whole numbers; `InputError` of others."""
     labels = np.asarray(getattr(result, "labels", result))
-    if labels.dtype.kind not in "bui" or labels.size == 0:
+    numbers = whole_numbers(labels)
+    if numbers is None or labels.size == 0:
         raise InputError(
             f"The labels have the shape {labels.shape} and the type {labels.dtype}, but whole "
             "numbers were expected, one for each pixel; give labels, or objects made of them."
         )
-    return labels.astype(np.uint8) if labels.dtype.kind == "b" else labels
+    return numbers
 
 
 def _spacing_of(result: object) -> tuple[float, float, float] | None:

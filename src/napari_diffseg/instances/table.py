@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_diffseg.files import written_whole
+from napari_diffseg.files import as_unicode, written_whole
 from napari_diffseg.instances.measuring import Columns
 
 _AT_ONCE = 10_000
@@ -88,7 +88,7 @@ def csv_steps(
     with written_whole(path, force=force) as file:
         text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
         rows = csv.writer(text, lineterminator="\n")
-        rows.writerow(table)
+        rows.writerow(map(in_words, table))
         # By parts: as Python's numbers and texts a long table takes ten times the memory.
         for start in range(0, n_rows, _AT_ONCE):
             part = [column[start : start + _AT_ONCE].tolist() for column in columns]
@@ -101,4 +101,4 @@ def in_words(value: object) -> str:
     """Return a value as it stands in a table."""
     if isinstance(value, float):
         return "" if value != value else f"{value:.10g}"
-    return str(value)
+    return as_unicode(str(value))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from glob import glob
 from os import PathLike
 from pathlib import Path
 
 from napari_diffseg.errors import InputError
 from napari_diffseg.files import is_zarr
+from napari_diffseg.io.kinds import not_there
 
 IMAGE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".svs", ".czi", ".nd2", ".lif")
 """Endings of the files that `list_inputs` takes from a folder, beside zarr folders."""
@@ -17,11 +19,14 @@ def list_inputs(path: str | PathLike[str]) -> list[Path]:
     """List the images that a path names.
 
     A file or a zarr folder itself; of another folder what has a known ending, in natural order:
-    ``t2.tif`` before ``t10.tif``.
+    ``t2.tif`` before ``t10.tif``; and what is `named_by` a pattern.
     """
     path = Path(path)
     if not path.exists():
-        raise InputError(f"{path} does not exist; check the name of the file or folder.")
+        found = named_by(path)
+        if found == [path]:
+            raise not_there(path)
+        return [image for one in found for image in list_inputs(one)]
     if not path.is_dir() or is_zarr(path):
         return [path]
     try:
@@ -35,10 +40,19 @@ def list_inputs(path: str | PathLike[str]) -> list[Path]:
     ]
     if not images:
         raise InputError(
-            f"There is no image in the folder {path}; known are {', '.join(IMAGE_SUFFIXES)} and "
-            "zarr folders."
+            f"There is no image in the folder {path}, and folders in it are not looked into; known "
+            f"are {', '.join(IMAGE_SUFFIXES)} and zarr folders."
         )
     return sorted(images, key=_natural)
+
+
+def named_by(path: Path) -> list[Path]:
+    """Return what a pattern such as ``t*.tif`` names, in natural order, where a shell has left it.
+
+    That of Windows does. A path that is there, or a pattern that names nothing, as it is.
+    """
+    found = [] if path.exists() else glob(str(path))
+    return sorted(map(Path, found), key=_natural) or [path]
 
 
 def _natural(path: Path) -> tuple[list[tuple[int, str]], str]:

@@ -76,6 +76,8 @@ def kind_of(path: Path) -> str:
     for signature, kind in _SIGNATURES.items():
         if start.startswith(signature):
             return kind
+    if start.startswith(b"PK\3\4"):
+        raise InputError(f"{path} is a ZIP archive; unpack it, and name an image that was in it.")
     if b"<OME" in start:
         raise InputError(
             f"{path} describes images whose pixels are in other files; name one of these, such as "
@@ -93,6 +95,12 @@ def first_line(error: BaseException) -> str:
 
 def not_there(path: Path) -> InputError:
     """Say that there is no file or folder of a name."""
+    scheme, is_address, rest = path.as_posix().partition(":/")
+    if is_address and len(scheme) > 1 and scheme.isalnum():  # one letter is a drive
+        return InputError(
+            f"{scheme}://{rest.lstrip('/')} is an address, but a file of this machine was "
+            "expected; download it first."
+        )
     return InputError(f"{path} does not exist; check the name of the file.")
 
 

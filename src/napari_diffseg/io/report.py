@@ -16,7 +16,7 @@ from PIL import Image
 from skimage.color import label2rgb
 from skimage.segmentation import find_boundaries
 
-from napari_diffseg.files import written_whole
+from napari_diffseg.files import as_unicode, written_whole
 from napari_diffseg.params import SegmentationParams
 
 _MOST_PIXELS = 1 << 20
@@ -72,7 +72,7 @@ def write_report(
         f"<style>{_STYLE}</style><body>{''.join(parts)}</body></html>"
     )
     with written_whole(Path(path), force=force) as file:
-        file.write(text.encode("utf-8"))
+        file.write(as_unicode(text).encode())
 
 
 def _picture(channels: NDArray[Any], rgb: bool) -> NDArray[np.uint8]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari_diffseg.image.pixel_size import PixelSize, in_one_unit
-from napari_diffseg.image.units import MICROMETRES, is_size, parse_unit, positive
+from napari_diffseg.image.units import MICROMETRES, is_size, number, parse_unit, positive
 
 if TYPE_CHECKING:
     import tifffile
@@ -31,25 +31,37 @@ def from_resolution(per_y: float, per_x: float, unit: str) -> PixelSize | None:
     """
     if not (is_size(per_y) and is_size(per_x)):
         return None
-    length = MICROMETRES[unit]
-    placeholder = per_y == per_x == 1
-    if placeholder or (_is_for_print(per_y, length) and _is_for_print(per_x, length)):
+    if per_y == per_x == 1 or _are_for_print(per_y, per_x, unit):
         return None
+    length = MICROMETRES[unit]
     return PixelSize(length / per_y, length / per_x, "µm")
 
 
 def from_imagej(metadata: Mapping[str, Any], per_y: float, per_x: float) -> PixelSize | None:
     """Read the pixel size of an ImageJ TIFF: pixels per unit, and spacing and unit in its text.
 
-    Returns None where the text has no unit, or ``"pixel"``.
+    Returns None where the text has no unit, or ``"pixel"``, or where ImageJ has taken the size over
+    from a picture for screens or printers.
     """
     unit = metadata.get("unit")
+    known = parse_unit(unit)
+    if known in ("in", "cm") and _are_for_print(per_y, per_x, known):
+        return None
     y, x = (
         (1 / per if is_size(per) else None, parse_unit(metadata.get(key, unit)))
         for per, key in ((per_y, "yunit"), (per_x, "unit"))
     )
-    spacing = positive(metadata.get("spacing"))
-    return in_one_unit(y, x, (spacing, parse_unit(metadata.get("zunit", unit))))
+    z = imagej_spacing(metadata), parse_unit(metadata.get("zunit", unit))
+    return in_one_unit(y, x, z)
+
+
+def imagej_spacing(metadata: Mapping[str, Any]) -> float | None:
+    """Return how far planes are apart, whichever way they count; None where not said."""
+    spacing = number(metadata.get("spacing"))
+    if spacing is None and "scales" in metadata:  # as ImageJ2 writes it, with SCIFIO
+        names, scales = (str(metadata.get(key, "")).split(",") for key in ("axes", "scales"))
+        spacing = number(dict(zip(names, scales, strict=False)).get("Z"))
+    return abs(spacing) if spacing else None
 
 
 def from_aperio(text: str) -> PixelSize | None:
@@ -124,6 +136,10 @@ def _of_sem(said: Mapping[str, Any]) -> _Said:
 def _of_fei(said: Mapping[str, Any]) -> _Said:
     scan = said.get("Scan") or {}
     return _Said(scan.get("PixelWidth"), scan.get("PixelHeight"))
+
+
+def _are_for_print(per_y: float, per_x: float, unit: str) -> bool:
+    return all(_is_for_print(per, MICROMETRES[unit]) for per in (per_y, per_x))
 
 
 def _is_for_print(per_unit: float, length: float) -> bool:

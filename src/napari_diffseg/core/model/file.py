@@ -29,7 +29,7 @@ from napari_diffseg.core.model.check import check_model
 from napari_diffseg.core.model.model_facts import Color, ModelFacts
 from napari_diffseg.core.published.clustering_net import FeatureClusteringNet
 from napari_diffseg.errors import DiffSegError, ModelFileError, OutputError
-from napari_diffseg.files import check_place, written_whole
+from napari_diffseg.files import as_unicode, check_place, written_whole
 from napari_diffseg.image.channels import Channel
 from napari_diffseg.image.intensity import IntensityRange, stated_range
 from napari_diffseg.image.pixel_size import PixelSize
@@ -374,7 +374,7 @@ def _color(values: Any) -> Color:
 
 
 def _json(values: Mapping[str, Any]) -> str:
-    return json.dumps(values, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return as_unicode(json.dumps(values, sort_keys=True, ensure_ascii=False, allow_nan=False))
 
 
 def _digest(arrays: Arrays, *texts: str) -> str:

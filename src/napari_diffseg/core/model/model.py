@@ -20,6 +20,7 @@ from napari_diffseg.core.model.model_facts import ModelFacts
 from napari_diffseg.core.model.unseen_image import apply_windows, axes_for
 from napari_diffseg.core.published.clustering_net import FeatureClusteringNet
 from napari_diffseg.image.arrays import Integers
+from napari_diffseg.image.axes import as_array
 from napari_diffseg.image.channels import Channel, find_channels
 from napari_diffseg.image.intensity import IntensityRange
 from napari_diffseg.image.space import PLANE, Space
@@ -232,7 +233,7 @@ class Model:
         AppliedWindow
             Windows of `image.pieces.window_shape`, row by row.
         """
-        image = image if hasattr(image, "shape") else np.asarray(image)
+        image = as_array(image)
         found = axes_for(self, image, axes, rgb)
         params, options = params or ApplyParams(), options or RunOptions()
         yield from apply_windows(self, image, found, params, options, windows, region)

@@ -35,7 +35,7 @@ from napari_diffseg.core.model.matching import matched
 from napari_diffseg.core.plane import Plane
 from napari_diffseg.core.sampling import window_around
 from napari_diffseg.image.arrays import Mask
-from napari_diffseg.image.axes import ImageAxes, channels_first, resolve_axes, shape_of
+from napari_diffseg.image.axes import ImageAxes, as_array, channels_first, resolve_axes
 from napari_diffseg.image.intensity import (
     brightness_beside,
     check_known_range,
@@ -55,7 +55,7 @@ _LOOKED_AT = {2: (1024, 1024), 3: (8, 256, 256)}  # pixels that tell whether val
 
 def axes_for(model: Model, image: Any, axes: str | None, rgb: bool | None) -> ImageAxes:
     """Return an image's axes; raises InputError where the model was trained on other images."""
-    found = resolve_axes(shape_of(image), axes, rgb=rgb)
+    found = resolve_axes(as_array(image).shape, axes, rgb=rgb)
     matched(model, found, "The image")
     return found
 

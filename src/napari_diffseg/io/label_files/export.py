@@ -28,6 +28,7 @@ from napari_diffseg.instances.stacks import (
     as_pixel_size,
     counts_of,
     frame_letters,
+    labels_of,
     measure,
     objects_as,
 )
@@ -238,7 +239,7 @@ def _frames_of(
     class_colors: Mapping[int, Sequence[float]] | None,
 ) -> tuple[LabelFrames, PixelSize | None]:
     """Return the labels of a result with what it, or the person, says of them; and its size."""
-    labels = np.asarray(getattr(result, "labels", result))
+    labels = labels_of(result)
     letters = frame_letters(labels.ndim, axes)
     facts = getattr(getattr(result, "model", None), "facts", None)
     size = as_pixel_size(pixel_size, unit, len(letters.replace("T", "")))

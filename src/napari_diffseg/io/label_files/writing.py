@@ -19,6 +19,8 @@ from PIL import Image, PngImagePlugin
 
 from napari_diffseg.errors import InputError, OutputError
 from napari_diffseg.files import (
+    as_unicode,
+    check_name,
     check_place,
     check_replaceable,
     placed_whole,
@@ -46,6 +48,7 @@ def check_output(path: str | PathLike[str], *, force: bool = False) -> None:
         raise OutputError(
             f"{path} has no ending that can be written; name it with one of {', '.join(SUFFIXES)}."
         )
+    check_name(path)
     sweep_beside(path)
     if path.name.lower().endswith(ZARR) and path.exists():
         check_replaceable(path, force=force)
@@ -91,7 +94,7 @@ def write_labels(
         frames = [labels] if is_volume or labels.ndim == 2 else labels
         _write_zarr(path, frames, labels.shape, axes, labels.dtype, force=force, **said)
         return
-    text = None if provenance is None else json.dumps(dict(provenance), ensure_ascii=False)
+    text = _text_of(provenance)
     if name.endswith(".png"):
         _check_fits_png(path, labels)
         with written_whole(path, force=force) as file:
@@ -182,7 +185,7 @@ def write_label_stack(
         )
     if path.suffix.lower() == ".png":
         raise OutputError(f"{path} cannot hold several frames; write an .ome.tif file.")
-    text = None if provenance is None else json.dumps(dict(provenance), ensure_ascii=False)
+    text = _text_of(provenance)
     check_output(path, force=force)
     # The labels themselves are not yet known when their name is written.
     content = json.dumps([text, lengths, axes, kind.str]).encode()
@@ -240,6 +243,12 @@ def _check_fits_png(path: Path, labels: NDArray[np.unsignedinteger]) -> None:
         raise OutputError(
             f"{path} cannot hold label {labels.max()}: PNG ends at 65535; write an .ome.tif file."
         )
+
+
+def _text_of(provenance: Mapping[str, Any] | None) -> str | None:
+    if provenance is None:
+        return None
+    return as_unicode(json.dumps(dict(provenance), ensure_ascii=False))
 
 
 def _ome_metadata(

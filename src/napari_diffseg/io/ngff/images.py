@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import replace
 from math import prod
+from os import scandir
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,7 +123,7 @@ def open_zarr_image(
     if isinstance(node, zarr.Array):
         check_level(level, 1, str(path))
         check_series(series, [" × ".join(map(str, node.shape))], str(path))
-        return node, _plain_facts(node, path)
+        return _as_named(node), _plain_facts(node, path)
     group, number, notes = _chosen_image(node, path, series)
     attributes = ome_attributes(group.attrs.asdict())
     found = read_multiscale(attributes, str(path), level, number, axes)
@@ -181,7 +183,28 @@ def _member(group: zarr.Group, name: str, path: Path) -> zarr.Array[Any]:
             f"{path} says that its pixels are in {name!r}, but there is no array of that "
             "name; copy or write the image again."
         )
-    return array
+    return _as_named(array)
+
+
+def _as_named(array: zarr.Array[Any]) -> zarr.Array[Any]:
+    """Return an array that knows what its chunks are called, ``0.0`` or ``0/0``.
+
+    Some writers of version 2 do not say it or say it wrong; zarr then finds none, and reads fill.
+    """
+    from zarr import Array, AsyncArray
+    from zarr.core.metadata import ArrayV2Metadata
+    from zarr.storage import LocalStore
+
+    metadata, store = array.metadata, array.store
+    if not isinstance(metadata, ArrayV2Metadata) or not isinstance(store, LocalStore):
+        return array
+    separator = metadata.dimension_separator
+    with scandir(store.root / array.path) as entries:
+        first = next((one.name for one in entries if one.name[0].isdecimal()), separator)
+    if array.ndim < 2 or ("." in first) == (separator == "."):
+        return array
+    other: Literal[".", "/"] = "." if "." in first else "/"
+    return Array(AsyncArray(replace(metadata, dimension_separator=other), array.store_path))
 
 
 def _plain_facts(array: zarr.Array[Any], path: Path) -> ImageInfo:

@@ -13,7 +13,7 @@ import tifffile
 from napari_diffseg.errors import InputError, Remedy
 from napari_diffseg.image.info import ImageInfo, Placed, placed_by
 from napari_diffseg.image.pixel_size import PixelSize
-from napari_diffseg.image.units import is_size, number, positive, seconds
+from napari_diffseg.image.units import is_size, number, parse_unit, seconds
 from napari_diffseg.io.facts import check_level, check_series, check_shape_of_level
 from napari_diffseg.io.kinds import DAMAGE
 from napari_diffseg.io.resolution import (
@@ -21,6 +21,7 @@ from napari_diffseg.io.resolution import (
     from_imagej,
     from_microscope,
     from_resolution,
+    imagej_spacing,
 )
 from napari_diffseg.io.tiff.colors import Colors, colors_of
 from napari_diffseg.io.tiff.ome_xml import OmeFacts, read_ome_xml
@@ -55,11 +56,12 @@ def open_tiff(
     """Find an image in a TIFF file, after a look at whether it is whole."""
     if len(tif.pages) == 0:
         raise tifffile.TiffFileError("there is no image in it")
-    # Beside the image of an LSM file is a smaller picture of it.
+    # Beside the image of an LSM file is a smaller picture of it, which may stand first elsewhere.
     images = [one for one in tif.series if one.kind != "lsm" or not one.keyframe.is_reduced]
+    images.sort(key=lambda one: bool(one.keyframe.is_reduced))
     others = check_series(series, [_name(one) for one in images], str(path))
-    ome = _ome(tif, series)
-    present = present_planes(tif, tif.series[series], ome, path)
+    ome = _ome(tif, tif.series.index(images[series]))
+    present = present_planes(tif, images[series], ome, path)
     axes = _stored_axes(present.series)
     colors = colors_of(present.series.keyframe, "S" in axes, numbers=numbers)
     if present.series.kind == "lsm":  # of three channels it says that they are red, green and blue
@@ -171,8 +173,8 @@ def _placement(tif: tifffile.TiffFile, present: Present, ome: OmeFacts) -> dict[
     """Return where the pixels lie; ImageJ's z also where it counts in pixels."""
     said, (known, step) = tif.imagej_metadata or {}, from_microscope(tif)
     size = _pixel_size(tif, present.series, ome, known)
-    placement, spacing = placed_by(size), positive(said.get("spacing"))
-    if size is None and spacing is not None:
+    placement, spacing = placed_by(size), imagej_spacing(said)
+    if size is None and spacing is not None and parse_unit(said.get("unit")) is None:
         per = _resolution(present.series)
         y, x = (1 / one if is_size(one) else 1.0 for one in per)
         placement = {"Z": Placed(spacing), "Y": Placed(y), "X": Placed(x)}
