@@ -164,10 +164,16 @@ def test_a_missing_spacing_is_said(
 ) -> None:
     output = tmp_path / "labels.tif"
     assert run("segment", nameless, "-o", output, "--axes", "ZYX") == 0
-    assert "voxels are taken for cubes; state it with --spacing" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "voxels are taken for cubes; state it with --spacing" in said
+    assert said.count("cubes") == 1
     assert read_image(output).pixel_size is None
     assert run("segment", nameless, "-o", output, "--axes", "ZYX", "--force", "--quiet") == 0
     assert capsys.readouterr().err == ""
+    assert run("segment", nameless, "-o", output, "--axes", "ZYX", "--force", "--planes") == 0
+    said = capsys.readouterr().err
+    assert "taken plane by plane" in said
+    assert "cubes" not in said
 
 
 @pytest.mark.parametrize(

@@ -462,6 +462,8 @@ def test_previous_result_leaves_an_edited_layer_alone(viewer, live, scribbles, r
 
 def test_the_slider_is_off_where_every_pixel_has_a_painted_class(live, scribbles, wait_for):
     assert live.labels.isEnabled()
+    # One class is painted, and the rest has labels of its own: how many there are is said.
+    assert live.labels.number.text() == str(live.results.segmentation.n_labels)
     stroke(scribbles, 2, (15, 5), (15, 12))
     wait_for(lambda: not live.labels.isEnabled())
     assert live.labels.slider.toolTip() == words.ALL_PAINTED

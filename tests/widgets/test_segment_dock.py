@@ -17,6 +17,7 @@ from napari_diffseg.params import SegmentationParams
 from napari_diffseg.widgets.segment import overview, view
 from napari_diffseg.widgets.segment.reopening import take_left
 from napari_diffseg.widgets.tasks.session import SessionState
+from napari_diffseg.widgets.ui.remembered import defaults_only, recall, remember
 
 pytestmark = pytest.mark.gui
 
@@ -186,6 +187,29 @@ def test_what_was_set_is_there_in_the_next_session(viewer, image, dock, nothing_
     assert again.knobs.problem() == ""
     again.knobs.reset_button.click()
     assert again.params() == SegmentationParams()
+
+
+def test_a_demonstration_neither_uses_nor_replaces_what_was_set(viewer, run, nothing_remembered):
+    remember({SegmentationParams: {"seed": 7}})
+    kept = nothing_remembered.read_bytes()
+    with defaults_only():
+        dock = viewer.window.add_plugin_dock_widget("napari-diffseg", "Segment")[1]
+        assert dock.params() == SegmentationParams()
+        dock.params_form.write({"seed": 8})
+        viewer.window.remove_dock_widget(dock)
+    assert nothing_remembered.read_bytes() == kept
+    assert recall(SegmentationParams) == {"seed": 7}
+
+
+def test_a_long_status_leaves_no_gap_behind(dock):
+    reason = dock.run_view.reason
+    for label, tell in ((dock.status, dock.run_view.say), (reason, reason.say)):
+        tell("Short.")
+        before = label.minimumHeight()
+        tell("A sentence of many words. " * 20)
+        assert label.minimumHeight() > before
+        tell("Short.")
+        assert label.minimumHeight() == before
 
 
 def test_a_file_of_settings_that_is_no_such_file_changes_nothing(viewer, run, nothing_remembered):

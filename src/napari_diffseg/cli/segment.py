@@ -30,6 +30,7 @@ from napari_diffseg.cli.subject import Subject, read_subject
 from napari_diffseg.cli.terminal import Commands, drain_training, first_interrupt_finishes, tell
 from napari_diffseg.errors import InputError, OutputError
 from napari_diffseg.files import check_place
+from napari_diffseg.image.space import TAKEN_FOR_CUBES
 
 if TYPE_CHECKING:
     from napari_diffseg.core.result import Segmentation
@@ -140,7 +141,9 @@ def _segment(args: argparse.Namespace) -> int:
         subject.write(result.labels, result.provenance())
         _report(args, subject, result)
     found = f"{result.n_labels} labels{_facts(result)}, {result.seconds:.1f} s"
-    notes = (*idle_notes(args, params), *subject.notes, *result.notes)
+    # Before the run it was said how far the planes are taken to be apart.
+    found_out = [note for note in result.notes if note != TAKEN_FOR_CUBES]
+    notes = (*idle_notes(args, params), *subject.notes, *found_out)
     report = "" if args.report is None else f", the report to {args.report}"
     tell(args, *notes, f"{found}: written to {args.output}{report}")
     return 0

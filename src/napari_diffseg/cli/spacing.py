@@ -14,6 +14,10 @@ from napari_diffseg.image.units import is_size, parse_unit
 if TYPE_CHECKING:
     from napari_diffseg.image.info import ImageInfo
 
+_CUBES = (
+    "the file does not say how far planes are apart, so voxels are taken for cubes; state it with "
+    "--spacing."
+)
 _LAST_AND_UNIT = re.compile(r"(.*?[0-9.]+(?:e[-+]?[0-9]+)?)\s*([^\s0-9]*)", re.IGNORECASE)
 
 Distances = tuple[float, float, float]
@@ -96,13 +100,10 @@ def sizes_of(args: argparse.Namespace, info: ImageInfo, plane: str, shown: str =
         stated = stated or _of_voxels(said)
     in_file = "" if spacing is None else _words(spacing, size.unit if size and size.z else None)
     if stated is None:
-        tell(
-            args,
-            f"{shown}voxels of {in_file} (z × y × x), as the file says."
-            if in_file
-            else f"{shown}the file does not say how far planes are apart, so voxels are taken for "
-            "cubes; state it with --spacing.",
-        )
+        known = f"voxels of {in_file} (z × y × x), as the file says."
+        # Each plane by itself has no need of the distance.
+        unknown = "taken plane by plane." if args.planes else _CUBES
+        tell(args, f"{shown}{known if in_file else unknown}")
         return Sizes(spacing, size)
     words = f"{shown}voxels of {_words(*stated)} (z × y × x), as stated"
     is_other = in_file and in_file != _words(*stated)

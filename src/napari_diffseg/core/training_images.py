@@ -35,7 +35,7 @@ from napari_diffseg.image.intensity import (
 from napari_diffseg.image.pieces import PROGRAM, estimate_memory
 from napari_diffseg.image.region import box_of, region_with_strokes
 from napari_diffseg.image.scribbles import Scribbles, classes_of, read_scribbles
-from napari_diffseg.image.space import Space, space_of
+from napari_diffseg.image.space import TAKEN_FOR_CUBES, Space, space_of
 from napari_diffseg.image.windows import Window, whole
 from napari_diffseg.memory import check_memory
 from napari_diffseg.params import SegmentationParams
@@ -339,7 +339,7 @@ def _notes(axes: ImageAxes, how: ImageOptions) -> tuple[str, ...]:
     if axes.guessed:
         notes.append(f"The axes were guessed as {axes.axes}: {axes.describe()}.")
     if axes.spatial == "ZYX" and how.spacing is None:
-        notes.append("How far the planes are apart is not known; voxels were taken for cubes.")
+        notes.append(TAKEN_FOR_CUBES)
     if axes.has_alpha:
         notes.append("The alpha channel was dropped.")
         notes.append("If the fourth channel is no alpha, state the axes, such as CYX.")

@@ -18,6 +18,9 @@ FARTHEST = 100.0
 ALIKE = 0.05
 """Distances of planes that differ by a smaller share are the same."""
 
+TAKEN_FOR_CUBES = "How far the planes are apart is not known; voxels were taken for cubes."
+"""What is said of a volume without a spacing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Space:

@@ -22,6 +22,7 @@ from skimage.io import imsave
 from napari_diffseg.errors import DiffSegError, OutputError
 from napari_diffseg.io.label_files.writing import write_labels
 from napari_diffseg.widgets.tasks.session import SessionState
+from napari_diffseg.widgets.ui.remembered import defaults_only
 
 if TYPE_CHECKING:
     from napari_diffseg.widgets.segment.dock import SegmentDock
@@ -37,19 +38,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("-o", "--output", type=Path, default=Path("demo-output"), metavar="DIR")
     parser.add_argument("--stay", action="store_true", help="leave the window open")
     args = parser.parse_args(arguments)
-    try:
-        _make_folder(args.output)
-        viewer = napari.Viewer(title="napari-diffseg", show_welcome_screen=False)
-        viewer.window.resize(*_WINDOW)
-        for path in run_demo(viewer, args.output):
-            print(path)
-    except DiffSegError as error:
-        print(f"demo: {error}", file=sys.stderr)
-        return 1
-    if args.stay:
-        napari.run()
-    else:
-        viewer.close()
+    # It shows the same to everybody, and leaves what a person set last as it is.
+    with defaults_only():
+        try:
+            _make_folder(args.output)
+            viewer = napari.Viewer(title="napari-diffseg", show_welcome_screen=False)
+            viewer.window.resize(*_WINDOW)
+            for path in run_demo(viewer, args.output):
+                print(path)
+        except DiffSegError as error:
+            print(f"demo: {error}", file=sys.stderr)
+            return 1
+        if args.stay:
+            napari.run()
+        else:
+            viewer.close()
     return 0
 
 

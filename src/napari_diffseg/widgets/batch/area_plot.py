@@ -161,7 +161,7 @@ class AreaPlot(QWidget):
         highest = _round_up(float(np.nanmax(shares)) if np.isfinite(shares).any() else 1.0)
         # On a scale of square roots, so that the small classes are seen beside the large.
         ticks = {1.0: _percent(highest), 0.5: _percent(highest / 4), 0.0: "0%"}
-        self._draw_frame(painter, areas, "Share of the frame, each class (root scale)", ticks)
+        self._draw_frame(painter, areas, "Share of each class (square-root scale)", ticks)
         self._draw_frame(painter, sureness, "Mean confidence", {1.0: "100%", 0.0: "0%"})
         self._draw_frame_numbers(painter, sureness)
         for column, label in enumerate(self._record.labels if self._record else ()):

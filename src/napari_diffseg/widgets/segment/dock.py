@@ -281,7 +281,7 @@ class SegmentDock(QWidget):
 
     def _show_found(self) -> None:
         segmentation = self.results.segmentation
-        is_free = segmentation is not None and segmentation.scribbles is None
+        is_free = segmentation is not None and not segmentation.only_painted
         self.knobs.show_found(segmentation.n_labels if is_free else 0)
 
     # --- the end of the dock --------------------------------------------------------

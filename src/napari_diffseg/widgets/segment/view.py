@@ -29,6 +29,7 @@ from napari_diffseg.widgets.ui.controls import (
     Chooser,
     Sentence,
     beside,
+    fit_height,
     folded,
     form_rows,
     narrow_combo,
@@ -188,9 +189,7 @@ class RunView(QWidget):
         """Write the status line."""
         self.status.setText(text)
         restyle(self.status, RED if wrong else "")
-        lines = self.status.fontMetrics().lineSpacing() * 2 + 6
-        # A scroll area would cut off what is longer.
-        self.status.setMinimumHeight(max(lines, self.status.heightForWidth(self.status.width())))
+        fit_height(self.status, least=self.status.fontMetrics().lineSpacing() * 2 + 6)
 
     def give_reason(self, reason: str, *, wrong: bool, busy: bool) -> None:
         """Say why Segment is off; it takes the place of a status that is over."""

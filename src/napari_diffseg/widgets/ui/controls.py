@@ -60,6 +60,13 @@ def restyle(widget: QWidget, style: str) -> None:
         widget.setStyleSheet(style)
 
 
+def fit_height(label: QLabel, least: int = 0) -> None:
+    """Give a label with wrapped text the height of its lines; a scroll area would cut them off."""
+    # The height that it had to have before would count, and it would never be lower again.
+    label.setMinimumHeight(0)
+    label.setMinimumHeight(max(label.heightForWidth(label.width()), least))
+
+
 class Sentence(QLabel):
     """A text that can be copied and takes as many lines as it needs; an empty one takes no room.
 
@@ -99,7 +106,7 @@ class Sentence(QLabel):
         self._fit()
 
     def _fit(self) -> None:
-        self.setMinimumHeight(max(self.heightForWidth(self.width()), 0))
+        fit_height(self)
 
 
 class Status(Sentence):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from napari.settings import get_settings
@@ -12,9 +12,13 @@ from napari.settings import get_settings
 from napari_diffseg.errors import ParameterError
 from napari_diffseg.parameters import Scalar, SelfDescribing
 
+_is_off = False
+
 
 def remember(typed: Mapping[type[SelfDescribing], Mapping[str, Scalar]]) -> None:
     """Keep the values of parameters beside napari's own settings; only those that can be used."""
+    if _is_off:
+        return
     usable = {kind.__name__: _usable(kind, values) for kind, values in typed.items()}
     kept = _read() | usable
     # Where nothing can be written, nothing is kept; no work depends on it.
@@ -29,6 +33,17 @@ def recall(described: type[SelfDescribing], but_for: Collection[str] = ()) -> di
     return {name: value for name, value in values.items() if name not in but_for}
 
 
+@contextmanager
+def defaults_only() -> Iterator[None]:
+    """Neither use nor replace what a person set, so that all begins with the defaults."""
+    global _is_off
+    _is_off = True
+    try:
+        yield
+    finally:
+        _is_off = False
+
+
 def _usable(described: type[SelfDescribing], values: Mapping[str, Scalar]) -> dict[str, Scalar]:
     found = {}
     for spec in described.specs():
@@ -41,6 +56,8 @@ def _usable(described: type[SelfDescribing], values: Mapping[str, Scalar]) -> di
 
 
 def _read() -> dict[str, dict[str, Scalar]]:
+    if _is_off:
+        return {}
     try:
         kept = json.loads(_file().read_text(encoding="utf-8"))
     except (OSError, ValueError):

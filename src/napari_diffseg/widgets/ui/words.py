@@ -22,7 +22,7 @@ FOLLOWING = "Following your strokes …"
 FOLLOWING_REST = "Following your strokes … what you see is done; the rest of the image follows."
 LOOKING_FOR_DOUBTS = "Looking where the result is unsure …"
 DOUBTS_SHOWN = "Cyan is where the result is unsure."
-DOUBTS_THERE = "This is where the result is most unsure of what is left."
+DOUBTS_THERE = "In the middle of the view the result is least sure. Press again for the next place."
 NO_DOUBTS = "There is no further place of which the result is unsure."
 PAINT = (
     "Paint a stroke with class 1 on one thing, the background for example, and one with class 2 on "
