@@ -282,6 +282,16 @@ def test_folders_that_are_no_store(tmp_path: Path) -> None:
             LabelStore.open(tmp_path / name)
 
 
+def test_chunks_that_no_store_of_ours_has_are_not_asked_for(tmp_path: Path) -> None:
+    store = create(tmp_path / "labels.ome.zarr")
+    path = tmp_path / "labels.ome.zarr" / "labels" / "diffseg" / "0" / "zarr.json"
+    facts = json.loads(path.read_text())
+    facts["chunk_grid"]["configuration"]["chunk_shape"][-1] = 2**31 - 1
+    path.write_text(json.dumps(facts))
+    with pytest.raises(InputError, match="holds no labels that can be read"):
+        LabelStore.open(store.path)
+
+
 def test_a_damaged_frame(tmp_path: Path) -> None:
     store = create(tmp_path / "a.zarr")
     fill(store, LABELS, range(4))

@@ -37,6 +37,9 @@ _MOST_HELD = 256 * 2**20
 """So many bytes of planes are held at a time, where a volume is gone through plane by plane."""
 
 
+_LARGEST_CHUNK = max(map(prod, CHUNKS.values()))
+
+
 class Described(TypedDict, total=False):
     """What is said of labels: which axes are a frame, where pixels lie, names, colours, and more.
 
@@ -116,6 +119,8 @@ class LabelStore:
             for dataset in read_datasets(ome_attributes(group.attrs.asdict())):
                 array = group.get(dataset.path)
                 if isinstance(array, zarr.Array):
+                    if prod(array.chunks) > _LARGEST_CHUNK:  # zarr would ask for its memory
+                        raise ValueError(f"chunks of {array.chunks} were not made by it")
                     found.append((array, dataset.factors))
         except DAMAGE as error:
             raise InputError(
