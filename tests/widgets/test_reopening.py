@@ -362,7 +362,7 @@ def test_merged_labels_never_come_over_a_run(dock, image, run, wait_for, qtbot, 
     monkeypatch.setattr(kind, "with_n_labels", merge_slowly)
     monkeypatch.setattr(dock.results, "replace", lambda _: shown.append(dock.session.is_busy))
     run.follow_stands = True
-    dock.labels.slider.setValue(2)
+    dock.labels.slider.setValue(3)  # there are 2
     wait_for(asked.is_set)
     dock.section.layer.paint((15, 5), 2)
     wait_for(lambda: dock.session.is_busy)

@@ -244,6 +244,7 @@ class ObjectsSection:
         if layer.was_edited:
             self._form.say(EDITED)  # painted on while they were computed
             return
+        self._looks.stop()  # how many stood there before would come late
         layer.show(found.numbers, found.checksum)
         if not found.are_all:
             self._show_count(found.n_objects, " in this frame …")
