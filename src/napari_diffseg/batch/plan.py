@@ -93,7 +93,7 @@ class Plan:
     """What a run is to do: one target, or one for each readable file of a folder.
 
     `output` is what was asked for; `unreadable` files and why; `facts` all that makes the labels,
-    in values that JSON can hold; `plates` among the inputs, and what each becomes.
+    in values that JSON can hold; `plates` among the inputs, what each becomes, and `notes` on them.
     """
 
     output: Path
@@ -101,6 +101,7 @@ class Plan:
     unreadable: tuple[tuple[str, DiffSegError], ...]
     facts: dict[str, Any]
     plates: tuple[tuple[Path, Path], ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def is_folder(self) -> bool:

@@ -52,7 +52,8 @@ def make_plan(
     _check_ending(output)
     plates = _plates(sources, output)
     asked = _Asked(model, frames, params or ApplyParams(), axes, level, series)
-    plan = Plan(output, (), (), asked.facts(files, output), plates)
+    notes = tuple(dict.fromkeys(note for source in sources for note in source.notes))
+    plan = Plan(output, (), (), asked.facts(files, output), plates, notes)
     if plan.is_folder:
         homes = _homes(sources, output, dict(plates))
         targets, unreadable = _folder_targets(homes, asked)
@@ -110,10 +111,11 @@ def _stamp(path: Path) -> list[str | int]:
 
 
 class _Source(NamedTuple):
-    """A file that is to be segmented; or a field, and the plate that it is of."""
+    """A file that is to be segmented; or a field, and the plate that it is of, with its notes."""
 
     file: Path
     plate: Path | None = None
+    notes: tuple[str, ...] = ()
 
 
 def sources_of(inputs: Paths) -> list[_Source]:
@@ -124,7 +126,7 @@ def sources_of(inputs: Paths) -> list[_Source]:
         if plate is None:
             found.append(_Source(file))
         else:
-            found += [_Source(file / field, file) for field in plate.fields]
+            found += [_Source(file / field, file, plate.notes) for field in plate.fields]
     if not found:
         raise InputError("There is no image to segment; name files, or a folder that has some.")
     return found
@@ -151,7 +153,7 @@ def _plates(sources: Sequence[_Source], output: Path) -> tuple[tuple[Path, Path]
 def _homes(sources: Sequence[_Source], output: Path, plates: dict[Path, Path]) -> dict[Path, Path]:
     """Return where the labels of each file go, and of which file these are."""
     homes: dict[Path, Path] = {}
-    for file, plate in sources:
+    for file, plate, _ in sources:
         home = output / _output_name(file)
         if plate is not None:
             home = plates[plate] / file.relative_to(plate)

@@ -30,7 +30,6 @@ from napari_diffseg.batch.schedulers import (
 )
 from napari_diffseg.batch.work import Job, apply_unit, keep_model
 from napari_diffseg.errors import DiffSegError, OutputError, ParameterError, Remedy
-from napari_diffseg.io.ngff.plates import find_plate
 from napari_diffseg.memory import as_many_as_fit, in_words
 from napari_diffseg.params import ApplyParams, RunOptions
 
@@ -161,9 +160,7 @@ def _report(ledger: Ledger, more: tuple[str, ...]) -> StackReport:
     records, failed = ledger.records()
     n_done = sum(record.facts.failed is None for record in records)
     notes = dict.fromkeys(note for target in plan.targets for note in target.notes)
-    plates = [find_plate(plate) for plate, _ in plan.plates]
-    notes |= dict.fromkeys(note for plate in plates if plate for note in plate.notes)
-    notes |= dict.fromkeys(more)
+    notes |= dict.fromkeys((*plan.notes, *more))
     names = (one.name(at) for one in plan.targets for at in range(len(one.frames)))
     kinds = (record.facts.brightness for record in records)
     unlike = tuple((name, kind) for name, kind in zip(names, kinds, strict=True) if kind)

@@ -59,9 +59,8 @@ def find_plate(path: Path) -> Plate | None:
     wells, fields, missing = _paths(plate.get("wells")), list[str](), list[str]()
     for well in wells:
         try:
-            listed = [f"{well}/{field}" for field in _listed(path / well)]
-            fields += [field for field in listed if is_zarr(path / field)]
-            missing += [field for field in listed if not is_zarr(path / field)]
+            for field in (f"{well}/{name}" for name in _listed(path / well)):
+                (fields if is_zarr(path / field) else missing).append(field)
         except InputError:
             fields.append(well)
     if not fields:
