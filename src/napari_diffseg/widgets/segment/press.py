@@ -7,16 +7,13 @@ from typing import TYPE_CHECKING
 from napari_diffseg.errors import DiffSegError
 from napari_diffseg.widgets.tasks.early import is_loading
 from napari_diffseg.widgets.ui import words
-from napari_diffseg.widgets.ui.timers import one_shot
+from napari_diffseg.widgets.ui.timers import LongWait, one_shot
 
 if TYPE_CHECKING:
     from napari_diffseg.widgets.segment.dock import SegmentDock
 
 _LOOK = 50
 """So many milliseconds apart it is asked whether what a run needs is loaded."""
-
-_SHORT = 400
-"""What takes no more milliseconds is waited for without a bar."""
 
 
 class Press:
@@ -25,7 +22,7 @@ class Press:
     def __init__(self, dock: SegmentDock) -> None:
         self._dock = dock
         self._look = one_shot(lambda: self._go_on(), _LOOK, dock)
-        self._late = one_shot(lambda: self._show_wait(), _SHORT, dock)
+        self._wait = LongWait(lambda: self._is_awaited(), lambda: self._show_wait(), dock)
         # What is asked of the result on show: it has the bar and Stop of a run.
         self._answers = dock.runs.merger, dock.doubts.answers
         self.is_asked = False
@@ -35,7 +32,7 @@ class Press:
     def close(self) -> None:
         """Begin nothing any more, and hear of nothing."""
         self._look.stop()
-        self._late.stop()
+        self._wait.stop()
         for one in (self._dock.runs, *self._answers):
             one.changed.disconnect(self._on_wait)
 
@@ -113,11 +110,7 @@ class Press:
 
     def _on_wait(self, _share: float | None = None) -> None:
         """Let what takes long be seen, when it does; what is over, no more."""
-        if not self._is_awaited():
-            self._late.stop()
-            self._show_wait()
-        elif not self._late.isActive():
-            self._late.start()
+        self._wait.look()
 
     def _is_awaited(self) -> bool:
         return self._dock.session.is_busy or any(one.is_busy for one in self._answers)

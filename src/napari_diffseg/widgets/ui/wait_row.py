@@ -8,13 +8,10 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QPushButton, QWidget
 
 from napari_diffseg.widgets.ui.controls import MUTED, beside, show_progress, thin_bar
-from napari_diffseg.widgets.ui.timers import one_shot
+from napari_diffseg.widgets.ui.timers import LongWait
 
 if TYPE_CHECKING:
     from napari_diffseg.widgets.tasks.worker import LatestAnswer
-
-_SHORT = 400
-"""What takes no more milliseconds is waited for without this."""
 
 
 class WaitRow(QWidget):
@@ -31,7 +28,7 @@ class WaitRow(QWidget):
         self.setLayout(beside(self.text, self.bar, self.stop_button, widest=1))
         self.setVisible(False)
         self._texts: dict[LatestAnswer, str] = {}
-        self._late = one_shot(lambda: self._show(), _SHORT, self)
+        self._wait = LongWait(lambda: self.is_busy, lambda: self._show(), self)
         self.stop_button.clicked.connect(lambda: self.stop())
 
     @property
@@ -57,7 +54,7 @@ class WaitRow(QWidget):
             answers.changed.disconnect(self._on_changed)
 
     def _show(self) -> None:
-        """Be seen, where that is still of use."""
+        """Be seen, where something is waited for."""
         busy = [answers for answers in self._texts if answers.is_busy]
         self.text.setText(next((self._texts[answers] for answers in busy), ""))
         self.setVisible(bool(busy))
@@ -65,8 +62,4 @@ class WaitRow(QWidget):
     def _on_changed(self, share: float | None) -> None:
         if share is not None:
             show_progress(self.bar, round(100 * share), 100)
-            if self.isHidden() and not self._late.isActive():
-                self._late.start()
-        elif not self.is_busy:
-            self._late.stop()
-            self.setVisible(False)
+        self._wait.look()
