@@ -63,6 +63,10 @@ class Reference:
     scribbles: ArrayLike | None = None
     region: ArrayLike | None = None
 
+    def __post_init__(self) -> None:
+        # Once: a list, or what lies on a GPU, takes a while.
+        object.__setattr__(self, "image", as_array(self.image))
+
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
 class ImageOptions:
@@ -147,7 +151,7 @@ def read_for_training(
 
 
 def _common_axes(references: Sequence[Reference], how: ImageOptions) -> list[ImageAxes]:
-    axes = [resolve_axes(as_array(one.image).shape, how.axes, rgb=how.rgb) for one in references]
+    axes = [resolve_axes(np.shape(one.image), how.axes, rgb=how.rgb) for one in references]
     first = axes[0]
     for number, other in enumerate(axes[1:], start=2):
         mine = (other.n_channels, other.rgb, other.spatial)
@@ -240,7 +244,7 @@ def _check_memory(image: _Image, params: SegmentationParams, n_channels: int, de
     """Refuse an image that there is not enough memory for, before it is read."""
     needed = estimate_memory(
         image.axes,
-        np.dtype(getattr(as_array(image.given), "dtype", np.float64)),
+        np.dtype(getattr(image.given, "dtype", np.float64)),
         params,
         n_channels=n_channels,
         is_held=is_in_memory(image.given),
