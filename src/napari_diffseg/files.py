@@ -36,7 +36,12 @@ _LONGEST = 255 - len("..01234567.part")
 def check_name(path: Path) -> None:
     """Refuse a name that is too long for a disk."""
     if len(os.fsencode(path.name)) > _LONGEST:
-        raise OutputError(f"{path.name[:30]}… is too long a name for a disk; choose a shorter one.")
+        raise too_long(path.name)
+
+
+def too_long(name: str) -> OutputError:
+    """Say that a disk takes no such name."""
+    return OutputError(f"{name[:30]}… is too long a name for a disk; choose a shorter one.")
 
 
 def check_place(path: Path, *, force: bool = False) -> None:

@@ -2,8 +2,8 @@
 
 Exit codes: 0 done; 1 an error, told in one line; 2 wrong usage; 3 done but for some frames,
 which are named; 130 stopped by Ctrl-C, 143 by SIGTERM, 141 where nobody reads any more what is
-printed. Neither torch nor napari is loaded before a
-command needs it, and napari never: the demonstration runs in a process of its own.
+printed. Neither torch nor napari is loaded before a command needs it, and napari never: the
+demonstration runs in a process of its own.
 """
 
 from __future__ import annotations
@@ -75,8 +75,9 @@ def _run(argv: Sequence[str] | None) -> int:
     except OSError as error:
         if error.errno != ENAMETOOLONG:
             raise
-        name = os.path.basename(str(error.filename))
-        say(f"error: {name[:30]}… is too long a name for a disk; choose a shorter one.")
+        from napari_diffseg.files import too_long
+
+        say(f"error: {too_long(os.path.basename(str(error.filename)))}")
         return 1
     return code
 
