@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import ExitStack
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import napari
@@ -13,7 +13,7 @@ from PIL import Image
 from qtpy.QtCore import QPoint
 from qtpy.QtWidgets import QApplication, QWidget
 
-from napari_diffseg.widgets.ui import remembered
+from napari_diffseg.widgets.ui.remembered import defaults_only
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 _N_COLORS = 160
@@ -32,7 +32,8 @@ class Window:
 
     def __init__(self, size: tuple[int, int]) -> None:
         # A picture shows the defaults, not what somebody set on this machine.
-        remembered._file = lambda: Path(mkdtemp()) / "nothing.json"
+        self._defaults = ExitStack()
+        self._defaults.enter_context(defaults_only())
         self.viewer = napari.Viewer(show_welcome_screen=False)
         self.viewer.window.resize(*size)
         self.dock: Any = None

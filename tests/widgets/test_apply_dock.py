@@ -256,12 +256,18 @@ def test_stop_before_the_first_frame_is_done_leaves_no_layer(ready, viewer, mode
     assert layer.data.any()
 
 
-def test_older_labels_of_the_same_pixels_are_not_seen_through_the_new_ones(ready, viewer, wait_for):
+def apply_over_a_result(ready, wait_for):
+    """Segment, and apply a model to the same pixels; return the layer of the result."""
     ready.segment_button.click()
     wait_for(lambda: ready.results.finished is not None and not ready.session.is_busy)
     result = ready.results.finished.layer
     ready.apply_form.apply_button.click()
     wait_for(lambda: is_at_rest(ready) and ready.applying.layer is not None)
+    return result
+
+
+def test_older_labels_of_the_same_pixels_are_not_seen_through_the_new_ones(ready, wait_for):
+    result = apply_over_a_result(ready, wait_for)
     applied = ready.applying.layer
     assert applied.layer.visible
     assert not result.visible
@@ -270,11 +276,7 @@ def test_older_labels_of_the_same_pixels_are_not_seen_through_the_new_ones(ready
 
 
 def test_older_labels_that_are_removed_are_let_go(ready, viewer, wait_for):
-    ready.segment_button.click()
-    wait_for(lambda: ready.results.finished is not None and not ready.session.is_busy)
-    older = ready.results.finished.layer
-    ready.apply_form.apply_button.click()
-    wait_for(lambda: is_at_rest(ready) and ready.applying.layer is not None)
+    older = apply_over_a_result(ready, wait_for)
     hidden = ready.applying.layer._hidden
     assert list(hidden) == [older]
     viewer.layers.remove(older)
