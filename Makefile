@@ -20,7 +20,7 @@ WITH_DISPLAY := xvfb-run -a -s "-screen 0 1400x1000x24"
 endif
 
 .PHONY: help setup packages demo test test-quick test-pyside lint types docs pretrain bench bench-accuracy bench-families \
-  bench-learning bench-scribbles bench-next-stroke bench-objects bench-slider bench-scale bench-live bench-first-press bench-apply bench-throughput \
+  bench-learning bench-scribbles bench-next-stroke bench-objects bench-slider bench-scale bench-live bench-first-press bench-apply bench-gpu bench-throughput \
   bench-scale-out bench-peers bench-faults bench-volumes bench-volume-scale fuzz soak clean
 
 help: ## list the targets
@@ -108,6 +108,9 @@ bench-first-press: setup ## the first press in a process that has done nothing
 
 bench-apply: $(STAMP) ## a model of three frames on the others, against a forest: DATA=DIR
 	$(BIN)/python -m benchmarks.apply --data '$(DATA)' $(ARGS)
+
+bench-gpu: $(STAMP) ## what a GPU gains; says so where there is none
+	$(BIN)/python -m benchmarks.gpu $(ARGS)
 
 bench-throughput: $(STAMP) ## how fast a model is applied; threads and processes
 	$(BIN)/python -m benchmarks.throughput $(ARGS)

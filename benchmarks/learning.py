@@ -114,7 +114,7 @@ class Seen:
 
     def start(self) -> Tensor:
         """Return the default's classifier, ``(d + 1, q)``."""
-        head = start_head([self.regions], SegmentationParams().n_clusters)
+        head = start_head([self.regions], SegmentationParams().n_clusters, CPU)
         return torch.from_numpy(head.weights).float()
 
     def iou(self, weights: Tensor, rows: Tensor) -> float:

@@ -7,14 +7,15 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 from os import getpid
-from threading import Lock, get_ident
-from typing import TypeVar
+from threading import Lock, RLock, get_ident
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from threadpoolctl import ThreadpoolController
 
 from napari_diffseg.errors import DeviceError, OutOfMemoryError, TrainingError
 from napari_diffseg.image.pieces import kept_memory, window_memory
@@ -108,6 +109,26 @@ def thread_limit(threads: int) -> Iterator[None]:
         _limits.end(holder, before)
 
 
+_one_at_a_time = RLock()
+"""The limit is one for the whole program: two that overlapped would leave it behind."""
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Let NumPy's own products and decompositions use one thread.
+
+    They are small here: several threads gain nothing, and on a machine that does something else
+    too, or has many processors, they wait for each other far longer than they compute.
+    """
+    with _one_at_a_time, _blas().limit(limits=1, user_api="blas"):
+        yield
+
+
 def threads_for(device: torch.device, shape: Shape, n_colors: int) -> int:
     """Return on how many threads parts of an image ``(z) y x`` are done: of a volume, on a CPU."""
     if device.type != "cpu" or len(shape) < 3:
@@ -153,19 +174,27 @@ def each_of(work: Callable[[Given], Found], given: Sequence[Given], n_threads: i
 
 
 @dataclass(eq=False, slots=True)
-class _DefaultDtype:
-    """The one setting that torch has for all threads: the last of those at work puts it back."""
+class _ForAllThreads:
+    """The settings that torch has for all threads: the last of those at work puts them back."""
 
     lock: Lock = field(default_factory=Lock)
     holders: int = 0
     usual: torch.dtype = torch.float32
+    rounded: bool = False
 
     @contextmanager
     def float32(self) -> Iterator[None]:
-        """Have floats of the usual size until all are done."""
+        """Have floats of the usual size, and all of their digits, until all are done.
+
+        cuDNN rounds what it convolves to 10 bits unless told not to, and labels are others then.
+        """
+        cudnn: Any = torch.backends.cudnn
         with self.lock:
             if self.holders == 0:
                 self.usual = torch.get_default_dtype()
+                self.rounded = torch.version.cuda is not None and cudnn.allow_tf32
+                if self.rounded:
+                    cudnn.allow_tf32 = False
             self.holders += 1
             torch.set_default_dtype(torch.float32)
         try:
@@ -175,9 +204,11 @@ class _DefaultDtype:
                 self.holders -= 1
                 if self.holders == 0 and self.usual != torch.float32:
                     torch.set_default_dtype(self.usual)
+                if self.holders == 0 and self.rounded:
+                    cudnn.allow_tf32 = True
 
 
-_dtype = _DefaultDtype()
+_for_all_threads = _ForAllThreads()
 
 
 @contextmanager
@@ -197,7 +228,7 @@ def own_settings() -> Iterator[None]:
         for kind in ("cpu", "cuda"):
             if torch.is_autocast_enabled(kind):
                 stack.enter_context(torch.autocast(kind, enabled=False))
-        stack.enter_context(_dtype.float32())
+        stack.enter_context(_for_all_threads.float32())
         yield
 
 

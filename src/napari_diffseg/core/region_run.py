@@ -85,7 +85,7 @@ def _learned(
     params = run.params
     history: list[Iteration] = []
     stop_reason = StopReason.ITERATIONS
-    head = start_head(maps, params.n_clusters)
+    head = start_head(maps, params.n_clusters, run.device)
     rounds = learn_clusters(maps, head, params.continuity_weight, params.n_iterations - 1)
     preview = _previews(run, maps, numbers) if run.options.previews else None
     for index, (head, answers) in enumerate(rounds, start=1):
@@ -151,7 +151,7 @@ def _first_look(run: Run) -> Iteration | None:
     if source.step == 1 or (seen is not None and np.count_nonzero(seen) < _LEAST_LOOKED_AT):
         return None
     _, (regions,) = _stage_of(run, [(source.small, whole(source.small.shape))])
-    head = start_head([regions], run.params.n_clusters)
+    head = start_head([regions], run.params.n_clusters, run.device)
     answers = regions.spread(head, run.params.continuity_weight)
     numbers = LabelNumbers(run.params.n_clusters)
     labels = _numbered(run, [regions], [answers], numbers, answers, regions, seen)

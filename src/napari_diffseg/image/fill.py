@@ -144,9 +144,9 @@ def _found(images: Iterable[NDArray[Any]]) -> float | None:
         if n_equal < _LEAST_SHARE * sum(mask.size for mask in masks):
             continue  # nearly all images end here
         areas = [_areas(mask) for mask in masks]
-        rest = [where & ~_widened(one) for where, one in zip(finite, areas, strict=True)]
         if not _is_at_border(areas):
             continue
+        rest = [where & ~_widened(one) for where, one in zip(finite, areas, strict=True)]
         values = [upwards * _farthest(*both, upwards) for both in zip(samples, rest, strict=True)]
         if _lies_above(np.concatenate(values), upwards * value) and _is_straight(areas):
             return value

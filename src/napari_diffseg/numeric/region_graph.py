@@ -13,7 +13,7 @@ here its minimum is exact.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -31,6 +31,9 @@ Integers = NDArray[np.integer[Any]]
 # Regions of the pixels before and after a step, and its strength, all of one shape; and how
 # long a border (in pixel sides) each such pair is.
 Side = tuple[Integers, Integers, Floats, float]
+
+# A symmetric system, its right sides (n, k), and where to begin.
+Solve = Callable[[Any, Floats, Floats], Floats]
 
 _STEP_STRENGTH = 3.3  # β: how fast the weight falls with the boundary's strength, 1 on average
 _PRIOR_STRENGTH = 3.0  # γ: how fast it falls with the difference of the priors
@@ -52,6 +55,7 @@ class RegionGraph:
     second: Integers
     border: Floats  # (m), length of the common border, in pixel sides
     strength: Floats  # (m), of the boundary there, in the unit of the steps
+    solve: Solve | None = None  # how its systems are solved where that is not done here
 
     @classmethod
     def build(cls, areas: Floats, sides: Iterable[Side]) -> Self:
@@ -67,7 +71,20 @@ class RegionGraph:
             met.append(sum_by_pair(*pairs, crossed, n))
         ends, others, crossed = (np.concatenate(parts) for parts in zip(*met, strict=True))
         first, second, crossed = sum_by_pair(ends, others, crossed, n)
-        return cls(areas, first, second, crossed.real.copy(), crossed.imag / crossed.real)
+        return cls.of_sums(areas, first, second, crossed.real.copy(), crossed.imag)
+
+    @classmethod
+    def of_sums(
+        cls,
+        areas: Floats,
+        first: Integers,
+        second: Integers,
+        border: Floats,
+        strength: Floats,
+        solve: Solve | None = None,
+    ) -> Self:
+        """Build it of pairs, each once, and the sums of length and strength along their borders."""
+        return cls(areas, first, second, border, strength / border, solve)
 
     def spread(self, priors: Floats, given: Integers, smoothness: float = 1.0) -> Floats:
         """Return the probability of each class in each region, ``(n, k)``; they add up to 1.
@@ -122,7 +139,7 @@ class RegionGraph:
         region, and their systems fill in little. Those of volumes would fill the memory.
         """
         is_plane = len(self.first) < 3 * len(self.areas)
-        solve = _solve_at_once if is_plane else _solve_by_steps
+        solve = self.solve or (_solve_at_once if is_plane else _solve_by_steps)
         return solve(system.astype(np.float32), known.astype(np.float32), start)
 
 

@@ -13,17 +13,19 @@ milliseconds, and the solution depends on no seed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from threading import RLock
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax
-from threadpoolctl import ThreadpoolController
+
+from napari_diffseg.core.device import one_blas_thread
+from napari_diffseg.core.gpu import fit
+from napari_diffseg.core.gpu.arrays import is_used
 
 Floats = NDArray[np.floating[Any]]
 
@@ -84,7 +86,7 @@ class ClassHead:
 
     def of_rows(self, rows: Floats) -> Floats:
         """Return the probabilities ``(n, k)`` of rows ``(n, d)``, by these weights alone."""
-        with _one_at_a_time, _blas().limit(limits=1, user_api="blas"):
+        with one_blas_thread():
             response: Floats = beside_clusters(rows, self.clusters) @ self.weights[:-1]
         # A softmax, in place: there are many rows.
         response += self.weights[-1]
@@ -110,6 +112,7 @@ def fit_head(
     start: ClassHead | None = None,
     decay: float = DECAY,
     clusters: ClassHead | None = None,
+    device: torch.device | None = None,
 ) -> ClassHead:
     """Fit the classifier, from the weights of another of the same classes where there is one.
 
@@ -129,10 +132,13 @@ def fit_head(
         surprise = -(wanted * likely).sum()
         return float(surprise + decay * (weights[:-1] ** 2).sum()), slope.ravel()
 
+    cost: Callable[[Floats], tuple[float, Floats]] = loss
+    if device is not None and is_used(device):
+        cost = fit.loss_on(device, rows, wanted, share, decay)
     first = np.zeros(shape) if start is None else start.weights
-    with _one_at_a_time, _blas().limit(limits=1, user_api="blas"):
+    with one_blas_thread():
         found = minimize(
-            loss,
+            cost,
             first.ravel(),
             jac=True,
             method="L-BFGS-B",
@@ -152,17 +158,3 @@ def mean_surprise(head: ClassHead, examples: Examples) -> float:
     likely = np.log(np.maximum(head.of_rows(examples.rows), 1e-9))
     said = examples.weights * (examples.targets * likely).sum(axis=1)
     return float(-said.sum() / total)
-
-
-_one_at_a_time = RLock()
-"""The limit is one for the whole program: two that overlapped would leave it behind."""
-
-
-@cache
-def _blas() -> ThreadpoolController:
-    """Return what limits NumPy's own threads.
-
-    The products here are small: several threads gain nothing, and on a machine that does
-    something else too they wait for each other a hundred times longer than they compute.
-    """
-    return ThreadpoolController()

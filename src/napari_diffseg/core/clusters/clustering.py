@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from napari_diffseg.core.clusters.class_head import ClassHead, Examples, fit_head, together
@@ -32,11 +33,11 @@ _DECAY = 1e-4
 _NEVER = -1e4  # response of a cluster that has no centroid
 
 
-def start_head(maps: Sequence[RegionMap], n_clusters: int) -> ClassHead:
+def start_head(maps: Sequence[RegionMap], n_clusters: int, device: torch.device) -> ClassHead:
     """Return the classifier whose clusters are the nearest centroids of the leaves."""
     rows = np.concatenate([one.rows for one in maps])
     areas = np.concatenate([one.graph.areas for one in maps])
-    centroids = find_centroids(rows, areas, n_clusters)
+    centroids = find_centroids(rows, areas, n_clusters, device)
     weights = np.zeros((rows.shape[1] + 1, n_clusters))
     weights[-1] = _NEVER
     found = np.vstack([2 * centroids.T, -(centroids**2).sum(axis=1)]) / _TEMPERATURE

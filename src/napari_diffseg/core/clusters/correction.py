@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from napari_diffseg.core.clusters.class_head import (
@@ -135,7 +136,7 @@ def learn(
     head = start if start is not None and start.n_classes == n_classes else None
     own: list[Examples] = []
     for number in range(N_ROUNDS):
-        head = _fit(painted, own, head, decay, found, most)
+        head = _fit(painted, own, head, decay, found, most, images[0].ground.device)
         yield ClassMap(head, every)
         if number + 1 < N_ROUNDS:
             own = _own_labels(maps, counts, n_painted, head, smoothness, most > 0)
@@ -172,6 +173,7 @@ def _fit(
     decay: float,
     found: ClassHead,
     most: float,
+    device: torch.device | None = None,
 ) -> ClassHead:
     """Fit a classifier of leaves; where it cannot explain the strokes, a wide and firmer one too.
 
@@ -181,13 +183,14 @@ def _fit(
     n_inputs = len(found.weights) - 1
     every = together([painted, *own])
     near = replace(every, rows=every.rows[:, :n_inputs])
-    head = fit_head(near, start, decay, found)
+    head = fit_head(near, start, decay, found, device)
     surprise = mean_surprise(head, replace(painted, rows=painted.rows[:, :n_inputs]))
     share = float(np.interp(surprise, _UNEXPLAINED, (0, most)))
     if share == 0:
         return head
     firm = together([replace(painted, weights=_FIRMER * painted.weights), *own])
-    wide = fit_head(firm, None if start is None else start.wide, decay / _FIRMER, found)
+    before = None if start is None else start.wide
+    wide = fit_head(firm, before, decay / _FIRMER, found, device)
     return replace(head, wide=wide, share=share)
 
 

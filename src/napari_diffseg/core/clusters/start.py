@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, ward
 from scipy.cluster.vq import vq
+
+from napari_diffseg.core.gpu.arrays import is_used
+from napari_diffseg.core.gpu.centroids import distances, refined
 
 Floats = NDArray[np.floating[Any]]
 
@@ -17,7 +21,9 @@ _ROUNDS = 8
 _GOLDEN = (5**0.5 - 1) / 2
 
 
-def find_centroids(rows: Floats, areas: Floats, n_clusters: int) -> NDArray[np.float64]:
+def find_centroids(
+    rows: Floats, areas: Floats, n_clusters: int, device: torch.device
+) -> NDArray[np.float64]:
     """Find centroids ``(k, d)`` of regions ``(n, d)``: Ward's method, then k-means.
 
     Each region counts by its area; an even choice of them, in the image's order, is used. Fewer
@@ -28,10 +34,13 @@ def find_centroids(rows: Floats, areas: Floats, n_clusters: int) -> NDArray[np.f
     few: NDArray[np.float64] = np.unique(rows[_evenly(areas, _MOST_WARD)], axis=0)
     if len(few) <= n_clusters:
         return few
-    groups = fcluster(ward(few), n_clusters, "maxclust") - 1
+    on_gpu = is_used(device)
+    groups = fcluster(ward(distances(few, device) if on_gpu else few), n_clusters, "maxclust") - 1
     centroids = _means(few, np.ones(len(few)), groups, np.zeros((groups.max() + 1, few.shape[1])))
     chosen = _evenly(np.ones(len(rows)), _MOST_REFINED)
     many, weights = rows[chosen], areas[chosen]
+    if on_gpu:
+        return refined(many, weights, centroids, _ROUNDS, device)
     for _ in range(_ROUNDS):
         centroids = _means(many, weights, vq(many, centroids)[0], centroids)
     return centroids

@@ -11,7 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from skimage.color import rgb2lab
+from torch import Tensor
 
+from napari_diffseg.core.device import one_blas_thread
+from napari_diffseg.core.gpu.arrays import Array, in_memory, joined, like, mean, percentiles
+from napari_diffseg.core.gpu.pixels import lab_of, power_of
 from napari_diffseg.image.intensity import Pixels
 from napari_diffseg.image.windows import whole
 
@@ -26,8 +30,14 @@ _LEVELS = (0.5, 99.5)
 _MOST_MEASURED = 60_000  # pixels that the powers are told by
 
 
-def colors_of(pixels: Floats, rgb: bool, gammas: Sequence[float]) -> Floats:
+def colors_of(pixels: Array, rgb: bool, gammas: Sequence[float]) -> Array:
     """Bring intensities to that scale: CIE Lab of RGB, else a power of each channel."""
+    if isinstance(pixels, Tensor):
+        return (
+            lab_of(pixels.clip(0, 1)) / _LAB_UNIT
+            if rgb
+            else power_of(pixels.clip(*_CLIPPED), gammas)
+        )
     if rgb:
         lab: Floats = rgb2lab(np.clip(pixels, 0, 1), channel_axis=0)
         return lab / np.float32(_LAB_UNIT)
@@ -62,23 +72,25 @@ def _some(channels: Floats, valid: Mask | None, n: int) -> Floats:
 
 
 def measure_colors(
-    images: Sequence[Floats], valids: Sequence[Mask | None], weights: Sequence[float], n_axes: int
+    images: Sequence[Array], valids: Sequence[Mask | None], weights: Sequence[float], n_axes: int
 ) -> dict[str, Any]:
     """Measure the colours of some images: mean, spread, components and range of the first.
 
     The keys are those attributes of `core.features.extraction.Features`.
     """
     counted = [
-        one.reshape(len(one), -1) if valid is None else one[:, valid]
+        one.reshape(len(one), -1) if valid is None else one[:, like(valid, one)]
         for one, valid in zip(images, valids, strict=True)
     ]
-    colors = np.concatenate(counted, axis=1)
-    means = colors.mean(axis=1, dtype=np.float64)
-    scaled = (colors - means.astype(np.float32)[:, None]) * np.array(weights, np.float32)[:, None]
-    covariance = (scaled @ scaled.T).astype(np.float64) / scaled.shape[1]
+    colors = joined(counted, axis=1)
+    means = mean(colors, axis=1)
+    factors = like(np.array(weights, np.float32)[:, None], colors)
+    scaled = (colors - like(means.astype(np.float32)[:, None], colors)) * factors
+    covariance = in_memory(scaled @ scaled.T).astype(np.float64) / scaled.shape[1]
     spread = float(np.sqrt(np.trace(covariance))) or 1.0
     axes = components(covariance)[0][:, :n_axes]
-    low, high = np.percentile(axes[:, 0].astype(np.float32) @ scaled, _LEVELS) / spread
+    first = like(axes[:, 0].astype(np.float32), scaled) @ scaled
+    low, high = percentiles(first, _LEVELS) / spread
     return {
         "means": tuple(means.tolist()),
         "axes": axes.astype(np.float32),
@@ -90,7 +102,8 @@ def measure_colors(
 
 def components(covariance: NDArray[np.floating]) -> tuple[NDArray[np.floating], float]:
     """Return the principal components, one a column, the largest first; and the total variance."""
-    values, vectors = np.linalg.eigh(covariance)
+    with one_blas_thread():
+        values, vectors = np.linalg.eigh(covariance)
     axes = vectors[:, np.argsort(-values, kind="stable")]
     # Of the two directions of each the one in which its largest part rises.
     signs = np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])

@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
+from torch import Tensor
 
 from napari_diffseg.core.device import each_of, threads_for
 from napari_diffseg.core.features.colors import (
@@ -44,10 +45,23 @@ from napari_diffseg.core.features.pyramid import (
     together,
 )
 from napari_diffseg.core.features.weights import feature_basis
+from napari_diffseg.core.gpu import regions
+from napari_diffseg.core.gpu.arrays import (
+    Array,
+    clipped,
+    in_memory,
+    joined,
+    like,
+    mean,
+    on,
+    total,
+    turned,
+)
+from napari_diffseg.core.gpu.pixels import slope_of
 from napari_diffseg.image.intensity import Pixels
 from napari_diffseg.image.space import PLANE, Space
 from napari_diffseg.image.windows import Shape, Window, grow, inside, size, whole
-from napari_diffseg.numeric.leaves import Leaves, color_slope, leaf_means
+from napari_diffseg.numeric.leaves import color_slope, leaf_means
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -69,8 +83,8 @@ class Inputs:
     """What the default sees of each pixel ``(z) y x`` of a part of an image."""
 
     seen: Seen
-    colors: Floats  # c (z) y x, scaled
-    slope: Floats  # of the colours
+    colors: Array  # c (z) y x, scaled
+    slope: Array  # of the colours
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -109,7 +123,8 @@ class Features:
         """
         gammas, valids = find_gammas(samples, rgb), [valid for _, valid in samples]
         colors = [
-            colors_of(pixels[:, *whole(pixels.shape[1:])], rgb, gammas) for pixels, _ in samples
+            colors_of(on(device, pixels[:, *whole(pixels.shape[1:])]), rgb, gammas)
+            for pixels, _ in samples
         ]
         nothing = np.zeros(0, np.float32)
         stage = cls(
@@ -125,12 +140,12 @@ class Features:
         )
         measuring = stage
 
-        def look(found: Floats) -> tuple[list[Seen], Floats]:
+        def look(found: Array) -> tuple[list[Seen], Array]:
             return measuring._look(lambda place: found[:, *place], found.shape[1:], device)
 
         n_threads = threads_for(device, colors[0].shape[1:], len(colors[0]))
         looked = each_of(look, colors, n_threads)
-        n_pixels = sum(one[0].size for one in colors)
+        n_pixels = sum(math.prod(one.shape[1:]) for one in colors)
         step = max(int((n_pixels / _MOST_MEASURED) ** 0.5), 1)
         stage = stage._with_projection(_some_of([planes for planes, _ in looked], valids, step))
         inputs = [stage._inputs(*one) for one in looked]
@@ -156,8 +171,8 @@ class Features:
         `kept`, they are looked at whole.
         """
 
-        def colors(place: Window) -> Floats:
-            return colors_of(pixels[:, *place], self.rgb, self.gammas)
+        def colors(place: Window) -> Array:
+            return colors_of(on(device, pixels[:, *place]), self.rgb, self.gammas)
 
         across = (halo(self.space)[0], 0, 0) if self.space.is_volume else 0
         thicker = grow(window, across, pixels.shape[1:])
@@ -166,12 +181,12 @@ class Features:
 
     def _look(
         self,
-        colors: Callable[[Window], Floats],
+        colors: Callable[[Window], Array],
         shape: Shape,
         device: torch.device,
         window: Window | None = None,
         kept: KeptPlanes | None = None,
-    ) -> tuple[list[Seen], Floats]:
+    ) -> tuple[list[Seen], Array]:
         """Look at each plane of a window; its scaled colours come along."""
         window = window or whole(shape)
         if not self.space.is_volume:
@@ -195,51 +210,54 @@ class Features:
             planes = [one.within(window[1:]) for one in every]
         return planes, self._scaled(colors(window))
 
-    def rows_of(self, inputs: Inputs, leaves: Leaves, valid: Mask | None) -> Floats:
+    def rows_of(self, inputs: Inputs, leaves: Array, valid: Mask | None) -> Floats:
         """Return the mean inputs ``(n, d)`` of the counted pixels of each leaf."""
+        is_tensor = isinstance(leaves, Tensor)
 
-        def parts(window: Window) -> list[Floats]:
-            colors = np.moveaxis(inputs.colors[:, *window], 0, -1)
+        def parts(window: Window) -> list[Array]:
+            colors = inputs.colors[:, *window]
+            colors = colors.movedim(0, -1) if is_tensor else np.moveaxis(colors, 0, -1)
             return [*(one.enlarged(window) for one in inputs.seen.maps), colors]
 
-        means = leaf_means(leaves, parts, valid)
+        means = (regions.leaf_means if is_tensor else leaf_means)(leaves, parts, valid)
         own = np.split(self.projection, len(SCALES), axis=1)
         axes = np.concatenate([one @ feature_basis() for one in own], axis=1).T
         features = means[:, : len(axes)] @ axes - self.projection @ self.centres
         colors = means[:, len(axes) :] * np.float32(self._color_weight)
         return np.concatenate([features, colors], axis=1)
 
-    def strength(self, inputs: Inputs) -> Floats:
+    def strength(self, inputs: Inputs) -> Array:
         """Return how strong the boundary at each pixel is, ``(z) y x``; 1 on average."""
-        strength: Floats = np.float32((1 - _EDGE_SHARE) / self.slope) * inputs.slope
-        strength += np.float32(_EDGE_SHARE / self.edge) * inputs.seen.edges
+        strength = ((1 - _EDGE_SHARE) / self.slope) * inputs.slope
+        strength += (_EDGE_SHARE / self.edge) * inputs.seen.edges
         return strength
 
     @property
     def _color_weight(self) -> float:
         return _GRAY_WEIGHT if len(self.means) == 1 else _COLOR_WEIGHT
 
-    def _scaled(self, colors: Floats) -> Floats:
+    def _scaled(self, colors: Array) -> Array:
         """Centre colours, weigh them, and bring them to a total variance of 1."""
         means, weights = (_along(one, colors) for one in (self.means, self.weights))
-        scaled: Floats = (colors - means) * (weights / np.float32(self.spread))
-        return scaled
+        return (colors - means) * (weights / self.spread)
 
-    def _components(self, scaled: Floats) -> Floats:
+    def _components(self, scaled: Array) -> Array:
         """Return what the network is shown, ``3 (z) y x``."""
-        turned = np.tensordot(self.axes.T, scaled, 1)
-        shown = np.zeros((N_CHANNELS, *scaled.shape[1:]), np.float32)
-        shown[: len(turned)] = turned / np.float32(self.high - self.low)
-        shown[0] -= np.float32(self.low / (self.high - self.low))
-        shown[0].clip(_BELOW, _ABOVE, out=shown[0])
-        shown[1:].clip(-1, 1, out=shown[1:])
+        told = turned(self.axes.T, scaled)
+        nothing = np.zeros((N_CHANNELS - len(told), *scaled.shape[1:]), np.float32)
+        told /= self.high - self.low
+        told[0] -= self.low / (self.high - self.low)
+        shown = joined([told, like(nothing, told)])
+        clipped(shown[0], _BELOW, _ABOVE)
+        clipped(shown[1:], -1, 1)
         return shown
 
-    def _with_projection(self, features: Floats) -> Self:
+    def _with_projection(self, features: Array) -> Self:
         """Measure the features ``(n, 96)``: their mean and principal components."""
-        centres = features.mean(axis=0, dtype=np.float64)
-        apart = features - centres.astype(np.float32)
-        axes, variance = components((apart.T @ apart / len(apart)).astype(np.float64))
+        centres = mean(features, axis=0)
+        apart = features - like(centres.astype(np.float32), features)
+        covariance = in_memory(apart.T @ apart / len(apart)).astype(np.float64)
+        axes, variance = components(covariance)
         projection = axes[:, :N_COMPONENTS].T / np.sqrt(max(variance, 1e-6))
         return replace(
             self,
@@ -247,20 +265,21 @@ class Features:
             projection=projection.astype(np.float32),
         )
 
-    def _inputs(self, planes: Sequence[Seen], scaled: Floats, kept: slice = slice(None)) -> Inputs:
+    def _inputs(self, planes: Sequence[Seen], scaled: Array, kept: slice = slice(None)) -> Inputs:
         """Put planes together, smoothed along z where they are near; some are kept."""
         seen = planes[0]
         if self.space.is_volume:
-            turned = np.eye(len(planes), dtype=np.float32)
+            weights = np.eye(len(planes), dtype=np.float32)
             if self.space.is_dense:
                 sigma = self.space.along(_SMOOTHING)[0]
-                gaussian_filter1d(turned, sigma, axis=0, output=turned, truncate=3.0)
-            seen = together(planes, turned[kept])
-            scaled = np.moveaxis(np.tensordot(turned[kept], scaled, (1, 1)), 0, 1)
-        return Inputs(seen, scaled, color_slope(scaled, self.space))
+                gaussian_filter1d(weights, sigma, axis=0, output=weights, truncate=3.0)
+            seen = together(planes, weights[kept])
+            scaled = turned(weights[kept], scaled, 1).swapaxes(0, 1)
+        slope = slope_of if isinstance(scaled, Tensor) else color_slope
+        return Inputs(seen, scaled, slope(scaled, self.space))
 
 
-def _some_of(samples: Sequence[Sequence[Seen]], valids: Sequence[Mask | None], step: int) -> Floats:
+def _some_of(samples: Sequence[Sequence[Seen]], valids: Sequence[Mask | None], step: int) -> Array:
     """Return the features of every n-th counted pixel of all samples; of all where few count."""
     found = []
     for planes, valid in zip(samples, valids, strict=True):
@@ -268,7 +287,7 @@ def _some_of(samples: Sequence[Sequence[Seen]], valids: Sequence[Mask | None], s
             [None] * len(planes) if valid is None else valid.reshape(len(planes), *valid.shape[-2:])
         )
         found += [one.some(step, some) for one, some in zip(planes, counted, strict=True)]
-    some: Floats = np.concatenate(found)
+    some = joined(found)
     if len(some) < _LEAST_MEASURED and step > 1:
         return _some_of(samples, valids, 1)
     return some
@@ -280,14 +299,13 @@ def halo(space: Space) -> Shape:
     return (across, HALO + GRID, HALO + GRID)[-space.n_axes :]
 
 
-def _along(values: Sequence[float], colors: Floats) -> Floats:
-    return np.array(values, np.float32).reshape(-1, *(1,) * (colors.ndim - 1))
+def _along(values: Sequence[float], colors: Array) -> Array:
+    return like(np.array(values, np.float32).reshape(-1, *(1,) * (colors.ndim - 1)), colors)
 
 
-def _mean(images: Sequence[Floats], valids: Sequence[Mask | None]) -> float:
+def _mean(images: Sequence[Array], valids: Sequence[Mask | None]) -> float:
     counted = [
-        image.ravel() if valid is None else image[valid]
+        image.ravel() if valid is None else image[like(valid, image)]
         for image, valid in zip(images, valids, strict=True)
     ]
-    total = sum(float(one.sum(dtype=np.float64)) for one in counted)
-    return max(total / sum(one.size for one in counted), 1e-6)
+    return max(sum(map(total, counted)) / sum(map(len, counted)), 1e-6)

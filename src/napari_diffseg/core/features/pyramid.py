@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from napari_diffseg.core.features.network import STRIDE
 from napari_diffseg.core.features.weights import feature_basis, shipped_network
+from napari_diffseg.core.gpu.arrays import Array, joined, left_on_gpu, like, stacked, turned
 from napari_diffseg.image.arrays import Mask
 from napari_diffseg.image.pieces import MOST_KEPT, planes_are_kept
 from napari_diffseg.image.windows import Shape, Window, inside
@@ -45,7 +46,7 @@ class ScaleMap:
     weights: Floats | None = None  # (z, planes), where its planes are sums of those
 
     @torch.inference_mode()
-    def enlarged(self, window: Window) -> Floats:
+    def enlarged(self, window: Window) -> Array:
         """Return the features ``(z) y x r`` of a window of the place, in pixels of the image."""
         *planes, rows, columns = window
         start = self.place[0].start + rows.start
@@ -59,8 +60,7 @@ class ScaleMap:
         left = self.place[1].start + columns.start
         across = slice(left, left + columns.stop - columns.start)
         cut = found[:, start - first * self.scale : stop - first * self.scale, across]
-        enlarged: Floats = (cut if planes else cut[0]).cpu().numpy()
-        return enlarged
+        return left_on_gpu(cut if planes else cut[0])
 
     def _summed(self, lines: slice, planes: slice = slice(None)) -> Tensor:
         """Return some lines of some planes, ``z y x r``."""
@@ -93,22 +93,22 @@ class Seen:
     """What the network sees of a place, at each of `SCALES`."""
 
     maps: list[ScaleMap]
-    edges: Floats  # (z) y x, how sure the network is that something ends there
+    edges: Array  # (z) y x, how sure the network is that something ends there
 
     def within(self, place: Window) -> Seen:
         """Return what it sees of a place ``y x`` of a plane that was looked at whole."""
         return Seen([one.within(place) for one in self.maps], self.edges[place])
 
     @torch.inference_mode()
-    def some(self, step: int, valid: Mask | None) -> Floats:
+    def some(self, step: int, valid: Mask | None) -> Array:
         """Return the features of every n-th counted pixel along y and x, ``(n, 96)``."""
-        basis = feature_basis().T
-        found = np.concatenate([one.some(step).cpu().numpy() @ basis for one in self.maps], -1)
+        maps = [left_on_gpu(one.some(step)) for one in self.maps]
+        basis = like(feature_basis().T, maps[0])
+        found = joined([one @ basis for one in maps], -1)
         if valid is None:
             return found.reshape(-1, found.shape[-1])
         counted = valid[..., step // 2 :: step, step // 2 :: step]
-        chosen: Floats = found[counted.reshape(found.shape[:-1])]
-        return chosen
+        return found[like(counted.reshape(found.shape[:-1]), found)]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -158,15 +158,13 @@ class KeptPlanes:
 
 
 @torch.inference_mode()
-def see(
-    shown: Floats, place: Window, device: torch.device, *, in_short: bool = False
-) -> list[Seen]:
+def see(shown: Array, place: Window, device: torch.device, *, in_short: bool = False) -> list[Seen]:
     """Look at a place ``y x`` in components of some planes, ``3 z y x``, at all scales.
 
     In short, as planes of volumes are kept, it takes half of the memory.
     """
     maps: list[list[ScaleMap]] = []
-    edges = np.zeros(0, np.float32)
+    edges: Array = np.zeros(0, np.float32)
     for scale in SCALES:
         around = surroundings(place, shown.shape[2:], scale)
         here = inside(place, around)
@@ -177,7 +175,7 @@ def see(
         planes = rows.half() if in_short else rows
         maps.append([ScaleMap([one], scale, within) for one in planes])
         if scale == 1:
-            edges = logits[:, 0, *within].sigmoid().cpu().numpy()
+            edges = left_on_gpu(logits[:, 0, *within].sigmoid())
     return [Seen([one[z] for one in maps], edges[z]) for z in range(len(edges))]
 
 
@@ -190,12 +188,14 @@ def together(planes: Sequence[Seen], weights: Floats) -> Seen:
         ScaleMap([one.rows[0] for one in same], same[0].scale, same[0].place, weights)
         for same in zip(*(one.maps for one in planes), strict=True)
     ]
-    return Seen(maps, np.tensordot(weights, np.stack([one.edges for one in planes]), 1))
+    return Seen(maps, turned(weights, stacked([one.edges for one in planes])))
 
 
-def _shrunk(part: Floats, scale: int, device: torch.device) -> Tensor:
+def _shrunk(part: Array, scale: int, device: torch.device) -> Tensor:
     """Return components ``3 z y x`` as the network sees them at a scale, ``z 3 y x``."""
-    shown = torch.from_numpy(np.ascontiguousarray(part.swapaxes(0, 1))).to(device)
+    shown = part.swapaxes(0, 1)
+    if not isinstance(shown, Tensor):
+        shown = torch.from_numpy(np.ascontiguousarray(shown)).to(device)
     missing = [-length % (STRIDE * scale) for length in part.shape[2:]]
     shown = functional.pad(shown, (0, missing[1], 0, missing[0]), mode="replicate")
     if scale > 1:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from napari_diffseg.core.clusters.class_head import ClassHead
 from napari_diffseg.core.features.extraction import Features, Inputs
+from napari_diffseg.core.gpu import regions
+from napari_diffseg.core.gpu.arrays import in_memory
+from napari_diffseg.core.gpu.spread import solve
 from napari_diffseg.numeric.labels import merge_small_regions
 from napari_diffseg.numeric.leaves import Leaves, find_leaves, sides_of
 from napari_diffseg.numeric.region_graph import RegionGraph
@@ -35,11 +39,24 @@ class RegionMap:
     def of(cls, stage: Features, inputs: Inputs, valid: NDArray[np.bool_] | None) -> Self:
         """Cut a part of an image by its inputs; only valid pixels count."""
         strength = stage.strength(inputs)
+        if isinstance(strength, Tensor):
+            return cls._on_gpu(stage, inputs, strength, valid)
         leaves = find_leaves(strength, stage.space)
         counted = leaves.ravel() if valid is None else leaves[valid]
         areas = np.bincount(counted, minlength=int(leaves.max()) + 1).astype(np.float64)
         graph = RegionGraph.build(areas, sides_of(leaves, strength, stage.space))
         return cls(leaves, graph, stage.rows_of(inputs, leaves, valid))
+
+    @classmethod
+    def _on_gpu(
+        cls, stage: Features, inputs: Inputs, strength: Tensor, valid: NDArray[np.bool_] | None
+    ) -> Self:
+        leaves = regions.find_leaves(strength, stage.space)
+        areas = regions.areas_of(leaves, valid)
+        on_gpu: Any = sides_of  # whose slices a tensor has too
+        sums = regions.border_sums(on_gpu(leaves, strength, stage.space), len(areas))
+        graph = RegionGraph.of_sums(areas, *sums, partial(solve, device=leaves.device))
+        return cls(in_memory(leaves), graph, stage.rows_of(inputs, leaves, valid))
 
     @cached_property
     def wide_rows(self) -> Floats:
