@@ -128,6 +128,7 @@ def stream_rows() -> list[Row]:
     model = model_of("no classes")
     with tempfile.TemporaryDirectory() as name:
         ways = [("threads", n, "cuda") for n in (1, 2, 4, 8)]
+        ways += [("processes", 8, "cuda")]
         ways += [("processes", n, "cpu") for n in (2, os.cpu_count() or 2)]
         return [stream_row(model, Path(name), *way) for way in ways]
 
