@@ -246,7 +246,7 @@ def _one_blas_thread_each() -> Iterator[None]:
     """Have the processes that are begun meanwhile compute NumPy's products on one thread.
 
     Otherwise each has as many as there are processors, and they wait for each other: on 16 cores 16
-    processes did 7 frames a second, and so 25. What a person has set stays.
+    processes did 7 frames a second, and so 28. What a person has set stays.
     """
     mine = {name for name in _BLAS_THREADS if name not in os.environ}
     os.environ.update(dict.fromkeys(mine, "1"))
