@@ -25,10 +25,10 @@ from skimage.transform import resize
 from benchmarks.baselines import published_loop
 from benchmarks.machine import merge_results
 from benchmarks.scale import large_image
-from benchmarks.stacks import PIECE, model_of, noisy, write_frames
+from benchmarks.stacks import PIECE, model_of, noisy
+from benchmarks.throughput import time_ours, written
 from benchmarks.volume_scale import large_volume
 from napari_diffseg import Model, RunOptions, SegmentationParams, segment
-from napari_diffseg.batch.run import apply_stack
 
 Row = dict[str, Any]
 Labels = NDArray[np.integer]
@@ -97,29 +97,14 @@ def image_rows(repeats: int) -> list[Row]:
 
 def stream_row(model: Model, folder: Path, how: str, workers: int, device: str) -> Row:
     """Apply a model from zarr to zarr."""
-    source, result = folder / "frames.zarr", folder / "labels.ome.zarr"
-    if not source.exists():
-        write_frames(source, FRAMES)
     options = RunOptions(device=device, threads=1)
-    start = time.perf_counter()
-    run = apply_stack(
-        model,
-        [source],
-        result,
-        axes="TYX",
-        options=options,
-        scheduler=how,
-        workers=workers,
-        force=True,
-    )
-    ends = [time.perf_counter() for step in run if step.frame is not None]
-    steady = (len(ends) - 2 * workers) / (ends[-1] - ends[2 * workers - 1])
+    found = time_ours(model, written(folder, FRAMES), how, workers, options)
     return {
         "device": device,
         "on": f"{workers} {how}",
         f"frames of {PIECE}²": FRAMES,
-        "frames / s": f"{len(ends) / (time.perf_counter() - start):.1f}",
-        "once workers have started": f"{steady:.1f}",
+        "frames / s": f"{1 / found.whole:.1f}",
+        "once workers have started": f"{1 / found.steady:.1f}",
     }
 
 

@@ -24,7 +24,7 @@ from torch import Tensor
 from benchmarks.machine import merge_results
 from benchmarks.scale import CPU, bare_convolutions
 from benchmarks.stacks import KINDS, ONE_THREAD, PIECE, model_of, write_frames
-from napari_diffseg import Model
+from napari_diffseg import Model, RunOptions
 from napari_diffseg.batch.run import apply_stack
 from napari_diffseg.core.features.network import FeatureNet
 from napari_diffseg.core.features.weights import shipped_network
@@ -51,7 +51,13 @@ def time_bare(work: Callable[[], object], workers: int, frames: int) -> Timing:
         return Timing(seconds, seconds, (time.process_time() - processor) / frames)
 
 
-def time_ours(model: Model, source: Path, scheduler: str, workers: int) -> Timing:
+def time_ours(
+    model: Model,
+    source: Path,
+    scheduler: str,
+    workers: int,
+    options: RunOptions = ONE_THREAD,
+) -> Timing:
     """Time a run from zarr to zarr.
 
     The first frames, two for each worker, are when workers start; the steady time leaves
@@ -63,7 +69,7 @@ def time_ours(model: Model, source: Path, scheduler: str, workers: int) -> Timin
         [source],
         source.with_suffix(".ome.zarr"),
         axes="TYX",
-        options=ONE_THREAD,
+        options=options,
         scheduler=scheduler,
         workers=workers,
         force=True,

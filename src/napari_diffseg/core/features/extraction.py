@@ -48,7 +48,7 @@ from napari_diffseg.core.features.weights import feature_basis
 from napari_diffseg.core.gpu import regions
 from napari_diffseg.core.gpu.arrays import (
     Array,
-    clipped,
+    clip,
     in_memory,
     joined,
     like,
@@ -248,8 +248,8 @@ class Features:
         told /= self.high - self.low
         told[0] -= self.low / (self.high - self.low)
         shown = joined([told, like(nothing, told)])
-        clipped(shown[0], _BELOW, _ABOVE)
-        clipped(shown[1:], -1, 1)
+        clip(shown[0], _BELOW, _ABOVE)
+        clip(shown[1:], -1, 1)
         return shown
 
     def _with_projection(self, features: Array) -> Self:

@@ -36,9 +36,9 @@ def left_on_gpu(found: Tensor) -> Array:
     return found if is_used(found.device) else found.cpu().numpy()
 
 
-def like(values: Any, other: Array) -> Array:
+def like(values: NDArray[Any], other: Array) -> Array:
     """Put values where another array lies."""
-    if not isinstance(other, Tensor) or isinstance(values, Tensor):
+    if not isinstance(other, Tensor):
         return values
     return torch.from_numpy(np.ascontiguousarray(values)).to(other.device)
 
@@ -96,11 +96,12 @@ def percentiles(values: Array, wanted: Sequence[float]) -> NDArray[np.floating]:
     return between
 
 
-def clipped(array: Array, low: float, high: float) -> Array:
+def clip(array: Array, low: float, high: float) -> None:
     """Bring an array between two values, in place."""
     if isinstance(array, Tensor):
-        return array.clip_(low, high)
-    return array.clip(low, high, out=array)
+        array.clip_(low, high)
+    else:
+        array.clip(low, high, out=array)
 
 
 def add_at(sums: Tensor, places: Tensor, values: Tensor) -> None:

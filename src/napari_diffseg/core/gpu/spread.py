@@ -21,15 +21,15 @@ _TINY = 1e-30
 
 
 def solve(system: Any, known: Floats, start: Floats, device: torch.device) -> Floats:
-    """Solve a symmetric system ``(n, n)`` for all columns ``(n, k)`` together."""
+    """Solve a symmetric system ``(n, n)`` for all columns ``(n, k)`` together, all float32."""
     unit = 1 / np.sqrt(system.diagonal())
     scaled = system.tocsr(copy=True)
     rows = np.repeat(np.arange(scaled.shape[0]), np.diff(scaled.indptr))
     scaled.data *= unit[rows] * unit[scaled.indices]
     matrix = _placed(scaled, device)
-    across = torch.from_numpy(unit.astype(np.float32)[:, None]).to(device)
+    across = torch.from_numpy(unit[:, None]).to(device)
     found = torch.from_numpy(start.astype(np.float32)).to(device) / across
-    wanted = torch.from_numpy(known.astype(np.float32)).to(device) * across
+    wanted = torch.from_numpy(known).to(device) * across
     found = _by_steps(matrix, wanted, found)
     return in_memory(found * across)
 
@@ -40,7 +40,7 @@ def _placed(system: Any, device: torch.device) -> Tensor:
         return torch.sparse_csr_tensor(
             torch.from_numpy(system.indptr.astype(np.int32)),
             torch.from_numpy(system.indices.astype(np.int32)),
-            torch.from_numpy(system.data.astype(np.float32)),
+            torch.from_numpy(system.data),
             size=system.shape,
             check_invariants=False,
         ).to(device)
