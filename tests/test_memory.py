@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -271,3 +272,33 @@ def test_a_region_of_a_huge_image_takes_the_memory_of_the_region() -> None:
     )
     small, large = map(int, done.stdout.split())
     assert large - small < 1.5 * 10240**2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc is Linux's")
+def test_freed_memory_is_kept_where_the_environment_has_it_given_back() -> None:
+    # As dask begins its workers.
+    program = """
+import resource
+import numpy as np
+from napari_diffseg.memory import keep_freed_memory
+
+def fetched():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        np.ones(2**20)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+given_back = fetched()
+keep_freed_memory()
+np.ones(2**20)
+print(given_back, fetched())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"MALLOC_TRIM_THRESHOLD_": "65536", "NUMPY_MADVISE_HUGEPAGE": "0"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    given_back, kept = map(int, done.stdout.split())
+    assert kept < given_back / 10

@@ -13,8 +13,7 @@ from safetensors.torch import load
 from torch import Tensor, nn
 
 from napari_diffseg.core.features.network import FeatureNet
-
-_KEPT_BYTES = (1 << 25) - (1 << 16)
+from napari_diffseg.memory import keep_freed_memory
 
 
 @cache
@@ -59,8 +58,6 @@ def shipped_network(device: torch.device) -> FeatureNet:
     network.head.bias = nn.Parameter(head[:, -1].contiguous())
     network.eval()
     network.fold(is_cpu=device.type == "cpu")
-    # glibc gives memory back to the system page by page, and fetches it anew for the next frame,
-    # unless it has seen a block of nearly 32 MiB come and go.
-    torch.empty(_KEPT_BYTES, dtype=torch.uint8)
+    keep_freed_memory()
     placed: FeatureNet = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return placed
