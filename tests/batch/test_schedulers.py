@@ -61,10 +61,6 @@ def address() -> Iterator[str]:
         yield cluster.scheduler_address
 
 
-def blas_threads(number: int) -> tuple[str | None, str | None]:
-    return os.environ.get("OPENBLAS_NUM_THREADS"), os.environ.get("MKL_NUM_THREADS")
-
-
 @pytest.mark.parametrize("n_workers", [1, 3])
 def test_every_unit_is_done_once_on_threads(n_workers: int) -> None:
     assert sorted(run_units(range(20), square, "threads", n_workers)) == [n**2 for n in range(20)]
@@ -79,13 +75,6 @@ def test_every_unit_is_done_once_in_processes_that_end() -> None:
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
-
-
-def test_processes_compute_on_one_thread_each_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
-    monkeypatch.setenv("MKL_NUM_THREADS", "3")
-    assert list(run_units(range(2), blas_threads, "processes", 1)) == [("1", "3")] * 2
-    assert "OPENBLAS_NUM_THREADS" not in os.environ
 
 
 def test_every_unit_is_done_once_on_a_cluster(address: str) -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info, threadpool_limits
 
 from napari_diffseg.core.clusters.class_head import Examples, fit_head, together
 
@@ -127,18 +124,3 @@ def test_rows_far_away_have_finite_answers():
     rows, targets = two_groups()
     far = fitted(rows, targets).of_rows(np.array([[1e6, -1e6], [1e6, 1e6]]))
     assert np.isfinite(far).all()
-
-
-def test_the_limit_of_threads_is_not_left_behind():
-    """It is one for the whole program, and several threads fit at the same time."""
-    rows, targets = two_groups(4000, 4000)
-    head = fitted(rows, targets)
-
-    def limits():
-        return [one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"]
-
-    with threadpool_limits(2, user_api="blas"):
-        before = limits()
-        with ThreadPoolExecutor(4) as pool:
-            list(pool.map(lambda _: head.of_rows(rows), range(24)))
-        assert limits() == before

@@ -7,13 +7,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Event
 
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from napari_diffseg import segment
-from napari_diffseg.core.device import own_settings
+from napari_diffseg.core.device import in_turn, own_settings
 from napari_diffseg.core.segmentation import segment_steps
 from napari_diffseg.params import PRESETS, RunOptions
 
@@ -131,3 +133,36 @@ def test_runs_beside_each_other_leave_the_size_of_floats_as_it_was():
         assert torch.get_default_dtype() == torch.float32, "the second is still at work"
         second.__exit__(None, None, None)
         assert torch.get_default_dtype() == torch.float64
+
+
+def blas_threads() -> set[int]:
+    return {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"}
+
+
+def test_products_of_numpy_are_computed_on_one_thread_until_all_runs_are_done():
+    with threadpool_limits(2, user_api="blas"):
+        first, second = own_settings(), own_settings()
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert blas_threads() == {1}, "the second is still at work"
+        second.__exit__(None, None, None)
+        assert blas_threads() == {2}
+
+
+def test_a_part_of_a_run_on_a_thread_of_its_own_keeps_to_one_thread_while_the_run_waits():
+    begun, looked = Event(), Event()
+
+    def part() -> set[int]:
+        begun.set()
+        looked.wait(10)
+        return blas_threads()
+
+    with threadpool_limits(2, user_api="blas"):
+        parts = in_turn([part], 2)
+        assert next(parts) is None, "it is waited for"
+        begun.wait(10)
+        assert blas_threads() == {1}
+        looked.set()
+        assert [one for one in parts if one is not None] == [{1}]
+        assert blas_threads() == {2}

@@ -34,7 +34,6 @@ from typing import Any, TypeVar
 from napari_diffseg.errors import ClusterError, ParameterError, Remedy
 
 THREADS, PROCESSES = "threads", "processes"
-_BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 PATIENCE = 8
 """Seconds to wait for the answer of a scheduler elsewhere."""
@@ -176,7 +175,7 @@ def _in_processes(
 
             def begin(unit: Unit, pool: Executor = pool) -> Future[Result]:
                 try:
-                    with _deaf_to_interrupts(), _one_blas_thread_each(), _told_if_refused():
+                    with _deaf_to_interrupts(), _told_if_refused():
                         return pool.submit(work, unit)
                 except BrokenProcessPool as error:
                     future = Future[Result]()
@@ -239,22 +238,6 @@ def _deaf_to_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def _one_blas_thread_each() -> Iterator[None]:
-    """Have the processes that are begun meanwhile compute NumPy's products on one thread.
-
-    Otherwise each has as many as there are processors, and they wait for each other: on 16 cores 16
-    processes did 7 frames a second, and so 28. What a person has set stays.
-    """
-    mine = {name for name in _BLAS_THREADS if name not in os.environ}
-    os.environ.update(dict.fromkeys(mine, "1"))
-    try:
-        yield
-    finally:
-        for name in mine:
-            os.environ.pop(name, None)
 
 
 @contextmanager

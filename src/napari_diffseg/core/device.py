@@ -7,15 +7,15 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import partial
 from itertools import islice
 from os import getpid
-from threading import Lock, RLock, get_ident
+from threading import Lock, get_ident
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import OpenBLASController, ThreadpoolController
 
 from napari_diffseg.errors import DeviceError, OutOfMemoryError, TrainingError
 from napari_diffseg.image.pieces import kept_memory, window_memory
@@ -109,13 +109,42 @@ def thread_limit(threads: int) -> Iterator[None]:
         _limits.end(holder, before)
 
 
-_one_at_a_time = RLock()
-"""The limit is one for the whole program: two that overlapped would leave it behind."""
+@dataclass(eq=False, slots=True)
+class _OneBlasThread:
+    """The limit is one for the whole program: the last of those at work lifts it."""
+
+    lock: Lock = field(default_factory=Lock)
+    holders: int = 0
+    known: ThreadpoolController | None = None
+    limiter: Any = None
+
+    def begin(self) -> None:
+        """Have NumPy and SciPy compute products on one thread."""
+        with self.lock:
+            if self.holders == 0:
+                self.known = self.known or ThreadpoolController().select(user_api="blas")
+                _let_this_thread_set_it()
+                self.limiter = self.known.limit(limits=1)
+            self.holders += 1
+
+    def end(self) -> None:
+        """Go back to as many as before, where nobody else is at work."""
+        with self.lock:
+            self.holders -= 1
+            if self.holders == 0:
+                _let_this_thread_set_it()
+                self.limiter.restore_original_limits()
+                _let_this_thread_set_it()
 
 
-@cache
-def _blas() -> ThreadpoolController:
-    return ThreadpoolController()
+def _let_this_thread_set_it() -> None:
+    """Have the limit obey whoever sets it next: from threadpoolctl 3.8 on it obeys one thread."""
+    clear = getattr(OpenBLASController, "clear_controlling_thread", None)
+    if clear is not None:
+        clear(force=True)
+
+
+_one_blas_thread = _OneBlasThread()
 
 
 @contextmanager
@@ -125,8 +154,11 @@ def one_blas_thread() -> Iterator[None]:
     They are small here: several threads gain nothing, and on a machine that does something else
     too, or has many processors, they wait for each other far longer than they compute.
     """
-    with _one_at_a_time, _blas().limit(limits=1, user_api="blas"):
+    _one_blas_thread.begin()
+    try:
         yield
+    finally:
+        _one_blas_thread.end()
 
 
 def threads_for(device: torch.device, shape: Shape, n_colors: int) -> int:
@@ -150,7 +182,7 @@ def in_turn(
         return
 
     def alone(job: Callable[[], Found]) -> Found:
-        with thread_limit(1):
+        with thread_limit(1), one_blas_thread():
             return job()
 
     jobs, waiting = iter(jobs), deque[Future[Found]]()
@@ -229,6 +261,7 @@ def own_settings() -> Iterator[None]:
             if torch.is_autocast_enabled(kind):
                 stack.enter_context(torch.autocast(kind, enabled=False))
         stack.enter_context(_for_all_threads.float32())
+        stack.enter_context(one_blas_thread())
         yield
 
 

@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
-from napari_diffseg.core.device import one_blas_thread
 from napari_diffseg.core.gpu import fit
 from napari_diffseg.core.gpu.arrays import is_used
 
@@ -86,8 +85,7 @@ class ClassHead:
 
     def of_rows(self, rows: Floats) -> Floats:
         """Return the probabilities ``(n, k)`` of rows ``(n, d)``, by these weights alone."""
-        with one_blas_thread():
-            response: Floats = beside_clusters(rows, self.clusters) @ self.weights[:-1]
+        response: Floats = beside_clusters(rows, self.clusters) @ self.weights[:-1]
         # A softmax, in place: there are many rows.
         response += self.weights[-1]
         response -= response.max(axis=1, keepdims=True)
@@ -136,14 +134,13 @@ def fit_head(
     if device is not None and is_used(device):
         cost = fit.loss_on(device, rows, wanted, share, decay)
     first = np.zeros(shape) if start is None else start.weights
-    with one_blas_thread():
-        found = minimize(
-            cost,
-            first.ravel(),
-            jac=True,
-            method="L-BFGS-B",
-            options={"maxiter": _MOST_STEPS, "ftol": _ENOUGH},
-        )
+    found = minimize(
+        cost,
+        first.ravel(),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": _MOST_STEPS, "ftol": _ENOUGH},
+    )
     return ClassHead(found.x.reshape(shape), float(found.fun), clusters)
 
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from skimage.color import rgb2lab
 from torch import Tensor
 
-from napari_diffseg.core.device import one_blas_thread
 from napari_diffseg.core.gpu.arrays import Array, in_memory, joined, like, mean, percentiles
 from napari_diffseg.core.gpu.pixels import lab_of, power_of
 from napari_diffseg.image.intensity import Pixels
@@ -102,8 +101,7 @@ def measure_colors(
 
 def components(covariance: NDArray[np.floating]) -> tuple[NDArray[np.floating], float]:
     """Return the principal components, one a column, the largest first; and the total variance."""
-    with one_blas_thread():
-        values, vectors = np.linalg.eigh(covariance)
+    values, vectors = np.linalg.eigh(covariance)
     axes = vectors[:, np.argsort(-values, kind="stable")]
     # Of the two directions of each the one in which its largest part rises.
     signs = np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])
