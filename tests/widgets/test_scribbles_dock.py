@@ -580,6 +580,26 @@ def test_go_to_most_uncertain_moves_the_camera_and_hardly_zooms(viewer, live, wa
     assert zoom <= camera.zoom <= 2 * zoom
 
 
+def test_whoever_goes_while_it_is_still_looked_for_doubts_is_taken_there(
+    viewer, live, monkeypatch, wait_for
+):
+    goes_on, work, said = Event(), live.doubts.answers._work, []
+
+    def slow(*what):
+        goes_on.wait(20)
+        return work(*what)
+
+    monkeypatch.setattr(live.doubts.answers, "_work", slow)
+    monkeypatch.setattr(live.doubts, "_say", said.append)
+    camera = camera_of(viewer)
+    camera.center = (0, 2, 2)
+    live.uncertainty_box.setChecked(True)
+    live.uncertain_button.click()
+    goes_on.set()
+    wait_for(lambda: camera.center[1] > 2)
+    assert said == [words.LOOKING_FOR_DOUBTS, words.LOOKING_FOR_DOUBTS, words.DOUBTS_THERE]
+
+
 def test_a_labels_layer_of_a_person_can_be_painted_on(viewer, dock, image, run, wait_for):
     mine = viewer.add_labels(np.zeros((24, 32), np.int32), name="mine")
     dock.scribbles.choose(mine)
