@@ -476,7 +476,9 @@ def test_ctrl_c_keeps_the_frames_that_are_done(
     )
     assert not output.exists()
     assert run_command("apply", model_file, movie, "-o", output) == 1
-    assert "An earlier run for" in error_line(capsys)
+    assert error_line(capsys).endswith(
+        "was not finished; choose another name, or finish it (--resume), or begin anew (--force)."
+    )
     assert run_command("apply", model_file, movie, "-o", output, "--resume") == 0
     assert "6 frames, 2 of them by an earlier run" in capsys.readouterr().err
     assert tifffile.imread(output).all()

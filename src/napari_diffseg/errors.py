@@ -14,6 +14,7 @@ class Remedy(Enum):
     """A way out of an error that a door may have; each adds to the sentence what it is there."""
 
     OVERWRITE = "overwrite"
+    BEGIN_ANEW = "begin anew"
     RESUME = "resume"
     STATE_AXES = "state the axes"
     CHOOSE_CHANNELS = "choose channels"

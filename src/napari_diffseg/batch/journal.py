@@ -194,7 +194,7 @@ def _check_free(plan: Plan, is_unfinished: bool, force: bool) -> None:
             f"An earlier run for {plan.output} was not finished; choose another name, or finish "
             "it.",
             Remedy.RESUME,
-            Remedy.OVERWRITE,
+            Remedy.BEGIN_ANEW,
         )
     for target in plan.targets:
         if target.output.is_dir():
@@ -238,13 +238,13 @@ def _resumed(plan: Plan, stored: dict[str, Any]) -> Journal:
         raise OutputError(
             f"The earlier run for {plan.output} cannot be finished, because {' and '.join(others)} "
             "differ(s) from what it was begun with; give the same, or choose another name.",
-            Remedy.OVERWRITE,
+            Remedy.BEGIN_ANEW,
         )
     found = [path for path in plan.journal.iterdir() if re.fullmatch("[0-9a-f]{8}", path.name)]
     if len(found) != 1:
         raise OutputError(
             f"What an earlier run has left in {plan.journal} is damaged; choose another name.",
-            Remedy.OVERWRITE,
+            Remedy.BEGIN_ANEW,
         )
     work = plan.journal / secrets.token_hex(4)
     try:

@@ -29,6 +29,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SWITCHES = {
     Remedy.RESUME: " (--resume)",
     Remedy.OVERWRITE: ", or overwrite what is there (--force)",
+    Remedy.BEGIN_ANEW: ", or begin anew (--force)",
     Remedy.STATE_AXES: " (--axes)",
     Remedy.CHOOSE_SERIES: " (--series)",
     Remedy.CHOOSE_CHANNELS: ", or say which of its channels the model looks at (--channels)",
