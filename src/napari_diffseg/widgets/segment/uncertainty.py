@@ -111,13 +111,12 @@ class UncertaintyView:
     def _ask(self) -> None:
         self.answers.ask(tuple(self._seen) if self._is_going else None)
 
-    def _on_measured(self, answer: tuple[NDArray[np.float32], Region | None, bool]) -> None:
-        uncertainty, region, is_of_places = answer
+    def _on_measured(self, answer: tuple[NDArray[np.float32], Region | None]) -> None:
+        uncertainty, region = answer
         # Whoever has asked to go meanwhile waits for the next answer.
-        if self._is_awaited and (is_of_places or not self._is_going):
+        if self._is_awaited and (region is not None or not self._is_going):
             self._is_awaited = False
-            there = words.NO_DOUBTS if region is None else words.DOUBTS_THERE
-            self._say(there if self._is_going else words.DOUBTS_SHOWN)
+            self._say(words.DOUBTS_THERE if self._is_going else words.DOUBTS_SHOWN)
         layer, request = self._results.finished, self._results.request
         if self._is_shown and request is not None:
             self._layer.show(uncertainty, request.source, self._scribbles())
@@ -129,22 +128,18 @@ class UncertaintyView:
 
 def _measure(
     segmentation: Segmentation, seen: tuple[Region, ...] | None
-) -> tuple[NDArray[np.float32], Region | None, bool]:
-    """Return how unsure the result is, where to go that was not seen, and whether that was asked.
-
-    None is to go nowhere, also where there is nothing more to see.
-    """
+) -> tuple[NDArray[np.float32], Region | None]:
+    """Return how unsure the result is, and where to go that was not seen; None to go nowhere."""
     from napari_diffseg.core.doubt import most_uncertain_region
 
     uncertainty = segmentation.uncertainty
     if seen is None:
-        return uncertainty, None, False
+        return uncertainty, None
     scribbles, left = segmentation.scribbles, uncertainty.copy()
     for region in seen:
         left[region] = 0
     painted = None if scribbles is None else scribbles.painted
-    region = most_uncertain_region(left if left.any() else uncertainty, painted)
-    return uncertainty, region, True
+    return uncertainty, most_uncertain_region(left if left.any() else uncertainty, painted)
 
 
 def look_at(viewer: napari.Viewer, layer: ResultLayer, region: Region) -> None:
