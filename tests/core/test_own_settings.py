@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from threading import Event
 
 import numpy as np
@@ -126,43 +126,71 @@ def test_a_process_that_was_forked_after_a_run_can_do_one() -> None:
 def test_runs_beside_each_other_leave_the_size_of_floats_as_it_was():
     """One begins while another is at work, and ends after it."""
     with float64():
-        first, second = own_settings(), own_settings()
-        first.__enter__()
-        second.__enter__()
-        first.__exit__(None, None, None)
-        assert torch.get_default_dtype() == torch.float32, "the second is still at work"
-        second.__exit__(None, None, None)
+        with ExitStack() as second:
+            with own_settings():
+                second.enter_context(own_settings())
+            assert torch.get_default_dtype() == torch.float32, "the second is still at work"
         assert torch.get_default_dtype() == torch.float64
 
 
 def blas_threads() -> set[int]:
-    return {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"}
+    return {
+        one["num_threads"] for one in threadpool_info() if one.get("threading_layer") == "pthreads"
+    }
 
 
+HAS_BLAS = pytest.mark.skipif(not blas_threads(), reason="NumPy computes with another library")
+
+
+@HAS_BLAS
 def test_products_of_numpy_are_computed_on_one_thread_until_all_runs_are_done():
     with threadpool_limits(2, user_api="blas"):
-        first, second = own_settings(), own_settings()
-        first.__enter__()
-        second.__enter__()
-        first.__exit__(None, None, None)
-        assert blas_threads() == {1}, "the second is still at work"
-        second.__exit__(None, None, None)
+        with ExitStack() as second:
+            with own_settings():
+                second.enter_context(own_settings())
+            assert blas_threads() == {1}, "the second is still at work"
         assert blas_threads() == {2}
 
 
-def test_a_part_of_a_run_on_a_thread_of_its_own_keeps_to_one_thread_while_the_run_waits():
+@HAS_BLAS
+def test_products_of_numpy_have_their_threads_back_after_an_error():
+    with threadpool_limits(2, user_api="blas"):
+        with pytest.raises(KeyboardInterrupt), own_settings():
+            raise KeyboardInterrupt
+        assert blas_threads() == {2}
+
+
+@HAS_BLAS
+def test_a_part_of_a_run_has_settings_of_its_own_while_the_run_waits():
     begun, looked = Event(), Event()
 
-    def part() -> set[int]:
+    def part() -> tuple[set[int], torch.dtype]:
         begun.set()
         looked.wait(10)
-        return blas_threads()
+        return blas_threads(), torch.get_default_dtype()
 
-    with threadpool_limits(2, user_api="blas"):
+    with threadpool_limits(2, user_api="blas"), float64():
         parts = in_turn([part], 2)
-        assert next(parts) is None, "it is waited for"
-        begun.wait(10)
-        assert blas_threads() == {1}
-        looked.set()
-        assert [one for one in parts if one is not None] == [{1}]
+        try:
+            assert next(parts) is None, "it is waited for"
+            begun.wait(10)
+            assert blas_threads() == {1}
+        finally:
+            looked.set()
+        assert [one for one in parts if one is not None] == [({1}, torch.float32)]
         assert blas_threads() == {2}
+        assert torch.get_default_dtype() == torch.float64
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="other systems do not fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_process_that_was_forked_while_a_run_was_at_work_can_do_one_and_leaves_all_as_before():
+    def child() -> bool:
+        with own_settings():
+            pass
+        return torch.get_default_dtype() == torch.float64 and blas_threads() <= {2}
+
+    with threadpool_limits(2, user_api="blas"), float64(), own_settings():
+        if (number := os.fork()) == 0:
+            os._exit(0 if child() else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(number, 0)[1]) == 0

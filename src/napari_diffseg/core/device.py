@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from itertools import islice
-from os import getpid
 from threading import Lock, get_ident
 from typing import Any, TypeVar
 
@@ -87,7 +87,7 @@ class _Limits:
 
 _limits = _Limits()
 
-_PROCESS = getpid()
+_PROCESS = os.getpid()
 """One that was forked from it has none of its threads, and OpenMP would wait for these for ever."""
 
 
@@ -97,7 +97,7 @@ def thread_limit(threads: int) -> Iterator[None]:
 
     Several threads can be limited at the same time.
     """
-    if getpid() != _PROCESS:
+    if os.getpid() != _PROCESS:
         threads = 1
     if threads == 0:
         yield
@@ -110,31 +110,73 @@ def thread_limit(threads: int) -> Iterator[None]:
 
 
 @dataclass(eq=False, slots=True)
-class _OneBlasThread:
-    """The limit is one for the whole program: the last of those at work lifts it."""
+class _ForAllThreads:
+    """Settings that a program has once: the first of those at work makes them, the last undoes it.
+
+    Whoever sets one of them meanwhile, as others that use threadpoolctl may, finds that undone too.
+    """
 
     lock: Lock = field(default_factory=Lock)
-    holders: int = 0
-    known: ThreadpoolController | None = None
-    limiter: Any = None
+    holders: set[object] = field(default_factory=set)
+    made: ExitStack = field(default_factory=ExitStack)
 
-    def begin(self) -> None:
-        """Have NumPy and SciPy compute products on one thread."""
-        with self.lock:
-            if self.holders == 0:
-                self.known = self.known or ThreadpoolController().select(user_api="blas")
-                _let_this_thread_set_it()
-                self.limiter = self.known.limit(limits=1)
-            self.holders += 1
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Have them until all are done."""
+        holder = object()
+        try:
+            with self.lock:
+                self.holders.add(holder)
+                if len(self.holders) == 1:
+                    self.made.enter_context(_full_floats())
+                    self.made.enter_context(_one_blas_thread())
+                torch.set_default_dtype(torch.float32)
+            yield
+        finally:
+            with self.lock:
+                self.holders.discard(holder)
+                if not self.holders:
+                    self.made.close()
 
-    def end(self) -> None:
-        """Go back to as many as before, where nobody else is at work."""
-        with self.lock:
-            self.holders -= 1
-            if self.holders == 0:
-                _let_this_thread_set_it()
-                self.limiter.restore_original_limits()
-                _let_this_thread_set_it()
+
+@contextmanager
+def _full_floats() -> Iterator[None]:
+    """Have floats of the usual size, and all of their digits.
+
+    cuDNN rounds what it convolves to 10 bits unless told not to, and labels are others then.
+    """
+    cudnn: Any = torch.backends.cudnn
+    usual = torch.get_default_dtype()
+    rounded = torch.version.cuda is not None and cudnn.allow_tf32
+    try:
+        if rounded:
+            cudnn.allow_tf32 = False
+        yield
+    finally:
+        torch.set_default_dtype(usual)
+        if rounded:
+            cudnn.allow_tf32 = True
+
+
+@contextmanager
+def _one_blas_thread() -> Iterator[None]:
+    """Let NumPy's and SciPy's products and decompositions use one thread.
+
+    They are small here: several threads gain nothing, and on a machine that does something else
+    too, or has many processors, they wait for each other far longer than they compute.
+    """
+    controller = _blas_of_its_own()
+    _let_this_thread_set_it()
+    with controller.limit(limits=1):
+        yield
+        _let_this_thread_set_it()
+    _let_this_thread_set_it()
+
+
+@cache
+def _blas_of_its_own() -> ThreadpoolController:
+    """Return the libraries whose threads nobody else uses: torch may compute with OpenMP's too."""
+    return ThreadpoolController().select(threading_layer="pthreads")
 
 
 def _let_this_thread_set_it() -> None:
@@ -144,21 +186,18 @@ def _let_this_thread_set_it() -> None:
         clear(force=True)
 
 
-_one_blas_thread = _OneBlasThread()
+_for_all_threads = _ForAllThreads()
 
 
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """Let NumPy's own products and decompositions use one thread.
+def _forget_who_is_at_work() -> None:
+    """Begin anew in a process that was forked: the threads that were at work are not in it."""
+    for shared in (_limits, _for_all_threads):
+        shared.lock = Lock()
+        shared.holders.clear()
 
-    They are small here: several threads gain nothing, and on a machine that does something else
-    too, or has many processors, they wait for each other far longer than they compute.
-    """
-    _one_blas_thread.begin()
-    try:
-        yield
-    finally:
-        _one_blas_thread.end()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_who_is_at_work)
 
 
 def threads_for(device: torch.device, shape: Shape, n_colors: int) -> int:
@@ -182,7 +221,7 @@ def in_turn(
         return
 
     def alone(job: Callable[[], Found]) -> Found:
-        with thread_limit(1), one_blas_thread():
+        with thread_limit(1), _for_all_threads.held():
             return job()
 
     jobs, waiting = iter(jobs), deque[Future[Found]]()
@@ -205,44 +244,6 @@ def each_of(work: Callable[[Given], Found], given: Sequence[Given], n_threads: i
     return [one for one in found if one is not None]
 
 
-@dataclass(eq=False, slots=True)
-class _ForAllThreads:
-    """The settings that torch has for all threads: the last of those at work puts them back."""
-
-    lock: Lock = field(default_factory=Lock)
-    holders: int = 0
-    usual: torch.dtype = torch.float32
-    rounded: bool = False
-
-    @contextmanager
-    def float32(self) -> Iterator[None]:
-        """Have floats of the usual size, and all of their digits, until all are done.
-
-        cuDNN rounds what it convolves to 10 bits unless told not to, and labels are others then.
-        """
-        cudnn: Any = torch.backends.cudnn
-        with self.lock:
-            if self.holders == 0:
-                self.usual = torch.get_default_dtype()
-                self.rounded = torch.version.cuda is not None and cudnn.allow_tf32
-                if self.rounded:
-                    cudnn.allow_tf32 = False
-            self.holders += 1
-            torch.set_default_dtype(torch.float32)
-        try:
-            yield
-        finally:
-            with self.lock:
-                self.holders -= 1
-                if self.holders == 0 and self.usual != torch.float32:
-                    torch.set_default_dtype(self.usual)
-                if self.holders == 0 and self.rounded:
-                    cudnn.allow_tf32 = True
-
-
-_for_all_threads = _ForAllThreads()
-
-
 @contextmanager
 def own_settings() -> Iterator[None]:
     """Compute as if nobody had set anything for all of torch and NumPy; then put it back.
@@ -260,8 +261,7 @@ def own_settings() -> Iterator[None]:
         for kind in ("cpu", "cuda"):
             if torch.is_autocast_enabled(kind):
                 stack.enter_context(torch.autocast(kind, enabled=False))
-        stack.enter_context(_for_all_threads.float32())
-        stack.enter_context(one_blas_thread())
+        stack.enter_context(_for_all_threads.held())
         yield
 
 
