@@ -486,6 +486,26 @@ def test_ctrl_c_keeps_the_frames_that_are_done(
     assert "nothing to do" in capsys.readouterr().err
 
 
+def test_to_begin_anew_where_results_stand_already_is_to_overwrite_them(
+    model_file: Path,
+    movie: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    output = tmp_path / "out.ome.tif"
+    assert run_command("apply", model_file, movie, "-o", output) == 0
+    with monkeypatch.context() as patch:
+        pressed_at(2, patch)
+        again = ("apply", model_file, movie, "-o", output, "--workers", "1", "--force")
+        assert run_command(*again) == 130
+    capsys.readouterr()
+    assert run_command("apply", model_file, movie, "-o", output) == 1
+    assert error_line(capsys).endswith(
+        "finish it (--resume), or overwrite what is there (--force)."
+    )
+
+
 def test_progress_has_a_rate_and_the_time_left(
     model_file: Path, movie: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

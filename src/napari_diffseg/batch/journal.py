@@ -194,13 +194,19 @@ def _check_free(plan: Plan, is_unfinished: bool, force: bool) -> None:
             f"An earlier run for {plan.output} was not finished; choose another name, or finish "
             "it.",
             Remedy.RESUME,
-            Remedy.BEGIN_ANEW,
+            _anew(plan),
         )
     for target in plan.targets:
         if target.output.is_dir():
             check_replaceable(target.output, force=force)
         elif target.output.exists() and not force:
             raise exists_already(target.output)
+
+
+def _anew(plan: Plan) -> Remedy:
+    """Return what it is to begin anew: some results may be in their places already."""
+    is_there = any(target.output.exists() for target in plan.targets)
+    return Remedy.OVERWRITE if is_there else Remedy.BEGIN_ANEW
 
 
 def _make_folders(plan: Plan) -> bool:
@@ -238,13 +244,13 @@ def _resumed(plan: Plan, stored: dict[str, Any]) -> Journal:
         raise OutputError(
             f"The earlier run for {plan.output} cannot be finished, because {' and '.join(others)} "
             "differ(s) from what it was begun with; give the same, or choose another name.",
-            Remedy.BEGIN_ANEW,
+            _anew(plan),
         )
     found = [path for path in plan.journal.iterdir() if re.fullmatch("[0-9a-f]{8}", path.name)]
     if len(found) != 1:
         raise OutputError(
             f"What an earlier run has left in {plan.journal} is damaged; choose another name.",
-            Remedy.BEGIN_ANEW,
+            _anew(plan),
         )
     work = plan.journal / secrets.token_hex(4)
     try:
