@@ -144,7 +144,21 @@ def test_the_region_lies_within_the_image(shape, corner):
     assert unsure[rows, columns].max() == 1
 
 
-def test_nothing_in_doubt_gives_some_region_all_the_same():
-    rows, columns = most_uncertain_region(np.zeros((50, 60), np.float32))
-    assert rows.stop <= 50
-    assert columns.stop <= 60
+def test_nothing_in_doubt_gives_no_region():
+    unsure = np.zeros((50, 60), np.float32)
+    assert most_uncertain_region(unsure) is None
+    unsure[:10] = 0.9
+    assert most_uncertain_region(unsure, (unsure > 0).astype(int)) is None
+
+
+def test_regions_that_were_seen_come_again_once_nothing_else_is_left():
+    unsure = np.zeros((400, 600), np.float32)
+    unsure[310:360, 80:130] = 0.9
+    unsure[20:70, 400:450] = 0.5
+    first = most_uncertain_region(unsure)
+    assert first is not None
+    second = most_uncertain_region(unsure, seen=[first])
+    assert second is not None
+    assert second[1].start > 300
+    seen = [first, second, (slice(0, 400), slice(0, 600))]
+    assert most_uncertain_region(unsure, seen=seen) == first

@@ -600,6 +600,16 @@ def test_whoever_goes_while_it_is_still_looked_for_doubts_is_taken_there(
     assert said == [words.LOOKING_FOR_DOUBTS, words.LOOKING_FOR_DOUBTS, words.DOUBTS_THERE]
 
 
+def test_where_nothing_is_unsure_the_view_stays_and_it_is_said(viewer, live, monkeypatch, wait_for):
+    monkeypatch.setattr("napari_diffseg.core.doubt.most_uncertain_region", lambda *_: None)
+    camera = camera_of(viewer)
+    camera.center, zoom = (0, 2, 2), camera.zoom
+    live.uncertain_button.click()
+    wait_for(lambda: live.status.text() == words.NO_DOUBTS)
+    assert tuple(camera.center) == (0, 2, 2)
+    assert camera.zoom == zoom
+
+
 def test_a_labels_layer_of_a_person_can_be_painted_on(viewer, dock, image, run, wait_for):
     mine = viewer.add_labels(np.zeros((24, 32), np.int32), name="mine")
     dock.scribbles.choose(mine)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -78,14 +79,23 @@ def _of_responses(
     return doubt
 
 
-def most_uncertain_region(uncertainty: Floats, scribbles: Integers | None = None) -> Window:
+def most_uncertain_region(
+    uncertainty: Floats, scribbles: Integers | None = None, seen: Sequence[Window] = ()
+) -> Window | None:
     """Find the square (or cube) that is most unsure on average: where a stroke would say most.
 
-    Painted pixels count as sure.
+    Painted pixels count as sure, and regions that were seen, unless nothing else is left; None
+    where all is sure.
     """
     unsure = uncertainty if scribbles is None else np.where(scribbles > 0, 0, uncertainty)
-    side = max(max(unsure.shape) // _VIEWS_ALONG, _SMALLEST_VIEW)
-    size = [min(side, length) for length in unsure.shape]
-    mean = uniform_filter(unsure, size, mode="constant")
+    left = unsure.copy()
+    for region in seen:
+        left[region] = 0
+    left = left if left.any() else unsure
+    if not left.any():
+        return None
+    side = max(max(left.shape) // _VIEWS_ALONG, _SMALLEST_VIEW)
+    size = [min(side, length) for length in left.shape]
+    mean = uniform_filter(left, size, mode="constant")
     middle = np.unravel_index(int(mean.argmax()), mean.shape)
-    return window_around([int(at) for at in middle], size, unsure.shape)
+    return window_around([int(at) for at in middle], size, left.shape)

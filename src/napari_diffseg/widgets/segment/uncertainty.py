@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from napari.layers import Image
@@ -111,35 +111,48 @@ class UncertaintyView:
     def _ask(self) -> None:
         self.answers.ask(tuple(self._seen) if self._is_going else None)
 
-    def _on_measured(self, answer: tuple[NDArray[np.float32], Region | None]) -> None:
-        uncertainty, region = answer
-        # Whoever has asked to go meanwhile waits for the next answer.
-        if self._is_awaited and (region is not None or not self._is_going):
-            self._is_awaited = False
-            self._say(words.DOUBTS_THERE if self._is_going else words.DOUBTS_SHOWN)
+    def _on_measured(self, doubts: _Doubts) -> None:
         layer, request = self._results.finished, self._results.request
+        # Whoever has asked to go meanwhile waits for the next answer.
+        is_answered = doubts.is_sought or not self._is_going
+        if self._is_awaited and is_answered:
+            self._is_awaited = False
+            self._say(self._said_of(doubts.region))
         if self._is_shown and request is not None:
-            self._layer.show(uncertainty, request.source, self._scribbles())
-        if region is not None and layer is not None and self._is_going:
-            self._is_going = False
-            self._seen = [*self._seen, region][-_MOST_SEEN:]
-            look_at(self._viewer, layer, region)
+            self._layer.show(doubts.uncertainty, request.source, self._scribbles())
+        if not (self._is_going and is_answered):
+            return
+        self._is_going = False
+        if doubts.region is not None and layer is not None:
+            self._seen = [*self._seen, doubts.region][-_MOST_SEEN:]
+            look_at(self._viewer, layer, doubts.region)
+
+    def _said_of(self, region: Region | None) -> str:
+        if not self._is_going:
+            return words.DOUBTS_SHOWN
+        if region is None:
+            return words.NO_DOUBTS
+        # The layer may be gone, and then nobody is taken anywhere.
+        return words.DOUBTS_THERE if self._results.finished is not None else ""
 
 
-def _measure(
-    segmentation: Segmentation, seen: tuple[Region, ...] | None
-) -> tuple[NDArray[np.float32], Region | None]:
+class _Doubts(NamedTuple):
+    """How unsure a result is; if it was sought, where most so: None where it is sure."""
+
+    uncertainty: NDArray[np.float32]
+    is_sought: bool
+    region: Region | None
+
+
+def _measure(segmentation: Segmentation, seen: tuple[Region, ...] | None) -> _Doubts:
     """Return how unsure the result is, and where to go that was not seen; None to go nowhere."""
     from napari_diffseg.core.doubt import most_uncertain_region
 
-    uncertainty = segmentation.uncertainty
+    uncertainty, scribbles = segmentation.uncertainty, segmentation.scribbles
     if seen is None:
-        return uncertainty, None
-    scribbles, left = segmentation.scribbles, uncertainty.copy()
-    for region in seen:
-        left[region] = 0
+        return _Doubts(uncertainty, False, None)
     painted = None if scribbles is None else scribbles.painted
-    return uncertainty, most_uncertain_region(left if left.any() else uncertainty, painted)
+    return _Doubts(uncertainty, True, most_uncertain_region(uncertainty, painted, seen))
 
 
 def look_at(viewer: napari.Viewer, layer: ResultLayer, region: Region) -> None:
