@@ -60,7 +60,8 @@ def model_card(model: Model) -> str:
 
 def _images(model: Model) -> list[str]:
     facts, ranges = model.facts, model.ranges
-    channels = "colours (RGB)" if facts.rgb else f"{model.n_channels} channel(s)"
+    n = model.n_channels
+    channels = "colours (RGB)" if facts.rgb else f"{n} channel{'s' * (n > 1)}"
     lines = [
         f"- Axes `{facts.axes}`, {channels}, `{facts.dtype}`",
         f"- {_space(model)}",
