@@ -39,6 +39,8 @@ Place = Callable[[Segmentation, Labels], tuple[int, int]]
 def at_the_doubtful(result: Segmentation, painted: Labels) -> tuple[int, int]:
     """Return the most doubtful pixel of the region that the window would go to."""
     region = most_uncertain_region(result.uncertainty, painted)
+    if region is None:
+        return anywhere(result, painted)
     left = np.where(painted[region] > 0, -1, result.uncertainty[region])
     y, x = np.unravel_index(int(left.argmax()), left.shape)
     return int(y) + region[0].start, int(x) + region[1].start

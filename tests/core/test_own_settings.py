@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from threading import Event
+from threading import enumerate as enumerate_threads
 
 import numpy as np
 import pytest
@@ -15,7 +18,8 @@ import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from napari_diffseg import segment
-from napari_diffseg.core.device import in_turn, own_settings
+from napari_diffseg.core import device
+from napari_diffseg.core.device import in_turn, own_settings, thread_limit
 from napari_diffseg.core.segmentation import segment_steps
 from napari_diffseg.params import PRESETS, RunOptions
 
@@ -182,15 +186,81 @@ def test_a_part_of_a_run_has_settings_of_its_own_while_the_run_waits():
         assert torch.get_default_dtype() == torch.float64
 
 
+@HAS_BLAS
+def test_a_run_that_ends_on_another_thread_leaves_threadpoolctl_to_others():
+    def limited() -> set[int]:
+        with threadpool_limits(1, user_api="blas"):
+            return blas_threads()
+
+    with ThreadPoolExecutor(1) as other, threadpool_limits(2, user_api="blas"):
+        first, second = own_settings(), own_settings()
+        first.__enter__()
+        other.submit(second.__enter__).result()
+        first.__exit__(None, None, None)
+        other.submit(second.__exit__, None, None, None).result()
+        assert blas_threads() == {2}
+    with threadpool_limits(2, user_api="blas"):
+        pass
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(limited).result() == {1}
+
+
+def test_what_is_set_after_a_run_stays_when_its_last_part_ends():
+    goes_on, ended = Event(), Event()
+
+    def part() -> None:
+        try:
+            goes_on.wait(10)
+        finally:
+            ended.set()
+
+    try:
+        parts = in_turn([part], 2)
+        next(parts)
+        parts.close()
+        torch.set_default_dtype(torch.float64)
+        goes_on.set()
+        ended.wait(10)
+        for thread in enumerate_threads():
+            if thread.name.startswith("napari-diffseg"):
+                thread.join(10)
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def exit_code_of_fork(child: Callable[[], bool]) -> int:
+    """Fork while another thread holds all locks; return how the child has ended."""
+    with device._limits.lock, device._for_all_threads.lock:
+        number = os.fork()
+        if number == 0:
+            signal.alarm(60)
+            code = 1
+            try:
+                code = 0 if child() else 1
+            finally:
+                os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(number, 0)[1])
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="other systems do not fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_process_that_was_forked_while_a_run_was_at_work_can_do_one_and_leaves_all_as_before():
-    def child() -> bool:
-        with own_settings():
-            pass
-        return torch.get_default_dtype() == torch.float64 and blas_threads() <= {2}
+def test_a_process_that_was_forked_ends_what_it_was_in_and_leaves_all_as_before():
+    with ExitStack() as here:
+        here.enter_context(threadpool_limits(2, user_api="blas"))
+        here.enter_context(float64())
 
-    with threadpool_limits(2, user_api="blas"), float64(), own_settings():
-        if (number := os.fork()) == 0:
-            os._exit(0 if child() else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(number, 0)[1]) == 0
+        def child() -> bool:
+            mine.close()
+            with own_settings():
+                assert torch.get_default_dtype() == torch.float32
+            return torch.get_default_dtype() == torch.float64 and blas_threads() <= {2}
+
+        with ThreadPoolExecutor(1) as other, ExitStack() as mine:
+            theirs = own_settings()
+            other.submit(theirs.__enter__).result()
+            mine.enter_context(thread_limit(1))
+            mine.enter_context(own_settings())
+            code = exit_code_of_fork(child)
+            other.submit(theirs.__exit__, None, None, None).result()
+        assert code == 0

@@ -145,7 +145,7 @@ def test_the_region_lies_within_the_image(shape, corner):
 
 
 def test_nothing_in_doubt_gives_no_region():
-    unsure = np.zeros((50, 60), np.float32)
+    unsure = np.full((50, 60), 0.001, np.float32)
     assert most_uncertain_region(unsure) is None
     unsure[:10] = 0.9
     assert most_uncertain_region(unsure, (unsure > 0).astype(int)) is None

@@ -64,6 +64,7 @@ class _Limits:
     lock: Lock = field(default_factory=Lock)
     holders: list[int] = field(default_factory=list)
     usual: int = 0
+    is_forked: bool = False  # from a process whose threads OpenMP would wait for, for ever
 
     def begin(self, threads: int) -> int:
         """Set the number for this thread; returns the one to go back to."""
@@ -81,14 +82,12 @@ class _Limits:
     def end(self, holder: int, before: int) -> None:
         """Go back."""
         with self.lock:
-            self.holders.remove(holder)
+            if holder in self.holders:  # not after a fork, if it was another thread's
+                self.holders.remove(holder)
             torch.set_num_threads(before)
 
 
 _limits = _Limits()
-
-_PROCESS = os.getpid()
-"""One that was forked from it has none of its threads, and OpenMP would wait for these for ever."""
 
 
 @contextmanager
@@ -97,7 +96,7 @@ def thread_limit(threads: int) -> Iterator[None]:
 
     Several threads can be limited at the same time.
     """
-    if os.getpid() != _PROCESS:
+    if _limits.is_forked:
         threads = 1
     if threads == 0:
         yield
@@ -117,59 +116,62 @@ class _ForAllThreads:
     """
 
     lock: Lock = field(default_factory=Lock)
-    holders: set[object] = field(default_factory=set)
+    holders: list[int] = field(default_factory=list)
     made: ExitStack = field(default_factory=ExitStack)
 
     @contextmanager
     def held(self) -> Iterator[None]:
         """Have them until all are done."""
-        holder = object()
+        mine = get_ident()
         try:
             with self.lock:
-                self.holders.add(holder)
+                self.holders.append(mine)
                 if len(self.holders) == 1:
-                    self.made.enter_context(_full_floats())
+                    self.made.enter_context(_floats_put_back())
                     self.made.enter_context(_one_blas_thread())
+                # Each time: somebody may have set another since.
                 torch.set_default_dtype(torch.float32)
             yield
         finally:
             with self.lock:
-                self.holders.discard(holder)
+                if mine in self.holders:
+                    self.holders.remove(mine)
                 if not self.holders:
                     self.made.close()
 
 
 @contextmanager
-def _full_floats() -> Iterator[None]:
-    """Have floats of the usual size, and all of their digits.
+def _floats_put_back() -> Iterator[None]:
+    """Put back the size of floats, unless somebody has; meanwhile have all of their digits.
 
     cuDNN rounds what it convolves to 10 bits unless told not to, and labels are others then.
     """
     cudnn: Any = torch.backends.cudnn
     usual = torch.get_default_dtype()
     rounded = torch.version.cuda is not None and cudnn.allow_tf32
-    try:
-        if rounded:
-            cudnn.allow_tf32 = False
-        yield
-    finally:
+    if rounded:
+        cudnn.allow_tf32 = False
+    yield
+    if torch.get_default_dtype() == torch.float32:
         torch.set_default_dtype(usual)
-        if rounded:
-            cudnn.allow_tf32 = True
+    if rounded:
+        cudnn.allow_tf32 = True
 
 
 @contextmanager
 def _one_blas_thread() -> Iterator[None]:
-    """Let NumPy's and SciPy's products and decompositions use one thread.
+    """Let NumPy's and SciPy's products and decompositions use one thread, where they use OpenBLAS.
 
     They are small here: several threads gain nothing, and on a machine that does something else
     too, or has many processors, they wait for each other far longer than they compute.
     """
     controller = _blas_of_its_own()
     _let_this_thread_set_it()
-    with controller.limit(limits=1):
-        yield
-        _let_this_thread_set_it()
+    limiter = controller.limit(limits=1)
+    yield
+    _let_this_thread_set_it()
+    # As a context manager it counts what each thread does, and others than the first one end it.
+    limiter.restore_original_limits()
     _let_this_thread_set_it()
 
 
@@ -189,15 +191,19 @@ def _let_this_thread_set_it() -> None:
 _for_all_threads = _ForAllThreads()
 
 
-def _forget_who_is_at_work() -> None:
-    """Begin anew in a process that was forked: the threads that were at work are not in it."""
+def _forget_other_threads() -> None:
+    """Begin anew in a process that was forked: of the threads that are at work it has this one.
+
+    What others had set is put back when its next run is done.
+    """
+    _limits.is_forked = True
     for shared in (_limits, _for_all_threads):
         shared.lock = Lock()
-        shared.holders.clear()
+        shared.holders[:] = [one for one in shared.holders if one == get_ident()]
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_who_is_at_work)
+    os.register_at_fork(after_in_child=_forget_other_threads)
 
 
 def threads_for(device: torch.device, shape: Shape, n_colors: int) -> int:
@@ -248,7 +254,8 @@ def each_of(work: Callable[[Given], Found], given: Sequence[Given], n_threads: i
 def own_settings() -> Iterator[None]:
     """Compute as if nobody had set anything for all of torch and NumPy; then put it back.
 
-    Only what is not as usual is set: the mode for a device costs time at each of torch's calls.
+    The size of floats, and the threads of NumPy, once no part is at work on another thread. Only
+    what is not as usual is set: the mode for a device costs time at each of torch's calls.
     """
     with ExitStack() as stack:
         stack.enter_context(np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"))

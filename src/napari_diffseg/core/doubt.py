@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from napari_diffseg.core.result import Segmentation
 
 _SMALLEST_VIEW = 32
+_SURE = 0.01  # so little uncertainty is none
 _VIEWS_ALONG = 8  # a region to look at is about this part of the image's longer side
 
 
@@ -88,11 +89,11 @@ def most_uncertain_region(
     where all is sure.
     """
     unsure = uncertainty if scribbles is None else np.where(scribbles > 0, 0, uncertainty)
-    left = unsure.copy()
+    left = unsure.copy() if seen else unsure
     for region in seen:
         left[region] = 0
-    left = left if left.any() else unsure
-    if not left.any():
+    left = left if left.max() > _SURE else unsure
+    if left.max() <= _SURE:
         return None
     side = max(max(left.shape) // _VIEWS_ALONG, _SMALLEST_VIEW)
     size = [min(side, length) for length in left.shape]

@@ -23,7 +23,7 @@ FOLLOWING_REST = "Following your strokes … what you see is done; the rest of t
 LOOKING_FOR_DOUBTS = "Looking where the result is unsure …"
 DOUBTS_SHOWN = "Cyan is where the result is unsure."
 DOUBTS_THERE = "In the middle of the view the result is least sure. Press again for the next place."
-NO_DOUBTS = "The result is unsure nowhere, so there is no place to go to."
+NO_DOUBTS = "Where you have not painted the result is sure, so there is no place to go to."
 PAINT = (
     "Paint a stroke with class 1 on one thing, the background for example, and one with class 2 on "
     "another; then press Segment, or tick Live and keep painting."
