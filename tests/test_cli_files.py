@@ -226,6 +226,9 @@ def test_train_and_apply_take_patterns_and_name_what_is_gone(
     assert run("apply", model, tmp_path, "-o", labels) == 3
     assert "t3.tif was not segmented" in said(capsys)
     assert sorted(one.name for one in labels.glob("*.tif")) == ["t1.tif", "t10.tif", "t2.tif"]
+    for _ in range(2):
+        assert run("apply", model, tmp_path, "-o", labels, "--resume") == 3
+        assert "t3.tif was not segmented" in said(capsys), "it is told each time"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names of files are bytes on Linux")

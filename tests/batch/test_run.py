@@ -507,6 +507,17 @@ def test_resume_where_nothing_was_cut_short(model: Model, movie: Path, tmp_path:
     assert contents(output) == before
 
 
+def test_a_table_of_what_is_done_already_is_refused(
+    model: Model, movie: Path, tmp_path: Path
+) -> None:
+    output, table = tmp_path / "out.ome.zarr", tmp_path / "areas.csv"
+    apply(model, movie, output)
+    with pytest.raises(OutputError, match=r"areas\.csv could only be written along with it"):
+        apply(model, movie, output, resume=True, table=table)
+    apply(model, movie, output, force=True, table=table)
+    assert "nothing to do" in apply(model, movie, output, resume=True, table=table).notes[0]
+
+
 @pytest.mark.parametrize("name", ["out.ome.zarr", "out.ome.tif", "out"])
 def test_outputs_of_another_model_are_not_taken_for_done(
     model: Model, movie: Path, tmp_path: Path, name: str
@@ -563,7 +574,7 @@ def test_two_runs_for_one_output_do_not_meet(model: Model, movie: Path, tmp_path
     output = tmp_path / "out.ome.zarr"
     first = apply_stack(model, movie, output, workers=1)
     next(first)
-    for more in ({"resume": True}, {"force": True}):
+    for more in ({}, {"resume": True}, {"force": True}):
         with pytest.raises(OutputError, match="Another run is writing"):
             apply(model, movie, output, **more)
     assert result_of(first).done == N_FRAMES

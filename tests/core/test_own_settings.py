@@ -9,13 +9,12 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from threading import Event
-from threading import enumerate as enumerate_threads
+from threading import Event, Timer
 
 import numpy as np
 import pytest
 import torch
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import OpenBLASController, threadpool_info, threadpool_limits
 
 from napari_diffseg import segment
 from napari_diffseg.core import device
@@ -205,28 +204,65 @@ def test_a_run_that_ends_on_another_thread_leaves_threadpoolctl_to_others():
         assert other.submit(limited).result() == {1}
 
 
-def test_what_is_set_after_a_run_stays_when_its_last_part_ends():
-    goes_on, ended = Event(), Event()
+def test_no_part_is_at_work_once_a_run_is_closed():
+    begun, goes_on = Event(), Event()
 
     def part() -> None:
-        try:
-            goes_on.wait(10)
-        finally:
-            ended.set()
+        begun.set()
+        goes_on.wait(10)
 
-    try:
+    with float64():
         parts = in_turn([part], 2)
         next(parts)
+        begun.wait(10)
+        Timer(0.2, goes_on.set).start()
         parts.close()
-        torch.set_default_dtype(torch.float64)
-        goes_on.set()
-        ended.wait(10)
-        for thread in enumerate_threads():
-            if thread.name.startswith("napari-diffseg"):
-                thread.join(10)
+        assert goes_on.is_set()
         assert torch.get_default_dtype() == torch.float64
-    finally:
-        torch.set_default_dtype(torch.float32)
+
+
+def test_limits_of_one_thread_may_end_in_any_order():
+    usual = torch.get_num_threads()
+    first, second = thread_limit(1), thread_limit(usual + 1)
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert torch.get_num_threads() == usual + 1
+    second.__exit__(None, None, None)
+    assert torch.get_num_threads() == usual
+
+
+def test_a_thread_goes_back_to_the_number_that_it_had_set_itself():
+    def other() -> int:
+        torch.set_num_threads(3)
+        with thread_limit(1):
+            assert torch.get_num_threads() == 1
+        return torch.get_num_threads()
+
+    usual = torch.get_num_threads()
+    with ThreadPoolExecutor(1) as pool:
+        with thread_limit(1):
+            assert pool.submit(other).result() == 3
+        assert torch.get_num_threads() == usual
+
+
+@HAS_BLAS
+def test_ctrl_c_while_settings_are_put_back_leaves_none_behind(monkeypatch):
+    calls, set_threads = [], OpenBLASController.set_num_threads
+
+    def pressed(library, n_threads):
+        set_threads(library, n_threads)
+        calls.append(n_threads)
+        if calls.count(2) == 1 and n_threads == 2:
+            raise KeyboardInterrupt
+
+    with threadpool_limits(2, user_api="blas"), float64():
+        monkeypatch.setattr(OpenBLASController, "set_num_threads", pressed)
+        with pytest.raises(KeyboardInterrupt), own_settings():
+            pass
+        monkeypatch.undo()
+        assert blas_threads() == {2}
+        assert torch.get_default_dtype() == torch.float64
 
 
 def exit_code_of_fork(child: Callable[[], bool]) -> int:

@@ -190,6 +190,8 @@ def _emptied(plan: Plan, made: bool) -> Iterator[None]:
 
 def _check_free(plan: Plan, is_unfinished: bool, force: bool) -> None:
     if is_unfinished and not force:
+        with _locked(plan):  # it may be at work at this moment
+            pass
         raise OutputError(
             f"An earlier run for {plan.output} was not finished; choose another name, or finish "
             "it.",

@@ -103,8 +103,9 @@ def apply_stack(
     )
     if resume and _is_complete(plan, model, params):
         sweep(plan)
+        _check_told(plan, table)
         note = f"{plan.output} is there already and no run for it was cut short: nothing to do."
-        return StackReport(0, (), plan.output, notes=(note,))
+        return StackReport(0, plan.unreadable, plan.output, notes=(note,))
     if table is not None:
         check_table(Path(table), plan.places, force=force or resume)
     with open_journal(plan, resume=resume, force=force) as journal, _frames_kept():
@@ -175,6 +176,16 @@ def _is_complete(plan: Plan, model: Model, params: ApplyParams) -> bool:
     return not unfinished(plan) and all(
         outputs.is_of(target, model, params) for target in plan.targets
     )
+
+
+def _check_told(plan: Plan, table: str | PathLike[str] | None) -> None:
+    """Refuse a table of what is done already: areas are counted while frames are labelled."""
+    if table is not None and not Path(table).exists():
+        raise OutputError(
+            f"{plan.output} is whole already, and {table} could only be written along with it; "
+            "measure the labels instead",
+            Remedy.OVERWRITE,
+        )
 
 
 def _as_many_as_fit(

@@ -55,36 +55,41 @@ def choose_device(name: str) -> torch.device:
 
 @dataclass(eq=False, slots=True)
 class _Limits:
-    """Who has limited torch's threads at this moment, and what number they had before.
+    """Which threads have limited torch's number at this moment: what each had, and its limits.
 
     To set a thread's number sets that of new threads too: whoever begins while others are limited
     would go back to their limit, and leave it to all threads that come after.
     """
 
     lock: Lock = field(default_factory=Lock)
-    holders: list[int] = field(default_factory=list)
+    holders: dict[int, list[int]] = field(default_factory=dict)
     usual: int = 0
     is_forked: bool = False  # from a process whose threads OpenMP would wait for, for ever
 
-    def begin(self, threads: int) -> int:
-        """Set the number for this thread; returns the one to go back to."""
+    def begin(self, threads: int) -> None:
+        """Set the number for this thread."""
         mine = get_ident()
         with self.lock:
-            before = torch.get_num_threads()
-            if not self.holders:
-                self.usual = before
-            elif mine not in self.holders:
-                before = self.usual
-            self.holders.append(mine)
+            if mine not in self.holders:
+                before = torch.get_num_threads()
+                if any(before in limits for _, *limits in self.holders.values()):
+                    before = self.usual
+                elif not self.holders:
+                    self.usual = before
+                self.holders[mine] = [before]
+            self.holders[mine].append(threads)
             torch.set_num_threads(threads)
-        return before
 
-    def end(self, holder: int, before: int) -> None:
-        """Go back."""
+    def end(self, holder: int, threads: int) -> None:
+        """Go back to the limit before, or to what the thread had."""
         with self.lock:
-            if holder in self.holders:  # not after a fork, if it was another thread's
-                self.holders.remove(holder)
-            torch.set_num_threads(before)
+            held = self.holders.get(holder)
+            if held is None:  # after a fork, if it was another thread's
+                return
+            held.remove(threads)
+            torch.set_num_threads(held[-1])
+            if len(held) == 1:
+                del self.holders[holder]
 
 
 _limits = _Limits()
@@ -101,11 +106,12 @@ def thread_limit(threads: int) -> Iterator[None]:
     if threads == 0:
         yield
         return
-    holder, before = get_ident(), _limits.begin(threads)
+    holder = get_ident()
+    _limits.begin(threads)
     try:
         yield
     finally:
-        _limits.end(holder, before)
+        _limits.end(holder, threads)
 
 
 @dataclass(eq=False, slots=True)
@@ -116,7 +122,7 @@ class _ForAllThreads:
     """
 
     lock: Lock = field(default_factory=Lock)
-    holders: list[int] = field(default_factory=list)
+    holders: dict[int, int] = field(default_factory=dict)  # threads, and how often each
     made: ExitStack = field(default_factory=ExitStack)
 
     @contextmanager
@@ -125,8 +131,9 @@ class _ForAllThreads:
         mine = get_ident()
         try:
             with self.lock:
-                self.holders.append(mine)
-                if len(self.holders) == 1:
+                is_first = not self.holders
+                self.holders[mine] = self.holders.get(mine, 0) + 1
+                if is_first:
                     self.made.enter_context(_floats_put_back())
                     self.made.enter_context(_one_blas_thread())
                 # Each time: somebody may have set another since.
@@ -134,28 +141,30 @@ class _ForAllThreads:
             yield
         finally:
             with self.lock:
-                if mine in self.holders:
-                    self.holders.remove(mine)
+                left = self.holders.pop(mine, 1) - 1
+                if left:
+                    self.holders[mine] = left
                 if not self.holders:
                     self.made.close()
 
 
 @contextmanager
 def _floats_put_back() -> Iterator[None]:
-    """Put back the size of floats, unless somebody has; meanwhile have all of their digits.
+    """Put back the size of floats; meanwhile have all of their digits.
 
     cuDNN rounds what it convolves to 10 bits unless told not to, and labels are others then.
     """
     cudnn: Any = torch.backends.cudnn
     usual = torch.get_default_dtype()
     rounded = torch.version.cuda is not None and cudnn.allow_tf32
-    if rounded:
-        cudnn.allow_tf32 = False
-    yield
-    if torch.get_default_dtype() == torch.float32:
+    try:
+        if rounded:
+            cudnn.allow_tf32 = False
+        yield
+    finally:
         torch.set_default_dtype(usual)
-    if rounded:
-        cudnn.allow_tf32 = True
+        if rounded:
+            cudnn.allow_tf32 = True
 
 
 @contextmanager
@@ -165,27 +174,34 @@ def _one_blas_thread() -> Iterator[None]:
     They are small here: several threads gain nothing, and on a machine that does something else
     too, or has many processors, they wait for each other far longer than they compute.
     """
-    controller = _blas_of_its_own()
-    _let_this_thread_set_it()
-    limiter = controller.limit(limits=1)
-    yield
-    _let_this_thread_set_it()
-    # As a context manager it counts what each thread does, and others than the first one end it.
-    limiter.restore_original_limits()
-    _let_this_thread_set_it()
+    before = {one: one.num_threads for one in _blas_of_its_own()}
+    try:
+        _set_blas_threads(dict.fromkeys(before, 1))
+        yield
+    finally:
+        try:
+            _set_blas_threads(before)
+        except KeyboardInterrupt:  # which may come between two libraries
+            _set_blas_threads(before)
+            raise
 
 
 @cache
-def _blas_of_its_own() -> ThreadpoolController:
+def _blas_of_its_own() -> Sequence[Any]:
     """Return the libraries whose threads nobody else uses: torch may compute with OpenMP's too."""
-    return ThreadpoolController().select(threading_layer="pthreads")
+    found: Sequence[Any]
+    found = ThreadpoolController().select(threading_layer="pthreads").lib_controllers
+    return found
 
 
-def _let_this_thread_set_it() -> None:
-    """Have the limit obey whoever sets it next: from threadpoolctl 3.8 on it obeys one thread."""
-    clear = getattr(OpenBLASController, "clear_controlling_thread", None)
-    if clear is not None:
-        clear(force=True)
+def _set_blas_threads(wanted: dict[Any, int]) -> None:
+    """Have each library compute on so many threads."""
+    # From threadpoolctl 3.8 on it obeys one thread alone, until it is told to forget which.
+    forget = getattr(OpenBLASController, "clear_controlling_thread", lambda force: None)
+    forget(force=True)
+    for library, n_threads in wanted.items():
+        library.set_num_threads(n_threads)
+    forget(force=True)
 
 
 _for_all_threads = _ForAllThreads()
@@ -199,7 +215,8 @@ def _forget_other_threads() -> None:
     _limits.is_forked = True
     for shared in (_limits, _for_all_threads):
         shared.lock = Lock()
-        shared.holders[:] = [one for one in shared.holders if one == get_ident()]
+        for other in shared.holders.keys() - {get_ident()}:
+            del shared.holders[other]
 
 
 if hasattr(os, "register_at_fork"):
@@ -241,7 +258,8 @@ def in_turn(
             is_done = wait([*waiting][:1], _POLL_S).done
             yield waiting.popleft().result() if is_done else None
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        # Parts at work are waited for: their settings are those of all threads.
+        pool.shutdown(cancel_futures=True)
 
 
 def each_of(work: Callable[[Given], Found], given: Sequence[Given], n_threads: int) -> list[Found]:
@@ -254,7 +272,7 @@ def each_of(work: Callable[[Given], Found], given: Sequence[Given], n_threads: i
 def own_settings() -> Iterator[None]:
     """Compute as if nobody had set anything for all of torch and NumPy; then put it back.
 
-    The size of floats, and the threads of NumPy, once no part is at work on another thread. Only
+    The size of floats, and the threads of NumPy, where no part is at work on another thread. Only
     what is not as usual is set: the mode for a device costs time at each of torch's calls.
     """
     with ExitStack() as stack:
