@@ -17,7 +17,7 @@ from napari_diffseg import ApplyParams, Model, RunOptions
 from napari_diffseg.batch import journal
 from napari_diffseg.batch.facts import brightness_notes
 from napari_diffseg.batch.run import apply_stack
-from napari_diffseg.errors import InputError, OutOfMemoryError, OutputError
+from napari_diffseg.errors import ClusterError, InputError, OutOfMemoryError, OutputError
 from napari_diffseg.io.frames import open_frames
 from napari_diffseg.io.label_files.label_store import LabelStore
 from tests.batch.conftest import (
@@ -486,7 +486,7 @@ def test_a_run_of_another_plan_is_not_finished(model: Model, movie: Path, tmp_pa
     steps = apply_stack(model, movie, output, workers=1)
     next(steps), next(steps)
     steps.close()
-    with pytest.raises(OutputError, match=r"because the choice of frames and how the model is"):
+    with pytest.raises(OutputError, match=r"\(the choice of frames and how the model is"):
         apply(
             model,
             movie,
@@ -568,6 +568,20 @@ def test_what_others_put_there_in_the_meantime_is_not_overwritten(
     assert output.read_bytes() == b"precious"
     output.unlink()
     assert apply(model, movie, output, resume=True).done == N_FRAMES
+
+
+def test_a_run_that_ends_before_anything_is_done_leaves_nothing(
+    model: Model, movie: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out.ome.zarr"
+    with pytest.raises(ClusterError, match="cannot be reached"):
+        apply(model, movie, output, scheduler="tcp://127.0.0.1:1")
+    assert leftovers(tmp_path) == []
+    steps = apply_stack(model, movie, output, workers=1)
+    next(steps)
+    steps.close()
+    assert leftovers(tmp_path) == []
+    assert apply(model, movie, output).done == N_FRAMES
 
 
 def test_two_runs_for_one_output_do_not_meet(model: Model, movie: Path, tmp_path: Path) -> None:

@@ -121,6 +121,8 @@ def test_of_one_class_alone_the_rest_is_one_more(base, scene, options):
 def test_of_one_class_alone_a_note_says_what_to_do(base, scene, options):
     one = base.correct(np.where(scene.strokes == 4, 4, 0), options=options)
     assert any("Only one class is painted" in note for note in one.notes)
+    every = base.correct(np.full(scene.image.shape, 3), options=options)
+    assert not any("Only one class is painted" in note for note in every.notes), "there is no rest"
     two = one.correct(scene.strokes, options=options)
     assert not any("Only one class" in note for note in two.notes)
     assert not any("Only one class" in note for note in one.without_scribbles().notes)

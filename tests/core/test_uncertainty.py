@@ -92,6 +92,16 @@ def test_where_it_is_high_there_are_more_errors(scene, quick, options):
     assert wrong[doubtful].mean() > wrong[~doubtful].mean()
 
 
+def test_a_clean_image_of_two_values_leaves_no_doubt():
+    image = np.zeros((128, 128), np.uint8)
+    image[30:90, 40:100] = 200
+    result = segment(image)
+    assert result.n_labels == 2
+    inner = np.s_[34:86, 44:96]
+    assert result.uncertainty[inner].max() < 0.01
+    assert result.uncertainty[:20].max() < 0.01
+
+
 def test_painted_pixels_are_surer_than_the_rest(corrected, scene):
     unsure = corrected.uncertainty
     assert unsure[scene.strokes > 0].max() < 0.5

@@ -140,6 +140,16 @@ def test_means_that_are_all_equally_far_apart_end_in_one(n):
     assert len(np.unique(hierarchy.at_most(1))) == 1
 
 
+def test_what_no_region_has_joins_whoever_has_the_regions_that_would_have_it():
+    rows = np.array([[0.0, 0.0], [0.1, 0.0], [5.0, 5.0], [5.1, 5.0]])
+    answers = np.array([[0.9, 0.1, 0.0], [0.9, 0.1, 0.0], [0.0, 0.4, 0.6], [0.0, 0.4, 0.6]])
+    areas = np.full(4, 10.0)
+    standing = ClusterHierarchy.of_regions(
+        rows, answers.argmax(axis=1), areas, 3, answers=answers
+    ).at_most(2)
+    assert standing[1] == standing[2] != standing[0]
+
+
 def test_what_is_not_there_joins_what_it_is_most_like():
     means = np.array([[0.0], [5.0], [4.8], [0.3]])
     hierarchy = ClusterHierarchy.build(means, np.array([10, 10, 0, 0]))

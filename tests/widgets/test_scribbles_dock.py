@@ -521,6 +521,27 @@ def test_uncertainty_is_shown_follows_and_is_taken_away(viewer, live, scribbles,
     wait_for(lambda: len(viewer.layers) == 4)
     viewer.layers.remove("cells uncertainty")
     assert not live.uncertainty_box.isChecked()
+    assert live.status.text() == "", "nothing is cyan any more"
+
+
+def test_what_is_said_of_uncertainty_goes_with_it_and_nothing_else_does(viewer, live, wait_for):
+    live.uncertainty_box.setChecked(True)
+    wait_for(lambda: live.status.text() == words.DOUBTS_SHOWN)
+    live.uncertainty_box.setChecked(False)
+    assert live.status.text() == ""
+    live.uncertainty_box.setChecked(True)
+    wait_for(lambda: live.status.text() == words.DOUBTS_SHOWN)
+    live.run_view.say(words.BACK)
+    live.uncertainty_box.setChecked(False)
+    assert live.status.text() == words.BACK
+
+
+def test_where_the_result_is_sure_everywhere_it_is_not_said_to_be_cyan(
+    viewer, live, monkeypatch, wait_for
+):
+    monkeypatch.setattr("napari_diffseg.core.doubt.SURE", 1.0)
+    live.uncertainty_box.setChecked(True)
+    wait_for(lambda: live.status.text() == words.NO_DOUBTS_SHOWN)
 
 
 def test_a_long_look_for_doubts_has_a_bar_and_can_be_stopped(viewer, live, monkeypatch, wait_for):

@@ -84,6 +84,11 @@ class Journal:
                 found[int(path.stem)] = facts
         return found
 
+    @property
+    def is_vain(self) -> bool:
+        """Whether nothing is done."""
+        return not any((self.work / "done").glob("[0-9]*.json"))
+
     def forget(self, index: int) -> None:
         """Take a unit of work for not done."""
         _done_file(self.work, index).unlink(missing_ok=True)
@@ -244,8 +249,8 @@ def _resumed(plan: Plan, stored: dict[str, Any]) -> Journal:
     others = differences(plan.facts, stored)
     if others:
         raise OutputError(
-            f"The earlier run for {plan.output} cannot be finished, because {' and '.join(others)} "
-            "differ(s) from what it was begun with; give the same, or choose another name.",
+            f"The earlier run for {plan.output} was begun with something else than this "
+            f"({' and '.join(others)}); give the same, or choose another name.",
             _anew(plan),
         )
     found = [path for path in plan.journal.iterdir() if re.fullmatch("[0-9a-f]{8}", path.name)]

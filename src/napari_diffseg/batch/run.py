@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from napari_diffseg.batch import outputs
 from napari_diffseg.batch.facts import FrameRecord, Progress, check_table, write_table
-from napari_diffseg.batch.journal import open_journal, sweep, unfinished
+from napari_diffseg.batch.journal import Journal, open_journal, sweep, unfinished
 from napari_diffseg.batch.ledger import Ledger
 from napari_diffseg.batch.plan import Plan
 from napari_diffseg.batch.planning import Paths, make_plan
@@ -108,7 +108,8 @@ def apply_stack(
         return StackReport(0, plan.unreadable, plan.output, notes=(note,))
     if table is not None:
         check_table(Path(table), plan.places, force=force or resume)
-    with open_journal(plan, resume=resume, force=force) as journal, _frames_kept():
+    journal_of = open_journal(plan, resume=resume, force=force)
+    with journal_of as journal, _in_vain(journal), _frames_kept(journal):
         ledger = Ledger.read(plan, journal, model, params)
         # Not what a machine happens to have: sums over other threads may round otherwise.
         options = replace(options, threads=options.threads or 1)
@@ -144,12 +145,22 @@ def _do_units(
 
 
 @contextmanager
-def _frames_kept() -> Iterator[None]:
+def _in_vain(journal: Journal) -> Iterator[None]:
+    """Leave nothing of a run that ended before anything was done."""
+    try:
+        yield
+    finally:
+        if journal.is_vain:
+            journal.remove()
+
+
+@contextmanager
+def _frames_kept(journal: Journal) -> Iterator[None]:
     """Add to what cannot be written that the frames that are done are kept."""
     try:
         yield
     except OutputError as error:
-        if error.remedies:
+        if error.remedies or journal.is_vain:
             raise
         sentence = f"{str(error)[:-1]}; frames that are done are kept: run again."
         raise OutputError(sentence, Remedy.RESUME) from error

@@ -133,6 +133,8 @@ def _apply(args: argparse.Namespace) -> int:
     from napari_diffseg.core.model.model import Model
 
     model = Model.load(args.model)
+    if "://" in args.scheduler:
+        tell(args, f"frames go to the workers of {args.scheduler}; until there are some, it waits.")
     progress = apply_stack(
         model if args.channels is None else _looking_at(model, args),
         args.inputs,

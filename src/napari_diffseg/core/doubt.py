@@ -23,8 +23,10 @@ from napari_diffseg.image.windows import Window, inside, tiles, whole
 if TYPE_CHECKING:
     from napari_diffseg.core.result import Segmentation
 
+SURE = 0.01
+"""So little uncertainty is none."""
+
 _SMALLEST_VIEW = 32
-_SURE = 0.01  # so little uncertainty is none
 _VIEWS_ALONG = 8  # a region to look at is about this part of the image's longer side
 
 
@@ -92,8 +94,8 @@ def most_uncertain_region(
     left = unsure.copy() if seen else unsure
     for region in seen:
         left[region] = 0
-    left = left if left.max() > _SURE else unsure
-    if left.max() <= _SURE:
+    left = left if left.max() > SURE else unsure
+    if left.max() <= SURE:
         return None
     side = max(max(left.shape) // _VIEWS_ALONG, _SMALLEST_VIEW)
     size = [min(side, length) for length in left.shape]

@@ -37,8 +37,7 @@ if TYPE_CHECKING:
 
 _ONE_CLASS = (
     "Only one class is painted, and the rest has labels of its own; paint the background too, or "
-    "make one class of the rest: in the window tick 'Everything else is background', elsewhere set "
-    "only_painted to 'yes'."
+    "make one class of the rest ('Everything else is background', only_painted='yes')."
 )
 
 
@@ -83,7 +82,8 @@ def follow_steps(
             classes = close_gaps(labels, classes, len(numbers))
         threads = torch.get_num_threads()
     notes = (*without_notes(before.notes, before.scribbles), *scribbles.notes)
-    if len(numbers) == 1 and before.params.only_painted == "auto":
+    is_open = len(numbers) == 1 and before.params.only_painted == "auto"
+    if is_open and not scribbles.painted.all():
         notes += (_ONE_CLASS,)
     followed = replace(
         before,

@@ -53,14 +53,20 @@ class ClusterHierarchy:
         n_clusters: int,
         present: NDArray[np.bool_] | None = None,
         size_power: float = GRAY_POWER,
+        answers: Floats | None = None,
     ) -> Self:
         """Build the hierarchy of the clusters of some regions, ``(n, d)``, by their areas.
 
-        Those that are not present, ``(q,)``, join before the rest.
+        Those that are not present, ``(q,)``, join before the rest. Those that no region has lie
+        where answers ``(n, q)`` would have them most.
         """
         sizes = np.bincount(clusters, areas, minlength=n_clusters)
         sums = [np.bincount(clusters, areas * one, minlength=n_clusters) for one in rows.T]
         means = np.stack(sums, axis=1) / np.maximum(sizes, 1)[:, None]
+        if answers is not None:
+            unseen = np.flatnonzero(sizes == 0)
+            shares = answers[:, unseen] * areas[:, None]
+            means[unseen] = shares.T @ rows / np.maximum(shares.sum(axis=0), _TINY)[:, None]
         if present is not None:
             sizes = np.where(present, np.maximum(sizes, 1), 0)
         return cls.build(means, sizes, size_power)

@@ -81,11 +81,13 @@ def hierarchy_of(
 
     Those that are not present in the image to label, ``(q,)``, join before the rest.
     """
+    every = np.concatenate(answers)
     return ClusterHierarchy.of_regions(
         np.concatenate([one.rows for one in maps]),
-        np.concatenate([one.argmax(axis=1) for one in answers]),
+        every.argmax(axis=1),
         np.concatenate([one.graph.areas for one in maps]),
-        answers[0].shape[1],
+        every.shape[1],
         present,
         COLOR_POWER if rgb else GRAY_POWER,
+        every,
     )

@@ -106,7 +106,8 @@ class SegmentDock(QWidget):
         self._follower = StrokeFollower(
             self.state, self.section, self.runs, ask, once, lambda: self.press.is_waiting
         )
-        self.doubts = UncertaintyView(viewer, results, scribbles, self.runs, turn)
+        unsay = self.run_view.unsay
+        self.doubts = UncertaintyView(viewer, results, scribbles, self.runs, turn, unsay)
         shelf = ModelShelf() if left is None else left.shelf
         self.modelling = ModelSection(self.model_form, results, scribbles, shelf)
         frames, options, form = self.choice.frames, self.options, self.apply_form

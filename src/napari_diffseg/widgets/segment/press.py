@@ -64,7 +64,7 @@ class Press:
             return
         # Two threads that compete would hold the window up, and the run has to wait for it anyhow.
         if is_loading():
-            say(words.STARTING)
+            say(words.STARTING_FIRST)
             self._look.start()
         else:
             dock.runs.start(request)

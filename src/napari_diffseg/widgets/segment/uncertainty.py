@@ -46,9 +46,11 @@ class UncertaintyView:
         scribbles: Callable[[], Labels | None],
         runs: Runs,
         turn: Lock,
+        unsay: Callable[[str], None],
     ) -> None:
         self._viewer, self._results, self._scribbles = viewer, results, scribbles
-        self._say, self._is_awaited = runs.say, False
+        self._speak, self._unsay, self._said = runs.say, unsay, ""
+        self._is_awaited = False
         self._layer = UncertaintyLayer(viewer)
         self.answers = LatestAnswer(_measure, self._on_measured, runs.fail, turn)
         self._subject: Segmentation | None = None
@@ -64,6 +66,7 @@ class UncertaintyView:
             return
         self._subject = segmentation
         self._is_going = False
+        self._take_back()
         self._seen.clear()
         self.answers.hold(segmentation)
         if self._is_shown:
@@ -77,9 +80,8 @@ class UncertaintyView:
         else:
             if not self._is_going:  # then nobody waits for it any more
                 self.answers.stop()
-                if self._is_awaited:
-                    self._is_awaited = False
-                    self._say("")
+                self._is_awaited = False
+            self._take_back()
             self._layer.forget()
 
     def go(self) -> None:
@@ -101,6 +103,14 @@ class UncertaintyView:
         self.answers.hold(None)
         self._layer.forget()
 
+    def _say(self, sentence: str) -> None:
+        self._said = sentence
+        self._speak(sentence)
+
+    def _take_back(self) -> None:
+        """Say no longer what does not hold any more."""
+        self._unsay(self._said)
+
     def _ask_aloud(self) -> None:
         """Ask for a person, who waits for it: on large images for some seconds."""
         self._is_awaited = self._subject is not None
@@ -117,7 +127,7 @@ class UncertaintyView:
         is_answered = doubts.is_sought or not self._is_going
         if self._is_awaited and is_answered:
             self._is_awaited = False
-            self._say(self._said_of(doubts.region))
+            self._say(self._in_words(doubts))
         if self._is_shown and request is not None:
             self._layer.show(doubts.uncertainty, request.source, self._scribbles())
         if not (self._is_going and is_answered):
@@ -127,10 +137,10 @@ class UncertaintyView:
             self._seen = [*self._seen, doubts.region][-_MOST_SEEN:]
             look_at(self._viewer, layer, doubts.region)
 
-    def _said_of(self, region: Region | None) -> str:
+    def _in_words(self, doubts: _Doubts) -> str:
         if not self._is_going:
-            return words.DOUBTS_SHOWN
-        if region is None:
+            return words.DOUBTS_SHOWN if doubts.is_any else words.NO_DOUBTS_SHOWN
+        if doubts.region is None:
             return words.NO_DOUBTS
         # The layer may be gone, and then nobody is taken anywhere.
         return words.DOUBTS_THERE if self._results.finished is not None else ""
@@ -140,19 +150,21 @@ class _Doubts(NamedTuple):
     """How unsure a result is; if it was sought, where most so: None where it is sure."""
 
     uncertainty: NDArray[np.float32]
+    is_any: bool
     is_sought: bool
     region: Region | None
 
 
 def _measure(segmentation: Segmentation, seen: tuple[Region, ...] | None) -> _Doubts:
     """Return how unsure the result is, and where to go that was not seen; None to go nowhere."""
-    from napari_diffseg.core.doubt import most_uncertain_region
+    from napari_diffseg.core.doubt import SURE, most_uncertain_region
 
     uncertainty, scribbles = segmentation.uncertainty, segmentation.scribbles
+    is_any = bool(uncertainty.max() > SURE)
     if seen is None:
-        return _Doubts(uncertainty, False, None)
+        return _Doubts(uncertainty, is_any, False, None)
     painted = None if scribbles is None else scribbles.painted
-    return _Doubts(uncertainty, True, most_uncertain_region(uncertainty, painted, seen))
+    return _Doubts(uncertainty, is_any, True, most_uncertain_region(uncertainty, painted, seen))
 
 
 def look_at(viewer: napari.Viewer, layer: ResultLayer, region: Region) -> None:

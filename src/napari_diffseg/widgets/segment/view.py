@@ -64,8 +64,8 @@ ABOUT_RUNS = {
     f"{words.KEY_SHOW} shows and hides the result.",
     "keep_button": "Copy this result to a layer of its own: the next run writes to the same layer "
     "again.",
-    "uncertain_button": "Move the view to where the result is least sure: a stroke helps most "
-    "there. Press again for the next place.",
+    "uncertain_button": "Move the view to where the result is unsure. Press again for the next "
+    "place.",
     "uncertainty_box": "Cyan where the two best answers are nearly level, clear where the result "
     "is sure.",
 }
@@ -190,6 +190,11 @@ class RunView(QWidget):
         self.status.setText(text)
         restyle(self.status, RED if wrong else "")
         fit_height(self.status, least=self.status.fontMetrics().lineSpacing() * 2 + 6)
+
+    def unsay(self, text: str) -> None:
+        """Empty the status line if it still says this."""
+        if text and self.status.text() == text:
+            self.say("")
 
     def give_reason(self, reason: str, *, wrong: bool, busy: bool) -> None:
         """Say why Segment is off; it takes the place of a status that is over."""
