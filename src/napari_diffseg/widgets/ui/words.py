@@ -156,7 +156,7 @@ def followed_in_words(segmentation: Segmentation) -> str:
 
 def merged_in_words(segmentation: Segmentation) -> str:
     """Return how many labels there are now."""
-    how = "what is most alike has the same one"
+    how = "what is most alike shares one"
     if segmentation.params.n_labels == 0:
         chosen = segmentation.params.design == "pretrained"
         how = "as many as are clearly unlike" if chosen else "all that were found"
