@@ -102,10 +102,7 @@ def apply_stack(
         model, inputs, output, frames=frames, params=params, axes=axes, level=level, series=series
     )
     if resume and _is_complete(plan, model, params):
-        sweep(plan)
-        _check_told(plan, table)
-        note = f"{plan.output} is there already and no run for it was cut short: nothing to do."
-        return StackReport(0, plan.unreadable, plan.output, notes=(note,))
+        return _nothing_to_do(plan, table)
     if table is not None:
         check_table(Path(table), plan.places, force=force or resume)
     journal_of = open_journal(plan, resume=resume, force=force)
@@ -189,14 +186,20 @@ def _is_complete(plan: Plan, model: Model, params: ApplyParams) -> bool:
     )
 
 
-def _check_told(plan: Plan, table: str | PathLike[str] | None) -> None:
-    """Refuse a table of what is done already: areas are counted while frames are labelled."""
+def _nothing_to_do(plan: Plan, table: str | PathLike[str] | None) -> StackReport:
+    """Return what is to be said of a run that came to its end; what it has left over goes.
+
+    Raises OutputError for a table: areas are counted while frames are labelled.
+    """
+    sweep(plan)
     if table is not None and not Path(table).exists():
         raise OutputError(
             f"{plan.output} is whole already, and {table} could only be written along with it; "
             "measure the labels instead",
             Remedy.OVERWRITE,
         )
+    note = f"{plan.output} is there already and no run for it was cut short: nothing to do."
+    return StackReport(0, plan.unreadable, plan.output, notes=(note,))
 
 
 def _as_many_as_fit(

@@ -106,8 +106,7 @@ class SegmentDock(QWidget):
         self._follower = StrokeFollower(
             self.state, self.section, self.runs, ask, once, lambda: self.press.is_waiting
         )
-        unsay = self.run_view.unsay
-        self.doubts = UncertaintyView(viewer, results, scribbles, self.runs, turn, unsay)
+        self.doubts = UncertaintyView(viewer, results, scribbles, self.runs, turn, self.run_view)
         shelf = ModelShelf() if left is None else left.shelf
         self.modelling = ModelSection(self.model_form, results, scribbles, shelf)
         frames, options, form = self.choice.frames, self.options, self.apply_form

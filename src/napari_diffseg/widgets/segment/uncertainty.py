@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from napari_diffseg.widgets.segment.result_layer import ResultLayer
     from napari_diffseg.widgets.segment.results import Results
     from napari_diffseg.widgets.segment.runs import Runs
+    from napari_diffseg.widgets.segment.view import RunView
 
 Region = tuple[slice, ...]
 
@@ -46,10 +47,10 @@ class UncertaintyView:
         scribbles: Callable[[], Labels | None],
         runs: Runs,
         turn: Lock,
-        unsay: Callable[[str], None],
+        view: RunView,
     ) -> None:
         self._viewer, self._results, self._scribbles = viewer, results, scribbles
-        self._speak, self._unsay, self._said = runs.say, unsay, ""
+        self._speak, self._unsay, self._said = runs.say, view.unsay, ""
         self._is_awaited = False
         self._layer = UncertaintyLayer(viewer)
         self.answers = LatestAnswer(_measure, self._on_measured, runs.fail, turn)
