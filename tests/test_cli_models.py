@@ -6,7 +6,7 @@ import csv
 import io
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -460,17 +460,28 @@ def pressed_at(n_done: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "apply_stack", pressed)
 
 
+@pytest.fixture
+def stopped(model_file: Path, movie: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Apply the model to the movie, and press Ctrl-C once two frames are done."""
+
+    def begin(output: Path, *options: str) -> None:
+        with monkeypatch.context() as patch:
+            pressed_at(2, patch)
+            told = ("apply", model_file, movie, "-o", output, "--workers", "1", *options)
+            assert run_command(*told) == 130
+
+    return begin
+
+
 def test_ctrl_c_keeps_the_frames_that_are_done(
     model_file: Path,
     movie: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    stopped: Callable[..., None],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     output = tmp_path / "out.ome.tif"
-    with monkeypatch.context() as patch:
-        pressed_at(2, patch)
-        assert run_command("apply", model_file, movie, "-o", output, "--workers", "1") == 130
+    stopped(output)
     assert capsys.readouterr().err == (
         "napari-diffseg: stopped; the frames that are done are kept: run again with --resume.\n"
     )
@@ -490,15 +501,12 @@ def test_to_begin_anew_where_results_stand_already_is_to_overwrite_them(
     model_file: Path,
     movie: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    stopped: Callable[..., None],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     output = tmp_path / "out.ome.tif"
     assert run_command("apply", model_file, movie, "-o", output) == 0
-    with monkeypatch.context() as patch:
-        pressed_at(2, patch)
-        again = ("apply", model_file, movie, "-o", output, "--workers", "1", "--force")
-        assert run_command(*again) == 130
+    stopped(output, "--force")
     capsys.readouterr()
     assert run_command("apply", model_file, movie, "-o", output) == 1
     assert error_line(capsys).endswith(

@@ -59,11 +59,16 @@ Unit = TypeVar("Unit")
 Result = TypeVar("Result")
 
 
+def is_address(scheduler: str) -> bool:
+    """Whether this is the address of a scheduler of dask."""
+    return "://" in scheduler
+
+
 def check_scheduler(scheduler: str) -> None:
     """Refuse, before a run, a scheduler that is none, or needs a dask that is not there."""
     if scheduler in (THREADS, PROCESSES):
         return
-    if "://" not in scheduler:
+    if not is_address(scheduler):
         raise ParameterError(
             "scheduler",
             f"scheduler is {scheduler!r}, but must be '{THREADS}', '{PROCESSES}' or the address of "

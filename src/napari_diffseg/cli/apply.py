@@ -130,10 +130,11 @@ def _apply(args: argparse.Namespace) -> int:
     params, options = read_params(ApplyParams, args), read_options(args)
 
     from napari_diffseg.batch.run import apply_stack
+    from napari_diffseg.batch.schedulers import is_address
     from napari_diffseg.core.model.model import Model
 
     model = Model.load(args.model)
-    if "://" in args.scheduler:
+    if is_address(args.scheduler):
         tell(args, f"frames go to the workers of {args.scheduler}; until there are some, it waits.")
     progress = apply_stack(
         model if args.channels is None else _looking_at(model, args),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
@@ -122,7 +122,7 @@ class _ForAllThreads:
     """
 
     lock: Lock = field(default_factory=Lock)
-    holders: dict[int, int] = field(default_factory=dict)  # threads, and how often each
+    holders: Counter[int] = field(default_factory=Counter)  # threads, and how often each
     made: ExitStack = field(default_factory=ExitStack)
 
     @contextmanager
@@ -132,7 +132,7 @@ class _ForAllThreads:
         try:
             with self.lock:
                 is_first = not self.holders
-                self.holders[mine] = self.holders.get(mine, 0) + 1
+                self.holders[mine] += 1
                 if is_first:
                     self.made.enter_context(_floats_put_back())
                     self.made.enter_context(_one_blas_thread())
@@ -141,9 +141,9 @@ class _ForAllThreads:
             yield
         finally:
             with self.lock:
-                left = self.holders.pop(mine, 1) - 1
-                if left:
-                    self.holders[mine] = left
+                self.holders -= Counter(
+                    [mine]
+                )  # none is left below 1: a fork may have forgotten it
                 if not self.holders:
                     self.made.close()
 

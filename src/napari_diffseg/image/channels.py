@@ -174,9 +174,9 @@ def _by_place(
     if len(names) != n_source:
         wanted = ", ".join(one.name or one.title for one in known)
         raise InputError(
-            f"{where} has {_count(len(names))}, but the model was trained on {_count(n_source)} "
-            f"(it looks at {wanted}); give it an image with the same channels, or say which axes "
-            "this one has (such as YXC or CYX).",
+            f"{where} has {n_channels_in_words(len(names))}, but the model was trained on "
+            f"{n_channels_in_words(n_source)} (it looks at {wanted}); give it an image with the "
+            "same channels, or say which axes this one has (such as YXC or CYX).",
             Remedy.CHOOSE_CHANNELS,
         )
     strange = [
@@ -190,7 +190,8 @@ def _by_place(
     )
 
 
-def _count(n: int) -> str:
+def n_channels_in_words(n: int) -> str:
+    """Return how many channels there are, e.g. ``"2 channels"``."""
     return "1 channel" if n == 1 else f"{n} channels"
 
 

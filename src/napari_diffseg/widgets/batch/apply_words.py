@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from napari_diffseg.widgets.batch.job import FolderJob, LayerJob
 
 BUSY = "A model is being applied already; stop it, then start again."
-STARTING = "Starting …"
 STOPPING = "Stopping … the frames that are done are kept."
 IMAGE_GONE = "Stopped, because the image was removed; the frames that are done are kept."
 LAYER_GONE = "Stopped, because the layer with the labels was removed."

@@ -249,7 +249,7 @@ class ApplySection:
             form.say(apply_words.STOPPING)
             self._late.start()
         elif not is_looking:
-            form.say(apply_words.STARTING)
+            form.say(words.STARTING)
             form.show_progress(0, 0)
         self.refresh()
         if not running and form.lazy_box.isChecked():
