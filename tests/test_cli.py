@@ -712,6 +712,28 @@ def test_help_loads_no_heavy_package_and_prints_on_any_terminal() -> None:
     assert "--continuity-weight" in run.stdout
 
 
+def test_what_is_refused_by_its_name_waits_for_no_heavy_package(tmp_path: Path) -> None:
+    program = (
+        "import sys\n"
+        "from napari_diffseg.cli import main\n"
+        "named = (\n"
+        "    'segment none.tif -o out.tif',\n"
+        "    'train none.tif -o out.safetensors',\n"
+        "    'train model -o out.pt',\n"
+        "    'apply none model -o out.tif',\n"
+        "    'apply model none.tif -o out.tif',\n"
+        "    'card none',\n"
+        ")\n"
+        "codes = [main(one.split()) for one in named]\n"
+        "sys.exit(codes != [1] * len(named) or 'torch' in sys.modules)"
+    )
+    (tmp_path / "model").touch()
+    run = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (run.returncode, run.stderr.count("none")) == (0, 5), run.stderr
+
+
 # --- demo --------------------------------------------------------------------------
 
 

@@ -291,7 +291,7 @@ def test_pieces_that_do_not_belong_together_are_refused(named, change):
 
 def test_the_card_tells_names_size_and_origin(named):
     card = named.card()
-    for words in ("4: Zellkern µ", "7: without a name", "0.2 × 0.3 µm", named.checksum, "YX"):
+    for words in ("4: Zellkern µ", "7: painted, not named", "0.2 × 0.3 µm", named.checksum, "YX"):
         assert words in card
     assert "| n_clusters | 12 | 32 |" in card
     assert "painted classes: 1 4 7" in card

@@ -599,6 +599,11 @@ def test_go_to_most_uncertain_moves_the_camera_and_hardly_zooms(viewer, live, wa
     # The image is so small that all of it is the region.
     np.testing.assert_allclose(camera.center[1:], (11.5, 15.5))
     assert zoom <= camera.zoom <= 2 * zoom
+    assert live.status.text() == words.DOUBTS_THERE
+    live.uncertain_button.click()
+    wait_for(lambda: live.status.text() == words.DOUBTS_AGAIN + words.DOUBTS_THERE)
+    camera.center = (0, 2, 2)
+    assert live.status.text() == "", "the middle of the view is another place"
 
 
 def test_whoever_goes_while_it_is_still_looked_for_doubts_is_taken_there(

@@ -404,6 +404,22 @@ def test_the_uncertainty_of_a_volume_and_the_way_there(open_stack, viewer, dock,
     go_to(viewer, "ZYX", z=0)
     dock.uncertain_button.click()
     wait_for(lambda: viewer.dims.current_step[0] > 0)
+    assert dock.status.text() == words.DOUBTS_THERE, "the plane is a part of the place"
+
+
+def test_from_another_frame_the_way_leads_back_to_that_of_the_result_and_it_is_said(
+    open_stack, viewer, dock, run, wait_for
+):
+    open_stack("TYX")
+    viewer.dims.set_current_step(0, 1)
+    dock.segment_button.click()
+    wait_for(lambda: is_at_rest(dock))
+    viewer.dims.set_current_step(0, 3)
+    dock.uncertain_button.click()
+    wait_for(lambda: dock.status.text() == words.DOUBTS_ELSEWHERE + words.DOUBTS_THERE)
+    assert viewer.dims.current_step[0] == 1
+    viewer.dims.set_current_step(0, 2)
+    assert dock.status.text() == "", "the middle of the view is another place"
 
 
 # --- models -------------------------------------------------------------------------------

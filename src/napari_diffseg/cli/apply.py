@@ -129,11 +129,17 @@ def _add_machine(apply: argparse.ArgumentParser) -> None:
 def _apply(args: argparse.Namespace) -> int:
     params, options = read_params(ApplyParams, args), read_options(args)
 
-    from napari_diffseg.batch.run import apply_stack
+    from napari_diffseg.core.model.on_disk import read_model
+    from napari_diffseg.io.inputs import check_there
+
+    data = read_model(args.model)
+    check_there(args.inputs)
+
+    from napari_diffseg.batch.run import apply_stack  # from here on torch is loaded
     from napari_diffseg.batch.schedulers import is_address
     from napari_diffseg.core.model.model import Model
 
-    model = Model.load(args.model)
+    model = Model.from_bytes(data, str(args.model))
     if is_address(args.scheduler):
         tell(args, f"frames go to the workers of {args.scheduler}; until there are some, it waits.")
     progress = apply_stack(

@@ -16,7 +16,11 @@ def add_to(commands: Commands) -> None:
 
 
 def _card(args: argparse.Namespace) -> int:
-    from napari_diffseg.core.model.model import Model
+    from napari_diffseg.core.model.on_disk import read_model
 
-    show(Model.load(args.model).card().removesuffix("\n"))
+    data = read_model(args.model)
+
+    from napari_diffseg.core.model.model import Model  # loads torch
+
+    show(Model.from_bytes(data, str(args.model)).card().removesuffix("\n"))
     return 0

@@ -111,7 +111,6 @@ def _add_report(segment: argparse.ArgumentParser) -> None:
 def _segment(args: argparse.Namespace) -> int:
     params, options = read_parameters(args), read_options(args)
 
-    from napari_diffseg.core.segmentation import segment_steps
     from napari_diffseg.io.label_files.writing import check_holds_volume, check_output
 
     _check_paths(args)
@@ -120,6 +119,9 @@ def _segment(args: argparse.Namespace) -> int:
     subject = read_subject(args)
     if subject.is_volume:
         check_holds_volume(args.output, subject.axes.spatial_shape[0])
+
+    from napari_diffseg.core.segmentation import segment_steps  # loads torch: not to refuse a name
+
     _check_memory(args, subject, params, options)
     if subject.by_plane:
         segment_planes(subject, params, options)

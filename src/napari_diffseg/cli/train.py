@@ -100,8 +100,7 @@ def _train(args: argparse.Namespace) -> int:
     params, options = read_parameters(args), read_options(args)
     began = time.monotonic()
 
-    from napari_diffseg.core.learning import train_steps
-    from napari_diffseg.core.model.file import check_model_place
+    from napari_diffseg.core.model.on_disk import check_model_place
     from napari_diffseg.image.fill import fill_notes
 
     check_model_place(args.output, force=args.force)
@@ -109,6 +108,9 @@ def _train(args: argparse.Namespace) -> int:
     found = read_references(args, scribbles)
     first, kind = found.first, found.kind
     sizes = _sizes(args, found)
+
+    from napari_diffseg.core.learning import train_steps  # loads torch: after what may be refused
+
     steps = train_steps(
         found.images,
         scribbles=found.scribbles,

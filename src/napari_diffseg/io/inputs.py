@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from glob import glob
 from os import PathLike
 from pathlib import Path
@@ -22,11 +23,9 @@ def list_inputs(path: str | PathLike[str]) -> list[Path]:
     ``t2.tif`` before ``t10.tif``; and what is `named_by` a pattern.
     """
     path = Path(path)
+    check_there([path])
     if not path.exists():
-        found = named_by(path)
-        if found == [path]:
-            raise not_there(path)
-        return [image for one in found for image in list_inputs(one)]
+        return [image for one in named_by(path) for image in list_inputs(one)]
     if not path.is_dir() or is_zarr(path):
         return [path]
     try:
@@ -44,6 +43,13 @@ def list_inputs(path: str | PathLike[str]) -> list[Path]:
             f"are {', '.join(IMAGE_SUFFIXES)} and zarr folders."
         )
     return sorted(images, key=_natural)
+
+
+def check_there(paths: Iterable[Path]) -> None:
+    """Raise `InputError` for a path that is not there, nor a pattern that names anything."""
+    for path in paths:
+        if not path.exists() and named_by(path) == [path]:
+            raise not_there(path)
 
 
 def named_by(path: Path) -> list[Path]:

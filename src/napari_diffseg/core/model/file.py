@@ -12,8 +12,6 @@ import json
 import struct
 from collections.abc import Mapping
 from dataclasses import asdict, fields
-from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,8 +26,8 @@ from napari_diffseg.core.features.weights import features_digest
 from napari_diffseg.core.model.check import check_model
 from napari_diffseg.core.model.model_facts import Color, ModelFacts
 from napari_diffseg.core.published.clustering_net import FeatureClusteringNet
-from napari_diffseg.errors import DiffSegError, ModelFileError, OutputError
-from napari_diffseg.files import as_unicode, check_place, written_whole
+from napari_diffseg.errors import DiffSegError, ModelFileError
+from napari_diffseg.files import as_unicode
 from napari_diffseg.image.channels import Channel
 from napari_diffseg.image.intensity import IntensityRange, stated_range
 from napari_diffseg.image.pixel_size import PixelSize
@@ -40,9 +38,6 @@ from napari_diffseg.params import SegmentationParams
 if TYPE_CHECKING:
     from napari_diffseg.core.model.model import Model
 
-SUFFIX = ".safetensors"
-"""Ending of a model file."""
-
 FORMAT = 4
 """Number of the format; a file with a higher one comes from a newer version."""
 
@@ -52,7 +47,6 @@ _CHANNEL = ("index", "name", "weight", "low", "high")  # what is always there of
 _STAGE_ARRAYS = ("axes", "centres", "projection")
 _WITHOUT_FEATURES = 2  # the last format whose default had no learned features
 _GONE = ("region_size",)  # parameters of earlier formats that changed nothing here
-_LARGEST = 1 << 30  # bytes; a model has some hundred thousand
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -65,41 +59,6 @@ _NONSENSE = (
     ArithmeticError,
 )
 """What reading raises where the bytes are no model, or other numbers than a model has."""
-
-
-def check_model_place(path: Path, *, force: bool = False) -> None:
-    """Find out before a run whether its model can be written; see `Model.save`."""
-    _check_ending(path)
-    check_place(path, force=force)
-
-
-def save_model(model: Model, path: str | PathLike[str], *, force: bool = False) -> None:
-    """Write a model; see `Model.save`."""
-    path = Path(path)
-    _check_ending(path)
-    with written_whole(path, force=force) as file:
-        file.write(model_to_bytes(model))
-
-
-def _check_ending(path: Path) -> None:
-    if path.suffix.lower() != SUFFIX:
-        raise OutputError(f"{path} has another ending than {SUFFIX}; name the model so.")
-
-
-def load_model(path: str | PathLike[str], kind: type[Model]) -> Model:
-    """Read a model; see `Model.load`."""
-    path = Path(path)
-    try:
-        if path.is_dir():
-            raise ModelFileError(f"{path} is a folder, but a model file was expected.")
-        if path.stat().st_size > _LARGEST:
-            raise ModelFileError(f"{path} is too large for a model of this program; choose one.")
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise ModelFileError(f"{path} does not exist; check the name of the model.") from error
-    except OSError as error:
-        raise ModelFileError(f"{path} cannot be read: {error.strerror or error}.") from error
-    return model_from_bytes(data, str(path), kind)
 
 
 def checksum_of(model: Model) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_diffseg.core.clusters.class_head import ClassHead
 from napari_diffseg.core.features.extraction import Features
-from napari_diffseg.core.model import file
+from napari_diffseg.core.model import file, on_disk
 from napari_diffseg.core.model.application import AppliedFrame, AppliedWindow, Labels, Tally
 from napari_diffseg.core.model.model_card import model_card
 from napari_diffseg.core.model.model_facts import ModelFacts
@@ -255,7 +255,7 @@ class Model:
         OutputError
             It cannot be written there, or a file is there already.
         """
-        file.save_model(self, path, force=force)
+        on_disk.write_model(self.to_bytes(), path, force=force)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Model:
@@ -267,7 +267,7 @@ class Model:
             The file is missing, no model of this program, truncated, altered, or of a
             newer version.
         """
-        return file.load_model(path, cls)
+        return cls.from_bytes(on_disk.read_model(path), str(path))
 
     def to_bytes(self) -> bytes:
         """Return what `save` would write."""

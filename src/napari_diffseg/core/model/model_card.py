@@ -100,7 +100,9 @@ def _labels(model: Model) -> list[str]:
     names = model.facts.class_names
     if model.classes is None:
         return [f"At most {len(model.labels)} labels, found without anything being painted."]
-    return [f"- {number}: {names.get(number, 'without a name')}" for number in model.labels]
+    unnamed = [str(number) for number in model.labels if number not in names]
+    lines = [f"- {number}: {names[number]}" for number in model.labels if number in names]
+    return lines + ([f"- {', '.join(unnamed)}: painted, not named"] if unnamed else [])
 
 
 def _changed(params: SegmentationParams) -> list[str]:
@@ -111,7 +113,10 @@ def _changed(params: SegmentationParams) -> list[str]:
 
 
 def _known(model: Model) -> list[tuple[str, Any]]:
-    return [(k, v) for k, v in model.facts.provenance.items() if k != "params"]
+    known = model.facts.provenance
+    at_once = known.get("iterations") == 1
+    left_out = {"params", *(("iterations", "stop_reason") if at_once else ())}
+    return [(k, v) for k, v in known.items() if k not in left_out]
 
 
 def _shown(value: Any) -> str:

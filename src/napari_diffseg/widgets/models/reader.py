@@ -7,16 +7,15 @@ from typing import Any
 
 import napari
 
+from napari_diffseg.core.model.on_disk import SUFFIX
 from napari_diffseg.errors import InputError
-
-_SUFFIX = ".safetensors"
 
 Reader = Callable[[str], list[tuple[None]]]
 
 
 def get_reader(path: str | list[str]) -> Reader | None:
     """Return what reads this file; None where it is not one model."""
-    is_one = isinstance(path, str) and path.lower().endswith(_SUFFIX)
+    is_one = isinstance(path, str) and path.lower().endswith(SUFFIX)
     return read_model if is_one else None
 
 

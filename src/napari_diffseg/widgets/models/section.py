@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from psygnal import Signal
 from qtpy.QtWidgets import QFileDialog
 
+from napari_diffseg.core.model.on_disk import SUFFIX
 from napari_diffseg.errors import DiffSegError
 from napari_diffseg.io.label_files.export import file_name
 from napari_diffseg.widgets.models.shelf import LOADED, RESULT, KnownModel, ModelShelf
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
     from napari_diffseg.widgets.models.form import ModelForm
     from napari_diffseg.widgets.segment.results import Results
 
-_SUFFIX = ".safetensors"
-_FILES = f"Models (*{_SUFFIX})"
+_FILES = f"Models (*{SUFFIX})"
 _LOADING = "Loading the model …"
 _COPIED = "The model card was copied; paste it where you keep your notes."
 
@@ -101,7 +101,7 @@ class ModelSection:
         known = self._named()
         if known is None:
             return
-        proposed = file_name(known.image or Path(known.title).stem) + _SUFFIX
+        proposed = file_name(known.image or Path(known.title).stem) + SUFFIX
         path = ask_for_file(self._form, "Save the model", proposed, _FILES)
         if path:
             self.save(path)

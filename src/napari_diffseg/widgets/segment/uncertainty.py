@@ -33,8 +33,6 @@ _ROOM = 4
 """The view comes nearer until it is about so many times as large as the region …"""
 _NEARER = 2.0
 """… but not by more than this factor at once."""
-_MOST_SEEN = 20
-"""So many regions are gone to before the first one comes again."""
 
 
 class UncertaintyView:
@@ -59,6 +57,10 @@ class UncertaintyView:
         self._is_shown = False
         self._is_going = False
         self.is_layer = self._layer.is_layer
+        # What is said of the middle of the view holds until that is another place.
+        self._moves = viewer.dims.events.current_step, camera_of(viewer).events.center
+        for move in self._moves:
+            move.connect(self._on_moved)
 
     def follow(self) -> None:
         """Take notice of another result; what is shown follows it."""
@@ -101,6 +103,8 @@ class UncertaintyView:
 
     def close(self) -> None:
         """Hear of nothing any more, and leave no layer that nobody would take away."""
+        for move in self._moves:
+            move.disconnect(self._on_moved)
         self.answers.hold(None)
         self._layer.forget()
 
@@ -122,29 +126,36 @@ class UncertaintyView:
     def _ask(self) -> None:
         self.answers.ask(tuple(self._seen) if self._is_going else None)
 
+    def _on_moved(self) -> None:
+        if self._said not in (words.DOUBTS_SHOWN, words.LOOKING_FOR_DOUBTS):
+            self._take_back()
+
     def _on_measured(self, doubts: _Doubts) -> None:
-        layer, request = self._results.finished, self._results.request
+        request = self._results.request
         # Whoever has asked to go meanwhile waits for the next answer.
         is_answered = doubts.is_sought or not self._is_going
-        if self._is_awaited and is_answered:
-            self._is_awaited = False
-            self._say(self._in_words(doubts))
+        is_awaited, is_going = self._is_awaited and is_answered, self._is_going and is_answered
         if self._is_shown and request is not None:
             self._layer.show(doubts.uncertainty, request.source, self._scribbles())
-        if not (self._is_going and is_answered):
-            return
-        self._is_going = False
-        if doubts.region is not None and layer is not None:
-            self._seen = [*self._seen, doubts.region][-_MOST_SEEN:]
-            look_at(self._viewer, layer, doubts.region)
+        if is_answered:
+            self._is_awaited = self._is_going = False
+        if is_going:
+            self._say(self._go_there(doubts.region))
+        elif is_awaited:
+            self._say(words.DOUBTS_SHOWN if doubts.is_any else words.NO_DOUBTS_SHOWN)
 
-    def _in_words(self, doubts: _Doubts) -> str:
-        if not self._is_going:
-            return words.DOUBTS_SHOWN if doubts.is_any else words.NO_DOUBTS_SHOWN
-        if doubts.region is None:
+    def _go_there(self, region: Region | None) -> str:
+        """Take the view to a region, which counts as seen; return what is to be said of that."""
+        if region is None:
             return words.NO_DOUBTS
-        # The layer may be gone, and then nobody is taken anywhere.
-        return words.DOUBTS_THERE if self._results.finished is not None else ""
+        layer = self._results.finished
+        if layer is None:  # it is gone, and then nobody is taken anywhere
+            return ""
+        is_first = region in self._seen
+        self._seen = [region] if is_first else [*self._seen, region]
+        is_elsewhere = look_at(self._viewer, layer, region)
+        news = words.DOUBTS_ELSEWHERE if is_elsewhere else words.DOUBTS_AGAIN if is_first else ""
+        return news + words.DOUBTS_THERE
 
 
 class _Doubts(NamedTuple):
@@ -168,10 +179,16 @@ def _measure(segmentation: Segmentation, seen: tuple[Region, ...] | None) -> _Do
     return _Doubts(uncertainty, is_any, True, most_uncertain_region(uncertainty, painted, seen))
 
 
-def look_at(viewer: napari.Viewer, layer: ResultLayer, region: Region) -> None:
-    """Bring a region of a result to the middle of the view, and a little nearer if it is small."""
+def look_at(viewer: napari.Viewer, layer: ResultLayer, region: Region) -> bool:
+    """Bring a region of a result to the middle of the view, and a little nearer if it is small.
+
+    Returns whether the view was at another frame than the result is of.
+    """
     middle = layer.point_in_world(*((side.start + side.stop - 1) / 2 for side in region))
+    before = viewer.dims.current_step
     surplus, spatial = go_to(viewer, middle), layer.source.spatial
+    steps = zip(before, viewer.dims.current_step, strict=True)
+    moved = [axis - surplus for axis, (one, other) in enumerate(steps) if one != other]
     sides = [
         (side.stop - side.start, visible)
         for axis, side, visible in zip(spatial, region, layer.visible_size(), strict=True)
@@ -180,6 +197,7 @@ def look_at(viewer: napari.Viewer, layer: ResultLayer, region: Region) -> None:
     room = max((_ROOM * length / max(visible, 1) for length, visible in sides), default=1)
     if 0 < room < 1 and min(visible for _, visible in sides) > 1:
         camera_of(viewer).zoom *= min(1 / room, _NEARER)
+    return not set(moved) <= set(spatial)
 
 
 class UncertaintyLayer:
