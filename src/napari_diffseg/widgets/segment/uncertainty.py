@@ -127,7 +127,7 @@ class UncertaintyView:
         self.answers.ask(tuple(self._seen) if self._is_going else None)
 
     def _on_moved(self) -> None:
-        if self._said not in (words.DOUBTS_SHOWN, words.LOOKING_FOR_DOUBTS):
+        if self._said.endswith(words.DOUBTS_THERE):
             self._take_back()
 
     def _on_measured(self, doubts: _Doubts) -> None:
