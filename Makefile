@@ -59,7 +59,7 @@ lint: $(STAMP) ## ruff: rules, floors and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(STAMP) ## mypy, strict, on everything but the widgets
+types: $(STAMP) ## mypy, strict; but for some views of Qt
 	$(BIN)/mypy
 
 docs: $(STAMP) ## the documentation as a site in site/; fails on a link that leads nowhere

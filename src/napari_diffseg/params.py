@@ -99,8 +99,7 @@ class SegmentationParams(SelfDescribing):
         1,
         "Iterations",
         "Training stops after this many steps at the latest. In the pretrained design the first "
-        "finds the clusters, and each further one fits them anew to what they and their "
-        "neighbours say.",
+        "finds the clusters, and each further one refines them, which changes little.",
         symbol="T",
         low=1,
         high=100_000,
@@ -168,7 +167,8 @@ class SegmentationParams(SelfDescribing):
     n_clusters: int = param(
         32,
         "Clusters at start",
-        "The most labels that a result can have (the channels of the response map).",
+        "How many clusters the image is first divided into (the channels of the response map); a "
+        "result cannot have more labels.",
         symbol="q",
         low=2,
         high=1024,
@@ -349,7 +349,7 @@ class ApplyParams(SelfDescribing):
         0,
         "Adapt",
         "Steps of training on each frame, from what the model has learned, before it is labelled; "
-        "the labels keep their numbers.",
+        "labels keep their numbers in most cases.",
         values={0: ("no", "nothing is trained")},
         low=0,
         high=1000,

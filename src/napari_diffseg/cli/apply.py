@@ -56,11 +56,11 @@ def add_to(commands: Commands) -> None:
         "apply",
         _apply,
         help="segment many frames or files with a model",
-        description="Segment many frames or files with a model that 'train' has written: planes, "
-        "or volumes where it was trained on these. Stopped "
+        description="Segment many frames or files with a model of 'train' or of the window: "
+        "planes, or volumes where it was trained on these. Stopped "
         "or killed at any moment, the run is finished by the same command with --resume.",
     )
-    apply.add_argument("model", type=Path, metavar="MODEL", help="file that 'train' has written")
+    apply.add_argument("model", type=Path, metavar="MODEL", help="file of a model")
     apply.add_argument(
         "inputs",
         type=Path,

@@ -12,7 +12,7 @@ from napari_diffseg.cli.terminal import Commands, show
 def add_to(commands: Commands) -> None:
     """Add the command to the parser."""
     card = add_command(commands, "card", _card, help="print what is known of a model, as Markdown")
-    card.add_argument("model", type=Path, metavar="MODEL", help="file that 'train' has written")
+    card.add_argument("model", type=Path, metavar="MODEL", help="file of a model")
 
 
 def _card(args: argparse.Namespace) -> int:

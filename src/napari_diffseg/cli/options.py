@@ -87,8 +87,8 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="which image of a file that holds several; 0 is the first, and what is read says "
-        "which there are (default: %(default)s)",
+        help="which image of a file that holds several; 0 is the first, and a note lists the "
+        "others (default: %(default)s)",
     )
 
 
@@ -298,7 +298,7 @@ def _facts(spec: ParameterSpec, paper: Mapping[str, Scalar]) -> str:
     # Of a text without choices there is no range.
     is_text = spec.kind is str and not spec.choices
     facts = "" if is_text else f"{spec.range_text}; "
-    facts += f"default {'all' if spec.default == '' else spec.default}"
+    facts += f"default {'empty' if spec.default == '' else spec.default}"
     if paper.get(spec.name, spec.default) != spec.default:
         facts += f", paper {paper[spec.name]}"
     facts += f" {spec.unit}" if spec.unit else ""

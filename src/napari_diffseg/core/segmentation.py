@@ -128,7 +128,7 @@ def segment(
     axes : str, optional
         One letter per array axis, e.g. ``"YX"``, ``"YXC"``, ``"CYX"``, ``"ZYX"``; guessed
         where None, and the guess is in the result's notes. With Z the image is segmented as
-        a volume: by convolutions, statistics and regions in three dimensions.
+        a volume: regions, their boundaries and statistics are three-dimensional.
     rgb : bool, optional
         Whether the channels are red, green, blue (and alpha); where None, 3 or 4
         channels on the last axis are.

@@ -22,7 +22,8 @@ class ObjectParams(SelfDescribing):
         "",
         "Classes",
         "Numbers of the classes that objects are made of, such as 2 or 2,3. Empty takes all but "
-        "the background: the class of that name, else 0 or, if there is no 0, the largest class.",
+        "the background, which is the class of that name, else 0 or, where no pixel is 0, the "
+        "largest class.",
         group="Objects",
     )
     split: float = param(
