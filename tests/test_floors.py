@@ -20,6 +20,7 @@ FLOORS = {
     "files": 0,
     "memory": 0,
     "params": 0,
+    "model_file": 0,
     "_version": 0,
     "image": 1,
     "numeric": 2,

@@ -10,6 +10,16 @@ from __future__ import annotations
 from enum import Enum
 
 
+def count_in_words(number: int, noun: str) -> str:
+    """Return e.g. ``"1 label"`` or ``"7 labels"``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, or its name."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 class Remedy(Enum):
     """A way out of an error that a door may have; each adds to the sentence what it is there."""
 

@@ -74,7 +74,9 @@ class FakeModel:
     def channels(self):
         return tuple(Channel(index) for index in range(self.n_channels))
 
-    def apply_windows(self, image, *, axes=None, rgb=None, params=None, options=None):
+    def apply_windows(
+        self, image, *, axes, rgb=None, params=None, options=None, windows=None, region=None
+    ):
         number = len(self.applied)
         self.applied.append((np.array(image), axes, params))
         if number in self.refuses:
@@ -100,7 +102,6 @@ class FakeModel:
                 areas=areas,
                 # Another in each window and frame.
                 confidence=0.5 + float((part == 2).mean()) / 2,
-                n_labelled=part.size,
                 brightness=self.brightness,
             )
 

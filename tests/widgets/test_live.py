@@ -9,6 +9,7 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Image
 
+from napari_diffseg.image.arrays import checksum
 from napari_diffseg.params import RunOptions, SegmentationParams
 from napari_diffseg.widgets.image.axes_reading import read_axes
 from napari_diffseg.widgets.image.layer_facts import facts_of
@@ -16,7 +17,6 @@ from napari_diffseg.widgets.image.sources import describe_source
 from napari_diffseg.widgets.scribbles.other_planes import LearnFrom, choose_others
 from napari_diffseg.widgets.segment.live import Answer, LiveLoop
 from napari_diffseg.widgets.segment.request import RunRequest
-from napari_diffseg.widgets.ui.layers import checksum
 
 pytestmark = pytest.mark.gui
 

@@ -9,6 +9,7 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels
 
 from napari_diffseg.errors import InputError
+from napari_diffseg.image.arrays import checksum
 from napari_diffseg.widgets.image.axes_reading import AxesSaid, read_axes
 from napari_diffseg.widgets.image.layer_facts import facts_of
 from napari_diffseg.widgets.image.sources import describe_source
@@ -18,7 +19,6 @@ from napari_diffseg.widgets.scribbles.strokes import (
     sensible_brush,
     visible_part,
 )
-from napari_diffseg.widgets.ui.layers import checksum
 
 pytestmark = pytest.mark.gui
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from napari_diffseg.errors import DiffSegError
-from napari_diffseg.widgets.tasks.session import BusyError, SegmentationSession, SessionState
+from napari_diffseg.widgets.tasks.session import SegmentationSession, SessionState
 
 
 class HandWorker:
@@ -74,7 +74,7 @@ def test_finish_asks_the_worker_once_and_the_result_still_comes(heard):
 
 def test_a_second_start_is_refused_and_leaves_the_first_run_alone(heard):
     heard.session.start(no_steps)
-    with pytest.raises(BusyError, match="already running"):
+    with pytest.raises(DiffSegError, match="already running"):
         heard.session.start(no_steps)
     assert len(heard.workers) == 1
     assert heard.session.state is SessionState.RUNNING

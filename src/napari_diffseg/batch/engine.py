@@ -84,10 +84,15 @@ def label_frame(
     from napari_diffseg.core.model.application import Tally
 
     tally = Tally()
-    # Not said where all are wanted.
-    said = {"windows": windows, "region": region}
-    some: dict[str, Any] = {name: one for name, one in said.items() if one is not None}
-    parts = model.apply_windows(pixels, axes=axes, rgb=rgb, params=params, options=options, **some)
+    parts = model.apply_windows(
+        pixels,
+        axes=axes,
+        rgb=rgb,
+        params=params,
+        options=options,
+        windows=windows,
+        region=region,
+    )
     with closing(parts):
         for part in parts:
             sink.write(i, part.window, part.labels)

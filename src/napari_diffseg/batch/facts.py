@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 from napari_diffseg.errors import DiffSegError, InputError, OutputError, Remedy
 from napari_diffseg.files import check_place
 from napari_diffseg.image.pixel_size import PixelSize
-from napari_diffseg.image.units import MICROMETRES
+from napari_diffseg.instances.scale import scale_of
 from napari_diffseg.instances.table import write_csv
 
 if TYPE_CHECKING:
@@ -44,11 +45,6 @@ class FrameFacts:
         if self.failed is None:
             return None
         return InputError(self.failed, *(Remedy[name] for name in self.remedies))
-
-    @property
-    def n_labelled(self) -> int:
-        """How many pixels have a label; only of these the confidence is the mean."""
-        return sum(self.areas.values()) - self.areas.get(0, 0)
 
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
@@ -181,7 +177,11 @@ def write_table(path: Path, records: Iterable[FrameRecord], model: Model) -> Non
     A label that a frame has not got has a row too, with an area of 0.
     """
     names, labels, volumes = model.facts.class_names, model.labels, model.n_spatial == 3
-    done = [(one, _pixel(one.pixel_size, volumes)) for one in records if one.facts.failed is None]
+    done = [
+        (one, _pixel(one.pixel_size, model.n_spatial))
+        for one in records
+        if one.facts.failed is None
+    ]
     rows = [row for one, pixel in done for row in _rows(one, names, labels, pixel)]
     columns = VOLUME_COLUMNS if volumes else COLUMNS
     table = {name: np.array([row[i] for row in rows], object) for i, name in enumerate(columns)}
@@ -191,13 +191,10 @@ def write_table(path: Path, records: Iterable[FrameRecord], model: Model) -> Non
     write_csv(path, table, force=True)
 
 
-def _pixel(size: PixelSize | None, volumes: bool) -> float | None:
+def _pixel(size: PixelSize | None, n_axes: int) -> float | None:
     """Return the area of a pixel in µm², or the volume of a voxel in µm³; None if not known."""
-    if size is None or (volumes and size.z is None):
-        return None
-    unit = MICROMETRES[size.unit]
-    area = size.y * size.x * unit**2
-    return area * size.z * unit if volumes and size.z is not None else area
+    scale = scale_of(n_axes, size)
+    return math.prod(scale.steps) if scale.is_known else None
 
 
 def _rows(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_diffseg._version import __version__
-from napari_diffseg.errors import InputError, OutputError, Remedy
+from napari_diffseg.errors import InputError, OutputError, Remedy, count_in_words
 from napari_diffseg.image.arrays import whole_numbers
 from napari_diffseg.image.channels import COLOURS
 from napari_diffseg.image.pixel_size import PixelSize
@@ -240,6 +240,6 @@ def planes_of_objects(job: ObjectsJob) -> Iterator[NDArray[Any]]:
 
 def _frames_in_words(stack: FrameStack) -> str:
     sides = " × ".join(map(str, stack.spatial_shape))
-    noun = "frame" if stack.n_frames == 1 else "frames"
     along = f" along {stack.leading}" if stack.leading else ""
-    return f"{stack.path.name} ({stack.n_frames} {noun}{along} of {sides}, {stack.spatial})"
+    frames = count_in_words(stack.n_frames, "frame")
+    return f"{stack.path.name} ({frames}{along} of {sides}, {stack.spatial})"

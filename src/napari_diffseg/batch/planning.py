@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from napari_diffseg._version import __version__
 from napari_diffseg.batch.fitting import fit_to
 from napari_diffseg.batch.plan import JOURNAL_NAME, PICTURES, Plan, Target, output_kind
-from napari_diffseg.errors import DiffSegError, InputError, OutputError
+from napari_diffseg.errors import DiffSegError, InputError, OutputError, count_in_words
 from napari_diffseg.files import followed
 from napari_diffseg.image.info import Placed
 from napari_diffseg.io.frames import FrameStack, open_series
@@ -278,8 +278,8 @@ def _chosen(frames: slice | range | None, n: int, file: Path) -> range:
     chosen = range(*frames.indices(n)) if isinstance(frames, slice) else frames
     if not chosen or not all(0 <= end < n for end in (chosen[0], chosen[-1])):
         raise InputError(
-            f"{file} has {n} frame(s), counted from 0, but of the frames that were asked for "
-            "there are none, or not all; choose others."
+            f"{file} has {count_in_words(n, 'frame')}, counted from 0, but of the frames that were "
+            "asked for there are none, or not all; choose others."
         )
     return chosen
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
-import zlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_diffseg.image.arrays import checksum
 from napari_diffseg.io.ngff.pyramid import CHUNKS
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class ArraySink:
         """Write the labels of a window of a frame."""
         place, turned = self._place(i, window), self._turned(labels)
         self.array[place] = turned
-        self._written[i][str(place)] = place, _checksum(turned.astype(self.array.dtype))
+        self._written[i][str(place)] = place, checksum(turned.astype(self.array.dtype))
         self.n_writes[i] += 1
 
     def clear(self, i: int) -> None:
@@ -78,7 +78,7 @@ class ArraySink:
     def is_as_written(self, array: Any) -> bool:
         """Whether an array of this shape has what was written, and nothing else; reads it all."""
         return all(
-            all(_checksum(np.asarray(array[at])) == told for at, told in frame.values())
+            all(checksum(np.asarray(array[at])) == told for at, told in frame.values())
             if frame
             else not np.any(array[self._place(i, self._whole)])
             for i, frame in enumerate(self._written)
@@ -87,7 +87,3 @@ class ArraySink:
     def holds_something(self, i: int) -> bool:
         """Whether a frame has labels."""
         return bool(np.any(self.array[self._place(i, self._whole)]))
-
-
-def _checksum(labels: NDArray[Any]) -> int:
-    return zlib.crc32(np.ascontiguousarray(labels).data)

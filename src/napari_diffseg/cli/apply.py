@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from napari_diffseg.cli.channels import add_channel_choice, channels_named
 from napari_diffseg.cli.options import (
-    add_apply_parameters,
     add_axes,
     add_command,
     add_force_and_quiet,
     add_options,
     add_output,
     add_reading,
+    add_specs,
     frame_slice,
     read_options,
     read_params,
@@ -31,7 +31,7 @@ from napari_diffseg.cli.terminal import (
     say,
     tell,
 )
-from napari_diffseg.errors import DiffSegError, InputError
+from napari_diffseg.errors import DiffSegError, InputError, count_in_words
 from napari_diffseg.params import ApplyParams
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def add_to(commands: Commands) -> None:
     _add_output(apply)
     _add_machine(apply)
     add_options(apply)
-    add_apply_parameters(apply)
+    add_specs(apply, ApplyParams.specs(), "Model")
 
 
 def _add_output(apply: argparse.ArgumentParser) -> None:
@@ -129,8 +129,8 @@ def _add_machine(apply: argparse.ArgumentParser) -> None:
 def _apply(args: argparse.Namespace) -> int:
     params, options = read_params(ApplyParams, args), read_options(args)
 
-    from napari_diffseg.core.model.on_disk import read_model
     from napari_diffseg.io.inputs import check_there
+    from napari_diffseg.model_file import read_model
 
     data = read_model(args.model)
     check_there(args.inputs)
@@ -239,7 +239,7 @@ def _facts(report: StackReport, step: Progress | None) -> Iterator[str]:
     yield from brightness_notes(report.unlike, _OWN_INTENSITIES)
     if step is None:
         return
-    done = f"{report.done} frame{'' if report.done == 1 else 's'}"
+    done = count_in_words(report.done, "frame")
     units = _units(step)
     if step.earlier:
         # Of frames the sentence has just spoken.

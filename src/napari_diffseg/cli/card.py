@@ -16,7 +16,7 @@ def add_to(commands: Commands) -> None:
 
 
 def _card(args: argparse.Namespace) -> int:
-    from napari_diffseg.core.model.on_disk import read_model
+    from napari_diffseg.model_file import read_model
 
     data = read_model(args.model)
 

@@ -12,25 +12,25 @@ from napari_diffseg.cli.options import (
     add_axes,
     add_command,
     add_force_and_quiet,
-    add_object_parameters,
     add_output,
     add_pixel_size,
     add_space,
+    add_specs,
     class_names,
     names_of,
-    read_object_parameters,
+    read_params,
 )
 from napari_diffseg.cli.spacing import sizes_of
 from napari_diffseg.cli.terminal import Commands, progress_bar, tell
-from napari_diffseg.errors import OutputError
+from napari_diffseg.errors import OutputError, count_in_words
 from napari_diffseg.files import check_place, stem_of
+from napari_diffseg.instances.params import ObjectParams
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from napari_diffseg.batch.objects import MeasureJob
     from napari_diffseg.instances.measuring import Columns
-    from napari_diffseg.instances.params import ObjectParams
     from napari_diffseg.io.frames import FrameStack
     from napari_diffseg.io.label_files.export import Export
 
@@ -71,7 +71,7 @@ def _add_objects(commands: Commands) -> None:
     add_axes(objects, "the labels", "TYX or ZYX")
     add_space(objects, "take each plane of a volume by itself")
     add_force_and_quiet(objects, "overwrite OBJECTS")
-    add_object_parameters(objects)
+    add_specs(objects, ObjectParams.specs(), "Objects")
 
 
 def _add_measure(commands: Commands) -> None:
@@ -128,7 +128,7 @@ def _add_export(commands: Commands) -> None:
     export.add_argument("--zarr", action="store_true", help="write OME-Zarr instead of OME-TIFF")
     _add_image(export, "RESULT")
     add_force_and_quiet(export, "overwrite files in FOLDER")
-    add_object_parameters(export)
+    add_specs(export, ObjectParams.specs(), "Objects")
 
 
 def _objects(args: argparse.Namespace) -> int:
@@ -144,9 +144,9 @@ def _objects(args: argparse.Namespace) -> int:
     counts: list[int] = []
     frames = progress_bar(args, iterable=job.find(), total=stack.n_frames, unit=" frames")
     job.write(_counted(frames, counts))
-    noun = "object" if max(counts) == 1 else "objects"
     where = f" in {len(counts)} frames" if len(counts) > 1 else ""
-    tell(args, *stack.notes, f"{max(counts)} {noun}{where}: written to {args.output}")
+    objects = count_in_words(max(counts), "object")
+    tell(args, *stack.notes, f"{objects}{where}: written to {args.output}")
     return 0
 
 
@@ -168,7 +168,7 @@ def _with_classes(
     from napari_diffseg.batch.objects import labels_in
     from napari_diffseg.instances.finding import background_of, is_background, with_classes
 
-    params = read_object_parameters(args)
+    params = read_params(ObjectParams, args)
     names = {**(labels_in(stack).said["names"] or {}), **said}
     told, grounds = with_classes(params, counts, names), background_of(counts, names)
     if told != params:
@@ -210,8 +210,7 @@ def _measure(args: argparse.Namespace) -> int:
         write_csv(args.summary, rows, force=args.force)
     tell(args, *job.objects.notes, *(job.image.notes if job.image else ()), *_hint(args.objects))
     tell(args, *(said for column, said in _WITHOUT_UNIT.items() if column in table))
-    n_rows = table["object"].size
-    tell(args, f"{n_rows} row{'' if n_rows == 1 else 's'}: written to {args.output}")
+    tell(args, f"{count_in_words(table['object'].size, 'row')}: written to {args.output}")
     return 0
 
 
@@ -325,7 +324,7 @@ def _export_job(args: argparse.Namespace) -> Export:
     size = args.pixel_size or stack.pixel_size or (image.pixel_size if image else None)
     chosen = _chosen_parts(args)
     counts = _counts(stack) if args.names or {"masks", "objects"} & set(chosen) else {}
-    names, params = names_of(args, counts), read_object_parameters(args)
+    names, params = names_of(args, counts), read_params(ObjectParams, args)
     if "objects" in chosen:
         params = _with_classes(args, stack, counts, names)
     labels = labels_in(stack, size, names)

@@ -12,9 +12,8 @@ from napari_diffseg.cli.region import stated_region
 from napari_diffseg.cli.spacing import stated_pixel_size, stated_spacing
 from napari_diffseg.cli.terminal import Commands, tell
 from napari_diffseg.errors import InputError
-from napari_diffseg.instances.params import ObjectParams
 from napari_diffseg.parameters import ParameterSpec, Scalar, SelfDescribing
-from napari_diffseg.params import PRESETS, ApplyParams, RunOptions, SegmentationParams
+from napari_diffseg.params import PRESETS, RunOptions, SegmentationParams
 
 if TYPE_CHECKING:
     from napari_diffseg.image.fill import Fill
@@ -135,7 +134,7 @@ def add_force_and_quiet(parser: argparse.ArgumentParser, force: str) -> None:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the machine."""
     specs = [spec for spec in RunOptions.specs() if spec.name in OPTIONS_SHOWN]
-    _add_specs(parser, specs, "Machine")
+    add_specs(parser, specs, "Machine")
 
 
 def add_parameters(parser: argparse.ArgumentParser) -> None:
@@ -147,17 +146,7 @@ def add_parameters(parser: argparse.ArgumentParser) -> None:
         help="settings to start from; 'paper' has the published ones and is slow "
         "(default: %(default)s)",
     )
-    _add_specs(parser, SegmentationParams.specs(), paper=SegmentationParams.paper().to_dict())
-
-
-def add_apply_parameters(parser: argparse.ArgumentParser) -> None:
-    """Add one option for each parameter of applying a model."""
-    _add_specs(parser, ApplyParams.specs(), "Model")
-
-
-def add_object_parameters(parser: argparse.ArgumentParser) -> None:
-    """Add one option for each parameter of objects; those that are on or off are switches."""
-    _add_specs(parser, ObjectParams.specs(), "Objects")
+    add_specs(parser, SegmentationParams.specs(), paper=SegmentationParams.paper().to_dict())
 
 
 def frame_slice(text: str) -> slice:
@@ -251,11 +240,6 @@ def read_params(
     return kind.from_dict(_given(args, names or (spec.name for spec in kind.specs())))
 
 
-def read_object_parameters(args: argparse.Namespace) -> ObjectParams:
-    """Build the parameters of objects; raises as `read_parameters` does."""
-    return read_params(ObjectParams, args)
-
-
 def read_options(args: argparse.Namespace) -> RunOptions:
     """Build the options; raises as `read_parameters` does."""
     return read_params(RunOptions, args, OPTIONS_SHOWN)
@@ -267,7 +251,7 @@ def _given(args: argparse.Namespace, names: Iterable[str]) -> dict[str, Scalar]:
     return {name: value for name, value in values if value is not None}
 
 
-def _add_specs(
+def add_specs(
     parser: argparse.ArgumentParser,
     specs: Iterable[ParameterSpec],
     heading: str = "",

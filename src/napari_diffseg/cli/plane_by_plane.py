@@ -15,7 +15,7 @@ from napari_diffseg.cli.terminal import (
     progress_bar,
     tell,
 )
-from napari_diffseg.errors import InputError
+from napari_diffseg.errors import InputError, count_in_words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,11 +48,11 @@ def segment_planes(subject: Subject, params: SegmentationParams, options: RunOpt
     labels = _apply(planes, model, options)
     subject.write(labels, {"planes_learned_from": learned, **model.facts.provenance})
     tell(args, *idle_notes(args, params), *subject.notes, *fill_notes(planes.fill, args.fill))
-    shown = ", ".join(map(str, learned))
+    found, shown = count_in_words(len(model.labels), "label"), ", ".join(map(str, learned))
     tell(
         args,
-        f"{len(model.labels)} labels, learned from plane{'s' * (len(learned) > 1)} {shown} of "
-        f"{len(labels)}, {time.monotonic() - began:.1f} s: written to {args.output}",
+        f"{found}, learned from plane{'s' * (len(learned) > 1)} {shown} of {len(labels)}, "
+        f"{time.monotonic() - began:.1f} s: written to {args.output}",
     )
 
 

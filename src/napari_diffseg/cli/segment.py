@@ -28,7 +28,7 @@ from napari_diffseg.cli.options import (
 from napari_diffseg.cli.plane_by_plane import segment_planes
 from napari_diffseg.cli.subject import Subject, read_subject
 from napari_diffseg.cli.terminal import Commands, drain_training, first_interrupt_finishes, tell
-from napari_diffseg.errors import InputError, OutputError
+from napari_diffseg.errors import InputError, OutputError, count_in_words
 from napari_diffseg.files import check_place
 from napari_diffseg.image.space import TAKEN_FOR_CUBES
 
@@ -111,10 +111,9 @@ def _add_report(segment: argparse.ArgumentParser) -> None:
 def _segment(args: argparse.Namespace) -> int:
     params, options = read_parameters(args), read_options(args)
 
-    from napari_diffseg.io.label_files.writing import check_holds_volume, check_output
+    from napari_diffseg.io.label_files.writing import check_holds_volume
 
     _check_paths(args)
-    check_output(args.output, force=args.force)
     _check_report(args)
     subject = read_subject(args)
     if subject.is_volume:
@@ -142,7 +141,7 @@ def _segment(args: argparse.Namespace) -> int:
         result = drain_training(steps, interrupt, args, params.n_iterations)
         subject.write(result.labels, result.provenance())
         _report(args, subject, result)
-    found = f"{result.n_labels} labels{_facts(result)}, {result.seconds:.1f} s"
+    found = f"{_in_words(result)}, {result.seconds:.1f} s"
     # Before the run it was said how far the planes are taken to be apart.
     found_out = [note for note in result.notes if note != TAKEN_FOR_CUBES]
     notes = (*idle_notes(args, params), *subject.notes, *found_out)
@@ -172,9 +171,9 @@ def _report(args: argparse.Namespace, subject: Subject, result: Segmentation) ->
     )
 
 
-def _facts(result: Segmentation) -> str:
-    """Return in words how a result came about."""
-    facts = ""
+def _in_words(result: Segmentation) -> str:
+    """Return how many labels a result has, and how it came about."""
+    facts = count_in_words(result.n_labels, "label")
     if result.scribbles is not None:
         facts += f", {len(result.painted_classes)} of them painted"
     # With strokes the rounds of the correction came after the iterations.
@@ -216,7 +215,9 @@ def _check_memory(
 
 
 def _check_paths(args: argparse.Namespace) -> None:
-    """Refuse to put the labels in a source's place; with ``--force`` it would be lost."""
+    """Find out whether the labels can be written; never in a source's place (``--force``)."""
+    from napari_diffseg.io.label_files.writing import check_output
+
     region = args.region if isinstance(args.region, Path) else None
     sources = {"image": args.image, "file of scribbles": args.scribbles, "region": region}
     for what, source in sources.items():
@@ -230,6 +231,7 @@ def _check_paths(args: argparse.Namespace) -> None:
             raise OutputError(
                 f"{args.output} holds the {what} itself; choose another name for the labels."
             )
+    check_output(args.output, force=args.force)
 
 
 def _check_report(args: argparse.Namespace) -> None:

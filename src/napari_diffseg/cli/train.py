@@ -28,7 +28,7 @@ from napari_diffseg.cli.options import (
 from napari_diffseg.cli.references import NONE, References, read_references
 from napari_diffseg.cli.spacing import Sizes, sizes_of
 from napari_diffseg.cli.terminal import Commands, drain_training, first_interrupt_finishes, tell
-from napari_diffseg.errors import InputError
+from napari_diffseg.errors import InputError, count_in_words
 
 if TYPE_CHECKING:
     from napari_diffseg.image.channels import Channel
@@ -100,8 +100,8 @@ def _train(args: argparse.Namespace) -> int:
     params, options = read_parameters(args), read_options(args)
     began = time.monotonic()
 
-    from napari_diffseg.core.model.on_disk import check_model_place
     from napari_diffseg.image.fill import fill_notes
+    from napari_diffseg.model_file import check_model_place
 
     check_model_place(args.output, force=args.force)
     scribbles = _scribbles(args)
@@ -132,10 +132,9 @@ def _train(args: argparse.Namespace) -> int:
         model.save(args.output, force=args.force)
     notes = (*idle_notes(args, params), *found.notes, *fill_notes(model.fill, args.fill))
     tell(args, *dict.fromkeys(notes))
-    count, seconds = len(found.images), time.monotonic() - began
-    images = f"{count} image{'' if count == 1 else 's'}"
-    learned = f"{len(model.labels)} labels, from {images}, {seconds:.1f} s"
-    tell(args, f"{learned}: written to {args.output}")
+    learned, seconds = count_in_words(len(model.labels), "label"), time.monotonic() - began
+    images = count_in_words(len(found.images), "image")
+    tell(args, f"{learned}, from {images}, {seconds:.1f} s: written to {args.output}")
     return 0
 
 

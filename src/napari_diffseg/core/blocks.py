@@ -21,14 +21,15 @@ from napari_diffseg.image.arrays import Integers, Mask
 from napari_diffseg.image.axes import ImageAxes, channels_first, is_in_memory, resolve_axes
 from napari_diffseg.image.fill import AUTO, Fill, decided_fill
 from napari_diffseg.image.intensity import finite_mask
+from napari_diffseg.image.pieces import block_shape
 from napari_diffseg.image.scribbles import read_scribbles
+from napari_diffseg.image.space import Space
 from napari_diffseg.image.windows import Shape, Window
 
 LARGE = 1 << 25
 """Bytes above which an image that is not in memory is read in blocks: a plane of 4096 × 4096
 pixels of 16 bits."""
 
-_BLOCK = {2: (512, 512), 3: (64, 128, 128)}
 _LOOKED_AT = 16
 _KEPT = 8
 
@@ -122,7 +123,7 @@ def _around_strokes(painted: Integers) -> list[Window]:
 
 
 def _block(shape: Sequence[int]) -> Shape:
-    return tuple(map(min, shape, _BLOCK[len(shape)]))
+    return tuple(map(min, shape, block_shape(Space(len(shape)))))
 
 
 def _at(corner: Sequence[int], block: Shape) -> Window:

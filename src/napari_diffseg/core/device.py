@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from threadpoolctl import OpenBLASController, ThreadpoolController
 
-from napari_diffseg.errors import DeviceError, OutOfMemoryError, TrainingError
+from napari_diffseg.errors import DeviceError, OutOfMemoryError, TrainingError, first_line
 from napari_diffseg.image.pieces import kept_memory, window_memory
 from napari_diffseg.image.windows import Shape
 from napari_diffseg.memory import as_many_as_fit
@@ -306,8 +306,7 @@ def readable_torch_errors() -> Iterator[None]:
         # On the processor torch reports a failed allocation as a plain RuntimeError.
         if "can't allocate memory" in str(error) or "not enough memory" in str(error):
             raise _out_of_memory("the machine") from error
-        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise TrainingError(f"The computation failed: {first_line}") from error
+        raise TrainingError(f"The computation failed: {first_line(error)}") from error
 
 
 def _out_of_memory(where: str) -> OutOfMemoryError:

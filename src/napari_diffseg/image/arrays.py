@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,11 @@ Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.integer[Any]]
 Labels = NDArray[np.unsignedinteger[Any]]
 Mask = NDArray[np.bool_]
+
+
+def checksum(numbers: NDArray[Any]) -> int:
+    """Return a number that changes with the labels or the strokes."""
+    return zlib.crc32(np.ascontiguousarray(numbers).data)
 
 
 def whole_numbers(numbers: NDArray[Any]) -> Integers | None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from napari_diffseg.errors import InputError, Remedy
+from napari_diffseg.errors import InputError, Remedy, count_in_words
 
 COLOURS = ("red", "green", "blue")
 
@@ -174,9 +174,9 @@ def _by_place(
     if len(names) != n_source:
         wanted = ", ".join(one.name or one.title for one in known)
         raise InputError(
-            f"{where} has {n_channels_in_words(len(names))}, but the model was trained on "
-            f"{n_channels_in_words(n_source)} (it looks at {wanted}); give it an image with the "
-            "same channels, or say which axes this one has (such as YXC or CYX).",
+            f"{where} has {count_in_words(len(names), 'channel')}, but the model was trained on "
+            f"{count_in_words(n_source, 'channel')} (it looks at {wanted}); give it an image with "
+            "the same channels, or say which axes this one has (such as YXC or CYX).",
             Remedy.CHOOSE_CHANNELS,
         )
     strange = [
@@ -188,11 +188,6 @@ def _by_place(
         f"No channel of {where} has a name that the model knows; they are taken by their place, "
         f"{', '.join(strange)}."
     )
-
-
-def n_channels_in_words(n: int) -> str:
-    """Return how many channels there are, e.g. ``"2 channels"``."""
-    return "1 channel" if n == 1 else f"{n} channels"
 
 
 def _key(name: str) -> str:

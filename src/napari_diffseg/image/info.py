@@ -134,6 +134,12 @@ class ImageInfo:
         return abs(placed.step) or None, parse_unit(placed.unit)
 
 
+def whole_factor(full: int, own: int) -> float:
+    """Return the ratio of two lengths: a whole number, where one was rounded to a whole pixel."""
+    nearest = max(round(full / own), 1)
+    return float(nearest) if own in (full // nearest, -(-full // nearest)) else full / own
+
+
 def placed_by(size: PixelSize | None) -> dict[str, Placed]:
     """Return where the pixels lie of which the size is all that is known."""
     if size is None:

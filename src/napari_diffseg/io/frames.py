@@ -16,14 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_diffseg.errors import InputError
+from napari_diffseg.errors import InputError, first_line
 from napari_diffseg.image.info import ImageInfo
 from napari_diffseg.io.frame_axes import frame_axes
 from napari_diffseg.io.kinds import (
     DAMAGE,
     check_fits,
     damaged,
-    first_line,
     name_of,
     not_there,
     too_large,

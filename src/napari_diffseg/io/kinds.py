@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_diffseg.errors import InputError, OutOfMemoryError
+from napari_diffseg.errors import InputError, OutOfMemoryError, first_line
 from napari_diffseg.files import is_zarr
 from napari_diffseg.memory import check_memory
 
@@ -86,11 +86,6 @@ def kind_of(path: Path) -> str:
     raise InputError(
         f"{path} is no image of a known kind, whatever its name says; save it as TIFF, PNG or JPEG."
     )
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of what an error says, or its name."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def not_there(path: Path) -> InputError:

@@ -68,7 +68,7 @@ def number_by_area(
     numbers[order] = np.arange(1, n_clusters + 1)
     dtype = smallest_unsigned_dtype(int(np.count_nonzero(areas)))
     numbers = numbers[standing]
-    return _number(numbers.astype(dtype), clusters, valid), numbers
+    return number_labels(numbers.astype(dtype), clusters, valid), numbers
 
 
 class LabelNumbers:
@@ -92,7 +92,7 @@ class LabelNumbers:
         n_given = int(self._numbers.max(initial=0))
         newcomers = np.argsort(-areas, kind="stable")[: np.count_nonzero(areas)]
         self._numbers[newcomers] = np.arange(n_given + 1, n_given + 1 + newcomers.size)
-        return _number(self._numbers.astype(self._dtype), clusters, valid)
+        return number_labels(self._numbers.astype(self._dtype), clusters, valid)
 
 
 def merge_small_regions(clusters: Clusters, min_size: int, valid: Mask | None = None) -> Clusters:
@@ -269,7 +269,8 @@ def _areas(clusters: Clusters, n_clusters: int, valid: Mask | None) -> NDArray[n
     return areas
 
 
-def _number(numbers: Labels, clusters: Clusters, valid: Mask | None) -> Labels:
+def number_labels(numbers: Labels, clusters: Clusters, valid: Mask | None) -> Labels:
+    """Turn clusters into labels; 0 where the image does not count."""
     if valid is None:
         return look_up(numbers, clusters)
     labels: Labels = np.zeros(clusters.shape, numbers.dtype)

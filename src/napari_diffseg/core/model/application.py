@@ -23,12 +23,11 @@ from napari_diffseg.core.features.pyramid import GRID
 from napari_diffseg.core.plane import Plane
 from napari_diffseg.core.published.clustering_net import FeatureClusteringNet
 from napari_diffseg.core.published.inference import find_clusters
-from napari_diffseg.image.arrays import Mask
 from napari_diffseg.image.pieces import spread_margin, window_shape
 from napari_diffseg.image.space import Space
 from napari_diffseg.image.windows import Shape, Window, grow, inside, tiles, whole
 from napari_diffseg.numeric.hierarchy import ClusterHierarchy
-from napari_diffseg.numeric.labels import look_up, merge_small_regions
+from napari_diffseg.numeric.labels import look_up, merge_small_regions, number_labels
 from napari_diffseg.params import SegmentationParams
 
 Integers = NDArray[np.integer[Any]]
@@ -54,11 +53,6 @@ class AppliedWindow:
     # "darker" or "brighter" where the image is so by far than the training images.
     brightness: str = ""
 
-    @property
-    def n_labelled(self) -> int:
-        """How many pixels have a label; only of these the confidence is the mean."""
-        return self.labels.size - self.areas.get(0, 0)
-
 
 @dataclass(frozen=True, eq=False, slots=True)
 class AppliedFrame:
@@ -77,8 +71,6 @@ class _Counted(Protocol):
     @property
     def confidence(self) -> float: ...
     @property
-    def n_labelled(self) -> int: ...
-    @property
     def brightness(self) -> str: ...
 
 
@@ -95,8 +87,10 @@ class Tally:
         """Count one more window."""
         for number, area in part.areas.items():
             self.areas[number] = self.areas.get(number, 0) + area
-        self._margin += part.confidence * part.n_labelled
-        self.n_labelled += part.n_labelled
+        # Only of pixels that have a label the confidence is the mean.
+        n_labelled = sum(part.areas.values()) - part.areas.get(0, 0)
+        self._margin += part.confidence * n_labelled
+        self.n_labelled += n_labelled
         self.brightness = self.brightness or part.brightness
 
     @property
@@ -140,7 +134,7 @@ def label_by_network(
     merged = look_up(hierarchy.at_most(params.n_labels).astype(np.int16), clusters)
     valid = None if plane.valid is None else plane.valid[area]
     tidied = merge_small_regions(merged, params.min_region_size, valid)
-    return _numbered(tidied, numbers, valid, margin)
+    return Labelled(number_labels(numbers, tidied, valid), margin)
 
 
 def label_by_regions(
@@ -166,14 +160,5 @@ def label_by_regions(
     sure = joined_margins(answers, standing).astype(np.float32)[regions.leaves[here]]
     counted = sure if valid is None else sure[valid[here]]
     confidence = float(counted.mean(dtype=np.float64)) if counted.size else 0.0
-    return _numbered(tidied, numbers[standing], None if valid is None else valid[here], confidence)
-
-
-def _numbered(
-    clusters: Integers, numbers: Labels, valid: Mask | None, confidence: float
-) -> Labelled:
-    """Turn clusters into labels; none where the image does not count."""
-    labels: Labels = look_up(numbers, clusters)
-    if valid is not None:
-        labels[~valid] = 0
-    return Labelled(labels, confidence)
+    counts = None if valid is None else valid[here]
+    return Labelled(number_labels(numbers[standing], tidied, counts), confidence)

@@ -11,9 +11,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_diffseg import model_file
 from napari_diffseg.core.clusters.class_head import ClassHead
 from napari_diffseg.core.features.extraction import Features
-from napari_diffseg.core.model import file, on_disk
+from napari_diffseg.core.model import file
 from napari_diffseg.core.model.application import AppliedFrame, AppliedWindow, Labels, Tally
 from napari_diffseg.core.model.model_card import model_card
 from napari_diffseg.core.model.model_facts import ModelFacts
@@ -255,7 +256,7 @@ class Model:
         OutputError
             It cannot be written there, or a file is there already.
         """
-        on_disk.write_model(self.to_bytes(), path, force=force)
+        model_file.write_model(self.to_bytes(), path, force=force)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Model:
@@ -267,7 +268,7 @@ class Model:
             The file is missing, no model of this program, truncated, altered, or of a
             newer version.
         """
-        return cls.from_bytes(on_disk.read_model(path), str(path))
+        return cls.from_bytes(model_file.read_model(path), str(path))
 
     def to_bytes(self) -> bytes:
         """Return what `save` would write."""

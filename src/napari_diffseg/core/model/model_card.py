@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari_diffseg.image.channels import Channel, n_channels_in_words
+from napari_diffseg.errors import count_in_words
+from napari_diffseg.image.channels import Channel
 from napari_diffseg.params import SegmentationParams
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def model_card(model: Model) -> str:
 
 def _images(model: Model) -> list[str]:
     facts, ranges = model.facts, model.ranges
-    channels = "colours (RGB)" if facts.rgb else n_channels_in_words(model.n_channels)
+    channels = "colours (RGB)" if facts.rgb else count_in_words(model.n_channels, "channel")
     lines = [
         f"- Axes `{facts.axes}`, {channels}, `{facts.dtype}`",
         f"- {_space(model)}",

@@ -58,7 +58,6 @@ class FeatureClusteringNet(nn.Module):
         space: Space = PLANE,
     ) -> None:
         super().__init__()
-        self.n_inputs = n_inputs
         self.n_clusters = n_clusters
         self.space = space
         kinds = (nn.Conv3d, nn.BatchNorm3d) if space.is_volume else (nn.Conv2d, nn.BatchNorm2d)

@@ -25,6 +25,7 @@ from napari_diffseg.numeric.labels import (
     look_up,
     merge_small_regions,
     number_by_area,
+    number_labels,
     smallest_unsigned_dtype,
 )
 
@@ -125,9 +126,7 @@ def _label_painted(run: Run, clusters: Integers) -> tuple[Labels, Integers]:
         others = np.argsort(by_area[n_painted:], kind="stable")
         numbers[n_painted + others] = max(classes) + 1 + np.arange(len(others))
     dtype = smallest_unsigned_dtype(int(numbers[np.unique(clusters)].max()))
-    labels: Labels = look_up(numbers.astype(dtype), clusters)
-    if valid is not None:
-        labels[~valid] = 0
+    labels = number_labels(numbers.astype(dtype), clusters, valid)
     stamp(labels, run.reading.painted[0])
     return labels, numbers
 

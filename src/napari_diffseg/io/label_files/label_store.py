@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_diffseg.errors import InputError, OutputError
+from napari_diffseg.errors import InputError, OutputError, first_line
 from napari_diffseg.files import cannot_write, made_aside
 from napari_diffseg.image.info import Placed
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.image.windows import Window, size, tiles, whole
 from napari_diffseg.io.facts import Index
-from napari_diffseg.io.kinds import DAMAGE, first_line
+from napari_diffseg.io.kinds import DAMAGE
 from napari_diffseg.io.label_files.lasting_folder import lasting_folder
 from napari_diffseg.io.label_files.provenance import LABELS, NAME, PROVENANCE_KEY
 from napari_diffseg.io.ngff.labels import VERSION, image_label, multiscales

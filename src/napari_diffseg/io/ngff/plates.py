@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_diffseg.errors import InputError
+from napari_diffseg.errors import InputError, count_in_words
 from napari_diffseg.files import cannot_write, is_zarr
 from napari_diffseg.io.kinds import DAMAGE, damaged
 from napari_diffseg.io.ngff.labels import VERSION
@@ -75,9 +75,8 @@ def what_is_in(path: Path, group: zarr.Group) -> str:
     """Say what a group without an image holds, and what can be named in place of it."""
     plate = find_plate(path)
     if plate is not None:
-        n = len(plate.fields)
         return (
-            f"it is a plate of {n} field{'s' * (n > 1)}: name one, for example "
+            f"it is a plate of {count_in_words(len(plate.fields), 'field')}: name one, for example "
             f"{path / plate.fields[0]}, or label all with 'apply'"
         )
     found = _fields(path) or sorted(name for name, _ in group.members())

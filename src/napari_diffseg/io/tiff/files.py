@@ -11,7 +11,7 @@ import numpy as np
 import tifffile
 
 from napari_diffseg.errors import InputError, Remedy
-from napari_diffseg.image.info import ImageInfo, Placed, placed_by
+from napari_diffseg.image.info import ImageInfo, Placed, placed_by, whole_factor
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.image.units import is_size, number, parse_unit, seconds
 from napari_diffseg.io.facts import (
@@ -169,13 +169,7 @@ def _at_level(image: TiffImage, level: int, name: str) -> TiffImage:
 def _factors(series: tifffile.TiffPageSeries, level: tifffile.TiffPageSeries) -> dict[str, float]:
     """Return how many times longer a pixel of a level is than one of level 0, along each axis."""
     sides = zip(series.axes, series.shape, level.shape, strict=True)
-    return {letter: _whole_factor(full, own) for letter, full, own in sides if letter in "ZYX"}
-
-
-def _whole_factor(full: int, own: int) -> float:
-    """Return the ratio of two lengths: a whole number, where one was rounded to a whole pixel."""
-    nearest = max(round(full / own), 1)
-    return float(nearest) if own in (full // nearest, -(-full // nearest)) else full / own
+    return {letter: whole_factor(full, own) for letter, full, own in sides if letter in "ZYX"}
 
 
 def _placement(tif: tifffile.TiffFile, present: Present, ome: OmeFacts) -> dict[str, Placed]:

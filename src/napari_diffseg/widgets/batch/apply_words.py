@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from napari_diffseg.batch.facts import brightness_notes
-from napari_diffseg.widgets.ui.words import count_in_words, duration_in_words
+from napari_diffseg.errors import count_in_words
+from napari_diffseg.widgets.ui.words import duration_in_words
 
 if TYPE_CHECKING:
     from napari_diffseg.batch.facts import Progress

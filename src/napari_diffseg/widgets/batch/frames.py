@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_diffseg.errors import InputError
+from napari_diffseg.errors import InputError, first_line
 from napari_diffseg.image.lazy import LazyArray, Where
-from napari_diffseg.io.kinds import first_line
 from napari_diffseg.widgets.image.image_source import ImageSource
 from napari_diffseg.widgets.ui.words import NO_BREAK
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_diffseg.errors import DiffSegError, InputError
@@ -11,7 +10,7 @@ from napari_diffseg.widgets.batch.fit import Fit, extent_of, find_fit
 from napari_diffseg.widgets.batch.form import ask_for_folders
 from napari_diffseg.widgets.batch.job import FolderJob, LayerJob
 from napari_diffseg.widgets.batch.layer import AppliedLayer, label_colors
-from napari_diffseg.widgets.tasks.worker import spare_one_core
+from napari_diffseg.widgets.tasks.worker import for_window
 from napari_diffseg.widgets.ui import words
 
 if TYPE_CHECKING:
@@ -159,5 +158,4 @@ class NewestJob:
         plot.setVisible(len(job.record.done) > 1)
 
     def _run_options(self) -> RunOptions:
-        options = self._options()
-        return replace(options, threads=options.threads or spare_one_core())
+        return for_window(self._options())

@@ -18,7 +18,7 @@ from napari_diffseg.widgets.batch.newest import NewestJob
 from napari_diffseg.widgets.tasks.session import SegmentationSession, SessionState
 from napari_diffseg.widgets.tasks.worker import ThreadedRun
 from napari_diffseg.widgets.ui import words
-from napari_diffseg.widgets.ui.notices import notify_of
+from napari_diffseg.widgets.ui.notices import tell
 from napari_diffseg.widgets.ui.timers import one_shot
 
 if TYPE_CHECKING:
@@ -287,5 +287,4 @@ class ApplySection:
         self.newest.discard_if_empty()
         self.newest.end()
         self.refresh()
-        self._form.say(words.error_in_words(error), wrong=True)
-        notify_of(error)
+        tell(self._form.say, error)

@@ -7,15 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_diffseg.errors import DiffSegError
+from napari_diffseg.errors import DiffSegError, count_in_words
 from napari_diffseg.instances.table import join
 from napari_diffseg.io.label_files.export import Export
 from napari_diffseg.io.label_files.frames import until
 from napari_diffseg.widgets.export.again import as_exported, name_of
 from napari_diffseg.widgets.scribbles.class_names import names_in
 from napari_diffseg.widgets.tasks.worker import LatestAnswer
-from napari_diffseg.widgets.ui import words
-from napari_diffseg.widgets.ui.notices import notify_of
+from napari_diffseg.widgets.ui.notices import tell
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -151,15 +150,14 @@ class ExportSection:
     def _on_written(self, answer: tuple[Export, int]) -> None:
         (job, n_files), folder = answer, answer[0].folder
         self._again.on_written(job)
-        self._form.say(f"{words.count_in_words(n_files, 'file')} written to {folder}")
+        self._form.say(f"{count_in_words(n_files, 'file')} written to {folder}")
 
     def _on_stopped(self) -> None:
         self._wanted.clear()
         self._form.say(_STOPPED)
 
     def _on_failure(self, error: Exception) -> None:
-        self._form.say(words.error_in_words(error), wrong=True)
-        notify_of(error)
+        tell(self._form.say, error)
 
 
 def _look(section: ExportSection, job: Export) -> tuple[Export, list[str]]:

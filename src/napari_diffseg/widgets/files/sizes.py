@@ -12,7 +12,7 @@ from napari_diffseg.errors import InputError
 from napari_diffseg.widgets.files.labels import LAYER, NOTED, size_as_metadata
 from napari_diffseg.widgets.image.axes_reading import AxesReading
 from napari_diffseg.widgets.image.layer_facts import arrays_of, image_layers, read_layer
-from napari_diffseg.widgets.image.level import Level, array_of, find_levels
+from napari_diffseg.widgets.image.level import Level, find_levels
 from napari_diffseg.widgets.image.sources import sizes_at
 
 if TYPE_CHECKING:
@@ -62,6 +62,6 @@ class KnownSizes:
             except InputError:
                 continue  # half typed
             for level in find_levels((layer,), reading.letters):
-                if array_of(layer, level) is shown.arrays[0]:
+                if arrays_of(layer)[level.number] is shown.arrays[0]:
                     return layer, reading, level
         return None

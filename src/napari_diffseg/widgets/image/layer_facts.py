@@ -75,7 +75,7 @@ def facts_of(layer: Image) -> LayerFacts:
     return LayerFacts(
         name=str(layer.name),
         shape=shape[: layer.ndim],
-        dtype=np.dtype((layer.data[0] if layer.multiscale else layer.data).dtype),
+        dtype=np.dtype(arrays_of(layer)[0].dtype),
         labels=tuple(str(label) for label in layer.axis_labels),
         units=units,
         scale=tuple(float(step) for step in layer.scale),

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_diffseg.errors import InputError
+from napari_diffseg.image.info import whole_factor
+from napari_diffseg.widgets.image.layer_facts import arrays_of
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -68,11 +70,6 @@ def find_levels(layers: Sequence[Image], letters: str) -> tuple[Level, ...]:
             break
         common.append(levels[0])
     return tuple(common)
-
-
-def array_of(layer: Image, level: Level) -> Any:
-    """Return the array of a level."""
-    return layer.data[level.number] if layer.multiscale else layer.data
 
 
 def suggest_level(levels: Sequence[Level], spatial: Sequence[int]) -> Level:
@@ -137,8 +134,7 @@ def _middles(places: Any, factor: float) -> Any:
 
 def _levels_of(layer: Image, letters: str) -> list[Level]:
     """Return the levels of one layer; those that are as large as the one before are left out."""
-    arrays = layer.data if layer.multiscale else [layer.data]
-    shapes = [tuple(int(n) for n in array.shape) for array in arrays]
+    shapes = [tuple(int(n) for n in array.shape) for array in arrays_of(layer)]
     full = shapes[0][: layer.ndim]
     levels = [Level(0, full, (1.0,) * layer.ndim)]
     for number, shape in enumerate(shapes[1:], start=1):
@@ -181,7 +177,7 @@ def _find_factors(
         )
     # The longer axis tells the factor more exactly.
     longer = y if full[y] >= full[x] else x
-    plane = _nearest_factor(full[longer], level.shape[longer])
+    plane = whole_factor(full[longer], level.shape[longer])
     factors = [1.0] * len(full)
     for axis, (whole, length) in enumerate(zip(full, level.shape, strict=True)):
         if letters[axis] in "YX":
@@ -189,17 +185,10 @@ def _find_factors(
         elif length < whole:
             low, high = _possible(whole, length)
             is_alike = length > 1 and low < plane < high
-            factors[axis] = plane if is_alike else _nearest_factor(whole, length)
+            factors[axis] = plane if is_alike else whole_factor(whole, length)
     return tuple(factors)
 
 
 def _possible(whole: int, length: int) -> Interval:
     """Return between which factors an axis was shrunk, whichever way lengths were rounded."""
     return whole / (length + 1), whole / (length - 1) if length > 1 else math.inf
-
-
-def _nearest_factor(whole: int, length: int) -> float:
-    """Return the factor by which an axis was shrunk: a whole number where that can be."""
-    near = round(whole / length)
-    is_whole = length in (whole // near, -(-whole // near))
-    return float(near) if is_whole else whole / length

@@ -15,8 +15,8 @@ from napari_diffseg.errors import InputError
 from napari_diffseg.widgets.image.axes_reading import AxesReading, Extent
 from napari_diffseg.widgets.image.channel_sources import check_same_grid
 from napari_diffseg.widgets.image.image_source import ImageSource
-from napari_diffseg.widgets.image.layer_facts import layer_shape
-from napari_diffseg.widgets.image.level import Level, array_of
+from napari_diffseg.widgets.image.layer_facts import arrays_of, layer_shape
+from napari_diffseg.widgets.image.level import Level
 from napari_diffseg.widgets.region.placement import place
 from napari_diffseg.widgets.ui.words import NO_BREAK
 
@@ -58,7 +58,7 @@ def describe_source(
     placement, canvas = place(layer, level.shape, factors, channel, position)
     return ImageSource(
         layer_names=tuple(str(one.name) for one in layers),
-        arrays=tuple(array_of(one, level) for one in layers),
+        arrays=tuple(arrays_of(one)[level.number] for one in layers),
         index=tuple(slice(None) if a in whole else at[a] for a in range(layer.ndim)),
         spatial=spatial,
         axes=_with_channels("".join(seen[axis] for axis in whole), layers),
@@ -144,7 +144,7 @@ def _with_channels(axes: str, layers: Sequence[Image]) -> str:
 
 
 def _data_type_notes(layers: Sequence[Image]) -> list[str]:
-    types = {str(np.dtype((one.data[0] if one.multiscale else one.data).dtype)) for one in layers}
+    types = {str(np.dtype(arrays_of(one)[0].dtype)) for one in layers}
     if len(types) == 1:
         return []
     return [

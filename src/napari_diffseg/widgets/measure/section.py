@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_diffseg.errors import count_in_words
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.instances.measuring import Columns
 from napari_diffseg.instances.scale import scale_of
@@ -18,7 +19,6 @@ from napari_diffseg.instances.table import csv_steps, join, summary
 from napari_diffseg.widgets.objects.label_source import LabelSource
 from napari_diffseg.widgets.scribbles.class_names import names_in
 from napari_diffseg.widgets.tasks.worker import LatestAnswer
-from napari_diffseg.widgets.ui import words
 from napari_diffseg.widgets.ui.notices import tell
 from napari_diffseg.widgets.ui.preferences import ask_for_file
 
@@ -166,7 +166,7 @@ class MeasureSection:
         self._form.table.show_table(table)
         self._form.allow_saving(True)
         n_rows = table["object"].size
-        self._form.say(f"{words.count_in_words(n_rows, 'row')}; click one to go there.")
+        self._form.say(f"{count_in_words(n_rows, 'row')}; click one to go there.")
         self._show_features()
         self._show_plot(table)
 

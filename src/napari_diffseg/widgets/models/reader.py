@@ -7,8 +7,8 @@ from typing import Any
 
 import napari
 
-from napari_diffseg.core.model.on_disk import SUFFIX
 from napari_diffseg.errors import InputError
+from napari_diffseg.model_file import SUFFIX
 
 Reader = Callable[[str], list[tuple[None]]]
 

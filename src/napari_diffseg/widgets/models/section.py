@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from psygnal import Signal
 from qtpy.QtWidgets import QFileDialog
 
-from napari_diffseg.core.model.on_disk import SUFFIX
-from napari_diffseg.errors import DiffSegError
+from napari_diffseg.errors import DiffSegError, count_in_words
 from napari_diffseg.io.label_files.export import file_name
+from napari_diffseg.model_file import SUFFIX
 from napari_diffseg.widgets.models.shelf import LOADED, RESULT, KnownModel, ModelShelf
 from napari_diffseg.widgets.scribbles.class_names import names_in
 from napari_diffseg.widgets.tasks.worker import LatestAnswer
@@ -172,8 +172,8 @@ def _read_model(section: Any, path: str) -> tuple[Model, str]:
 
 def model_in_words(model: Model, names: Mapping[int, str]) -> str:
     """Return what a model takes and gives, e.g. ``"1 channel → 2 labels: nuclei, 2"``."""
-    channels = "RGB" if model.facts.rgb else words.count_in_words(model.n_channels, "channel")
+    channels = "RGB" if model.facts.rgb else count_in_words(model.n_channels, "channel")
     called = [names.get(label, str(label)) for label in model.labels]
     named = any(label in names for label in model.labels)
     listed = f": {', '.join(called)}" if named else ""
-    return f"{channels} → {words.count_in_words(len(model.labels), 'label')}{listed}"
+    return f"{channels} → {count_in_words(len(model.labels), 'label')}{listed}"

@@ -10,6 +10,7 @@ from napari.layers import Labels
 from psygnal import Signal
 
 from napari_diffseg.errors import DiffSegError
+from napari_diffseg.image.arrays import checksum
 from napari_diffseg.instances.finding import count_labels, joined_counts
 from napari_diffseg.widgets.files.reader import NAMELESS
 from napari_diffseg.widgets.image.layer_facts import arrays_of, file_info, image_layers
@@ -18,7 +19,6 @@ from napari_diffseg.widgets.objects.label_source import LabelSource
 from napari_diffseg.widgets.scribbles.class_names import names_in
 from napari_diffseg.widgets.scribbles.watch import StrokeWatch
 from napari_diffseg.widgets.tasks.worker import LatestAnswer
-from napari_diffseg.widgets.ui.layers import checksum
 from napari_diffseg.widgets.ui.notices import tell
 
 if TYPE_CHECKING:

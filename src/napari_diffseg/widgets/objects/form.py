@@ -28,6 +28,7 @@ from napari_diffseg.widgets.ui.controls import (
     Status,
     beside,
     form_rows,
+    guard_wheel,
     stack,
     swatch,
     titled_row,
@@ -274,7 +275,7 @@ def _spin_box(name: str, most: int) -> QSpinBox:
     box.setSpecialValueText(spec.title_of(box.minimum()))
     box.setToolTip(spec.about(titled=True))
     box.setMinimumWidth(_BOX_WIDTH)
-    box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    guard_wheel(box)
     return box
 
 

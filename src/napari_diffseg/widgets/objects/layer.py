@@ -10,8 +10,9 @@ from napari.layers import Labels
 from numpy.typing import NDArray
 from superqt.utils import qdebounced
 
+from napari_diffseg.image.arrays import checksum
 from napari_diffseg.widgets.scribbles.class_names import INDEX
-from napari_diffseg.widgets.ui.layers import checksum, go_to
+from napari_diffseg.widgets.ui.layers import go_to
 
 if TYPE_CHECKING:
     import napari

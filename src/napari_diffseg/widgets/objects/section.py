@@ -14,15 +14,14 @@ from numpy.typing import NDArray
 from psygnal import Signal
 from superqt.utils import qdebounced
 
-from napari_diffseg.errors import DiffSegError
+from napari_diffseg.errors import DiffSegError, count_in_words
+from napari_diffseg.image.arrays import checksum
 from napari_diffseg.instances.finding import count_objects
 from napari_diffseg.instances.params import ObjectParams
 from napari_diffseg.widgets.objects.classes import ClassesOfLayer
 from napari_diffseg.widgets.objects.layer import ObjectsLayer
 from napari_diffseg.widgets.scribbles.watch import StrokeWatch
 from napari_diffseg.widgets.tasks.worker import LatestAnswer
-from napari_diffseg.widgets.ui import words
-from napari_diffseg.widgets.ui.layers import checksum
 from napari_diffseg.widgets.ui.notices import tell
 
 if TYPE_CHECKING:
@@ -151,10 +150,9 @@ class ObjectsSection:
 
     def on_layer_removed(self, layer: object) -> None:
         """Let go of the layer of objects, or of their classes."""
-        if self.layer is not None and self.layer.is_layer(layer):
-            self._take_layer(None)
-        elif self.layer is not None and self.layer.is_on(layer):
-            # What was made of them stays, but follows nothing any more.
+        mine = self.layer
+        if mine is not None and (mine.is_layer(layer) or mine.is_on(layer)):
+            # What was made of classes that are gone stays, but follows nothing any more.
             self._take_layer(None)
 
     def take_up(self, layer: ObjectsLayer, source: LabelSource, params: ObjectParams) -> None:
@@ -271,7 +269,7 @@ class ObjectsSection:
         return facts | ({"spacing": list(source.shown.spacing)} if source.shown.spacing else {})
 
     def _show_count(self, n_objects: int, where: str = "") -> None:
-        self._form.show_count(words.count_in_words(n_objects, "object") + where)
+        self._form.show_count(count_in_words(n_objects, "object") + where)
 
     def _on_edited(self) -> None:
         if self.layer is not None and self.params is not None:

@@ -9,6 +9,7 @@ from napari.layers import Labels, Shapes
 from numpy.typing import NDArray
 
 from napari_diffseg.errors import InputError
+from napari_diffseg.widgets.image.layer_facts import arrays_of
 from napari_diffseg.widgets.region.grid import (
     Grid,
     Map,
@@ -174,7 +175,7 @@ def _frames(grid: Grid) -> list[int]:
 
 
 def _labels_region(layer: Labels, grid: Grid, viewer: napari.Viewer) -> Region:
-    array = layer.data[0] if layer.multiscale else layer.data
+    array = arrays_of(layer)[0]
     to_layer = _layer_map(layer, grid, viewer)
     n_missing = len(grid.placement.shape) - layer.ndim
     index: list[int | slice] = []

@@ -7,7 +7,6 @@ of the window; which pixels it covers is found later, in any thread, without any
 from __future__ import annotations
 
 import math
-import zlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from enum import Enum
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from skimage.draw import polygon
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.image.arrays import Mask
+from napari_diffseg.image.arrays import Mask, checksum
 from napari_diffseg.image.windows import Window
 from napari_diffseg.widgets.region.grid import Map
 
@@ -117,7 +116,7 @@ class LabelsRegion(Region):
     def _content(self) -> int:
         # Takes a while, so it is made when it is asked for.
         if isinstance(self.array, np.ndarray):
-            return zlib.crc32(np.ascontiguousarray(self.array[self.index]).data)
+            return checksum(self.array[self.index])
         return id(self.array)
 
     def __eq__(self, other: object) -> bool:

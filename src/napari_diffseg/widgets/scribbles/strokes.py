@@ -13,8 +13,9 @@ from napari.layers import Labels
 from numpy.typing import NDArray
 
 from napari_diffseg.errors import InputError
+from napari_diffseg.image.arrays import checksum
 from napari_diffseg.widgets.image.image_source import ImageSource
-from napari_diffseg.widgets.ui.layers import checksum
+from napari_diffseg.widgets.image.layer_facts import arrays_of
 
 if TYPE_CHECKING:
     import napari
@@ -101,7 +102,7 @@ def scribble_layers(viewer: napari.Viewer) -> list[Labels]:
 
 def describe_strokes(layer: Labels, source: ImageSource) -> StrokeSource:
     """Find the strokes that belong to the pixels of a run."""
-    array = layer.data[0] if layer.multiscale else layer.data
+    array = arrays_of(layer)[0]
     shape = tuple(int(n) for n in array.shape)
     missing = len(source.canvas.shape) - len(shape)
     index = _find_index(shape, missing, source)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
+from napari_diffseg.image.arrays import checksum
 from napari_diffseg.params import RunOptions, SegmentationParams
 from napari_diffseg.widgets.image.image_source import ImageSource
 from napari_diffseg.widgets.scribbles.other_planes import OtherPlanes, TrainingContext
 from napari_diffseg.widgets.scribbles.strokes import StrokeSource, View, painted_classes
-from napari_diffseg.widgets.ui.layers import checksum
 
 if TYPE_CHECKING:
     from napari.layers import Labels

@@ -9,11 +9,12 @@ import numpy as np
 from napari.layers import Labels
 from numpy.typing import NDArray
 
+from napari_diffseg.image.arrays import checksum
 from napari_diffseg.instances.finding import is_background
 from napari_diffseg.numeric.labels import smallest_unsigned_dtype
 from napari_diffseg.widgets.scribbles.class_names import features_for
 from napari_diffseg.widgets.ui.colors import Coloring
-from napari_diffseg.widgets.ui.layers import checksum, move_below
+from napari_diffseg.widgets.ui.layers import move_below
 
 if TYPE_CHECKING:
     import napari

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_diffseg.widgets.image.first_look import look_first
-from napari_diffseg.widgets.tasks.worker import spare_one_core
+from napari_diffseg.widgets.tasks.worker import for_window
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -103,4 +103,4 @@ def steps_maker(request: RunRequest, base: Segmentation | None) -> StepsMaker:
 
 
 def _for_window(options: RunOptions) -> RunOptions:
-    return replace(options, previews=True, threads=options.threads or spare_one_core())
+    return replace(for_window(options), previews=True)

@@ -28,10 +28,6 @@ StepsMaker = Callable[[], "Generator[Any, Any, Any]"]
 """Makes the generator of a run; called in the thread of the run."""
 
 
-class BusyError(DiffSegError):
-    """A run was started while another one is under way."""
-
-
 class SessionState(Enum):
     """What the session is doing."""
 
@@ -103,7 +99,7 @@ class SegmentationSession:
     def start(self, make_steps: StepsMaker) -> None:
         """Start a run."""
         if self.is_busy:
-            raise BusyError(words.BUSY)
+            raise DiffSegError(words.BUSY)
         run = object()
         slots = self.stepped.emit, self._on_success, self._on_failure, self._on_abort
         listener = RunListener(*(partial(self._hear, run, slot) for slot in slots))

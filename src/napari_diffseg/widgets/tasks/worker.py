@@ -24,12 +24,13 @@ from napari.qt.threading import create_worker
 from psygnal import Signal
 
 from napari_diffseg.batch.engine import waits_for
-from napari_diffseg.errors import Cancelled, OutOfMemoryError, TrainingError
+from napari_diffseg.errors import Cancelled, OutOfMemoryError, TrainingError, first_line
 from napari_diffseg.widgets.tasks.session import RunListener, StepsMaker
 
 if TYPE_CHECKING:
     from napari_diffseg.core.published.training import Command, Iteration
     from napari_diffseg.core.result import Segmentation
+    from napari_diffseg.params import RunOptions
 
 STATUS_INTERVAL = 0.1
 """At least so many seconds lie between two signals to the window."""
@@ -55,6 +56,11 @@ def spare_one_core() -> int:
     return max((os.cpu_count() or 2) - 1, 1)
 
 
+def for_window(options: RunOptions) -> RunOptions:
+    """Return the options of a run beside a window that is to stay alive."""
+    return replace(options, threads=options.threads or spare_one_core())
+
+
 @contextmanager
 def shielded_errors() -> Iterator[None]:
     """Turn what a napari worker would swallow into errors that reach the window."""
@@ -66,8 +72,7 @@ def shielded_errors() -> Iterator[None]:
             "feature channels or clusters (under Advanced)."
         ) from error
     except (RuntimeError, StopIteration) as error:
-        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise TrainingError(f"The computation failed: {first_line}") from error
+        raise TrainingError(f"The computation failed: {first_line(error)}") from error
 
 
 def relay_steps(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +34,3 @@ def go_to(viewer: napari.Viewer, point: NDArray[np.float64]) -> int:
     shown = [float(point[axis - surplus]) for axis in dims.displayed if axis >= surplus]
     camera_of(viewer).center = tuple(shown)
     return int(surplus)
-
-
-def checksum(labels: NDArray[Any]) -> int:
-    """Return a number that changes with the labels or the strokes."""
-    return zlib.crc32(np.ascontiguousarray(labels).data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_diffseg.errors import DiffSegError
+from napari_diffseg.errors import DiffSegError, count_in_words
 
 if TYPE_CHECKING:
     from napari_diffseg.core.published.training import Iteration
@@ -86,11 +86,6 @@ def duration_in_words(seconds: float) -> str:
     if minutes < 60:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def count_in_words(number: int, noun: str) -> str:
-    """Return e.g. ``"1 label"`` or ``"7 labels"``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def of_frames(said: str, is_movie: bool) -> str:
