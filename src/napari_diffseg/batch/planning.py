@@ -223,16 +223,16 @@ def _target(
     apart = dict.fromkeys("TZ", 1)
     if frames is not None:
         apart[stack.leading[:1]] = abs(frames.step or 1)
-    shape = tuple(stack.shape[stack.axes.index(letter)] for letter in stack.spatial)
     return Target(
         number=number,
         output=output,
         paths=files,
         frames=[first * inner + rest for first in chosen for rest in range(inner)],
         per_path=stack.n_frames // len(files),
-        frame_shape=tuple(stack.frame_shape),
-        axes=stack.leading + stack.spatial,
-        shape=((len(chosen), *stack.leading_shape[1:]) if stack.leading else ()) + shape,
+        frame_shape=stack.frame_shape,
+        axes=stack.labels_axes,
+        shape=((len(chosen), *stack.leading_shape[1:]) if stack.leading else ())
+        + stack.spatial_shape,
         spatial=stack.spatial,
         n_windows=_n_windows(stack, asked.params),
         level=asked.level,

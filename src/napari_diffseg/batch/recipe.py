@@ -14,11 +14,10 @@ from napari_diffseg.image.channels import Channel
 from napari_diffseg.image.fill import AUTO, Fill, fill_in_words
 from napari_diffseg.image.pixel_size import PixelSize
 from napari_diffseg.instances.params import ObjectParams
+from napari_diffseg.io.facts import Index
 from napari_diffseg.io.label_files.export import ENDINGS, file_name
 from napari_diffseg.parameters import SelfDescribing
 from napari_diffseg.params import ApplyParams, SegmentationParams
-
-Index = tuple[int | slice, ...]
 
 _LETTERS = {"µm": "um", "Å": "angstrom"}
 """Units, as they are typed on any keyboard."""

@@ -12,11 +12,11 @@ from napari_diffseg.cli.options import (
     add_axes,
     add_command,
     add_force_and_quiet,
+    add_names,
     add_output,
     add_pixel_size,
     add_space,
     add_specs,
-    class_names,
     names_of,
     read_params,
 )
@@ -271,13 +271,7 @@ def _add_image(command: argparse.ArgumentParser, labels: str) -> None:
         help="names of IMAGE's channels (default: its own)",
     )
     command.add_argument("--image-axes", metavar="LETTERS", help="axes of IMAGE")
-    command.add_argument(
-        "--names",
-        type=class_names,
-        default={},
-        metavar="N=NAME,…",
-        help="names of the classes, such as 1=background,2=nucleus (default: those of the labels)",
-    )
+    add_names(command, "classes", " (default: those of the labels)")
 
 
 def _check_places(args: argparse.Namespace) -> None:

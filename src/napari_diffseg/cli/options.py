@@ -186,9 +186,20 @@ def class_names(text: str) -> dict[int, str]:
     return {int(number): name.strip() for number, _, name in pairs}
 
 
+def add_names(parser: argparse.ArgumentParser, of_what: str, more: str) -> None:
+    """Add the option that names labels or classes."""
+    parser.add_argument(
+        "--names",
+        type=class_names,
+        default={},
+        metavar="N=NAME,…",
+        help=f"names of the {of_what}, such as 1=background,2=nucleus{more}",
+    )
+
+
 def names_of(args: argparse.Namespace, labels: Iterable[int]) -> dict[int, str]:
     """Return the names (``--names``) of the labels that there are; says which there are not."""
-    names: dict[int, str] = args.names or {}
+    names: dict[int, str] = args.names
     there = list(labels)
     missing = [label for label in names if label not in there]
     if missing:

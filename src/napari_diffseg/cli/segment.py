@@ -12,6 +12,7 @@ from napari_diffseg.cli.options import (
     add_command,
     add_fill,
     add_force_and_quiet,
+    add_names,
     add_options,
     add_output,
     add_parameters,
@@ -20,7 +21,6 @@ from napari_diffseg.cli.options import (
     add_region,
     add_space,
     class_colors,
-    class_names,
     idle_notes,
     read_options,
     read_parameters,
@@ -83,12 +83,7 @@ def add_to(commands: Commands) -> None:
 def _add_classes(segment: argparse.ArgumentParser) -> None:
     """Add what is written of the labels beside themselves."""
     add_pixel_size(segment, "what the file says")
-    segment.add_argument(
-        "--names",
-        type=class_names,
-        metavar="K=NAME,…",
-        help="names of the labels, such as 1=background,2=nucleus; they are written to OUT",
-    )
+    add_names(segment, "labels", "; they are written to OUT")
     segment.add_argument(
         "--colors",
         type=class_colors,

@@ -13,12 +13,12 @@ from napari_diffseg.cli.options import (
     add_command,
     add_fill,
     add_force_and_quiet,
+    add_names,
     add_options,
     add_output,
     add_parameters,
     add_reading,
     add_space,
-    class_names,
     frame_numbers,
     idle_notes,
     names_of,
@@ -87,13 +87,7 @@ def _add_learned_from(train: argparse.ArgumentParser) -> None:
         help="which frames of each stack to learn from (of T; with --planes of Z too), counted "
         "from 0 (default: those with scribbles, else the first, the middle and the last)",
     )
-    train.add_argument(
-        "--names",
-        type=class_names,
-        default={},
-        metavar="N=NAME,…",
-        help="names of the classes, such as 1=background,2=nucleus; they go with the model",
-    )
+    add_names(train, "classes", "; they go with the model")
 
 
 def _train(args: argparse.Namespace) -> int:

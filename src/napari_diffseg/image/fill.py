@@ -28,6 +28,7 @@ from scipy import ndimage
 from skimage.measure import find_contours
 
 from napari_diffseg.errors import InputError
+from napari_diffseg.image.arrays import Mask
 
 AUTO = "auto"
 NONE = "none"
@@ -35,7 +36,6 @@ NONE = "none"
 Fill = float | str | None
 """A value, ``"auto"``, or None (also ``"none"``) where every pixel is image."""
 
-Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
 _MOST_PLANES, _MOST_SIDE = 16, 1024  # of each image that is looked at; evenly spread

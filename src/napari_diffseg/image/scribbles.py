@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_diffseg.errors import InputError
+from napari_diffseg.image.arrays import Mask
 
 LARGEST_CLASS = np.iinfo(np.uint16).max
 """The largest number that a class can have."""
-
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -14,14 +14,13 @@ from scipy import ndimage
 from skimage.measure import label as connected_pieces
 
 from napari_diffseg.errors import InputError
-from napari_diffseg.image.arrays import whole_numbers
+from napari_diffseg.image.arrays import Mask, whole_numbers
 from napari_diffseg.image.space import Space, space_of
 from napari_diffseg.instances.params import ObjectParams
 from napari_diffseg.instances.splitting import Basins, add_depths, cut, uncut
 
 Numbers = NDArray[np.int32]
 Labels = NDArray[Any]
-Mask = NDArray[np.bool_]
 
 # Of a typical object; of 0.3 to 0.7 and 0.02 to 0.1 the best on images of `benchmarks.objects`.
 _OF_RADIUS, _OF_SIZE = 0.5, 0.05

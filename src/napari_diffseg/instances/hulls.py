@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-Integers = NDArray[np.integer[Any]]
+from napari_diffseg.image.arrays import Integers
 
 
 def hull_areas(rows: Integers, y: Integers, x: Integers) -> Integers:

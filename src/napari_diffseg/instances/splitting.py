@@ -13,8 +13,9 @@ from scipy.spatial import KDTree
 from skimage.measure import label as connected_pieces
 from skimage.segmentation import watershed
 
+from napari_diffseg.image.arrays import Mask
+
 Numbers = NDArray[np.int32]
-Mask = NDArray[np.bool_]
 
 
 def add_depths(depth: NDArray[np.float32], mask: Mask, steps: tuple[float, ...]) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.floating[Any]]
+from napari_diffseg.image.arrays import Floats
 
 GRAY_POWER, COLOR_POWER = 0.15, 0.3
 """How much sizes count. 1 would be Ward's method, which parts what is large before what is unlike.

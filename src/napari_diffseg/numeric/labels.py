@@ -16,11 +16,10 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from skimage.measure import label
 
+from napari_diffseg.image.arrays import Labels, Mask
 from napari_diffseg.numeric.pairs import neighbours, sum_by_pair
 
 Clusters = NDArray[np.integer[Any]]
-Labels = NDArray[np.unsignedinteger[Any]]
-Mask = NDArray[np.bool_]
 
 
 _BAND_PIXELS = 1 << 20

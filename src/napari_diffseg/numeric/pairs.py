@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 
-Integers = NDArray[np.integer[Any]]
+from napari_diffseg.image.arrays import Integers
 
 
 def neighbours(image: NDArray[Any], axis: int) -> tuple[NDArray[Any], NDArray[Any]]:

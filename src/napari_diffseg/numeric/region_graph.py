@@ -23,10 +23,8 @@ from scipy.sparse import coo_array, csr_array, diags_array
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import splu
 
+from napari_diffseg.image.arrays import Floats, Integers
 from napari_diffseg.numeric.pairs import sum_by_pair
-
-Floats = NDArray[np.floating[Any]]
-Integers = NDArray[np.integer[Any]]
 
 # Regions of the pixels before and after a step, and its strength, all of one shape; and how
 # long a border (in pixel sides) each such pair is.

@@ -15,18 +15,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 from napari_diffseg.core.gpu import fit
 from napari_diffseg.core.gpu.arrays import is_used
-
-Floats = NDArray[np.floating[Any]]
+from napari_diffseg.image.arrays import Floats
 
 DECAY = 0.02
 """Weight of |W|², in units of the similarity loss."""

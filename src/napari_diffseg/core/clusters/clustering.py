@@ -14,7 +14,6 @@ Each fit is convex and solved, so that nothing here depends on chance.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,9 +22,8 @@ from numpy.typing import NDArray
 from napari_diffseg.core.clusters.class_head import ClassHead, Examples, fit_head, together
 from napari_diffseg.core.clusters.start import find_centroids
 from napari_diffseg.core.features.region_map import RegionMap
+from napari_diffseg.image.arrays import Floats
 from napari_diffseg.numeric.hierarchy import COLOR_POWER, GRAY_POWER, ClusterHierarchy
-
-Floats = NDArray[np.floating[Any]]
 
 _TEMPERATURE = 0.5  # squared distance to a centroid, in units of the features' variance
 _SHARPENING = 1.5  # power of the probabilities that are the next targets

@@ -17,11 +17,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from napari_diffseg.core.clusters.class_head import (
     DECAY,
@@ -33,6 +31,7 @@ from napari_diffseg.core.clusters.class_head import (
 )
 from napari_diffseg.core.clusters.groundwork import Groundwork
 from napari_diffseg.core.features.region_map import RegionMap
+from napari_diffseg.image.arrays import Floats, Integers, Labels
 from napari_diffseg.image.scribbles import Scribbles, classes_of
 from napari_diffseg.image.windows import inside
 from napari_diffseg.numeric.labels import look_up, smallest_unsigned_dtype
@@ -48,10 +47,6 @@ _MUCH_PAINTED = (50, 250)  # painted leaves: up to so many it says nothing, then
 _UNEXPLAINED = (0.05, 0.25)  # mean −log p of what is painted, by the other classifier: likewise
 _FIRMER = 4.0  # how much more it is to follow the strokes
 _MOST_LEARNED = 30_000  # leaves whose own labels are learned from; an even choice of them
-
-Floats = NDArray[np.floating[Any]]
-Integers = NDArray[np.integer[Any]]
-Labels = NDArray[np.unsignedinteger[Any]]
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from napari_diffseg.core.clusters.class_head import ClassHead
 from napari_diffseg.core.device import in_turn, threads_for
 from napari_diffseg.core.features.pyramid import KeptPlanes
 from napari_diffseg.core.features.region_map import RegionMap
 from napari_diffseg.core.plane import Plane
+from napari_diffseg.image.arrays import Floats, Integers
 from napari_diffseg.image.pieces import spread_margin, window_shape
 from napari_diffseg.image.windows import Window, grow, inside, tiles, whole
 from napari_diffseg.params import SegmentationParams
@@ -27,8 +27,6 @@ from napari_diffseg.params import SegmentationParams
 _MOST_KEPT = 16 * 1024 * 1024
 """Pixels whose leaves are kept; the windows of a larger image are cut anew when asked for."""
 
-Floats = NDArray[np.floating[Any]]
-Integers = NDArray[np.integer[Any]]
 Found = TypeVar("Found")
 
 

@@ -12,8 +12,7 @@ from scipy.cluster.vq import vq
 
 from napari_diffseg.core.gpu.arrays import is_used
 from napari_diffseg.core.gpu.centroids import distances, refined
-
-Floats = NDArray[np.floating[Any]]
+from napari_diffseg.image.arrays import Floats
 
 _MOST_WARD = 1500  # leaves that Ward's method clusters; its cost grows with their square
 _MOST_REFINED = 12_000  # leaves on which the centroids are then refined

@@ -15,11 +15,11 @@ from torch import Tensor
 
 from napari_diffseg.core.gpu.arrays import Array, in_memory, joined, like, mean, percentiles
 from napari_diffseg.core.gpu.pixels import lab_of, power_of
+from napari_diffseg.image.arrays import Mask
 from napari_diffseg.image.intensity import Pixels
 from napari_diffseg.image.windows import whole
 
 Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 Samples = Sequence[tuple[Pixels, Mask | None]]
 
 _LAB_UNIT = 100.0

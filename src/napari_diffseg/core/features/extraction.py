@@ -58,13 +58,13 @@ from napari_diffseg.core.gpu.arrays import (
     turned,
 )
 from napari_diffseg.core.gpu.pixels import slope_of
+from napari_diffseg.image.arrays import Mask
 from napari_diffseg.image.intensity import Pixels
 from napari_diffseg.image.space import PLANE, Space
 from napari_diffseg.image.windows import Shape, Window, grow, inside, size, whole
 from napari_diffseg.numeric.leaves import color_slope, leaf_means
 
 Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 
 N_COMPONENTS = 24
 """Principal components of the features that are kept: as good as all 96."""

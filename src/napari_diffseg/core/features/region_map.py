@@ -15,6 +15,7 @@ from napari_diffseg.core.features.extraction import Features, Inputs
 from napari_diffseg.core.gpu import regions
 from napari_diffseg.core.gpu.arrays import in_memory
 from napari_diffseg.core.gpu.spread import solve
+from napari_diffseg.image.arrays import Floats, Integers
 from napari_diffseg.numeric.labels import merge_small_regions
 from napari_diffseg.numeric.leaves import Leaves, find_leaves, sides_of
 from napari_diffseg.numeric.region_graph import RegionGraph
@@ -22,9 +23,6 @@ from napari_diffseg.numeric.region_graph import RegionGraph
 _GIVEN_FROM = 0.2  # share of a leaf that is painted
 _AROUND_SCALE = 2.5  # what is around leaves varies less than they do
 _LESS_SPREAD = 1.4  # how much less answers spread where the wide classifier has its share in them
-
-Floats = NDArray[np.floating[Any]]
-Integers = NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True, eq=False)

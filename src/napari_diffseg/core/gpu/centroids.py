@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
 from napari_diffseg.core.gpu.arrays import in_memory
-
-Floats = NDArray[np.floating[Any]]
+from napari_diffseg.image.arrays import Floats
 
 
 def distances(rows: NDArray[np.float64], device: torch.device) -> NDArray[np.float64]:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from napari_diffseg.core.gpu.arrays import in_memory
-
-Floats = NDArray[np.floating[Any]]
+from napari_diffseg.image.arrays import Floats
 
 
 def loss_on(

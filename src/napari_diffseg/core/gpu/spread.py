@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_diffseg.core.gpu.arrays import in_memory
-
-Floats = NDArray[np.floating[Any]]
+from napari_diffseg.image.arrays import Floats
 
 _PRECISION = 1e-4
 _MOST_STEPS = 2000

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from napari_diffseg.core.clusters.class_head import ClassHead
 from napari_diffseg.core.doubt import joined_margins
@@ -23,15 +22,13 @@ from napari_diffseg.core.features.pyramid import GRID
 from napari_diffseg.core.plane import Plane
 from napari_diffseg.core.published.clustering_net import FeatureClusteringNet
 from napari_diffseg.core.published.inference import find_clusters
+from napari_diffseg.image.arrays import Integers, Labels
 from napari_diffseg.image.pieces import spread_margin, window_shape
 from napari_diffseg.image.space import Space
 from napari_diffseg.image.windows import Shape, Window, grow, inside, tiles, whole
 from napari_diffseg.numeric.hierarchy import ClusterHierarchy
 from napari_diffseg.numeric.labels import look_up, merge_small_regions, number_labels
 from napari_diffseg.params import SegmentationParams
-
-Integers = NDArray[np.integer[Any]]
-Labels = NDArray[np.unsignedinteger[Any]]
 
 
 @dataclass(frozen=True, eq=False, slots=True)

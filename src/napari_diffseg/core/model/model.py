@@ -15,12 +15,12 @@ from napari_diffseg import model_file
 from napari_diffseg.core.clusters.class_head import ClassHead
 from napari_diffseg.core.features.extraction import Features
 from napari_diffseg.core.model import file
-from napari_diffseg.core.model.application import AppliedFrame, AppliedWindow, Labels, Tally
+from napari_diffseg.core.model.application import AppliedFrame, AppliedWindow, Tally
 from napari_diffseg.core.model.model_card import model_card
 from napari_diffseg.core.model.model_facts import ModelFacts
 from napari_diffseg.core.model.unseen_image import apply_windows, axes_for
 from napari_diffseg.core.published.clustering_net import FeatureClusteringNet
-from napari_diffseg.image.arrays import Integers
+from napari_diffseg.image.arrays import Integers, Labels
 from napari_diffseg.image.axes import as_array
 from napari_diffseg.image.channels import Channel, find_channels
 from napari_diffseg.image.intensity import IntensityRange

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_diffseg.batch.recipe import Index, Recipe
+from napari_diffseg.batch.recipe import Recipe
 from napari_diffseg.errors import InputError
 from napari_diffseg.image.axes import resolve_axes
 from napari_diffseg.image.channels import Channel
 from napari_diffseg.image.lazy import part_of
+from napari_diffseg.io.facts import Index
 from napari_diffseg.io.reading import ImageFile, read_image
 from napari_diffseg.widgets.image.image_source import ImageSource
 from napari_diffseg.widgets.image.layer_facts import arrays_of, file_of, image_layers

@@ -47,12 +47,8 @@ def look_first(
     source = look.source
     steps = segment_steps(
         source.pixels(),
-        axes=source.axes,
-        rgb=source.rgb,
-        spacing=source.spacing,
-        channels=source.channels,
+        **source.told(),
         fill=fill,
-        look_at=source.look_at,
         params=_shrunk(params, look),
         options=options,
     )

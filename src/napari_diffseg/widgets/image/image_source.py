@@ -143,6 +143,11 @@ class ImageSource:
             index = (slice(None), *index)
         return part_of(join_channels(self.arrays), index)
 
+    def told(self) -> dict[str, Any]:
+        """Return what a run is told of the pixels, by the names of its arguments."""
+        names = "axes", "rgb", "spacing", "channels", "look_at"
+        return {name: getattr(self, name) for name in names}
+
     @property
     def full_index(self) -> tuple[int | slice, ...]:
         """The index with the colours, which are no axis of their layer."""

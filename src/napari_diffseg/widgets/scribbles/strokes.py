@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from napari_diffseg.errors import InputError
 from napari_diffseg.image.arrays import checksum
+from napari_diffseg.image.windows import Window
 from napari_diffseg.widgets.image.image_source import ImageSource
 from napari_diffseg.widgets.image.layer_facts import arrays_of
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     import napari
     from napari.components import Dims
 
-View = tuple[slice, ...]
 """What the window shows of a plane or a volume, a slice for each of its spatial axes."""
 
 _BRUSH_ON_SCREEN = 12
@@ -189,7 +189,7 @@ def painted_classes(strokes: NDArray[Any]) -> tuple[int, ...]:
     return tuple(int(number) for number in np.unique(strokes[strokes > 0]))
 
 
-def visible_part(layer: Labels, source: ImageSource, dims: Dims) -> View | None:
+def visible_part(layer: Labels, source: ImageSource, dims: Dims) -> Window | None:
     """Return what the window shows of the pixels of a run."""
     missing, n_axes = len(source.index) - layer.ndim, len(source.index)
     shown = [axis - dims.ndim + n_axes for axis in dims.order[-2:]]

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from napari_diffseg.image.arrays import checksum
+from napari_diffseg.image.windows import Window
 from napari_diffseg.params import RunOptions, SegmentationParams
 from napari_diffseg.widgets.image.image_source import ImageSource
 from napari_diffseg.widgets.scribbles.other_planes import OtherPlanes, TrainingContext
-from napari_diffseg.widgets.scribbles.strokes import StrokeSource, View, painted_classes
+from napari_diffseg.widgets.scribbles.strokes import StrokeSource, painted_classes
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -28,7 +29,7 @@ class RunRequest:
     context: TrainingContext  # What is known of those
     scribbles: Labels | None = None  # The layer that is painted on, for its colours and names
     strokes: StrokeSource | None = None  # What of it belongs to the plane
-    view: View | None = None  # What the window shows of the pixels; None for all
+    view: Window | None = None  # What the window shows of the pixels; None for all
     # The strokes (y, x) or (z, y, x); None where the run reads them itself
     painted: NDArray[Any] | None = None
     checksum: int | None = None  # Of the strokes, which need not be kept for it

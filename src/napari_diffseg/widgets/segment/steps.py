@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from napari_diffseg.core.published.training import Iteration
     from napari_diffseg.core.result import Segmentation
+    from napari_diffseg.image.windows import Window
     from napari_diffseg.params import RunOptions, SegmentationParams
     from napari_diffseg.widgets.image.image_source import ImageSource
-    from napari_diffseg.widgets.scribbles.strokes import View
     from napari_diffseg.widgets.segment.request import RunRequest
     from napari_diffseg.widgets.tasks.session import Steps, StepsMaker
 
@@ -45,13 +45,9 @@ def segmentation_steps(
         source.pixels(),
         scribbles=strokes if is_painted else None,
         references=[Reference(*other) for other in others],
-        axes=source.axes,
-        rgb=source.rgb,
-        spacing=source.spacing,
-        channels=source.channels,
+        **source.told(),
         region=mask,
         fill=source.fill,
-        look_at=source.look_at,
         params=params,
         options=options,
     )
@@ -73,7 +69,7 @@ def _after_a_look(look: Callable[[], Iteration | None], steps: Steps) -> Steps:
 def correction_steps(
     segmentation: Segmentation,
     strokes: NDArray[Any],
-    view: View | None,
+    view: Window | None,
     params: SegmentationParams,
     options: RunOptions,
 ) -> Steps:

@@ -11,6 +11,7 @@ from napari.layers import Image
 from napari.utils.colormaps import Colormap
 from numpy.typing import NDArray
 
+from napari_diffseg.image.windows import Window
 from napari_diffseg.widgets.region.placement import camera_of
 from napari_diffseg.widgets.tasks.worker import LatestAnswer
 from napari_diffseg.widgets.ui import words
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from napari_diffseg.widgets.segment.runs import Runs
     from napari_diffseg.widgets.segment.view import RunView
 
-Region = tuple[slice, ...]
 
 _ROOM = 4
 """The view comes nearer until it is about so many times as large as the region …"""
@@ -53,7 +53,7 @@ class UncertaintyView:
         self._layer = UncertaintyLayer(viewer)
         self.answers = LatestAnswer(_measure, self._on_measured, runs.fail, turn)
         self._subject: Segmentation | None = None
-        self._seen: list[Region] = []
+        self._seen: list[Window] = []
         self._is_shown = False
         self._is_going = False
         self.is_layer = self._layer.is_layer
@@ -144,7 +144,7 @@ class UncertaintyView:
         elif is_awaited:
             self._say(words.DOUBTS_SHOWN if doubts.is_any else words.NO_DOUBTS_SHOWN)
 
-    def _go_there(self, region: Region | None) -> str:
+    def _go_there(self, region: Window | None) -> str:
         """Take the view to a region, which counts as seen; return what is to be said of that."""
         if region is None:
             return words.NO_DOUBTS
@@ -164,10 +164,10 @@ class _Doubts(NamedTuple):
     uncertainty: NDArray[np.float32]
     is_any: bool
     is_sought: bool
-    region: Region | None
+    region: Window | None
 
 
-def _measure(segmentation: Segmentation, seen: tuple[Region, ...] | None) -> _Doubts:
+def _measure(segmentation: Segmentation, seen: tuple[Window, ...] | None) -> _Doubts:
     """Return how unsure the result is, and where to go that was not seen; None to go nowhere."""
     from napari_diffseg.core.doubt import SURE, most_uncertain_region
 
@@ -179,7 +179,7 @@ def _measure(segmentation: Segmentation, seen: tuple[Region, ...] | None) -> _Do
     return _Doubts(uncertainty, is_any, True, most_uncertain_region(uncertainty, painted, seen))
 
 
-def look_at(viewer: napari.Viewer, layer: ResultLayer, region: Region) -> bool:
+def look_at(viewer: napari.Viewer, layer: ResultLayer, region: Window) -> bool:
     """Bring a region of a result to the middle of the view, and a little nearer if it is small.
 
     Returns whether the view was at another frame than the result is of.
