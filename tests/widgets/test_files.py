@@ -145,6 +145,16 @@ def test_a_large_stack_is_not_read_before_it_is_looked_at(tmp_path, monkeypatch)
     assert tiles.name != data.name
 
 
+@pytest.mark.parametrize("most", [100, reader._MOST_READ])
+def test_a_damaged_part_is_told_in_a_sentence(tmp_path, monkeypatch, most):
+    path = multiscale(tmp_path / "movie.ome.zarr")
+    zarr.open_group(path)["0"][:] = 7
+    (path / "0" / "c" / "1" / "0" / "0").write_bytes(b"no chunk")
+    monkeypatch.setattr(reader, "_MOST_READ", most)
+    with pytest.raises(InputError, match=r"movie\.ome\.zarr is truncated or damaged"):
+        np.asarray(get_reader(str(path))(str(path))[0][0][0])
+
+
 @pytest.mark.parametrize(
     "make",
     [

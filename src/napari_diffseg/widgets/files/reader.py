@@ -22,6 +22,7 @@ from napari_diffseg.errors import DiffSegError
 from napari_diffseg.files import is_zarr, stem_of
 from napari_diffseg.image.info import ImageInfo, Placed
 from napari_diffseg.image.units import parse_unit, seconds
+from napari_diffseg.io.kinds import DAMAGE, damaged
 from napari_diffseg.io.label_files.described import KnownLabels, known_labels, labels_beside
 from napari_diffseg.io.ngff.labels import UNIT_NAMES
 from napari_diffseg.io.sources import Source, new_source, open_source
@@ -122,17 +123,17 @@ def _pyramid(path: Path) -> tuple[list[Any], ImageInfo]:
     first = new_source(path)
     info = first.facts if first.facts.axes is None else first.facts.along(first.facts.axes)
     others = [new_source(path, level) for level in range(1, info.n_levels)]
-    return [_array(one) for one in (first, *others)], info
+    return [_array(one, path) for one in (first, *others)], info
 
 
-def _array(source: Source) -> Any:
+def _array(source: Source, path: Path) -> Any:
     """Return pixels: read, where they are few; else an array that reads what is looked at."""
     info = source.facts
     n_bytes = int(np.prod(info.shape, dtype=np.int64)) * info.dtype.itemsize
     if n_bytes <= _MOST_READ:
-        return source.read((slice(None),) * len(info.shape))
+        return _read(source, path, (slice(None),) * len(info.shape))
     return da.map_blocks(
-        partial(_read_block, source),
+        partial(_read_block, source, path),
         # Never that of another array: napari keeps what it has read of one by its name.
         name=f"napari-diffseg-{uuid4().hex}",
         chunks=_chunks(info),
@@ -141,9 +142,16 @@ def _array(source: Source) -> Any:
     )
 
 
-def _read_block(source: Source, block_info: Mapping[Any, Any]) -> NDArray[Any]:
+def _read_block(source: Source, path: Path, block_info: Mapping[Any, Any]) -> NDArray[Any]:
     where = block_info[None]["array-location"]
-    return source.read(tuple(slice(start, stop) for start, stop in where))
+    return _read(source, path, tuple(slice(start, stop) for start, stop in where))
+
+
+def _read(source: Source, path: Path, where: tuple[slice, ...]) -> NDArray[Any]:
+    try:
+        return source.read(where)
+    except DAMAGE as error:
+        raise damaged(path, error) from error
 
 
 def _chunks(info: ImageInfo) -> tuple[tuple[int, ...], ...]:
