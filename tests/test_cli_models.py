@@ -165,7 +165,7 @@ def test_some_images_have_scribbles_and_some_have_none(
         (["-o", "m.pt"], "another ending than .safetensors"),
         (["-o", "none/m.safetensors"], "does not exist"),
         (["--frames", "6"], "There is no frame 6"),
-        (["--scribbles", "-", "-"], "There are 1 references, but 2 files of scribbles"),
+        (["--scribbles", "-", "-"], "names 1 reference, but 2 files of scribbles"),
         (["--axes", "CYX"], "6"),
         (["--momentum", "2"], "momentum is 2.0, but must be"),
     ],
@@ -393,7 +393,7 @@ def test_the_way_out_of_a_frame_that_failed_is_named(
     ("more", "message"),
     [
         (["--scheduler", "fast"], "scheduler is 'fast', but must be"),
-        (["--frames", "7:9"], "has 6 frame(s)"),
+        (["--frames", "7:9"], "has 6 frames"),
         (["--intensities", "loud"], "intensities is 'loud', but must be"),
         (["--adapt-steps", "-1"], "adapt_steps is -1, but must be"),
         (["--axes", "TYQ"], "Q"),

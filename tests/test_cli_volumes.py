@@ -342,7 +342,7 @@ def test_names_of_the_file_are_remembered_without_being_asked_for(
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--channels", "4"], "There is no channel '4' in an image of 3 channel(s)"),
+        (["--channels", "4"], "There is no channel '4' in an image of 3 channels"),
         (["--channels", "0"], "There is no channel '0'"),
         (["--channels", "Cy5"], "(DAPI, GFP, RFP); choose by number, from 1 to 3"),
         (["--channels", "1,DAPI"], "name one of them twice"),

@@ -34,6 +34,8 @@ def read_model(path: str | PathLike[str]) -> bytes:
     try:
         if path.is_dir():
             raise ModelFileError(f"{path} is a folder, but a model file was expected.")
+        if path.exists() and not path.is_file():  # to read it might wait for ever
+            raise ModelFileError(f"{path} is a pipe or a device; name a model file.")
         if path.stat().st_size > _LARGEST:
             raise ModelFileError(f"{path} is too large for a model of this program; choose one.")
         return path.read_bytes()

@@ -79,7 +79,7 @@ def test_planes_that_are_left_out_are_further_apart(model: Model, tmp_path: Path
 def test_frames_that_are_not_there_are_refused(
     model: Model, volumes: Path, chosen: slice | range
 ) -> None:
-    with pytest.raises(InputError, match=r"has 4 frame\(s\), counted from 0"):
+    with pytest.raises(InputError, match=r"has 4 frames, counted from 0"):
         planned(model, volumes, frames=chosen)
 
 

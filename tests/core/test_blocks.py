@@ -32,7 +32,8 @@ class Lazy:
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "LARGE", 1000)
-    monkeypatch.setattr(blocks, "_BLOCK", {2: (32, 32), 3: (6, 16, 16)})
+    sides = {2: (32, 32), 3: (6, 16, 16)}
+    monkeypatch.setattr(blocks, "block_shape", lambda space: sides[space.n_axes])
 
 
 @pytest.fixture

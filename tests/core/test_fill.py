@@ -246,7 +246,7 @@ def test_blocks_of_a_large_lazy_image_that_are_fill_are_not_learned_from(
     scene, settings, monkeypatch
 ):
     monkeypatch.setattr(blocks, "LARGE", 1000)
-    monkeypatch.setattr(blocks, "_BLOCK", {2: (64, 64)})
+    monkeypatch.setattr(blocks, "block_shape", lambda space: (64, 64))
     pixels = np.zeros((512, 512), np.uint16)
     pixels[:, 224:352] = np.tile(scene.image, (6, 1))[:512] * 1000 + 10_000
     model = train([da.from_array(pixels, chunks=64)], **settings)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from napari_diffseg import Model, ModelFileError, OutputError, SegmentationParams, segment
+from napari_diffseg import Model, ModelFileError, OutputError, SegmentationParams, segment, train
 from napari_diffseg.core.model import file as model_file
 from napari_diffseg.image.pixel_size import PixelSize
 
@@ -287,6 +287,17 @@ def test_pieces_that_do_not_belong_together_are_refused(named, change):
     metadata = {"napari-diffseg": "3", "model": texts[0], "facts": texts[1], "sha256": digest}
     with pytest.raises(ModelFileError, match="no whole model"):
         Model.from_bytes(save(arrays, metadata))
+
+
+def test_the_card_tells_what_was_painted_from_what_was_not(scene, options):
+    one = np.where(scene.strokes == 4, 5, 0)
+    model = train([scene.image], scribbles=[one], options=options)
+    assert model.labels == (5, 6, 7)
+    card = model.with_facts(class_names={5: "five"}).card()
+    assert "- 5: five\n- 6, 7: not painted (the rest)" in card
+    free = train([scene.image], options=options).with_facts(class_names={1: "ground"}).card()
+    assert "found without anything being painted.\n\n- 1: ground" in free
+    assert "iterations" not in free, "one was asked for"
 
 
 def test_the_card_tells_names_size_and_origin(named):

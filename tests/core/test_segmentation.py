@@ -453,3 +453,29 @@ def test_stated_axes_and_guessed_ones_give_the_same():
     assert not channels.axes.rgb
     assert not channels.model.stage.rgb
     assert stated.model.stage.rgb
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ({"channels": ["DAPI"]}, r"'DAPI' was given as a channel"),
+        ({"axes": "ZYX", "spacing": 0.5}, r"spacing of the voxels is \(0\.5\)"),
+    ],
+)
+def test_what_a_person_may_try_is_told_in_a_sentence(said, sentence):
+    image = np.random.default_rng(0).random((8, 20, 20) if "axes" in said else (20, 20))
+    with pytest.raises(InputError, match=sentence):
+        segment(image, **said)
+
+
+def test_a_model_of_volumes_knows_the_axes_of_one():
+    volume = np.random.default_rng(0).random((8, 24, 24))
+    result = segment(volume, axes="ZYX", options=RunOptions(threads=1))
+    labels = result.model.apply(volume, options=RunOptions(threads=1))
+    np.testing.assert_array_equal(labels, result.labels)
+
+
+def test_a_result_is_printed_without_its_arrays():
+    result = segment(np.random.default_rng(0).random((24, 24)), options=RunOptions(threads=1))
+    assert "array(" not in repr(result) + repr(result.model)
+    assert len(repr(result)) < 1500

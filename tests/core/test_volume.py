@@ -403,7 +403,7 @@ class Watched:
 
 def test_training_reads_blocks_of_a_large_lazy_image(monkeypatch):
     monkeypatch.setattr(blocks, "LARGE", 1000)
-    monkeypatch.setitem(blocks._BLOCK, 3, (10, 24, 24))
+    monkeypatch.setattr(blocks, "block_shape", lambda space: (10, 24, 24))
     image, _ = balls((14, 200, 224))
     lazy = Watched(image)
     model = train([lazy], axes="ZYX", spacing=CUBES, params=QUICK, options=ONE_THREAD)
@@ -413,7 +413,7 @@ def test_training_reads_blocks_of_a_large_lazy_image(monkeypatch):
 
 def test_blocks_lie_around_the_strokes(monkeypatch):
     monkeypatch.setattr(blocks, "LARGE", 1000)
-    monkeypatch.setitem(blocks._BLOCK, 3, (8, 24, 24))
+    monkeypatch.setattr(blocks, "block_shape", lambda space: (8, 24, 24))
     image, inside = balls()
     painted = np.zeros(SHAPE, np.uint8)
     painted[6, 10:18, 16] = 3

@@ -223,3 +223,11 @@ def test_classes_can_be_a_number_or_several():
     assert objects(labels, [1, 2], min_size=0).max() == 3
     assert objects(labels, np.int64(1), min_size=0).max() == 1
     assert objects(labels > 0, min_size=2).max() == 2
+
+
+def test_classes_are_numbers_however_they_are_written():
+    labels = np.zeros((40, 40), np.uint8)
+    labels[5:15, 5:15], labels[25:35, 25:35] = 2, 3
+    assert objects(labels, "2,3").max() == objects(labels, [2, 3]).max() == 2
+    with pytest.raises(ParameterError, match="must be numbers from 1 on"):
+        objects(labels, "nucleus")

@@ -188,3 +188,8 @@ def test_other_shapes_are_refused(plane, pixels):
         measure(plane, labels=pixels[:-1])
     with pytest.raises(InputError, match="numbers, but one"):
         measure(plane, pixel_size=(1, 1, 1, 1))
+
+
+def test_a_size_with_a_unit_in_it_is_told_in_a_sentence():
+    with pytest.raises(InputError, match="numbers were expected"):
+        measure(np.ones((4, 4), int), pixel_size="0.3um")

@@ -7,9 +7,9 @@ import pytest
 from napari.layers import Image
 
 from napari_diffseg.errors import InputError
+from napari_diffseg.widgets.image.layer_facts import arrays_of
 from napari_diffseg.widgets.image.level import (
     Level,
-    array_of,
     carry_labels,
     find_levels,
     level_title,
@@ -71,14 +71,14 @@ def test_a_layer_of_one_resolution_has_one_level():
     layer = Image(np.zeros((5, 20, 30)), name="cells")
     (level,) = find_levels([layer], "ZYX")
     assert level == Level(0, (5, 20, 30), (1.0, 1.0, 1.0))
-    assert array_of(layer, level) is layer.data
+    assert arrays_of(layer)[level.number] is layer.data
 
 
 def test_the_colours_are_no_axis():
     layer = pyramid((64, 48, 3), (32, 24, 3), rgb=True)
     found = find_levels([layer], "YX")
     assert [level.shape for level in found] == [(64, 48), (32, 24)]
-    assert array_of(layer, found[1]).shape == (32, 24, 3)
+    assert arrays_of(layer)[found[1].number].shape == (32, 24, 3)
 
 
 def test_several_layers_have_the_levels_that_all_of_them_have():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from threading import Event
 
 import dask.array as da
@@ -626,6 +628,25 @@ def test_whoever_goes_while_it_is_still_looked_for_doubts_is_taken_there(
     assert said == [words.LOOKING_FOR_DOUBTS, words.LOOKING_FOR_DOUBTS, words.DOUBTS_THERE]
 
 
+def test_a_run_that_begins_calls_off_the_way_to_the_result_before(
+    viewer, live, monkeypatch, wait_for
+):
+    goes_on, work = Event(), live.doubts.answers._work
+
+    def slow(*what):
+        goes_on.wait(20)
+        return work(*what)
+
+    monkeypatch.setattr(live.doubts.answers, "_work", slow)
+    camera = camera_of(viewer)
+    camera.center = (0, 2, 2)
+    live.uncertain_button.click()
+    live.segment_button.click()
+    goes_on.set()
+    wait_for(lambda: live.doubts.answers._run is None and is_at_rest(live))
+    assert tuple(camera.center) == (0, 2, 2)
+
+
 def test_where_nothing_is_unsure_the_view_stays_and_it_is_said(viewer, live, monkeypatch, wait_for):
     monkeypatch.setattr("napari_diffseg.core.doubt.most_uncertain_region", lambda *_: None)
     camera = camera_of(viewer)
@@ -647,3 +668,39 @@ def test_a_labels_layer_of_a_person_can_be_painted_on(viewer, dock, image, run, 
     for number in (1, 2):
         np.testing.assert_allclose(layer.get_color(number), mine.get_color(number), atol=1e-6)
     assert isinstance(mine, Labels)
+
+
+OPEN_ANOTHER = """
+import napari
+import numpy as np
+from qtpy.QtCore import QEventLoop, QTimer
+
+
+def live(seconds):
+    loop = QEventLoop()
+    QTimer.singleShot(int(1000 * seconds), loop.quit)
+    loop.exec()
+
+
+viewer = napari.Viewer(show_welcome_screen=False)
+viewer.add_image(np.random.default_rng(0).random((300, 360)))
+dock = viewer.window.add_plugin_dock_widget("napari-diffseg", "Segment")[1]
+live(1)
+dock.scribbles.new_button.click()
+live(0.5)
+viewer.add_labels(np.ones((300, 360), np.uint8))
+live(0.5)
+viewer.layers.clear()
+live(0.5)
+viewer.add_image(np.zeros((12, 128, 160)))
+live(0.5)
+print("still there", flush=True)
+viewer.close()
+"""
+
+
+def test_napari_lives_on_when_all_was_removed_that_was_painted_on_and_a_stack_is_opened():
+    done = subprocess.run(
+        [sys.executable, "-c", OPEN_ANOTHER], capture_output=True, text=True, timeout=120
+    )
+    assert "still there" in done.stdout, done.stderr[-2000:]

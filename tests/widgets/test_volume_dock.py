@@ -390,6 +390,22 @@ def test_the_field_of_view_of_a_run_stays_that_of_its_strokes(
     assert run.sources[-1].region != region
 
 
+@pytest.mark.parametrize("letters", ["TYX", "CYX"])
+def test_a_volume_whose_axes_are_said_to_be_others_keeps_its_size(
+    open_stack, viewer, dock, run, wait_for, letters
+):
+    open_stack("ZYX")
+    dock.segment_button.click()
+    wait_for(lambda: is_at_rest(dock))
+    before = viewer.layers[-1].metadata["napari_diffseg"]["layer"]
+    dock.axes_form.letters.setText(letters)
+    dock.axes_form.letters.textEdited.emit(letters)
+    assert viewer.layers[-1].metadata["napari_diffseg"]["layer"] == before
+    dock.segment_button.click()
+    wait_for(lambda: len(run.sources) == 2 and is_at_rest(dock))
+    assert run.sources[-1].letters == letters
+
+
 # --- uncertainty --------------------------------------------------------------------------
 
 
@@ -407,6 +423,18 @@ def test_the_uncertainty_of_a_volume_and_the_way_there(open_stack, viewer, dock,
     assert dock.status.text() == words.DOUBTS_THERE, "the plane is a part of the place"
 
 
+def test_the_channel_on_view_stays_on_the_way_to_what_is_unsure(
+    open_stack, viewer, dock, run, wait_for
+):
+    open_stack("CYX")
+    viewer.dims.set_current_step(0, 0)
+    dock.segment_button.click()
+    wait_for(lambda: is_at_rest(dock))
+    dock.uncertain_button.click()
+    wait_for(lambda: dock.status.text() == words.DOUBTS_THERE)
+    assert viewer.dims.current_step[0] == 0
+
+
 def test_from_another_frame_the_way_leads_back_to_that_of_the_result_and_it_is_said(
     open_stack, viewer, dock, run, wait_for
 ):
@@ -416,7 +444,11 @@ def test_from_another_frame_the_way_leads_back_to_that_of_the_result_and_it_is_s
     wait_for(lambda: is_at_rest(dock))
     viewer.dims.set_current_step(0, 3)
     dock.uncertain_button.click()
-    wait_for(lambda: dock.status.text() == words.DOUBTS_ELSEWHERE + words.DOUBTS_THERE)
+    wait_for(
+        lambda: (
+            dock.status.text() == words.of_frames(words.DOUBTS_ELSEWHERE, True) + words.DOUBTS_THERE
+        )
+    )
     assert viewer.dims.current_step[0] == 1
     viewer.dims.set_current_step(0, 2)
     assert dock.status.text() == "", "the middle of the view is another place"

@@ -142,7 +142,7 @@ def _export_words(told: Recipe) -> dict[str, str]:
     said: dict[str, Any] = {"name": told.name, "parts": ["labels"]}
     if told.pixel_size is not None:
         size = told.pixel_size
-        lengths = size.spacing or (size.y, size.x)
+        lengths = tuple(map(_short, size.spacing or (size.y, size.x)))
         said |= {"pixel_size": lengths, "unit": size.unit}
     said["class_names"] = dict(told.names)
     said["class_colors"] = {label: _rounded(color) for label, color in told.colors.items()}
@@ -221,7 +221,12 @@ def _size(told: Recipe) -> list[str]:
 
 
 def _typed(lengths: Sequence[float], unit: str) -> str:
-    return ",".join(map(repr, lengths)) + _LETTERS.get(unit, unit)
+    return ",".join(repr(_short(one)) for one in lengths) + _LETTERS.get(unit, unit)
+
+
+def _short(length: float) -> float:
+    """Return a length without the last digits that come of reckoning."""
+    return float(f"{length:.12g}")
 
 
 def _segment_options(told: Recipe) -> list[str]:

@@ -173,7 +173,7 @@ def _looking_at(model: Model, args: argparse.Namespace) -> Model:
     stack = _first_stack(args)
     n_channels = resolve_axes(stack.frame_shape, stack.frame_axes, rgb=False).n_channels
     if model.facts.rgb or len(args.channels) != len(model.channels):
-        wanted = "colours" if model.facts.rgb else f"{len(model.channels)} channel(s)"
+        wanted = "colours" if model.facts.rgb else count_in_words(len(model.channels), "channel")
         raise InputError(
             f"--channels names {','.join(args.channels)}, but the model looks at {wanted}; "
             + ("leave it away." if model.facts.rgb else "name one for each.")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from napari_diffseg.errors import InputError
+from napari_diffseg.errors import InputError, count_in_words
 from napari_diffseg.image.channels import CHANNEL_SPECS, COLOURS, Channel, ChannelSpec
 
 
@@ -122,6 +122,6 @@ def _place(name: str, names: Sequence[str]) -> int:
         )
     called = f" ({', '.join(own or 'without a name' for own in names)})" if any(names) else ""
     raise InputError(
-        f"There is no channel {name!r} in an image of {n} channel(s){called}; choose by number, "
-        f"from 1 to {n}, or by a name that the file has."
+        f"There is no channel {name!r} in an image of {count_in_words(n, 'channel')}{called}; "
+        f"choose by number, from 1 to {n}, or by a name that the file has."
     )

@@ -183,7 +183,10 @@ def class_names(text: str) -> dict[int, str]:
         raise argparse.ArgumentTypeError(
             f"{text!r} are no names; write them so: 1=background,2=nucleus"
         )
-    return {int(number): name.strip() for number, _, name in pairs}
+    named = {int(number): name.strip() for number, _, name in pairs}
+    if len(named) < len(pairs):
+        raise argparse.ArgumentTypeError(f"{text!r} names a number twice; give each one name")
+    return named
 
 
 def add_names(parser: argparse.ArgumentParser, of_what: str, more: str) -> None:

@@ -169,8 +169,9 @@ def _scribbles(args: argparse.Namespace) -> list[Path | None]:
     args.scribbles = [one for path in args.scribbles for one in named_by(path)]
     if len(args.scribbles) != len(args.references):
         raise InputError(
-            f"There are {len(args.references)} references, but {len(args.scribbles)} files of "
-            f"scribbles; give one for each, and {NONE} where nothing is painted."
+            f"The command names {count_in_words(len(args.references), 'reference')}, but "
+            f"{count_in_words(len(args.scribbles), 'file')} of scribbles; "
+            f"give one for each, and {NONE} where nothing is painted."
         )
     return [None if str(path) == NONE else path for path in args.scribbles]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -70,21 +70,21 @@ class Segmentation:
         was trained with them (the published design).
     """
 
-    labels: Labels
-    history: tuple[Iteration, ...]
+    labels: Labels = field(repr=False)
+    history: tuple[Iteration, ...] = field(repr=False)
     params: SegmentationParams
     stop_reason: StopReason
-    model: Model
+    model: Model = field(repr=False)
     axes: ImageAxes
     notes: tuple[str, ...]
     seconds: float
     device: str
     threads: int
-    clusters: Integers | None
-    ground: Groundwork
-    scribbles: Scribbles | None = None
-    references: tuple[Painted, ...] = ()
-    classes: ClassMap | None = None
+    clusters: Integers | None = field(repr=False)
+    ground: Groundwork = field(repr=False)
+    scribbles: Scribbles | None = field(default=None, repr=False)
+    references: tuple[Painted, ...] = field(default=(), repr=False)
+    classes: ClassMap | None = field(default=None, repr=False)
 
     @property
     def painted_classes(self) -> tuple[int, ...]:

@@ -337,11 +337,15 @@ def _check_enough(planes: Sequence[Plane], windows: Sequence[Sequence[Window]]) 
 # --- what a person should know --------------------------------------------------------------
 
 
+_NO_CHANNELS = " If these are no channels, state the axes, such as ZYX, or take one plane."
+
+
 def _notes(axes: ImageAxes, how: ImageOptions) -> tuple[str, ...]:
     """Say how the image to label was read."""
     notes = []
     if axes.guessed:
-        notes.append(f"The axes were guessed as {axes.axes}: {axes.describe()}.")
+        way_out = "" if axes.channel_axis is None or axes.rgb else _NO_CHANNELS
+        notes.append(f"The axes were guessed as {axes.axes}: {axes.describe()}.{way_out}")
     if axes.spatial == "ZYX" and how.spacing is None:
         notes.append(TAKEN_FOR_CUBES)
     if axes.has_alpha:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_diffseg.errors import InputError
+from napari_diffseg.errors import InputError, count_in_words
 from napari_diffseg.image.windows import Window
 
 _LETTERS = "TCZYX"
@@ -228,8 +228,9 @@ def _read_stated(shape: tuple[int, ...], axes: str, rgb: bool | None) -> ImageAx
     n_channels = lengths.get("C", 1)
     if rgb and n_channels not in (3, 4):
         raise InputError(
-            f"The image is said to be RGB, but its axes {axes!r} give it {n_channels} "
-            "channel(s) instead of 3 or 4; state other axes, or say that it is not RGB."
+            f"The image is said to be RGB, but its axes {axes!r} give it "
+            f"{count_in_words(n_channels, 'channel')} instead of 3 or 4; "
+            "state other axes, or say that it is not RGB."
         )
     if rgb is None:
         last = letters[-1] == "C" or "S" in axes.upper()

@@ -122,13 +122,19 @@ def pick_channels(
     if channels is None:
         return tuple(Channel(index) for index in range(n_channels))
     picked = tuple(channels)
+    strange = [one for one in picked if not isinstance(one, Channel)]
+    if strange:
+        raise InputError(
+            f"{strange[0]!r} was given as a channel, but a Channel was expected, which knows its "
+            "place; write Channel(0) for the first one."
+        )
     if not picked:
         raise InputError("No channel is switched on; choose one at least.")
     missing = [one for one in picked if one.index >= n_channels]
     if missing:
         raise InputError(
-            f"The image has {n_channels} channel(s), but {missing[0].title} is asked for; choose "
-            "among those that there are."
+            f"The image has {count_in_words(n_channels, 'channel')}, but {missing[0].title} "
+            "is asked for; choose among those that there are."
         )
     if len({one.index for one in picked}) < len(picked):
         raise InputError("A channel is chosen twice; choose each once.")

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from napari_diffseg.errors import InputError
 
 _LOOSE = 8.0  # pixels between planes
@@ -71,7 +73,7 @@ def space_of(spatial: str, spacing: Sequence[float] | None) -> Space:
         return PLANE
     if spacing is None:
         return Space(3)
-    distances = [float(one) for one in spacing]
+    distances = [float(one) for one in np.atleast_1d(np.asarray(spacing, np.float64))]
     if len(distances) != 3 or not all(0 < one < float("inf") for one in distances):
         said = ", ".join(f"{one:g}" for one in distances)
         raise InputError(

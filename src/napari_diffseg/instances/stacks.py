@@ -19,7 +19,7 @@ from napari_diffseg.instances.table import join
 from napari_diffseg.parameters import Scalar
 
 Numbers = NDArray[np.int32]
-Classes = int | Iterable[int] | None
+Classes = int | str | Iterable[int] | None
 Size = PixelSize | float | Sequence[float] | None
 
 
@@ -46,7 +46,7 @@ def objects(
     ----------
     result : Segmentation or array_like of int
         A result, or the class of each pixel: a plane, a volume, or frames of either.
-    classes : int or iterable of int, optional
+    classes : int, iterable of int, or such as "2,3", optional
         Of which classes objects are made. Where None, of all but the background: the class of
         that name, else 0 or, if there is no 0, the largest class.
     axes : str, optional
@@ -77,8 +77,8 @@ def objects(
     letters = _letters_of(labels_of(result), axes)
     values = (params or ObjectParams()).to_dict() | changes
     if classes is not None:
-        chosen = [classes] if isinstance(classes, int | np.integer) else list(classes)
-        values["classes"] = ",".join(str(int(one)) for one in chosen)
+        chosen = [classes] if isinstance(classes, int | np.integer | str) else list(classes)
+        values["classes"] = ",".join(map(str, chosen))
     facts = getattr(getattr(result, "model", None), "facts", None)
     names = getattr(facts, "class_names", {})
     told = with_classes(ObjectParams.from_dict(values), counts_of(result, letters), names)
@@ -262,7 +262,13 @@ def as_pixel_size(size: Size, unit: str, n_axes: int) -> PixelSize | None:
     """Return the size of a pixel as people give it: a number, one for each axis, or whole."""
     if size is None or isinstance(size, PixelSize):
         return size
-    lengths = [float(one) for one in np.atleast_1d(np.asarray(size, np.float64))]
+    try:
+        lengths = [float(one) for one in np.atleast_1d(np.asarray(size, np.float64))]
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"The pixel size is {size!r}, but numbers were expected; give it so: pixel_size=0.325, "
+            "unit='µm'."
+        ) from error
     if len(lengths) == 1:
         lengths *= n_axes
     if len(lengths) not in (2, 3):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from os import PathLike
+from os import PathLike, fspath
 from typing import Any, Self
 
 import numpy as np
@@ -67,16 +67,16 @@ class Model:
 
     params: SegmentationParams
     ranges: IntensityRange
-    stage: Features | None
-    hierarchy: ClusterHierarchy
-    numbers: Integers
+    stage: Features | None = field(repr=False)
+    hierarchy: ClusterHierarchy = field(repr=False)
+    numbers: Integers = field(repr=False)
     facts: ModelFacts
     channels: tuple[Channel, ...]
     n_source_channels: int
     space: Space = PLANE
-    head: ClassHead | None = None
-    network: FeatureClusteringNet | None = None
-    classes: tuple[ClassHead, tuple[int, ...]] | None = None
+    head: ClassHead | None = field(default=None, repr=False)
+    network: FeatureClusteringNet | None = field(default=None, repr=False)
+    classes: tuple[ClassHead, tuple[int, ...]] | None = field(default=None, repr=False)
     fill: float | None = None
 
     @property
@@ -170,7 +170,7 @@ class Model:
             One plane, or one volume where it was trained on these, with the channels of the
             training images; numpy, dask, zarr.
         axes : str, optional
-            One letter per array axis, e.g. ``"CYX"``; guessed where None, but Z is not.
+            One letter per array axis, e.g. ``"CYX"``; None: a volume model's own, else guessed.
         rgb : bool, optional
             Whether the channels are red, green, blue (and alpha), where that is known.
         region : array_like of bool, (y, x) or (z, y, x), optional
@@ -268,7 +268,7 @@ class Model:
             The file is missing, no model of this program, truncated, altered, or of a
             newer version.
         """
-        return cls.from_bytes(model_file.read_model(path), str(path))
+        return cls.from_bytes(model_file.read_model(path), fspath(path))
 
     def to_bytes(self) -> bytes:
         """Return what `save` would write."""

@@ -98,12 +98,18 @@ def _channel(channel: Channel) -> str:
 
 
 def _labels(model: Model) -> list[str]:
-    names = model.facts.class_names
-    if model.classes is None:
-        return [f"At most {len(model.labels)} labels, found without anything being painted."]
-    unnamed = [str(number) for number in model.labels if number not in names]
-    lines = [f"- {number}: {names[number]}" for number in model.labels if number in names]
-    return lines + ([f"- {', '.join(unnamed)}: painted, not named"] if unnamed else [])
+    names, labels = model.facts.class_names, model.labels
+    painted = {int(one) for one in str(model.facts.provenance.get("painted_classes", "")).split()}
+    lines = [f"- {number}: {names[number]}" for number in labels if number in names]
+    if not painted and model.classes is None:
+        most = count_in_words(len(labels), "label")
+        first = f"At most {most}, found without anything being painted."
+        return [first, "", *lines] if lines else [first]
+    unnamed = [number for number in labels if number not in names]
+    for kind, are_painted in (("painted, not named", True), ("not painted (the rest)", False)):
+        of_kind = [str(one) for one in unnamed if (one in painted) is are_painted]
+        lines += [f"- {', '.join(of_kind)}: {kind}"] if of_kind else []
+    return lines
 
 
 def _changed(params: SegmentationParams) -> list[str]:
@@ -114,10 +120,9 @@ def _changed(params: SegmentationParams) -> list[str]:
 
 
 def _known(model: Model) -> list[tuple[str, Any]]:
-    known = model.facts.provenance
-    at_once = known.get("iterations") == 1
+    at_once = model.params.n_iterations == 1
     left_out = {"params", *(("iterations", "stop_reason") if at_once else ())}
-    return [(k, v) for k, v in known.items() if k not in left_out]
+    return [(k, v) for k, v in model.facts.provenance.items() if k not in left_out]
 
 
 def _shown(value: Any) -> str:

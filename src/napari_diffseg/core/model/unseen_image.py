@@ -55,7 +55,10 @@ _LOOKED_AT = {2: (1024, 1024), 3: (8, 256, 256)}  # pixels that tell whether val
 
 def axes_for(model: Model, image: Any, axes: str | None, rgb: bool | None) -> ImageAxes:
     """Return an image's axes; raises InputError where the model was trained on other images."""
-    found = resolve_axes(as_array(image).shape, axes, rgb=rgb)
+    shape = as_array(image).shape
+    if axes is None and model.space.is_volume and len(shape) == len(model.facts.axes):
+        axes = model.facts.axes
+    found = resolve_axes(shape, axes, rgb=rgb)
     matched(model, found, "The image")
     return found
 

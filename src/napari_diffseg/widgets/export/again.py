@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -261,7 +262,8 @@ class RunAgain:
 
 def name_of(layer: Labels) -> str:
     """Return what begins the names of exported files: what of the layer says no more than they."""
-    return str(layer.name).removesuffix(" labels")
+    # napari numbers layers of one name: "cells labels [1]".
+    return re.sub(r" labels( \[\d+\])?$", r"\1", str(layer.name))
 
 
 def as_exported(objects: ObjectsSection, layer: Labels, of: Labels | None = None) -> LabelFrames:

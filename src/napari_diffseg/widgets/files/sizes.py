@@ -61,6 +61,8 @@ class KnownSizes:
                 reading = read_layer(layer, self.axes.said_of(layer))
             except InputError:
                 continue  # half typed
+            if reading.letters != shown.letters:
+                continue  # a person has changed their mind since it was segmented
             for level in find_levels((layer,), reading.letters):
                 if arrays_of(layer)[level.number] is shown.arrays[0]:
                     return layer, reading, level

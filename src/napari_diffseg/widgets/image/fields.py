@@ -68,15 +68,17 @@ class FillField(QWidget):
             said = (
                 f"found: {fill_in_words(value)}, left out" if is_found else "No empty border found."
             )
-        self.found.setText(said)
+        self.found.setText("" if self._is_wrong() else said)
 
-    def _on_typed(self) -> None:
-        style = ""
+    def _is_wrong(self) -> bool:
         try:
             read_fill(self.typed())
         except InputError:
-            style = WRONG
-        restyle(self.line, style)
+            return True
+        return False
+
+    def _on_typed(self) -> None:
+        restyle(self.line, WRONG if self._is_wrong() else "")
         self.changed.emit()
 
 

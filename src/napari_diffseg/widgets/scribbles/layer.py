@@ -20,6 +20,18 @@ MOST_PAINTED = 1 << 32
 """A layer to paint on, which is kept in memory, has no more pixels than this."""
 
 
+def unbox_brush(viewer: napari.Viewer) -> None:
+    """Take away the box behind the circle of the brush, which nobody sees.
+
+    napari 0.9 leaves it in the canvas once the brush is gone. It is drawn from freed memory after
+    all layers were removed and others are opened: the whole program ends, with what it held.
+    """
+    overlays = getattr(getattr(viewer, "canvas", None), "overlays", {})
+    circle = overlays.get("_brush_circle")
+    if circle is not None:
+        circle.box = False
+
+
 def add_scribbles(
     viewer: napari.Viewer, source: ImageSource, n_clusters: int, brush: int
 ) -> Labels:

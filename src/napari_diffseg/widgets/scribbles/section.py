@@ -9,7 +9,7 @@ from psygnal import Signal
 
 from napari_diffseg.widgets.region.placement import camera_of
 from napari_diffseg.widgets.scribbles.class_names import features_for, names_in
-from napari_diffseg.widgets.scribbles.layer import add_scribbles
+from napari_diffseg.widgets.scribbles.layer import add_scribbles, unbox_brush
 from napari_diffseg.widgets.scribbles.painted_planes import PaintedPlanes
 from napari_diffseg.widgets.scribbles.strokes import (
     StrokeSource,
@@ -48,6 +48,7 @@ class ScribblesSection:
         fail: Callable[[Exception], None],
     ) -> None:
         self._viewer, self._form, self._results = viewer, form, results
+        unbox_brush(viewer)
         self._painted: tuple[int, ...] = ()
         self.planes = PaintedPlanes(fail)
         self.planes.changed.connect(self._on_planes)

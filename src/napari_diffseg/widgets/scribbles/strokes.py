@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     import napari
     from napari.components import Dims
 
-"""What the window shows of a plane or a volume, a slice for each of its spatial axes."""
-
 _BRUSH_ON_SCREEN = 12
 """Width of a new brush, in pixels of the screen."""
 _BRUSHES_ACROSS = 25

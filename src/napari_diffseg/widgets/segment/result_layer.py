@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -163,6 +163,12 @@ class ResultLayer:
         """Return where a point ``(y, x)`` or ``(z, y, x)`` lies in the world."""
         point = self.source.point(*place)
         return np.asarray(self._layer.data_to_world(point), dtype=np.float64)
+
+    def is_on_view(self, point: Sequence[float]) -> bool:
+        """Whether the view is at the frame, or plane, of this: by its point of the world."""
+        at = self._layer.world_to_data(np.asarray(point[-self._layer.ndim :]))
+        # Along these it has one entry, at 0.
+        return all(round(float(at[axis])) == 0 for axis in self.source.stack)
 
     def visible_size(self) -> tuple[int, ...]:
         """Return how many pixels the window shows along each spatial axis."""

@@ -61,6 +61,7 @@ class UncertaintyView:
         self._moves = viewer.dims.events.current_step, camera_of(viewer).events.center
         for move in self._moves:
             move.connect(self._on_moved)
+        runs.begun.connect(self._call_off)
 
     def follow(self) -> None:
         """Take notice of another result; what is shown follows it."""
@@ -126,6 +127,11 @@ class UncertaintyView:
     def _ask(self) -> None:
         self.answers.ask(tuple(self._seen) if self._is_going else None)
 
+    def _call_off(self) -> None:
+        """Take nobody to a place of this result who has begun a run for another one."""
+        self._is_going = self._is_awaited = False
+        self._take_back()
+
     def _on_moved(self) -> None:
         if self._said.endswith(words.DOUBTS_THERE):
             self._take_back()
@@ -153,8 +159,9 @@ class UncertaintyView:
             return ""
         is_first = region in self._seen
         self._seen = [region] if is_first else [*self._seen, region]
-        is_elsewhere = look_at(self._viewer, layer, region)
-        news = words.DOUBTS_ELSEWHERE if is_elsewhere else words.DOUBTS_AGAIN if is_first else ""
+        news = words.DOUBTS_AGAIN if is_first else ""
+        if look_at(self._viewer, layer, region):
+            news = words.of_frames(words.DOUBTS_ELSEWHERE, layer.source.is_movie) + news
         return news + words.DOUBTS_THERE
 
 
@@ -182,13 +189,12 @@ def _measure(segmentation: Segmentation, seen: tuple[Window, ...] | None) -> _Do
 def look_at(viewer: napari.Viewer, layer: ResultLayer, region: Window) -> bool:
     """Bring a region of a result to the middle of the view, and a little nearer if it is small.
 
-    Returns whether the view was at another frame than the result is of.
+    Returns whether the view was at another frame, or plane, than the result is of.
     """
+    source = layer.source
     middle = layer.point_in_world(*((side.start + side.stop - 1) / 2 for side in region))
-    before = viewer.dims.current_step
-    surplus, spatial = go_to(viewer, middle), layer.source.spatial
-    steps = zip(before, viewer.dims.current_step, strict=True)
-    moved = [axis - surplus for axis, (one, other) in enumerate(steps) if one != other]
+    was_there = layer.is_on_view(viewer.dims.point)
+    surplus, spatial = go_to(viewer, middle, channel=source.channel), source.spatial
     sides = [
         (side.stop - side.start, visible)
         for axis, side, visible in zip(spatial, region, layer.visible_size(), strict=True)
@@ -197,7 +203,7 @@ def look_at(viewer: napari.Viewer, layer: ResultLayer, region: Window) -> bool:
     room = max((_ROOM * length / max(visible, 1) for length, visible in sides), default=1)
     if 0 < room < 1 and min(visible for _, visible in sides) > 1:
         camera_of(viewer).zoom *= min(1 / room, _NEARER)
-    return not set(moved) <= set(spatial)
+    return not was_there
 
 
 class UncertaintyLayer:

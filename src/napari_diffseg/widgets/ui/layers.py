@@ -21,15 +21,16 @@ def move_below(viewer: napari.Viewer, layer: Layer, other: Layer) -> None:
         layers.move(layers.index(layer), layers.index(other))
 
 
-def go_to(viewer: napari.Viewer, point: NDArray[np.float64]) -> int:
+def go_to(viewer: napari.Viewer, point: NDArray[np.float64], *, channel: int = -1) -> int:
     """Bring a point of the world, of a layer's axes, to the middle of the view.
 
-    Returns how many axes the viewer has before those of the layer.
+    The channel on view, along this axis of the layer, stays. Returns how many axes the viewer has
+    before those of the layer.
     """
     dims = viewer.dims
     surplus = dims.ndim - len(point)
     for axis in dims.not_displayed:
-        if axis >= surplus:
+        if axis >= surplus and axis - surplus != channel:
             dims.set_point(axis, float(point[axis - surplus]))
     shown = [float(point[axis - surplus]) for axis in dims.displayed if axis >= surplus]
     camera_of(viewer).center = tuple(shown)
