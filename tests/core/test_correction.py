@@ -49,8 +49,8 @@ def clusters_at(base, n_labels=0):
 def learned(base):
     """Learn the classes of some scribbles, from the clusters that were found without them."""
 
-    def learn_all(images, clusters=None, start=None):
-        return last_of(learn(images, base.model.head, clusters, 0.5, 1.0, start))
+    def learn_all(images, clusters=None):
+        return last_of(learn(images, base.model.head, clusters, 0.5, 1.0))
 
     return learn_all
 
@@ -86,24 +86,6 @@ def test_leaves_with_one_painted_class_have_it_for_certain(ground, scribbles, le
     alone = (np.count_nonzero(counts, axis=1) == 1) & enough
     assert alone.sum() > 3
     np.testing.assert_allclose(answers[alone][counts[alone] > 0], 1)
-
-
-def test_where_the_classifier_starts_from_changes_no_label(ground, scribbles, scene, learned):
-    image = Painted(ground, scribbles)
-    turned = scribbles_of(np.choose(scene.strokes % 5, [0, 4, 1, 0, 7]))  # other classes
-    start = learned([Painted(ground, turned)]).head
-    cold = labels_of(image, learned([image]))
-    warm = labels_of(image, learned([image], start=start))
-    assert (cold != warm).mean() < 1e-3
-
-
-def test_a_start_with_another_number_of_classes_is_left(ground, scribbles, scene, learned):
-    image = Painted(ground, scribbles)
-    two = scribbles_of(np.where(scene.strokes == 7, 0, scene.strokes))
-    start = learned([Painted(ground, two)]).head
-    np.testing.assert_array_equal(
-        learned([image], start=start).head.weights, learned([image]).head.weights
-    )
 
 
 def test_a_painted_area_says_what_a_stroke_says(ground, scene, learned):

@@ -162,6 +162,18 @@ def test_the_same_scribbles_again_change_nothing(corrected, scene, options):
     np.testing.assert_allclose(again.uncertainty, corrected.uncertainty, atol=1e-2)
 
 
+def test_it_does_not_matter_what_was_painted_before(base, scene, options):
+    """The window, which follows each stroke, has the labels of the shell, which reads them all."""
+    others = np.choose(scene.strokes % 5, [0, 4, 1, 0, 7])
+    for only in ("auto", "no"):
+        asked = replace(base, params=replace(base.params, only_painted=only))
+        at_once = asked.correct(scene.strokes, options=options)
+        later = asked.correct(others, options=options)
+        for step in (np.where(scene.strokes == 4, 4, 0), scene.strokes):
+            later = later.correct(step, options=options)
+        np.testing.assert_array_equal(later.labels, at_once.labels)
+
+
 def test_the_same_scribbles_give_the_same_result(base, corrected, scene, options):
     again = base.correct(scene.strokes, options=options)
     np.testing.assert_array_equal(again.labels, corrected.labels)

@@ -110,7 +110,6 @@ def _learned(
         clusters,
         params.scribble_weight,
         params.continuity_weight,
-        before.classes.head if before.classes is not None else None,
         rest_is_one=params.only_painted == "yes",
     )
     for index, classes in enumerate(rounds, start=1):

@@ -101,21 +101,21 @@ def learn(
     clusters: Clusters | None,
     weight: float,
     smoothness: float,
-    start: ClassHead | None = None,
     *,
     rest_is_one: bool = False,
 ) -> Iterator[ClassMap]:
     """Learn the classes of some scribbles (weight: ν, smoothness: μ), `N_ROUNDS` in all.
 
     The first image is the one to label. Clusters that no scribble claims stay where they are given,
-    as one class together if the rest is one. It starts from a classifier of as many classes.
+    as one class together if the rest is one. Nothing of an earlier correction is taken over: the
+    same strokes give the same classes, whatever was painted before.
     """
     numbers = painted_classes(images)
     free = np.zeros(0, int) if clusters is None else unclaimed(images, clusters, smoothness)
     if clusters is not None and rest_is_one and free.size:
         together_as = np.where(np.isin(clusters.standing, free), free[:1], clusters.standing)
         clusters, free = replace(clusters, standing=together_as), free[:1]
-    n_painted, n_classes = len(numbers), len(numbers) + len(free)
+    n_painted = len(numbers)
     last = max(numbers)
     every = (*numbers, *range(last + 1, last + 1 + len(free)))
     maps, counts = _told(images, numbers, clusters, free, smoothness)
@@ -128,7 +128,7 @@ def learn(
     painted = Examples.painted(rows, met[met.any(axis=1)], weight)
     # What is painted on several images says more, and needs to be held back less.
     decay = DECAY / max(sum(bool(one.scribbles.classes) for one in images), 1)
-    head = start if start is not None and start.n_classes == n_classes else None
+    head: ClassHead | None = None
     own: list[Examples] = []
     for number in range(N_ROUNDS):
         head = _fit(painted, own, head, decay, found, most, images[0].ground.device)
