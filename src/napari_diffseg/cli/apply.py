@@ -21,6 +21,7 @@ from napari_diffseg.cli.options import (
     frame_slice,
     read_options,
     read_params,
+    table_file,
 )
 from napari_diffseg.cli.terminal import (
     Commands,
@@ -98,7 +99,7 @@ def _add_output(apply: argparse.ArgumentParser) -> None:
     )
     apply.add_argument(
         "--table",
-        type=Path,
+        type=table_file,
         metavar="FILE",
         help="CSV file for the area (the volume) of each label in each frame",
     )

@@ -19,6 +19,7 @@ from napari_diffseg.cli.options import (
     add_specs,
     names_of,
     read_params,
+    table_file,
 )
 from napari_diffseg.cli.spacing import sizes_of
 from napari_diffseg.cli.terminal import Commands, progress_bar, tell
@@ -91,10 +92,10 @@ def _add_measure(commands: Commands) -> None:
         metavar="LABELS",
         help="what the objects were made from, for their class",
     )
-    add_output(measure, "TABLE", "CSV file for the table")
+    add_output(measure, "TABLE", "CSV file for the table", table_file)
     measure.add_argument(
         "--summary",
-        type=Path,
+        type=table_file,
         metavar="FILE",
         help="CSV file for count, mean and total area of each class and frame",
     )

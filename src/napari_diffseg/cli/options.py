@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 OPTIONS_SHOWN = ("device", "threads")
 """The fields of `RunOptions` that mean something without a window."""
 
+_OTHER_TABLES = (".xlsx", ".xls", ".ods", ".tsv", ".json", ".parquet")
 _MOST_TOLD = 12  # labels of a result
 
 Params = TypeVar("Params", bound=SelfDescribing)
@@ -35,9 +36,22 @@ def add_command(
     return command
 
 
-def add_output(parser: argparse.ArgumentParser, metavar: str, words: str) -> None:
+def add_output(
+    parser: argparse.ArgumentParser, metavar: str, words: str, kind: Callable[[str], Path] = Path
+) -> None:
     """Add ``-o``, where the result goes."""
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar=metavar, help=words)
+    parser.add_argument("-o", "--output", type=kind, required=True, metavar=metavar, help=words)
+
+
+def table_file(text: str) -> Path:
+    """Read the name of a file for a table, which is CSV whatever it is called."""
+    path = Path(text)
+    if path.suffix.lower() in _OTHER_TABLES:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no name for CSV, as which tables are written; name it "
+            f"{path.with_suffix('.csv').name}"
+        )
+    return path
 
 
 def add_axes(parser: argparse.ArgumentParser, what: str, example: str) -> None:
