@@ -6,10 +6,8 @@ pixels, the distance of neighbours along y and x; here it becomes one number for
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from napari_diffseg.errors import InputError
 
@@ -73,7 +71,8 @@ def space_of(spatial: str, spacing: Sequence[float] | None) -> Space:
         return PLANE
     if spacing is None:
         return Space(3)
-    distances = [float(one) for one in np.atleast_1d(np.asarray(spacing, np.float64))]
+    every = spacing if isinstance(spacing, Iterable) else [spacing]
+    distances = [float(one) for one in every]
     if len(distances) != 3 or not all(0 < one < float("inf") for one in distances):
         said = ", ".join(f"{one:g}" for one in distances)
         raise InputError(
