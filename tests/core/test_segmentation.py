@@ -460,6 +460,9 @@ def test_stated_axes_and_guessed_ones_give_the_same():
     [
         ({"channels": ["DAPI"]}, r"'DAPI' was given as a channel"),
         ({"axes": "ZYX", "spacing": 0.5}, r"spacing of the voxels is \(0\.5\)"),
+        ({"axes": "ZYX", "spacing": "0.5"}, r"spacing of the voxels is \(0\.5\)"),
+        ({"channels": "DAPI"}, r"'DAPI' was given as a channel"),
+        ({"channels": 0}, r"0 was given as a channel"),
     ],
 )
 def test_what_a_person_may_try_is_told_in_a_sentence(said, sentence):
@@ -469,10 +472,12 @@ def test_what_a_person_may_try_is_told_in_a_sentence(said, sentence):
 
 
 def test_a_model_of_volumes_knows_the_axes_of_one():
-    volume = np.random.default_rng(0).random((8, 24, 24))
+    volume = np.random.default_rng(0).random((12, 24, 24))
     result = segment(volume, axes="ZYX", options=RunOptions(threads=1))
     labels = result.model.apply(volume, options=RunOptions(threads=1))
     np.testing.assert_array_equal(labels, result.labels)
+    with pytest.raises(InputError, match="RGB|channels"):
+        result.model.apply(np.zeros((40, 50, 3)))
 
 
 def test_a_result_is_printed_without_its_arrays():

@@ -229,5 +229,6 @@ def test_classes_are_numbers_however_they_are_written():
     labels = np.zeros((40, 40), np.uint8)
     labels[5:15, 5:15], labels[25:35, 25:35] = 2, 3
     assert objects(labels, "2,3").max() == objects(labels, [2, 3]).max() == 2
+    assert objects(labels, np.array([2.0, 3.0])).max() == 2
     with pytest.raises(ParameterError, match="must be numbers from 1 on"):
         objects(labels, "nucleus")

@@ -452,6 +452,10 @@ def test_from_another_frame_the_way_leads_back_to_that_of_the_result_and_it_is_s
     assert viewer.dims.current_step[0] == 1
     viewer.dims.set_current_step(0, 2)
     assert dock.status.text() == "", "the middle of the view is another place"
+    viewer.dims.ndisplay = 3
+    dock.uncertain_button.click()
+    wait_for(lambda: dock.status.text().endswith(words.DOUBTS_THERE))
+    assert "Back" not in dock.status.text(), "all frames are on view"
 
 
 # --- models -------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 OPTIONS_SHOWN = ("device", "threads")
 """The fields of `RunOptions` that mean something without a window."""
 
-_OTHER_TABLES = (".xlsx", ".xls", ".ods", ".tsv", ".json", ".parquet")
+_SPREADSHEETS = (".xlsx", ".xls", ".ods")
 _MOST_TOLD = 12  # labels of a result
 
 Params = TypeVar("Params", bound=SelfDescribing)
@@ -46,10 +46,10 @@ def add_output(
 def table_file(text: str) -> Path:
     """Read the name of a file for a table, which is CSV whatever it is called."""
     path = Path(text)
-    if path.suffix.lower() in _OTHER_TABLES:
+    if path.suffix.lower() in _SPREADSHEETS:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no name for CSV, as which tables are written; name it "
-            f"{path.with_suffix('.csv').name}"
+            f"tables are written as CSV, but {text!r} is the name of a spreadsheet; name it "
+            f"{path.with_suffix('.csv')}"
         )
     return path
 

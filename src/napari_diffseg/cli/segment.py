@@ -114,7 +114,7 @@ def _segment(args: argparse.Namespace) -> int:
     if subject.is_volume:
         check_holds_volume(args.output, subject.axes.spatial_shape[0])
 
-    from napari_diffseg.core.segmentation import segment_steps  # loads torch: not to refuse a name
+    from napari_diffseg.core.segmentation import segment_steps  # loads torch: not to refuse
 
     _check_memory(args, subject, params, options)
     if subject.by_plane:

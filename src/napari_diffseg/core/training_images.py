@@ -337,7 +337,7 @@ def _check_enough(planes: Sequence[Plane], windows: Sequence[Sequence[Window]]) 
 # --- what a person should know --------------------------------------------------------------
 
 
-_NO_CHANNELS = " If these are no channels, state the axes, such as ZYX, or take one plane."
+_NO_CHANNELS = " If these are planes of a volume, state the axes ZYX; of a movie take one frame."
 
 
 def _notes(axes: ImageAxes, how: ImageOptions) -> tuple[str, ...]:

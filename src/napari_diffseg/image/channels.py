@@ -121,7 +121,8 @@ def pick_channels(
     """Check the channels that are wanted of an image; all of it where None."""
     if channels is None:
         return tuple(Channel(index) for index in range(n_channels))
-    picked = tuple(channels)
+    alone = isinstance(channels, str | int | Channel)
+    picked: tuple[Any, ...] = (channels,) if alone else tuple(channels)
     strange = [one for one in picked if not isinstance(one, Channel)]
     if strange:
         raise InputError(

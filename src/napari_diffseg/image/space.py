@@ -6,7 +6,7 @@ pixels, the distance of neighbours along y and x; here it becomes one number for
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from napari_diffseg.errors import InputError
@@ -71,10 +71,12 @@ def space_of(spatial: str, spacing: Sequence[float] | None) -> Space:
         return PLANE
     if spacing is None:
         return Space(3)
-    every = spacing if isinstance(spacing, Iterable) else [spacing]
-    distances = [float(one) for one in every]
+    try:
+        distances = [float(one) for one in spacing]
+    except (TypeError, ValueError):
+        distances = []
     if len(distances) != 3 or not all(0 < one < float("inf") for one in distances):
-        said = ", ".join(f"{one:g}" for one in distances)
+        said = ", ".join(f"{one:g}" for one in distances) if distances else spacing
         raise InputError(
             f"The spacing of the voxels is ({said}), but three positive numbers were expected; "
             "give the distances along z, y and x, such as 1, 0.25, 0.25."

@@ -46,7 +46,7 @@ def objects(
     ----------
     result : Segmentation or array_like of int
         A result, or the class of each pixel: a plane, a volume, or frames of either.
-    classes : int, iterable of int, or such as "2,3", optional
+    classes : int, iterable of int, or str such as "2,3", optional
         Of which classes objects are made. Where None, of all but the background: the class of
         that name, else 0 or, if there is no 0, the largest class.
     axes : str, optional
@@ -76,9 +76,11 @@ def objects(
     """
     letters = _letters_of(labels_of(result), axes)
     values = (params or ObjectParams()).to_dict() | changes
-    if classes is not None:
-        chosen = [classes] if isinstance(classes, int | np.integer | str) else list(classes)
-        values["classes"] = ",".join(map(str, chosen))
+    if isinstance(classes, str):
+        values["classes"] = classes
+    elif classes is not None:
+        chosen = [classes] if isinstance(classes, int | np.integer) else list(classes)
+        values["classes"] = ",".join(str(int(one)) for one in chosen)
     facts = getattr(getattr(result, "model", None), "facts", None)
     names = getattr(facts, "class_names", {})
     told = with_classes(ObjectParams.from_dict(values), counts_of(result, letters), names)

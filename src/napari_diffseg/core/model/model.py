@@ -170,7 +170,7 @@ class Model:
             One plane, or one volume where it was trained on these, with the channels of the
             training images; numpy, dask, zarr.
         axes : str, optional
-            One letter per array axis, e.g. ``"CYX"``; None: a volume model's own, else guessed.
+            One letter per array axis, e.g. ``"CYX"``; None: guessed, else a volume model's own.
         rgb : bool, optional
             Whether the channels are red, green, blue (and alpha), where that is known.
         region : array_like of bool, (y, x) or (z, y, x), optional

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from napari_diffseg.errors import count_in_words
@@ -99,14 +100,15 @@ def _channel(channel: Channel) -> str:
 
 def _labels(model: Model) -> list[str]:
     names, labels = model.facts.class_names, model.labels
-    painted = {int(one) for one in str(model.facts.provenance.get("painted_classes", "")).split()}
+    painted = set(map(int, re.findall(r"\d+", str(model.facts.provenance.get("painted_classes")))))
     lines = [f"- {number}: {names[number]}" for number in labels if number in names]
     if not painted and model.classes is None:
         most = count_in_words(len(labels), "label")
         first = f"At most {most}, found without anything being painted."
         return [first, "", *lines] if lines else [first]
     unnamed = [number for number in labels if number not in names]
-    for kind, are_painted in (("painted, not named", True), ("not painted (the rest)", False)):
+    others = "not painted (the rest)" if painted else "not named"
+    for kind, are_painted in (("painted, not named", True), (others, False)):
         of_kind = [str(one) for one in unnamed if (one in painted) is are_painted]
         lines += [f"- {', '.join(of_kind)}: {kind}"] if of_kind else []
     return lines

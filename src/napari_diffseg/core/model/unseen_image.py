@@ -35,7 +35,13 @@ from napari_diffseg.core.model.matching import matched
 from napari_diffseg.core.plane import Plane
 from napari_diffseg.core.sampling import window_around
 from napari_diffseg.image.arrays import Mask
-from napari_diffseg.image.axes import ImageAxes, as_array, channels_first, resolve_axes
+from napari_diffseg.image.axes import (
+    ImageAxes,
+    as_array,
+    channels_first,
+    guess_letters,
+    resolve_axes,
+)
 from napari_diffseg.image.intensity import (
     brightness_beside,
     check_known_range,
@@ -56,7 +62,8 @@ _LOOKED_AT = {2: (1024, 1024), 3: (8, 256, 256)}  # pixels that tell whether val
 def axes_for(model: Model, image: Any, axes: str | None, rgb: bool | None) -> ImageAxes:
     """Return an image's axes; raises InputError where the model was trained on other images."""
     shape = as_array(image).shape
-    if axes is None and model.space.is_volume and len(shape) == len(model.facts.axes):
+    is_alike = model.space.is_volume and len(shape) == len(model.facts.axes)
+    if axes is None and is_alike and guess_letters(shape, rgb) is None:
         axes = model.facts.axes
     found = resolve_axes(shape, axes, rgb=rgb)
     matched(model, found, "The image")

@@ -58,7 +58,7 @@ class KnownSizes:
             if not any(array is shown.arrays[0] for array in arrays_of(layer)):
                 continue
             try:
-                reading = read_layer(layer, self.axes.said_of(layer))
+                reading = read_layer(layer, self.axes.said_of(layer), len(shown.arrays))
             except InputError:
                 continue  # half typed
             if reading.letters != shown.letters:

@@ -24,7 +24,7 @@ def unbox_brush(viewer: napari.Viewer) -> None:
     """Take away the box behind the circle of the brush, which nobody sees.
 
     napari 0.9 leaves it in the canvas once the brush is gone. It is drawn from freed memory after
-    all layers were removed and others are opened: the whole program ends, with what it held.
+    all layers were removed and others are opened: napari crashes, and unsaved work is lost.
     """
     overlays = getattr(getattr(viewer, "canvas", None), "overlays", {})
     circle = overlays.get("_brush_circle")

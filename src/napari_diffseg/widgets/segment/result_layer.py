@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from napari_diffseg.widgets.ui.layers import move_below
 
 if TYPE_CHECKING:
     import napari
+    from napari.components import Dims
 
     from napari_diffseg.core.result import Segmentation
     from napari_diffseg.widgets.image.image_source import ImageSource
@@ -164,11 +165,13 @@ class ResultLayer:
         point = self.source.point(*place)
         return np.asarray(self._layer.data_to_world(point), dtype=np.float64)
 
-    def is_on_view(self, point: Sequence[float]) -> bool:
-        """Whether the view is at the frame, or plane, of this: by its point of the world."""
-        at = self._layer.world_to_data(np.asarray(point[-self._layer.ndim :]))
+    def is_on_view(self, dims: Dims) -> bool:
+        """Whether the view shows the frame, or plane, of the result; one that shows all does."""
+        surplus = dims.ndim - self._layer.ndim
+        at = self._layer.world_to_data(np.asarray(dims.point[surplus:]))
+        hidden = [axis for axis in self.source.stack if axis + surplus not in dims.displayed]
         # Along these it has one entry, at 0.
-        return all(round(float(at[axis])) == 0 for axis in self.source.stack)
+        return all(round(float(at[axis])) == 0 for axis in hidden)
 
     def visible_size(self) -> tuple[int, ...]:
         """Return how many pixels the window shows along each spatial axis."""

@@ -130,6 +130,8 @@ class UncertaintyView:
     def _call_off(self) -> None:
         """Take nobody to a place of this result who has begun a run for another one."""
         self._is_going = self._is_awaited = False
+        if not self._is_shown:
+            self.answers.stop()
         self._take_back()
 
     def _on_moved(self) -> None:
@@ -193,7 +195,7 @@ def look_at(viewer: napari.Viewer, layer: ResultLayer, region: Window) -> bool:
     """
     source = layer.source
     middle = layer.point_in_world(*((side.start + side.stop - 1) / 2 for side in region))
-    was_there = layer.is_on_view(viewer.dims.point)
+    was_there = layer.is_on_view(viewer.dims)
     surplus, spatial = go_to(viewer, middle, channel=source.channel), source.spatial
     sides = [
         (side.stop - side.start, visible)
